@@ -1,0 +1,81 @@
+import nx from '@nx/eslint-plugin';
+import tseslint from 'typescript-eslint';
+
+const pure = ['@nestjs/*', '@grpc/*', 'kafkajs', 'rxjs', 'onnxruntime-node', 'pino', '@opentelemetry/*', 'tokenizers'];
+const kernelFiles = ['errors', 'tensor', 'linalg', 'onnx-graph', 'autodiff', 'model-merge', 'routing', 'compatibility'];
+
+/** Which projects may import which: base <- {contract, kernel} <- platform <- app. Never back, never sideways between apps. */
+const depConstraints = [
+  { sourceTag: 'type:base', onlyDependOnLibsWithTags: ['type:base'], bannedExternalImports: pure },
+  { sourceTag: 'type:contract', onlyDependOnLibsWithTags: ['type:base', 'type:contract'] },
+  { sourceTag: 'type:kernel', onlyDependOnLibsWithTags: ['type:base', 'type:kernel'], bannedExternalImports: pure },
+  { sourceTag: 'type:platform', onlyDependOnLibsWithTags: ['type:base', 'type:contract', 'type:kernel', 'type:platform'] },
+  { sourceTag: 'type:app', onlyDependOnLibsWithTags: ['type:base', 'type:contract', 'type:kernel', 'type:platform'] },
+  {
+    sourceTag: 'type:testing',
+    onlyDependOnLibsWithTags: ['type:base', 'type:contract', 'type:kernel', 'type:platform', 'type:testing'],
+  },
+  {
+    sourceTag: 'type:e2e',
+    onlyDependOnLibsWithTags: ['type:base', 'type:contract', 'type:kernel', 'type:platform', 'type:testing'],
+  },
+];
+
+export default tseslint.config(
+  { ignores: ['**/dist', '**/coverage', '**/gen', '**/node_modules', '.nx', '.cache', '**/lint-violations'] },
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { depConstraints, enforceBuildableLibDependency: false, allow: [] },
+      ],
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
+      'max-params': ['error', 5],
+      complexity: ['error', 15],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportDefaultDeclaration', message: 'Name every export.' },
+        {
+          selector: "MemberExpression[object.name='process'][property.name='env']",
+          message: 'Only config.ts files read the environment: take a typed setting instead.',
+        },
+      ],
+    },
+  },
+  {
+    files: ['**/*.spec.ts', 'e2e/**/*.ts', 'libs/testing/**/*.ts'],
+    rules: {
+      'max-lines-per-function': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/unbound-method': 'off',
+      'no-restricted-syntax': 'off',
+    },
+  },
+  {
+    files: ['**/config.ts', '**/register.ts', 'libs/config/**/*.ts', 'vitest.config.ts', '**/test/**/*.ts'],
+    rules: { 'no-restricted-syntax': 'off' },
+  },
+  { files: ['services/cli/**/*.ts'], rules: { 'no-console': 'off' } },
+  {
+    files: kernelFiles.map((name) => `libs/${name}/src/**/*.ts`),
+    ignores: ['**/*.spec.ts'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: ['node:*', 'fs', 'net', 'http', 'child_process'] }],
+      'no-restricted-globals': ['error', 'process', 'fetch', 'setTimeout', 'setInterval'],
+      'max-lines-per-function': ['error', { max: 140, skipBlankLines: true, skipComments: true }],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+);
