@@ -142,17 +142,17 @@ export const ERROR_CODES = {
     false,
     'This server does not offer the requested operation.',
   ),
-  NO_SUITABLE_EXPERT: spec(
-    'FAILED_PRECONDITION',
-    422,
-    false,
-    'No expert passes the filters, or all are predicted to do badly.',
-  ),
   NOT_LEADER: spec(
     'FAILED_PRECONDITION',
     503,
     true,
     'This replica is not the elected writer; metadata names the one that is.',
+  ),
+  NO_SUITABLE_EXPERT: spec(
+    'FAILED_PRECONDITION',
+    422,
+    false,
+    'No expert passes the filters, or all are predicted to do badly.',
   ),
   PERMISSION_DENIED: spec(
     'PERMISSION_DENIED',
