@@ -1,0 +1,23 @@
+export * as artifactV1 from './gen/thalamus/artifact/v1/artifact_pb.js';
+export * as composerV1 from './gen/thalamus/composer/v1/composer_pb.js';
+export * as eventsV1 from './gen/thalamus/events/v1/events_pb.js';
+export * as gatewayV1 from './gen/thalamus/gateway/v1/gateway_pb.js';
+export * as jobV1 from './gen/thalamus/job/v1/job_pb.js';
+export * as registryV1 from './gen/thalamus/registry/v1/registry_pb.js';
+export * as releaseV1 from './gen/thalamus/release/v1/release_pb.js';
+export * as routerV1 from './gen/thalamus/router/v1/router_pb.js';
+export * as inference from './gen/inference/grpc_service_pb.js';
+export * as modelConfig from './gen/inference/model_config_pb.js';
+export * as health from './gen/grpc/health/v1/health_pb.js';
+export * as rpcStatus from './gen/google/rpc/status_pb.js';
+export * as rpcDetails from './gen/google/rpc/error_details_pb.js';
+export {
+  DEAD_LETTER_SUFFIX,
+  deadLetterTopic,
+  TOPICS,
+  type TopicDefinition,
+  type TopicName,
+} from './topics.js';
+export { EVENT_HEADERS, HTTP_HEADERS, RPC_METADATA } from './headers.js';
+export { ATTRIBUTES, METRICS } from './telemetry-names.js';
+export { TASKS, isTask, type Task } from './tasks.js';
