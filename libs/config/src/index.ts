@@ -1,0 +1,27 @@
+export {
+  defineSettings,
+  describeSettings,
+  loadSettings,
+  setting,
+  type Setting,
+  type SettingRow,
+  type SettingsDefinition,
+  type SettingsShape,
+  type SettingsValues,
+  type ValuesOf,
+} from './settings.js';
+export {
+  addressSetting,
+  artifactSettings,
+  busSettings,
+  bytes,
+  composerAddress,
+  count,
+  dataSettings,
+  grpcSettings,
+  milliseconds,
+  opsSettings,
+  routerAddress,
+  telemetrySettings,
+  updaterAddress,
+} from './fragments.js';

@@ -1,0 +1,11 @@
+export { getSdk, type TelemetrySdk } from './sdk-handle.js';
+export { createLogger, setLogLevel, type Logger, type LogLevel } from './logger.js';
+export { counter, countHistogram, durationHistogram, gauge, meter } from './instruments.js';
+export {
+  contextFromHeaders,
+  failSpan,
+  headersFromContext,
+  tracer,
+  withSpan,
+  type SpanOptions,
+} from './spans.js';
