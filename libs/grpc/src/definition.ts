@@ -1,0 +1,65 @@
+import {
+  create,
+  fromBinary,
+  toBinary,
+  type DescFile,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import type { MethodDefinition } from '@grpc/grpc-js';
+
+const codec = <D extends DescMessage>(schema: D) => ({
+  serialize: (value: MessageInitShape<D>): Buffer => {
+    const bytes = toBinary(schema, create(schema, value));
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  },
+  deserialize: (bytes: Buffer): MessageShape<D> => fromBinary(schema, bytes),
+});
+
+/** A grpc-js method over protobuf-es messages; requests and answers may be plain initialisers. */
+export type RpcMethodDefinition = MethodDefinition<unknown, unknown>;
+
+/** Full path of a method, `/package.Service/Method`. */
+export function methodPath(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/** The grpc-js definition of one method. */
+export function methodDefinition(method: DescMethod): RpcMethodDefinition {
+  const input = codec(method.input);
+  const output = codec(method.output);
+  return {
+    path: methodPath(method),
+    originalName: method.localName,
+    requestStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
+    responseStream: method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
+    requestSerialize: input.serialize as (value: unknown) => Buffer,
+    requestDeserialize: input.deserialize,
+    responseSerialize: output.serialize as (value: unknown) => Buffer,
+    responseDeserialize: output.deserialize,
+  };
+}
+
+/** The grpc-js definition of a service, keyed by method name. */
+export function serviceDefinition(service: DescService): Record<string, RpcMethodDefinition> {
+  return Object.fromEntries(service.methods.map((method) => [method.name, methodDefinition(method)]));
+}
+
+const withImports = (file: DescFile): DescFile[] => [...file.dependencies.flatMap(withImports), file];
+
+/** What the reflection service needs: every service with the file descriptors it rests on. */
+export function packageDefinition(services: readonly DescService[]): Record<string, unknown> {
+  const files = [...new Set(services.flatMap((service) => withImports(service.file)))];
+  return {
+    ...Object.fromEntries(services.map((service) => [service.typeName, serviceDefinition(service)])),
+    descriptors: {
+      format: 'Protocol Buffer 3 DescriptorProto',
+      type: {},
+      fileDescriptorProtos: files.map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto))),
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import type { DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import { Client, credentials, Metadata, type ChannelCredentials } from '@grpc/grpc-js';
+import type { CallContext } from './call-context.js';
+import { bidiCall, clientStreamCall, serverStreamCall, unaryCall } from './client-calls.js';
+import { MAX_MESSAGE_BYTES } from './grpc-server.js';
+
+/** Limits and context of one call. */
+export interface CallOptions {
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds until the call is given up; 'none' for watches. Default: the client's. */
+  readonly deadlineMs?: number | 'none';
+  /** The call being served: its remaining time and its cancellation are passed on, and its request id and tenant. */
+  readonly parent?: CallContext;
+  /** More metadata. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Called with the trailing metadata. */
+  readonly onTrailer?: (trailer: ReadonlyMap<string, string>) => void;
+}
+
+type Init<M extends DescMethod> = MessageInitShape<M['input']>;
+type Answer<M extends DescMethod> = MessageShape<M['output']>;
+type ClientMethod<M extends DescMethod> = (
+  request: M['methodKind'] extends 'unary' | 'server_streaming' ? Init<M> : AsyncIterable<Init<M>>,
+  options?: CallOptions,
+) => M['methodKind'] extends 'unary' | 'client_streaming' ? Promise<Answer<M>> : AsyncIterable<Answer<M>>;
+
+/** A typed client: a method for each RPC, and `close`. */
+export type RpcClient<S extends DescService> = {
+  readonly [K in keyof S['method']]: ClientMethod<S['method'][K]>;
+} & {
+  /** host:port that the client calls. */
+  readonly address: string;
+  close(): void;
+};
+
+/** How a client is made. */
+export interface ClientOptions {
+  /** host:port, or a name of several addresses that are used in turn. */
+  readonly address: string;
+  /** Deadline of calls that name none, in milliseconds. */
+  readonly defaultDeadlineMs: number;
+  readonly channelCredentials?: ChannelCredentials;
+}
+
+/** What the four kinds of call share. */
+export interface Channel {
+  readonly client: Client;
+  readonly address: string;
+  readonly defaultDeadlineMs: number;
+}
+
+const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+};
+
+/**
+ * A typed client of a service. Errors of the server come back as the ThalamusError it threw; a server that cannot be
+ * reached is UPSTREAM_UNAVAILABLE. Every call has a deadline, at most the remaining time of `parent`.
+ */
+export function createClient<S extends DescService>(service: S, options: ClientOptions): RpcClient<S> {
+  const client = new Client(
+    options.address,
+    options.channelCredentials ?? credentials.createInsecure(),
+    CHANNEL_OPTIONS,
+  );
+  const channel: Channel = { client, address: options.address, defaultDeadlineMs: options.defaultDeadlineMs };
+  const methods = service.methods.map((method) => [method.localName, bindMethod(channel, method)] as const);
+  const close = () => {
+    client.close();
+  };
+  return { ...Object.fromEntries(methods), address: options.address, close } as unknown as RpcClient<S>;
+}
+
+function bindMethod(channel: Channel, method: DescMethod) {
+  switch (method.methodKind) {
+    case 'unary':
+      return unaryCall(channel, method);
+    case 'server_streaming':
+      return serverStreamCall(channel, method);
+    case 'client_streaming':
+      return clientStreamCall(channel, method);
+    case 'bidi_streaming':
+      return bidiCall(channel, method);
+  }
+}
+
+/** Text metadata as a map, for callers that read trailers. */
+export function textMetadata(metadata: Metadata): ReadonlyMap<string, string> {
+  const entries = Object.entries(metadata.getMap()).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return new Map(entries);
+}

@@ -1,0 +1,109 @@
+import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { anyPack, anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
+import { Metadata, status as Code, type ServiceError, type StatusObject } from '@grpc/grpc-js';
+import { RPC_METADATA, rpcDetails, rpcStatus } from '@thalamus/contracts';
+import {
+  isErrorCode,
+  ThalamusError,
+  toThalamusError,
+  type ErrorCode,
+  type FieldViolation,
+} from '@thalamus/errors';
+
+/** Domain of our ErrorInfo details. */
+export const ERROR_DOMAIN = 'thalamus';
+
+/**
+ * Turns any fault into a gRPC status with google.rpc.Status details: ErrorInfo (reason = our code), RetryInfo when a
+ * time is known, BadRequest when fields are at fault. Unknown faults become INTERNAL with a fixed text.
+ */
+export function toGrpcStatus(fault: unknown): StatusObject {
+  const error = toThalamusError(fault);
+  const code = Code[error.spec.grpc];
+  const metadata = new Metadata();
+  const bytes = toBinary(
+    rpcStatus.StatusSchema,
+    create(rpcStatus.StatusSchema, { code, message: error.message, details: detailsOf(error) }),
+  );
+  metadata.set(RPC_METADATA.statusDetails, Buffer.from(bytes));
+  return { code, details: error.message, metadata };
+}
+
+function detailsOf(error: ThalamusError): Any[] {
+  const details = [
+    anyPack(
+      rpcDetails.ErrorInfoSchema,
+      create(rpcDetails.ErrorInfoSchema, {
+        reason: error.code,
+        domain: ERROR_DOMAIN,
+        metadata: { ...error.metadata },
+      }),
+    ),
+  ];
+  if (error.retryAfterMs !== undefined) {
+    const seconds = Math.floor(error.retryAfterMs / 1000);
+    const retryDelay = {
+      seconds: BigInt(seconds),
+      nanos: Math.round((error.retryAfterMs - seconds * 1000) * 1e6),
+    };
+    details.push(anyPack(rpcDetails.RetryInfoSchema, create(rpcDetails.RetryInfoSchema, { retryDelay })));
+  }
+  if (error.violations.length > 0) {
+    const fieldViolations = error.violations.map(({ field, description }) => ({ field, description }));
+    details.push(
+      anyPack(rpcDetails.BadRequestSchema, create(rpcDetails.BadRequestSchema, { fieldViolations })),
+    );
+  }
+  return details;
+}
+
+const FOREIGN: Partial<Record<Code, ErrorCode>> = {
+  [Code.CANCELLED]: 'CANCELLED',
+  [Code.DEADLINE_EXCEEDED]: 'DEADLINE_EXCEEDED',
+  [Code.UNAVAILABLE]: 'UPSTREAM_UNAVAILABLE',
+  [Code.UNIMPLEMENTED]: 'METHOD_UNSUPPORTED',
+  [Code.UNAUTHENTICATED]: 'KEY_INVALID',
+  [Code.PERMISSION_DENIED]: 'PERMISSION_DENIED',
+};
+
+/** Turns the error of a call back into the one the server threw; a status that is not ours gets a code by its kind. */
+export function fromGrpcError(fault: unknown, target: string): ThalamusError {
+  if (ThalamusError.is(fault)) return fault;
+  const error = fault as Partial<ServiceError>;
+  if (typeof error.code !== 'number') return toThalamusError(fault);
+  const ours = readDetails(error.metadata, error.details ?? '');
+  if (ours) return ours;
+  const code = FOREIGN[error.code] ?? 'UPSTREAM_ERROR';
+  const name = Code[error.code];
+  return new ThalamusError(code, `${target} answered ${name}: ${error.details ?? 'no text'}.`, {
+    cause: fault,
+  });
+}
+
+function readDetails(metadata: Metadata | undefined, message: string): ThalamusError | undefined {
+  const raw = metadata?.get(RPC_METADATA.statusDetails)[0];
+  if (!(raw instanceof Uint8Array)) return undefined;
+  try {
+    const status = fromBinary(rpcStatus.StatusSchema, raw);
+    const info = find(status.details, rpcDetails.ErrorInfoSchema);
+    if (info?.domain !== ERROR_DOMAIN || !isErrorCode(info.reason)) return undefined;
+    const retry = find(status.details, rpcDetails.RetryInfoSchema)?.retryDelay;
+    const violations: FieldViolation[] =
+      find(status.details, rpcDetails.BadRequestSchema)?.fieldViolations ?? [];
+    return new ThalamusError(info.reason, status.message || message, {
+      metadata: info.metadata,
+      violations,
+      ...(retry ? { retryAfterMs: Number(retry.seconds) * 1000 + retry.nanos / 1e6 } : {}),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+function find<S extends DescMessage>(details: readonly Any[], schema: S): MessageShape<S> | undefined {
+  for (const detail of details) {
+    const message = anyUnpack(detail, schema);
+    if (message !== undefined) return message;
+  }
+  return undefined;
+}

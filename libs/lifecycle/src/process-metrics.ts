@@ -1,0 +1,28 @@
+import { METRICS } from '@thalamus/contracts';
+import { gauge } from '@thalamus/telemetry';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+/** Reports resident memory and event-loop delay of this process; returns what stops it. */
+export function registerProcessMetrics(): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  const stopMemory = gauge(
+    METRICS.residentMemory,
+    { description: 'Resident memory of the process.', unit: 'By' },
+    () => [[process.memoryUsage.rss(), {}]],
+  );
+  const stopDelay = gauge(
+    METRICS.eventLoopDelay,
+    { description: 'Event-loop delay since the last scrape, 99th percentile.', unit: 's' },
+    () => {
+      const seconds = delay.percentile(99) / 1e9;
+      delay.reset();
+      return [[seconds, {}]];
+    },
+  );
+  return () => {
+    stopMemory();
+    stopDelay();
+    delay.disable();
+  };
+}
