@@ -1,0 +1,19 @@
+export {
+  asFloat32,
+  elementCount,
+  tensor,
+  type DataType,
+  type Tensor,
+  type TensorData,
+  type TensorOf,
+} from './tensor.js';
+export {
+  decodeFloat16,
+  encodeFloat16,
+  fromBfloat16Bits,
+  fromFloat16Bits,
+  toBfloat16Bits,
+  toFloat16Bits,
+} from './half.js';
+export { createRandom, type Random } from './random.js';
+export { argMax, cosine, dot, logSumExp, softmax } from './vector.js';
