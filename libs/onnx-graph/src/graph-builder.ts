@@ -1,0 +1,228 @@
+import { create } from '@bufbuild/protobuf';
+import { ThalamusError } from '@thalamus/errors';
+import type { DataType, Tensor } from '@thalamus/tensor';
+import {
+  AttributeProto_AttributeType as Kind,
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  TensorProtoSchema,
+  ValueInfoProtoSchema,
+  type AttributeProto,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './codec/gen/onnx/onnx_pb.js';
+import { onnxElementType } from './element-types.js';
+import { graphOf, type OnnxModel } from './onnx-model.js';
+
+/** Attribute values: whole numbers become INT, others FLOAT when marked so, lists and texts as they are. */
+export type AttributeValue = number | string | readonly number[] | { readonly float: number };
+
+/** Name of a value in the graph. */
+export type ValueName = string;
+
+/** Options of a model that is built. */
+export interface BuildOptions {
+  readonly name: string;
+  /** Version of the default operator set. Default 21. */
+  readonly opset?: number;
+  /** Also imports com.microsoft, version 1. */
+  readonly microsoft?: boolean;
+}
+
+/** Dimensions of an input or output: a size, or a name for one that varies. */
+export type Dimension = number | string;
+
+/** Builds an ONNX graph node by node. Names are unique; a value may be used only after it has been made. */
+export class GraphBuilder {
+  private readonly nodes: NodeProto[] = [];
+  private readonly initializers: TensorProto[] = [];
+  private readonly inputs: ValueInfoProto[] = [];
+  private readonly outputs: ValueInfoProto[] = [];
+  private readonly names = new Set<string>();
+  private counter = 0;
+
+  /** A name that is not taken yet. */
+  fresh(hint: string): ValueName {
+    let name = hint;
+    while (this.names.has(name)) name = `${hint}_${++this.counter}`;
+    return name;
+  }
+
+  /** Declares a graph input. */
+  input(name: string, dtype: DataType, shape: readonly Dimension[]): ValueName {
+    this.claim(name);
+    this.inputs.push(valueInfo(name, dtype, shape));
+    return name;
+  }
+
+  /** Declares that a value is a graph output. */
+  output(name: ValueName, dtype: DataType, shape: readonly Dimension[]): void {
+    this.need(name, 'output');
+    this.outputs.push(valueInfo(name, dtype, shape));
+  }
+
+  /** Adds a constant. */
+  constant(hint: string, value: Tensor): ValueName {
+    const name = this.fresh(hint);
+    this.claim(name);
+    this.initializers.push(tensorProto(name, value));
+    return name;
+  }
+
+  /** Adds a node with one output and returns the name of its value. */
+  node(operator: string, inputs: readonly ValueName[], options: NodeOptions = {}): ValueName {
+    return this.nodeWithOutputs(
+      operator,
+      inputs,
+      [options.name ?? operator.toLowerCase()],
+      options,
+    )[0] as ValueName;
+  }
+
+  /** Adds a node with several outputs and returns their names. An empty input name stands for an omitted input. */
+  nodeWithOutputs(
+    operator: string,
+    inputs: readonly ValueName[],
+    outputs: readonly string[],
+    options: NodeOptions = {},
+  ): ValueName[] {
+    for (const input of inputs) if (input !== '') this.need(input, operator);
+    const names = outputs.map((hint) => {
+      const name = this.fresh(hint);
+      this.claim(name);
+      return name;
+    });
+    const attribute = Object.entries(options.attributes ?? {}).map(([name, value]) =>
+      attributeProto(name, value),
+    );
+    this.nodes.push(
+      create(NodeProtoSchema, {
+        name: `${operator}_${this.nodes.length}`,
+        opType: operator,
+        domain: options.domain ?? '',
+        input: [...inputs],
+        output: names,
+        attribute,
+      }),
+    );
+    return names;
+  }
+
+  /**
+   * Copies the nodes and constants of another model into this graph under a prefix. Inputs of the model are bound to
+   * values of this graph by name; returns the names that its outputs have here.
+   * @throws GRAPH_INVALID when an input is not bound.
+   */
+  embed(
+    model: OnnxModel,
+    prefix: string,
+    bindings: Readonly<Record<string, ValueName>>,
+  ): Record<string, ValueName> {
+    const graph = graphOf(model);
+    const constants = new Set(graph.initializer.map((tensor) => tensor.name));
+    for (const { name } of graph.input) {
+      if (!constants.has(name) && bindings[name] === undefined) {
+        throw new ThalamusError(
+          'GRAPH_INVALID',
+          `Input ${name} of the embedded graph is not bound to a value.`,
+        );
+      }
+    }
+    const rename = (name: string): string => (name === '' ? '' : (bindings[name] ?? `${prefix}${name}`));
+    for (const tensor of graph.initializer) {
+      const name = rename(tensor.name);
+      this.claim(name);
+      this.initializers.push({ ...tensor, name });
+    }
+    for (const node of graph.node) {
+      const output = node.output.map(rename);
+      for (const name of output) if (name !== '') this.claim(name);
+      this.nodes.push({ ...node, name: `${prefix}${node.name}`, input: node.input.map(rename), output });
+    }
+    return Object.fromEntries(graph.output.map(({ name }) => [name, rename(name)]));
+  }
+
+  /** The finished model. */
+  build(options: BuildOptions): OnnxModel {
+    const opsetImport = [
+      create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(options.opset ?? 21) }),
+    ];
+    if (options.microsoft ?? false)
+      opsetImport.push(create(OperatorSetIdProtoSchema, { domain: 'com.microsoft', version: 1n }));
+    return create(ModelProtoSchema, {
+      irVersion: 10n,
+      producerName: 'thalamus',
+      opsetImport,
+      graph: create(GraphProtoSchema, {
+        name: options.name,
+        node: this.nodes,
+        initializer: this.initializers,
+        input: this.inputs,
+        output: this.outputs,
+      }),
+    });
+  }
+
+  private claim(name: string): void {
+    if (this.names.has(name))
+      throw new ThalamusError('GRAPH_INVALID', `The value name ${name} is taken already.`);
+    this.names.add(name);
+  }
+
+  private need(name: string, user: string): void {
+    if (!this.names.has(name))
+      throw new ThalamusError('GRAPH_INVALID', `${user} uses ${name}, which nothing has made yet.`);
+  }
+}
+
+/** How a node is made. */
+export interface NodeOptions {
+  /** Hint for the name of its output. */
+  readonly name?: string;
+  /** Operator domain; default: the ONNX one. */
+  readonly domain?: string;
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+}
+
+function valueInfo(name: string, dtype: DataType, shape: readonly Dimension[]): ValueInfoProto {
+  const dim = shape.map((size) =>
+    typeof size === 'number'
+      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
+      : { value: { case: 'dimParam' as const, value: size } },
+  );
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: { value: { case: 'tensorType', value: { elemType: onnxElementType(dtype), shape: { dim } } } },
+  });
+}
+
+/** The ONNX form of a constant; numbers are stored raw and little-endian. */
+export function tensorProto(name: string, value: Tensor): TensorProto {
+  const dims = value.shape.map(BigInt);
+  const dataType = onnxElementType(value.dtype);
+  if (value.dtype === 'string') {
+    const encoder = new TextEncoder();
+    return create(TensorProtoSchema, {
+      name,
+      dims,
+      dataType,
+      stringData: value.data.map((text) => encoder.encode(text)),
+    });
+  }
+  const { buffer, byteOffset, byteLength } = value.data;
+  const rawData = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  return create(TensorProtoSchema, { name, dims, dataType, rawData });
+}
+
+function attributeProto(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === 'number')
+    return create(AttributeProtoSchema, { name, type: Kind.INT, i: BigInt(value) });
+  if (typeof value === 'string')
+    return create(AttributeProtoSchema, { name, type: Kind.STRING, s: new TextEncoder().encode(value) });
+  if ('float' in value) return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value.float });
+  return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(BigInt) });
+}

@@ -1,0 +1,18 @@
+export { decodeModel, encodeModel, graphOf, type OnnxGraph, type OnnxModel } from './onnx-model.js';
+export { elementTypeOf, onnxElementType } from './element-types.js';
+export {
+  GraphBuilder,
+  tensorProto,
+  type AttributeValue,
+  type BuildOptions,
+  type Dimension,
+  type NodeOptions,
+  type ValueName,
+} from './graph-builder.js';
+export {
+  DEFAULT_GRAPH_LIMITS,
+  inspectGraph,
+  type GraphLimits,
+  type GraphSummary,
+  type GraphValue,
+} from './inspect-graph.js';
