@@ -1,23 +1,46 @@
-import { ThalamusError } from '@thalamus/errors';
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { ThalamusError } from '@thalamus/errors';
 
-/** Name of immutable bytes: `sha256:` and 64 hex digits. */
+/** Identity of immutable bytes: `sha256:` and 64 lower-case hex digits. */
 export type Digest = `sha256:${string}`;
 
-const FORM = /^sha256:[0-9a-f]{64}$/;
+/** Shape of a digest. */
+export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 
-/** Digest of bytes. */
-export function digestOf(bytes: Uint8Array): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+/** SHA-256 of bytes as 64 lower-case hex digits. */
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Checks the form of a digest. @throws REQUEST_INVALID when it is not sha256:<64 hex digits>. */
+/** Digest of bytes in memory; a string is hashed as UTF-8. */
+export function digestOf(bytes: Uint8Array | string): Digest {
+  return `sha256:${sha256Hex(bytes)}`;
+}
+
+/** SHA-256 of a file as 64 lower-case hex digits, read as a stream. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  return hash.digest('hex');
+}
+
+/** True for a well-formed digest. */
+export function isDigest(text: string): text is Digest {
+  return DIGEST_PATTERN.test(text);
+}
+
+/** A digest from text. REQUEST_INVALID when it is not `sha256:` and 64 lower-case hex digits. */
 export function parseDigest(text: string): Digest {
-  if (!FORM.test(text)) {
-    throw new ThalamusError(
-      'REQUEST_INVALID',
-      `"${text}" is not a digest; write sha256: and 64 lower-case hex digits.`,
-    );
-  }
-  return text as Digest;
+  if (isDigest(text)) return text;
+  throw new ThalamusError(
+    'REQUEST_INVALID',
+    `"${text.slice(0, 100)}" is not a digest; write sha256: and 64 lower-case hex digits.`,
+    { metadata: { digest: text.slice(0, 100) } },
+  );
+}
+
+/** The 64 hex digits of a digest. */
+export function digestHex(digest: Digest): string {
+  return digest.slice('sha256:'.length);
 }

@@ -1,31 +1,36 @@
-export { digestOf, parseDigest, type Digest } from './digest.js';
 export {
+  DIGEST_PATTERN,
+  digestHex,
+  digestOf,
+  isDigest,
+  parseDigest,
+  sha256Hex,
+  sha256OfFile,
+  type Digest,
+} from './digest.js';
+export {
+  MANIFEST_SCHEMA_VERSION,
+  TASKS,
+  isPlainPath,
+  type EvaluationRow,
+  type FileEntry,
+  type Task,
+  type TrainingDataRow,
+} from './manifest-fields.js';
+export {
+  EXPERT_KINDS,
   EXPERT_MANIFEST,
+  PRECISIONS,
   expertManifestSchema,
-  HEAD_FILE,
-  MODEL_FILE,
-  NAME_PATTERN,
-  TOKENIZER_FILE,
-  VERSION_PATTERN,
+  type ExpertKind,
   type ExpertManifest,
 } from './expert-manifest.js';
-export {
-  ROUTER_HEADS_FILE,
-  ROUTER_MANIFEST,
-  routerManifestSchema,
-  type RouterManifest,
-} from './router-manifest.js';
-export {
-  openExpertBundle,
-  openRouterBundle,
-  parseExpertManifest,
-  parseRouterManifest,
-  writeExpertBundle,
-  writeRouterBundle,
-  type BundleFile,
-  type OpenedBundle,
-} from './bundle-folder.js';
-export type { ArtifactFacts, ArtifactStore } from './artifact-store.port.js';
-export { FolderArtifactStore } from './folder-artifact-store.js';
-export { importBundle, materialiseExpert, materialiseRouter } from './transfer.js';
-export { readSafetensors, writeSafetensors, type Precision, type TensorFile } from './safetensors.js';
+export { ROUTER_MANIFEST, routerManifestSchema, type RouterManifest } from './router-manifest.js';
+export type {
+  ArtifactSource,
+  ArtifactStat,
+  ArtifactStore,
+  GetOptions,
+  PutOptions,
+  PutResult,
+} from './artifact-store.js';

@@ -1,61 +1,130 @@
-import { TASKS } from '@thalamus/contracts';
 import { z } from 'zod';
-import { digestSchema, evaluationSchema, fileSchema, nameSchema, versionSchema } from './expert-manifest.js';
+import {
+  TASKS,
+  bundleName,
+  count,
+  digestText,
+  evaluationRow,
+  fileList,
+  isoDate,
+  MANIFEST_SCHEMA_VERSION,
+  signature,
+  trainingDataRow,
+  versionText,
+} from './manifest-fields.js';
 
-const scale = z.strictObject({
-  /** Value that costs 0. */
-  zero: z.number(),
-  /** Value that costs 1. */
-  one: z.number(),
-  /** Whether the value or its decimal logarithm is scaled. */
-  form: z.enum(['linear', 'log10']),
-  /** Unit of the values, in words. */
-  unit: z.string().min(1),
+/** File name of a router model's manifest inside its bundle. */
+export const ROUTER_MANIFEST = 'router.json';
+
+const encoder = z.strictObject({
+  name: bundleName,
+  digest: digestText,
+  maxTokens: count.min(1),
+  dimension: count.min(1),
 });
 
-/** Schema of `router.json`, version 1. Unknown fields are errors. */
-export const routerManifestSchema = z.strictObject({
-  schemaVersion: z.literal(1, 'must be 1: this program reads no other manifest version'),
-  name: nameSchema,
-  version: versionSchema,
-  description: z.string().min(1),
+const candidate = z.strictObject({
+  expert: bundleName,
+  /** Version whose losses the head was fitted on; any other version of the expert is served as inherited. */
+  version: versionText,
+  /** Digest of that version's manifest. */
+  digest: digestText,
+  /** Loss table and number of its rows that the head was fitted on. */
+  fittedOn: z.strictObject({ lossTable: digestText, rows: count.min(1) }),
+});
+
+const heads = z.strictObject({
+  /** `linear`: loss = W e + b. `mlp`: loss = W2 relu(W1 e + b1) + b2. e is the L2-normalised embedding. */
+  kind: z.enum(['linear', 'mlp']),
+  file: z.string().min(1),
+  hidden: count.optional(),
+});
+
+const costScale = z.strictObject({
+  /** What is measured, such as `flopsPerToken`, `days`, `milliseconds`, `usdPerMillionTokens`. */
+  unit: z.string().min(1),
+  transform: z.enum(['linear', 'log10']),
+  /** Raw value that costs 0. */
+  min: z.number(),
+  /** Raw value that costs 1. */
+  max: z.number(),
+});
+
+const interval = z.strictObject({
+  expert: bundleName,
+  /** Conformal quantile of the residual (measured - predicted) at (1 - coverage) / 2, in the loss unit. */
+  lower: z.number(),
+  /** The same at (1 + coverage) / 2. */
+  upper: z.number(),
+});
+
+const abstention = z.strictObject({
+  /**
+   * What is compared with the threshold: `min-predicted-loss`, or `prototype-distance` (1 - the largest cosine between
+   * the embedding and a row of tensor `abstention.prototypes`).
+   */
+  score: z.enum(['min-predicted-loss', 'prototype-distance']),
+  /** A prompt whose score is larger is out of scope. */
+  threshold: z.number(),
+  /** Share of in-scope validation prompts that the threshold turns away. */
+  falseAbstention: z.number().min(0).max(1),
+});
+
+const lossScale = z.strictObject({
+  /** K: the largest label count in the library. */
+  labelCount: count.min(1),
+  /** Every cross-entropy is clipped here: ln K nats. */
+  clip: z.number().positive(),
+  /** Loss of an expert that cannot express the right label: ln K + 1 nats. */
+  outsideLabels: z.number().positive(),
+});
+
+const fields = z.strictObject({
+  schemaVersion: z.literal(MANIFEST_SCHEMA_VERSION),
+  name: bundleName,
+  version: versionText,
   task: z.enum(TASKS),
   lossUnit: z.enum(['nats', 'error']),
-  /** The feature-extraction bundle that encodes prompts. */
-  encoder: z.strictObject({ name: nameSchema, digest: digestSchema }),
-  /** Experts with a head, in the order of the head's rows. */
-  candidates: z.array(
-    z.strictObject({
-      expert: nameSchema,
-      fittedVersion: versionSchema,
-      /** 90 % conformal quantiles of measured minus predicted loss: lower and upper. */
-      interval: z.tuple([z.number(), z.number()]),
-    }),
-  ),
-  /** Absolute scales of the costs by flag name. */
-  costScales: z.record(z.string(), scale),
-  /** Lambda in nats by verbal level. */
-  verbalLevels: z.strictObject({
-    low: z.number().nonnegative(),
-    medium: z.number().nonnegative(),
-    high: z.number().nonnegative(),
+  description: z.string().min(1).max(2000),
+  encoder,
+  candidates: z.array(candidate).min(1),
+  heads,
+  lossScale: lossScale.optional(),
+  costScales: z.record(z.string(), costScale),
+  verbalLevels: z.record(z.string(), z.number().nonnegative()),
+  calibration: z.strictObject({
+    /** Share of measured losses that the intervals are made to hold, 0 to 1. */
+    coverage: z.number().gt(0).lt(1),
+    intervals: z.array(interval),
+    abstention: abstention.optional(),
   }),
-  /** Prompts whose out-of-scope score is above the threshold are abstained from. */
-  abstention: z.strictObject({ threshold: z.number(), falseAbstentionRate: z.number().min(0).max(1) }),
-  maxTokens: z.int().positive(),
-  evaluation: z.array(evaluationSchema),
-  trainingData: z.array(
-    z.strictObject({ name: z.string(), licence: z.string(), origin: z.string(), rows: z.int() }),
-  ),
-  licence: z.string(),
-  seed: z.int(),
-  files: z.array(fileSchema),
+  /** Number of rows of tensor `regions.centroids`; the nearest one (cosine) is the region id of a prompt. */
+  regionCount: count.optional(),
+  licence: z.string().min(1),
+  trainingData: z.array(trainingDataRow),
+  evaluation: z.array(evaluationRow),
+  releaseDate: isoDate,
+  files: fileList,
+  signature: signature.optional(),
 });
 
-/** The manifest of a router model. */
-export type RouterManifest = z.infer<typeof routerManifestSchema>;
+/** Schema of `router.json`. Strict; candidates and intervals must name the same experts in the same order. */
+export const routerManifestSchema = fields.superRefine((manifest, context) => {
+  const issue = (path: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [path], message });
+  const names = manifest.candidates.map((entry) => entry.expert);
+  if (new Set(names).size !== names.length) issue('candidates', 'names the same expert twice');
+  const calibrated = manifest.calibration.intervals.map((entry) => entry.expert);
+  if (calibrated.join() !== names.join()) {
+    issue('calibration', 'intervals must name the candidates in the same order');
+  }
+  if (!manifest.files.some((file) => file.path === manifest.heads.file)) {
+    issue('files', `must list the head file ${manifest.heads.file}`);
+  }
+  if (manifest.heads.kind === 'mlp' && manifest.heads.hidden === undefined) {
+    issue('heads', 'hidden is required for kind mlp');
+  }
+});
 
-/** File name of the manifest. */
-export const ROUTER_MANIFEST = 'router.json';
-/** File name of the heads. */
-export const ROUTER_HEADS_FILE = 'heads.safetensors';
+/** Contents of `router.json`. */
+export type RouterManifest = z.infer<typeof routerManifestSchema>;

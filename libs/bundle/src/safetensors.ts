@@ -7,7 +7,7 @@ interface Entry {
   readonly data_offsets: readonly [number, number];
 }
 
-const WIDTH: Readonly<Record<string, number>> = { F32: 4, F16: 2, I32: 4, I8: 1, U8: 1 };
+const WIDTH: Readonly<Record<string, number>> = { F32: 4, F16: 2, I64: 8, I32: 4, I8: 1, U8: 1 };
 
 /** Tensors of a safetensors file by name; binary16 is widened to float32. */
 export type TensorFile = ReadonlyMap<string, TensorOf<'float32'>>;
@@ -30,7 +30,7 @@ export function readSafetensors(bytes: Uint8Array, label = 'safetensors file'): 
         `tensor ${name} of type ${entry.dtype} and shape [${entry.shape.join(', ')}] does not fit its bytes ${from} to ${to}`,
       );
     }
-    const raw = bytes.slice(start + from, start + to);
+    const raw = new Uint8Array(bytes.subarray(start + from, start + to));
     if (entry.dtype === 'F32')
       tensors.set(name, tensor('float32', entry.shape, new Float32Array(raw.buffer)));
     else if (entry.dtype === 'F16')

@@ -16,3 +16,5 @@ export {
   type GraphSummary,
   type GraphValue,
 } from './inspect-graph.js';
+export { buildBertEncoder, transpose, type BertConfig, type Storage, type Weights } from './bert-encoder.js';
+export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';

@@ -1,0 +1,107 @@
+import { ThalamusError } from '@thalamus/errors';
+import { EventEmitter } from 'node:events';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { LogStore } from './log-store.js';
+import type { LogCall, LogReply, LogRequest, LogWorkerData } from './log-worker.js';
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+type Result<C extends LogCall> = ReturnType<LogStore[C]>;
+
+/** Asks the worker thread that owns the SQLite connection. Emits `changed` when records may have been added. */
+export class LogClient extends EventEmitter<{ changed: [] }> {
+  private worker: Worker | undefined;
+  private nextId = 1;
+  private failure: ThalamusError | undefined;
+  private readonly waiting = new Map<number, Waiting>();
+
+  constructor(private readonly data: LogWorkerData) {
+    super();
+    this.setMaxListeners(0);
+  }
+
+  /** Opens the file. @throws EVENT_LOG_CORRUPT, CONFIG_INVALID */
+  async open(): Promise<void> {
+    mkdirSync(dirname(this.data.file), { recursive: true });
+    const worker = new Worker(workerScript(), {
+      workerData: this.data,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    });
+    this.worker = worker;
+    await new Promise<void>((resolve, reject) => {
+      this.waiting.set(0, { resolve: () => undefined, reject });
+      worker.on('message', (reply: LogReply) => {
+        if (reply.kind === 'opened') resolve();
+        this.receive(reply);
+      });
+      worker.on('error', (cause) => {
+        this.breakDown(cause.message);
+        reject(cause);
+      });
+    });
+    this.waiting.delete(0);
+    worker.unref();
+  }
+
+  /** Why the log cannot be used any more, if so. */
+  get broken(): ThalamusError | undefined {
+    return this.failure;
+  }
+
+  /** Calls the store in the worker. */
+  call<C extends LogCall>(call: C, ...values: Parameters<LogStore[C]>): Promise<Result<C>> {
+    const worker = this.worker;
+    if (!worker || this.failure) {
+      return Promise.reject(this.failure ?? new ThalamusError('INTERNAL', 'The event log is not open.'));
+    }
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      worker.ref();
+      worker.postMessage({ id, call, values } satisfies LogRequest);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (!this.worker) return;
+    await this.call('close').catch(() => undefined);
+    await this.worker.terminate();
+    this.worker = undefined;
+  }
+
+  private receive(reply: LogReply): void {
+    if (reply.kind === 'changed') this.emit('changed');
+    else if (reply.kind !== 'opened') {
+      const waiting = this.waiting.get(reply.id);
+      this.waiting.delete(reply.id);
+      if (this.waiting.size === 0) this.worker?.unref();
+      if (reply.kind === 'result') waiting?.resolve(reply.value);
+      else {
+        const error = new ThalamusError(reply.code, reply.message, { metadata: reply.metadata });
+        if (reply.code === 'EVENT_LOG_CORRUPT') this.failure = error;
+        waiting?.reject(error);
+      }
+    }
+  }
+
+  private breakDown(reason: string): void {
+    this.failure = new ThalamusError('INTERNAL', `The event log worker ended: ${reason}.`);
+    for (const waiting of this.waiting.values()) waiting.reject(this.failure);
+    this.waiting.clear();
+  }
+}
+
+/** The compiled worker; tests that run from sources use the last build. */
+function workerScript(): string {
+  const beside = fileURLToPath(new URL('./log-worker.js', import.meta.url));
+  return existsSync(beside)
+    ? beside
+    : fileURLToPath(new URL('../../dist/embedded/log-worker.js', import.meta.url));
+}

@@ -1,0 +1,4 @@
+export type * from './event-bus.port.js';
+export { EmbeddedEventBus, MAX_RECORD_BYTES, type EmbeddedBusOptions } from './embedded/embedded-event-bus.js';
+export { decodeEvent, encodeEvent, encodeTombstone, topicSpec, type EventFacts } from './cloud-events.js';
+export { idempotent } from './idempotent.js';

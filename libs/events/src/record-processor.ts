@@ -1,0 +1,166 @@
+import { context, SpanKind } from '@opentelemetry/api';
+import { ATTRIBUTES, deadLetterTopic, EVENT_HEADERS, METRICS } from '@thalamus/contracts';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import {
+  contextFromHeaders,
+  counter,
+  createLogger,
+  durationHistogram,
+  withSpan,
+  type Logger,
+} from '@thalamus/telemetry';
+import type { BusRecord, Outcome, ReceivedRecord, SubscribeOptions } from './event-bus.port.js';
+
+const DEFAULT_ATTEMPTS = 5;
+const DEFAULT_BACKOFF = { initial: 100, max: 10_000 };
+
+let instruments:
+  | {
+      consumed: ReturnType<typeof counter>;
+      dead: ReturnType<typeof counter>;
+      duration: ReturnType<typeof durationHistogram>;
+    }
+  | undefined;
+let logger: Logger | undefined;
+
+/** How one record came to its end. */
+export type Disposition = 'acked' | 'deadLettered' | 'stopped';
+
+/**
+ * Brings one record to its end: handle, retry with growing waits, dead letter. Only the partition of the record waits.
+ * Both adapters use it, so that both mean the same by an outcome.
+ */
+export class RecordProcessor {
+  constructor(
+    private readonly options: SubscribeOptions,
+    private readonly publishDeadLetter: (record: BusRecord) => Promise<void>,
+    private readonly system: string,
+  ) {}
+
+  /** `signal` stops between attempts; `tick` is called while waiting, for heartbeats. */
+  async process(
+    record: Omit<ReceivedRecord, 'attempt'>,
+    signal: AbortSignal,
+    tick: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<Disposition> {
+    const maxAttempts = this.options.maxAttempts ?? DEFAULT_ATTEMPTS;
+    for (let attempt = 1; ; attempt++) {
+      if (signal.aborted) return 'stopped';
+      const outcome = await this.attempt({ ...record, attempt }, signal);
+      this.count(record.topic, outcome.kind);
+      if (outcome.kind === 'ack') return 'acked';
+      if (outcome.kind === 'deadLetter' || attempt >= maxAttempts) {
+        const error =
+          outcome.kind === 'deadLetter'
+            ? outcome.error
+            : new ThalamusError('INTERNAL', `Handling failed ${attempt} times.`);
+        await this.bury(record, attempt, error);
+        return 'deadLettered';
+      }
+      await this.wait(outcome.afterMs ?? this.backoff(attempt), signal, tick);
+    }
+  }
+
+  private async attempt(record: ReceivedRecord, signal: AbortSignal): Promise<Outcome> {
+    const startedAt = performance.now();
+    const attributes = {
+      [ATTRIBUTES.messagingSystem]: this.system,
+      [ATTRIBUTES.messagingDestination]: record.topic,
+      [ATTRIBUTES.messagingOperationType]: 'process',
+      [ATTRIBUTES.messagingGroup]: this.options.group,
+      [ATTRIBUTES.messagingPartition]: String(record.partition),
+      [ATTRIBUTES.messagingOffset]: Number(record.offset),
+    };
+    const parent = contextFromHeaders(record.headers);
+    try {
+      const options = { kind: SpanKind.CONSUMER, attributes, parent };
+      return await withSpan(`process ${record.topic}`, options, () =>
+        this.options.handle(record, { signal }),
+      );
+    } catch (fault) {
+      const error = toThalamusError(fault);
+      logger ??= createLogger('events');
+      logger.warn(
+        {
+          topic: record.topic,
+          partition: record.partition,
+          offset: String(record.offset),
+          attempt: record.attempt,
+          code: error.code,
+          error: error.cause,
+        },
+        'handler failed',
+      );
+      return { kind: 'retry' };
+    } finally {
+      this.instruments().duration.record((performance.now() - startedAt) / 1000, {
+        [ATTRIBUTES.messagingDestination]: record.topic,
+      });
+    }
+  }
+
+  private async bury(
+    record: Omit<ReceivedRecord, 'attempt'>,
+    attempts: number,
+    error: ThalamusError,
+  ): Promise<void> {
+    const headers = {
+      ...record.headers,
+      [EVENT_HEADERS.errorCode]: error.code,
+      [EVENT_HEADERS.errorMessage]: error.message.slice(0, 500),
+      [EVENT_HEADERS.attempt]: String(attempts),
+      [EVENT_HEADERS.originTopic]: record.topic,
+      [EVENT_HEADERS.originPartition]: String(record.partition),
+      [EVENT_HEADERS.originOffset]: String(record.offset),
+    };
+    await context.with(contextFromHeaders(record.headers), () =>
+      this.publishDeadLetter({
+        topic: deadLetterTopic(record.topic),
+        key: record.key,
+        value: record.value,
+        headers,
+      }),
+    );
+    this.instruments().dead.add(1, {
+      [ATTRIBUTES.messagingDestination]: record.topic,
+      [ATTRIBUTES.errorType]: error.code,
+    });
+  }
+
+  private backoff(attempt: number): number {
+    const { initial, max } = this.options.backoffMs ?? DEFAULT_BACKOFF;
+    return Math.min(max, initial * 2 ** (attempt - 1)) * (0.8 + 0.4 * Math.random());
+  }
+
+  private async wait(totalMs: number, signal: AbortSignal, tick: () => Promise<void>): Promise<void> {
+    const until = Date.now() + totalMs;
+    while (!signal.aborted && Date.now() < until) {
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        const timer = setTimeout(done, Math.min(1_000, until - Date.now()));
+        signal.addEventListener('abort', done, { once: true });
+      });
+      await tick();
+    }
+  }
+
+  private count(topic: string, outcome: string): void {
+    this.instruments().consumed.add(1, {
+      [ATTRIBUTES.messagingDestination]: topic,
+      [ATTRIBUTES.outcome]: outcome,
+    });
+  }
+
+  private instruments() {
+    instruments ??= {
+      consumed: counter(METRICS.messagesConsumed, 'Records handled, by outcome.'),
+      dead: counter(METRICS.deadLetters, 'Records given up and written to a dead-letter topic.'),
+      duration: durationHistogram(METRICS.processDuration, 'Duration of one handling of a record.'),
+    };
+    return instruments;
+  }
+}

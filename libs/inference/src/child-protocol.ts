@@ -1,0 +1,33 @@
+import type { ErrorCode } from '@thalamus/errors';
+import type { Tensor } from '@thalamus/tensor';
+import type { Feeds, ModelSource, SessionOptions, SessionValue } from './inference-runtime.port.js';
+
+/** What the parent asks of the child that runs models. */
+export type ChildRequest =
+  | {
+      readonly id: number;
+      readonly kind: 'load';
+      readonly session: number;
+      readonly source: ModelSource;
+      readonly options: SessionOptions;
+    }
+  | {
+      readonly id: number;
+      readonly kind: 'run';
+      readonly session: number;
+      readonly feeds: Feeds;
+      readonly outputs: readonly string[] | undefined;
+    }
+  | { readonly id: number; readonly kind: 'release'; readonly session: number };
+
+/** What the child answers. */
+export type ChildReply =
+  | {
+      readonly id: number;
+      readonly kind: 'loaded';
+      readonly inputs: readonly SessionValue[];
+      readonly outputs: readonly SessionValue[];
+    }
+  | { readonly id: number; readonly kind: 'ran'; readonly outputs: Readonly<Record<string, Tensor>> }
+  | { readonly id: number; readonly kind: 'released' }
+  | { readonly id: number; readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };

@@ -1,0 +1,14 @@
+export type {
+  Feeds,
+  InferenceRuntime,
+  InferenceSession,
+  ModelSource,
+  RunOptions,
+  SessionOptions,
+  SessionValue,
+} from './inference-runtime.port.js';
+export { OrtRuntime } from './ort-runtime.js';
+export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
+export { Tokenizer, type TokenBatch } from './tokenizer.js';
+export { TextEncoder, type EncodedTexts } from './text-encoder.js';
+export { DynamicBatcher, type BatcherOptions, type SubmitOptions } from './dynamic-batcher.js';

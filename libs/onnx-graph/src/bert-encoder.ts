@@ -1,0 +1,228 @@
+import { ThalamusError } from '@thalamus/errors';
+import { tensor, type TensorOf } from '@thalamus/tensor';
+import { GraphBuilder, type ValueName } from './graph-builder.js';
+import type { OnnxModel } from './onnx-model.js';
+import { quantiseBlocks } from './quantise.js';
+
+/** Sizes of a BERT encoder, under the names of its config.json. */
+export interface BertConfig {
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly maxPositions: number;
+  readonly layerNormEpsilon: number;
+}
+
+/** How matrices are stored: as they are, or int8 in blocks along the summed dimension. */
+export type Storage = { readonly kind: 'float32' } | { readonly kind: 'int8'; readonly blockSize: number };
+
+/** Weights by their Hugging Face names, such as `encoder.layer.0.attention.self.query.weight`. */
+export type Weights = ReadonlyMap<string, TensorOf<'float32'>>;
+
+/**
+ * Builds a BERT encoder (Devlin et al. 2018, section 3) with mean pooling over the attended positions.
+ *
+ * Inputs: `input_ids`, `attention_mask` int64 [batch, sequence]. Outputs, float32: `embedding` [batch, hidden],
+ * L2-normalised; `last_hidden_state` [batch, sequence, hidden]. Constants keep their Hugging Face names, linear weights
+ * transposed to [in, out].
+ */
+export function buildBertEncoder(config: BertConfig, weights: Weights, storage: Storage): OnnxModel {
+  const builder = new GraphBuilder();
+  const ids = builder.input('input_ids', 'int64', ['batch', 'sequence']);
+  const mask = builder.input('attention_mask', 'int64', ['batch', 'sequence']);
+  const encoder = new EncoderWriter(builder, config, weights, storage);
+  const bias = encoder.attentionBias(mask);
+  let hidden = encoder.embed(ids);
+  for (let layer = 0; layer < config.layers; layer++)
+    hidden = encoder.layer(`encoder.layer.${layer}`, hidden, bias);
+  const last = builder.node('Identity', [hidden], { name: 'last_hidden_state' });
+  const embedding = encoder.pool(last, mask);
+  builder.output(embedding, 'float32', ['batch', config.hiddenSize]);
+  builder.output(last, 'float32', ['batch', 'sequence', config.hiddenSize]);
+  return builder.build({ name: 'bert-encoder' });
+}
+
+class EncoderWriter {
+  private readonly headSize: number;
+
+  constructor(
+    private readonly builder: GraphBuilder,
+    private readonly config: BertConfig,
+    private readonly weights: Weights,
+    private readonly storage: Storage,
+  ) {
+    this.headSize = config.hiddenSize / config.heads;
+  }
+
+  /** [batch, 1, 1, sequence]: 0 where a position is attended, a large negative number where not. */
+  attentionBias(mask: ValueName): ValueName {
+    const b = this.builder;
+    const wide = b.node('Unsqueeze', [
+      b.node('Cast', [mask], { attributes: { to: 1 }, name: 'mask' }),
+      this.ints('mask_axes', [1, 2]),
+    ]);
+    return b.node('Mul', [b.node('Sub', [this.scalar('one', 1), wide]), this.scalar('masked', -1e9)], {
+      name: 'attention_bias',
+    });
+  }
+
+  embed(ids: ValueName): ValueName {
+    const b = this.builder;
+    const words = this.lookup('embeddings.word_embeddings.weight', ids);
+    const length = b.node('Gather', [b.node('Shape', [ids]), this.ints('one_index', [1])], {
+      name: 'length',
+    });
+    const rows = b.node(
+      'Slice',
+      [this.positions(), this.ints('zero', [0]), length, this.ints('zero_axis', [0])],
+      { name: 'positions' },
+    );
+    return this.norm('embeddings.LayerNorm', b.node('Add', [words, rows]));
+  }
+
+  layer(prefix: string, hidden: ValueName, bias: ValueName): ValueName {
+    const b = this.builder;
+    const query = this.split(this.linear(`${prefix}.attention.self.query`, hidden), [0, 2, 1, 3]);
+    const key = this.split(this.linear(`${prefix}.attention.self.key`, hidden), [0, 2, 3, 1]);
+    const value = this.split(this.linear(`${prefix}.attention.self.value`, hidden), [0, 2, 1, 3]);
+    const scaled = b.node('Mul', [
+      b.node('MatMul', [query, key]),
+      this.scalar('scale', 1 / Math.sqrt(this.headSize)),
+    ]);
+    const probabilities = b.node('Softmax', [b.node('Add', [scaled, bias])], { attributes: { axis: -1 } });
+    const mixed = b.node('Transpose', [b.node('MatMul', [probabilities, value])], {
+      attributes: { perm: [0, 2, 1, 3] },
+    });
+    const joined = b.node('Reshape', [mixed, this.ints('joined_shape', [0, 0, this.config.hiddenSize])]);
+    const attended = this.linear(`${prefix}.attention.output.dense`, joined);
+    const middle = this.norm(`${prefix}.attention.output.LayerNorm`, b.node('Add', [attended, hidden]));
+    const inner = b.node('Gelu', [this.linear(`${prefix}.intermediate.dense`, middle)]);
+    const outer = this.linear(`${prefix}.output.dense`, inner);
+    return this.norm(`${prefix}.output.LayerNorm`, b.node('Add', [outer, middle]));
+  }
+
+  /** Mean over attended positions, then division by the L2 norm. */
+  pool(hidden: ValueName, mask: ValueName): ValueName {
+    const b = this.builder;
+    const weight = b.node('Unsqueeze', [
+      b.node('Cast', [mask], { attributes: { to: 1 } }),
+      this.ints('last_axis', [2]),
+    ]);
+    const axis = this.ints('sequence_axis', [1]);
+    const sum = b.node('ReduceSum', [b.node('Mul', [hidden, weight]), axis], { attributes: { keepdims: 0 } });
+    const count = b.node('ReduceSum', [weight, axis], { attributes: { keepdims: 0 } });
+    const mean = b.node('Div', [sum, b.node('Max', [count, this.scalar('least_count', 1e-9)])], {
+      name: 'pooled',
+    });
+    const norm = b.node('ReduceL2', [mean, this.ints('hidden_axis', [1])], { attributes: { keepdims: 1 } });
+    return b.node('Div', [mean, b.node('Max', [norm, this.scalar('least_norm', 1e-12)])], {
+      name: 'embedding',
+    });
+  }
+
+  private linear(prefix: string, input: ValueName): ValueName {
+    const product = this.builder.node('MatMul', [input, this.matrix(`${prefix}.weight`)]);
+    return this.builder.node('Add', [
+      product,
+      this.builder.constant(`${prefix}.bias`, this.weight(`${prefix}.bias`)),
+    ]);
+  }
+
+  private matrix(name: string): ValueName {
+    const transposed = transpose(this.weight(name));
+    if (this.storage.kind === 'float32') return this.builder.constant(name, transposed);
+    const { blockSize } = this.storage;
+    const { values, scales, rows, columns } = quantiseBlocks(transposed, blockSize);
+    const stored = this.builder.constant(`${name}.int8`, tensor('int8', [rows, columns], values));
+    const scale = this.builder.constant(
+      `${name}.scale`,
+      tensor('float32', [rows / blockSize, columns], scales),
+    );
+    return this.builder.node('DequantizeLinear', [stored, scale], {
+      name,
+      attributes: { axis: 0, block_size: blockSize },
+    });
+  }
+
+  /** Rows of an embedding table; a quantised table is dequantised after the rows have been taken. */
+  private lookup(name: string, ids: ValueName): ValueName {
+    const b = this.builder;
+    const table = this.weight(name);
+    if (this.storage.kind === 'float32') return b.node('Gather', [b.constant(name, table), ids]);
+    const [vocabulary = 0, width = 0] = table.shape;
+    const blocks = width / this.storage.blockSize;
+    const { values, scales } = quantiseBlocks(transpose(table), this.storage.blockSize);
+    const stored = transposeInt8(values, width, vocabulary);
+    const scale = transpose(tensor('float32', [blocks, vocabulary], scales));
+    const rows = b.node(
+      'Cast',
+      [b.node('Gather', [b.constant(`${name}.int8`, tensor('int8', [vocabulary, width], stored)), ids])],
+      { attributes: { to: 1 } },
+    );
+    const factors = b.node('Gather', [b.constant(`${name}.scale`, scale), ids]);
+    const cut = b.node('Reshape', [rows, this.ints('cut_shape', [0, 0, blocks, this.storage.blockSize])]);
+    const product = b.node('Mul', [cut, b.node('Unsqueeze', [factors, this.ints('block_axis', [3])])]);
+    return b.node('Reshape', [product, this.ints('row_shape', [0, 0, width])], { name });
+  }
+
+  /** Position embeddings with the one token type that single texts use added in. */
+  private positions(): ValueName {
+    const table = this.weight('embeddings.position_embeddings.weight');
+    const types = this.weight('embeddings.token_type_embeddings.weight');
+    const { hiddenSize } = this.config;
+    const sum = table.data.map((value, index) => value + types.data[index % hiddenSize]!);
+    return this.builder.constant(
+      'embeddings.position_embeddings.weight',
+      tensor('float32', table.shape, sum),
+    );
+  }
+
+  private norm(prefix: string, input: ValueName): ValueName {
+    const gain = this.builder.constant(`${prefix}.weight`, this.weight(`${prefix}.weight`));
+    const shift = this.builder.constant(`${prefix}.bias`, this.weight(`${prefix}.bias`));
+    const attributes = { axis: -1, epsilon: { float: this.config.layerNormEpsilon } };
+    return this.builder.node('LayerNormalization', [input, gain, shift], { attributes });
+  }
+
+  private split(input: ValueName, perm: readonly number[]): ValueName {
+    const shape = this.ints('split_shape', [0, 0, this.config.heads, this.headSize]);
+    return this.builder.node('Transpose', [this.builder.node('Reshape', [input, shape])], {
+      attributes: { perm },
+    });
+  }
+
+  private weight(name: string): TensorOf<'float32'> {
+    const value = this.weights.get(name);
+    if (!value)
+      throw new ThalamusError('GRAPH_INVALID', `The weights hold no ${name}; is this a BERT encoder?`);
+    return value;
+  }
+
+  private ints(hint: string, values: readonly number[]): ValueName {
+    return this.builder.constant(hint, tensor('int64', [values.length], BigInt64Array.from(values, BigInt)));
+  }
+
+  private scalar(hint: string, value: number): ValueName {
+    return this.builder.constant(hint, tensor('float32', [], new Float32Array([value])));
+  }
+}
+
+/** Rows become columns. */
+export function transpose(matrix: TensorOf<'float32'>): TensorOf<'float32'> {
+  const [rows = 0, columns = 0] = matrix.shape;
+  const data = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++)
+      data[column * rows + row] = matrix.data[row * columns + column]!;
+  }
+  return tensor('float32', [columns, rows], data);
+}
+
+function transposeInt8(values: Int8Array, rows: number, columns: number): Int8Array {
+  const data = new Int8Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++)
+      data[column * rows + row] = values[row * columns + column]!;
+  }
+  return data;
+}

@@ -1,0 +1,111 @@
+// Trains the nine probe experts of the zoo from the shipped base and writes bundles, the split manifest and samples.
+//   npm run zoo:train -- --data DIR     (DIR holds <set>.train.csv and <set>.test.csv)
+import { openExpertBundle, writeExpertBundle, writeSafetensors } from '@thalamus/bundle';
+import { tensor } from '@thalamus/tensor';
+import { evaluateHead, labelled, readCsv, rowUse, trainProbe } from '@thalamus/training';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { embedAll, openBase } from './embeddings.mjs';
+import { SPLIT_RULE, TASKS } from './tasks.mjs';
+
+const { values } = parseArgs({ options: { data: { type: 'string' }, only: { type: 'string' } } });
+if (!values.data) {
+  console.error('Name the folder of the CSV files with --data DIR.');
+  process.exit(2);
+}
+const DATE = '2026-11-24';
+const SAMPLE_ROWS = 200;
+const base = await openBase();
+const width = 384;
+const splits = { rule: 'sha256("split-v1\\n" + lower-cased text with single spaces) mod 100', shares: SPLIT_RULE, sets: {} };
+mkdirSync('zoo/data/sample', { recursive: true });
+
+const quote = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const csv = (rows) => `text,label\n${rows.map((row) => `${quote(row.text)},${quote(row.label)}`).join('\n')}\n`;
+const byHash = (rows) =>
+  rows
+    .map((row) => ({ row, key: createHash('sha256').update(row.text).digest('hex') }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ row }) => row);
+const pick = (rows, features, use) => {
+  const chosen = rows.map((row, index) => ({ row, index })).filter(({ row }) => use === 'all' || rowUse(row.text, SPLIT_RULE) === use);
+  const part = new Float32Array(chosen.length * width);
+  chosen.forEach(({ index }, at) => part.set(features.subarray(index * width, (index + 1) * width), at * width));
+  return { features: part, labels: chosen.map(({ row }) => row.label) };
+};
+
+for (const task of TASKS) {
+  const trainBytes = readFileSync(join(values.data, `${task.set}.train.csv`));
+  const trainRows = readCsv(trainBytes, `${task.set}.train.csv`);
+  const testRows = readCsv(readFileSync(join(values.data, `${task.set}.test.csv`)), `${task.set}.test.csv`);
+  const uses = trainRows.map((row) => rowUse(row.text, SPLIT_RULE));
+  splits.sets[task.set] = {
+    trainSha256: createHash('sha256').update(trainBytes).digest('hex'),
+    expert: uses.filter((use) => use === 'expert').length,
+    router: uses.filter((use) => use === 'router').length,
+    validation: uses.filter((use) => use === 'validation').length,
+    uses: uses.map((use) => use[0]).join(''),
+  };
+  writeFileSync(`zoo/data/sample/${task.set}.test.csv`, csv(byHash(testRows).slice(0, SAMPLE_ROWS)));
+  writeFileSync(`zoo/data/sample/${task.set}.train.csv`, csv(byHash(trainRows.filter((_, i) => uses[i] === 'expert')).slice(0, SAMPLE_ROWS)));
+  if (values.only && values.only !== task.set) continue;
+
+  const trainFeatures = await embedAll(base, trainRows.map((row) => row.text), `${task.set}.train`);
+  const testFeatures = await embedAll(base, testRows.map((row) => row.text), `${task.set}.test`);
+  const expertRows = pick(trainRows, trainFeatures, 'expert');
+  const startedAt = performance.now();
+  const probe = trainProbe(expertRows, pick(trainRows, trainFeatures, 'validation'), width, (step) => console.log(`  ${task.set}: ${step}`));
+  const test = evaluateHead(probe.head, labelled(pick(testRows, testFeatures, 'all'), probe.labels, width));
+  const head = writeSafetensors(
+    new Map([
+      ['head.weight', tensor('float32', [probe.labels.length, width], probe.head.weights)],
+      ['head.bias', tensor('float32', [probe.labels.length], probe.head.bias)],
+    ]),
+    'float16',
+  );
+  const figure = (split, metric, value, n) => ({ dataset: task.set, split, metric, value: Number(value.toFixed(6)), n, date: DATE });
+  await writeExpertBundle(
+    `zoo/experts/${task.expert}`,
+    {
+      schemaVersion: 1,
+      name: task.expert,
+      version: '1',
+      kind: 'probe',
+      task: 'text-classification',
+      description: task.description,
+      base: { name: base.bundle.manifest.name, digest: base.bundle.digest },
+      labels: probe.labels,
+      maxTokens: base.bundle.manifest.maxTokens,
+      parameterCount: base.bundle.manifest.parameterCount + probe.labels.length * (width + 1),
+      flopsPerToken: base.bundle.manifest.flopsPerToken,
+      precision: 'float16',
+      licence: task.licence,
+      trainingData: [{ name: task.set, licence: task.licence, origin: task.origin, rows: expertRows.labels.length }],
+      lineage: { recipe: `probe: softmax regression by L-BFGS, l2 ${probe.l2}`, parents: [{ name: base.bundle.manifest.name, version: base.bundle.manifest.version, digest: base.bundle.digest }], seed: 0 },
+      evaluation: [
+        figure('validation', 'accuracy', probe.validation.accuracy, probe.validation.n),
+        figure('test', 'accuracy', test.accuracy, test.n),
+        figure('test', 'macro-f1', test.macroF1, test.n),
+        figure('test', 'log-loss', test.logLoss, test.n),
+        figure('test', 'calibration-error', test.calibrationError, test.n),
+      ],
+      trust: { signed: false, scanned: true, backdoorTested: false },
+      releaseDate: DATE,
+    },
+    [{ path: 'head.safetensors', bytes: head }],
+  );
+  console.log(
+    `${task.expert.padEnd(18)} accuracy ${test.accuracy.toFixed(4)}  macro-F1 ${test.macroF1.toFixed(4)}  log loss ${test.logLoss.toFixed(4)}  n ${test.n}  (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
+  );
+}
+writeFileSync('zoo/data/splits.json', `${JSON.stringify(splits, null, 1)}\n`);
+const experts = [];
+for (const task of TASKS) {
+  const bundle = await openExpertBundle(`zoo/experts/${task.expert}`);
+  experts.push({ folder: `experts/${task.expert}`, digest: bundle.digest, sample: { train: `data/sample/${task.set}.train.csv`, test: `data/sample/${task.set}.test.csv`, licence: task.licence, origin: task.origin } });
+}
+const index = { bases: [{ folder: 'base/minilm-l6', digest: base.bundle.digest }], experts, routers: [{ folder: 'router/zoo-router' }] };
+writeFileSync('zoo/zoo.json', `${JSON.stringify(index, null, 2)}\n`);
+process.exit(0);
