@@ -1,4 +1,9 @@
 export type * from './event-bus.port.js';
-export { EmbeddedEventBus, MAX_RECORD_BYTES, type EmbeddedBusOptions } from './embedded/embedded-event-bus.js';
+export {
+  EmbeddedEventBus,
+  MAX_RECORD_BYTES,
+  type EmbeddedBusOptions,
+} from './embedded/embedded-event-bus.js';
 export { decodeEvent, encodeEvent, encodeTombstone, topicSpec, type EventFacts } from './cloud-events.js';
 export { idempotent } from './idempotent.js';
+export { KafkaEventBus, type KafkaBusOptions } from './kafka/kafka-event-bus.js';

@@ -1,0 +1,150 @@
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { Consumer, Kafka, Producer } from 'kafkajs';
+import type {
+  BusRecord,
+  Campaign,
+  CampaignOptions,
+  EventBus,
+  FencedWriter,
+  Follower,
+  RecordPosition,
+} from '../event-bus.port.js';
+import { toPositions, toTopicMessages } from './kafka-records.js';
+
+/** Says who leads which role: key = role, value = candidate name. Written and read by this adapter alone. */
+const LEADERS_TOPIC = 'thalamus.leader.elected.v1';
+
+/**
+ * A candidate on Kafka: the holder of the one partition of a group named for the role leads. It writes through a
+ * transactional producer whose id is the role, so that the broker fences a leader that came back from the dead.
+ */
+export class KafkaCampaign implements Campaign {
+  private readonly consumer: Consumer;
+  private producer: Producer | undefined;
+  private follower: Follower | undefined;
+  private known: string | undefined;
+  private term = 0n;
+  private changing: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly kafka: Kafka,
+    private readonly bus: EventBus,
+    private readonly options: CampaignOptions,
+  ) {
+    this.consumer = kafka.consumer({
+      groupId: `thalamus-leader-${options.role}`,
+      sessionTimeout: 6_000,
+      heartbeatInterval: 500,
+      maxWaitTimeInMs: 500,
+      retry: { retries: 50, maxRetryTime: 2_000 },
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.bus.ensureTopics([{ name: LEADERS_TOPIC, partitions: 1, compacted: true }]);
+    this.follower = await this.bus.follow({
+      topic: LEADERS_TOPIC,
+      onRecord: (record) => {
+        if (record.key === this.options.role)
+          this.known = record.value === null ? undefined : new TextDecoder().decode(record.value);
+      },
+    });
+    await this.consumer.connect();
+    this.consumer.on(this.consumer.events.GROUP_JOIN, ({ payload }) => {
+      const holds = (payload.memberAssignment[LEADERS_TOPIC] ?? []).includes(0);
+      this.change(holds);
+    });
+    this.consumer.on(this.consumer.events.REBALANCING, () => {
+      this.change(false);
+    });
+    this.consumer.on(this.consumer.events.CRASH, () => {
+      this.change(false);
+    });
+    await this.consumer.subscribe({ topic: LEADERS_TOPIC, fromBeginning: false });
+    await this.consumer.run({ autoCommit: false, eachMessage: () => Promise.resolve() });
+  }
+
+  leader(): string | undefined {
+    return this.known;
+  }
+
+  async resign(): Promise<void> {
+    this.change(false);
+    await this.changing;
+    await this.consumer.stop();
+    await this.consumer.disconnect();
+    await this.follower?.stop();
+  }
+
+  private change(holds: boolean): void {
+    this.changing = this.changing
+      .then(() => (holds ? this.rise() : this.fall('the group was rebalanced')))
+      .catch(() => undefined);
+  }
+
+  private async rise(): Promise<void> {
+    if (this.producer) return;
+    const producer = this.kafka.producer({
+      transactionalId: `thalamus-${this.options.role}`,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      transactionTimeout: 10_000,
+    });
+    await producer.connect();
+    this.producer = producer;
+    this.term += 1n;
+    const writer = this.writer(producer);
+    // The first transaction fences whoever led before.
+    await writer.append([
+      {
+        topic: LEADERS_TOPIC,
+        key: this.options.role,
+        value: new TextEncoder().encode(this.options.candidate),
+        headers: {},
+      },
+    ]);
+    this.known = this.options.candidate;
+    await this.options.onElected(writer, this.term);
+  }
+
+  private async fall(reason: string): Promise<void> {
+    const producer = this.producer;
+    if (!producer) return;
+    this.producer = undefined;
+    this.options.onRevoked(reason);
+    await producer.disconnect();
+  }
+
+  private writer(producer: Producer): FencedWriter {
+    let tail: Promise<unknown> = Promise.resolve();
+    const append = async (records: readonly BusRecord[]): Promise<readonly RecordPosition[]> => {
+      if (this.producer !== producer) throw this.lost();
+      const transaction = await producer.transaction();
+      try {
+        const answers = await transaction.sendBatch({ topicMessages: toTopicMessages(records), acks: -1 });
+        await transaction.commit();
+        return toPositions(answers);
+      } catch (cause) {
+        await transaction.abort().catch(() => undefined);
+        const type = (cause as { type?: string }).type ?? '';
+        if (/FENCED|INVALID_PRODUCER_EPOCH/.test(type) || this.producer !== producer) throw this.lost();
+        throw toThalamusError(cause);
+      }
+    };
+    return {
+      append: (records) => {
+        const result = tail.then(() => append(records));
+        tail = result.catch(() => undefined);
+        return result;
+      },
+    };
+  }
+
+  private lost(): ThalamusError {
+    return new ThalamusError(
+      'LEADERSHIP_LOST',
+      `This process no longer leads ${this.options.role}; send the write to the new leader.`,
+      { metadata: { leader: this.known ?? '' } },
+    );
+  }
+}

@@ -1,0 +1,9 @@
+export { RegistryView, type RegistryListener } from './registry-view.js';
+export { ResidencyView, type Resident } from './residency-view.js';
+export { RemoteArtifactStore } from './remote-artifact-store.js';
+export {
+  artifactStoreFor,
+  eventBusFor,
+  type ArtifactSettings,
+  type BusSettings,
+} from './platform-adapters.js';
