@@ -38,7 +38,7 @@ export function float16Tensor(shape: readonly number[], values: Float32Array): S
 
 /** Values of a stored float tensor as float32. BUNDLE_INVALID for an integer tensor. */
 export function toFloat32(stored: StoredTensor): Float32Array {
-  const copy = stored.bytes.slice().buffer;
+  const copy = new Uint8Array(stored.bytes).buffer;
   if (stored.type === 'F32') return new Float32Array(copy);
   if (stored.type === 'F16') return decodeFloat16(new Uint16Array(copy));
   throw broken(`a tensor of type ${stored.type} was found where floats are needed`);
