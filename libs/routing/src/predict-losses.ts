@@ -1,0 +1,117 @@
+import { ThalamusError } from '@thalamus/errors';
+
+/** loss = W e + b. Tensors `heads.weight` [candidates, dimension] and `heads.bias` [candidates] of the head file. */
+export interface LinearLossHeads {
+  readonly kind: 'linear';
+  /** Width of the embedding. */
+  readonly dimension: number;
+  /** Row-major [candidates, dimension], in the order of the manifest's candidates. */
+  readonly weights: Float32Array;
+  /** [candidates], in the loss unit of the router model. */
+  readonly bias: Float32Array;
+}
+
+/**
+ * loss = W2 relu(W1 e + b1) + b2. Tensors `heads.hidden.weight` [hidden, dimension], `heads.hidden.bias` [hidden],
+ * `heads.weight` [candidates, hidden] and `heads.bias` [candidates] of the head file.
+ */
+export interface MlpLossHeads {
+  readonly kind: 'mlp';
+  /** Width of the embedding. */
+  readonly dimension: number;
+  /** Row-major [hidden, dimension]. */
+  readonly hiddenWeights: Float32Array;
+  /** [hidden]. */
+  readonly hiddenBias: Float32Array;
+  /** Row-major [candidates, hidden]. */
+  readonly weights: Float32Array;
+  /** [candidates], in the loss unit of the router model. */
+  readonly bias: Float32Array;
+}
+
+/** Heads of a router model. */
+export type LossHeads = LinearLossHeads | MlpLossHeads;
+
+/**
+ * Predicted loss of every candidate for every prompt: [prompts, candidates], row-major, in the loss unit of the router
+ * model. `embeddings` is [prompts, dimension], L2-normalised, from the encoder that the router model names.
+ * Predictions are not clipped: a value below zero ranks as it is. TENSOR_INVALID when sizes do not fit.
+ */
+export function predictLosses(heads: LossHeads, embeddings: Float32Array): Float32Array {
+  const { dimension } = heads;
+  requireSize('the embeddings', embeddings.length % dimension, 0);
+  if (heads.kind === 'linear') {
+    requireSize('the head weights', heads.weights.length, heads.bias.length * dimension);
+    return affine(embeddings, dimension, heads.weights, heads.bias);
+  }
+  const hidden = heads.hiddenBias.length;
+  requireSize('the hidden weights', heads.hiddenWeights.length, hidden * dimension);
+  requireSize('the head weights', heads.weights.length, heads.bias.length * hidden);
+  const activations = affine(embeddings, dimension, heads.hiddenWeights, heads.hiddenBias);
+  for (let at = 0; at < activations.length; at++) activations[at] = Math.max(0, activations[at]!);
+  return affine(activations, hidden, heads.weights, heads.bias);
+}
+
+/**
+ * How far prompts lie from everything the router model was fitted on: 1 - the largest cosine between the embedding and
+ * a row of `prototypes` [count, dimension], both L2-normalised; 0 to 2. This is the score `prototype-distance`.
+ */
+export function prototypeDistances(
+  embeddings: Float32Array,
+  prototypes: Float32Array,
+  dimension: number,
+): Float32Array {
+  return nearest(embeddings, prototypes, dimension).cosines.map((cosine) => 1 - cosine);
+}
+
+/** Region of each prompt: index of the row of `centroids` [count, dimension] with the largest cosine. */
+export function regionIds(embeddings: Float32Array, centroids: Float32Array, dimension: number): Uint32Array {
+  return nearest(embeddings, centroids, dimension).indices;
+}
+
+function nearest(embeddings: Float32Array, rows: Float32Array, dimension: number) {
+  requireSize('the embeddings', embeddings.length % dimension, 0);
+  requireSize('the rows compared with', rows.length === 0 ? 1 : rows.length % dimension, 0);
+  const cosinesToAll = affine(embeddings, dimension, rows, new Float32Array(rows.length / dimension));
+  const count = rows.length / dimension;
+  const prompts = embeddings.length / dimension;
+  const cosines = new Float32Array(prompts).fill(-Infinity);
+  const indices = new Uint32Array(prompts);
+  for (let prompt = 0; prompt < prompts; prompt++) {
+    for (let row = 0; row < count; row++) {
+      const cosine = cosinesToAll[prompt * count + row]!;
+      if (cosine > cosines[prompt]!) {
+        cosines[prompt] = cosine;
+        indices[prompt] = row;
+      }
+    }
+  }
+  return { cosines, indices };
+}
+
+function affine(
+  inputs: Float32Array,
+  width: number,
+  weights: Float32Array,
+  bias: Float32Array,
+): Float32Array {
+  const rows = inputs.length / width;
+  const outputs = bias.length;
+  const result = new Float32Array(rows * outputs);
+  for (let row = 0; row < rows; row++) {
+    for (let output = 0; output < outputs; output++) {
+      let sum = bias[output]!;
+      for (let at = 0; at < width; at++) sum += inputs[row * width + at]! * weights[output * width + at]!;
+      result[row * outputs + output] = sum;
+    }
+  }
+  return result;
+}
+
+function requireSize(what: string, found: number, expected: number): void {
+  if (found === expected) return;
+  throw new ThalamusError(
+    'TENSOR_INVALID',
+    `Loss prediction: ${what} do not fit the width of the router model; load heads and encoder of one router model.`,
+  );
+}
