@@ -33,6 +33,8 @@ export const RPC_METADATA = {
   authorization: 'authorization',
   requestId: 'x-request-id',
   tenant: 'x-thalamus-tenant',
+  /** Key id or service that makes a change; recorded in the audit. */
+  actor: 'x-thalamus-actor',
   statusDetails: 'grpc-status-details-bin',
   leader: 'x-thalamus-leader',
   timings: 'x-thalamus-timings',

@@ -1,0 +1,1 @@
+export { mintApiKey, parseApiKey, secretMatches, type MintedKey } from './api-key.js';

@@ -1,0 +1,90 @@
+import type { DynamicModule } from '@nestjs/common';
+import { FolderArtifactStore } from '@thalamus/bundle';
+import { artifactV1, jobV1, registryV1, releaseV1, TOPICS } from '@thalamus/contracts';
+import { topicSpec } from '@thalamus/events';
+import { GrpcServer, implementService } from '@thalamus/grpc';
+import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
+import { eventBusFor, RegistryView } from '@thalamus/registry';
+import { ArtifactGrpcService } from './adapters/grpc/artifact.service.js';
+import { JobGrpcService } from './adapters/grpc/job.service.js';
+import { RegistryGrpcService } from './adapters/grpc/registry.service.js';
+import { ReleaseGrpcService } from './adapters/grpc/release.service.js';
+import { JobTable } from './application/job-table.js';
+import { ManageKeys } from './application/manage-keys.js';
+import { RegisterVersion } from './application/register-version.js';
+import { RegistryWriter } from './application/registry-writer.js';
+import { SetChannel } from './application/set-channel.js';
+import { StoreResources } from './application/store-resources.js';
+import type { UpdaterSettings } from './config.js';
+
+/** Wiring of the updater: the one place where ports meet adapters. */
+export class AppModule {
+  static register(settings: UpdaterSettings): DynamicModule {
+    return {
+      module: AppModule,
+      providers: [{ provide: COMPONENTS, useFactory: () => components(settings) }],
+    };
+  }
+}
+
+function components(settings: UpdaterSettings): ServiceComponent[] {
+  const bus = eventBusFor(settings, 'thalamus-updater');
+  const store = new FolderArtifactStore(settings.artifactsFolder);
+  const view = new RegistryView(bus);
+  const writer: RegistryWriter = new RegistryWriter(
+    bus,
+    view,
+    () => settings.advertise ?? `${settings.host}:${server.port}`,
+  );
+  const channels = new SetChannel(view, writer);
+  const keys = new ManageKeys(view, writer);
+  const jobs = new JobTable(bus, writer);
+  const register = new RegisterVersion(view, writer, store);
+  const resources = new StoreResources(view, writer, store);
+  const server: GrpcServer = new GrpcServer({
+    host: settings.host,
+    port: settings.grpcPort,
+    services: [
+      implementService(
+        registryV1.RegistryService,
+        new RegistryGrpcService({ view, writer, register, channels, resources, keys }),
+      ),
+      implementService(artifactV1.ArtifactService, new ArtifactGrpcService(store)),
+      implementService(jobV1.JobService, new JobGrpcService(jobs)),
+      implementService(releaseV1.ReleaseService, new ReleaseGrpcService(store, view, channels)),
+    ],
+  });
+  const { bootstrapKeyFile } = settings;
+  if (bootstrapKeyFile !== undefined) {
+    writer.onElected(async () => {
+      // Not awaited: the key is written through the writer that is being elected.
+      void keys.bootstrap(bootstrapKeyFile);
+      await Promise.resolve();
+    });
+  }
+  const topics = async () => {
+    await bus.start();
+    await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));
+  };
+  return [
+    {
+      name: 'event bus',
+      start: topics,
+      readiness: () => busReadiness(bus.health()),
+      close: () => bus.close(),
+    },
+    view,
+    // Bound before the candidacy, which tells others the address; drained first, so that calls in flight still find a writer.
+    { name: 'gRPC server', start: () => server.start() },
+    writer,
+    jobs,
+    { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
+  ];
+}
+
+function busReadiness(health: { readonly ok: boolean; readonly reason?: string }): {
+  ready: boolean;
+  reason?: string;
+} {
+  return { ready: health.ok, ...(health.reason === undefined ? {} : { reason: health.reason }) };
+}

@@ -1,0 +1,224 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import {
+  MAX_MANIFEST_BYTES,
+  parseDigest,
+  parseExpertManifest,
+  parseRouterManifest,
+  readArtifact,
+  type ArtifactStore,
+  type ExpertManifest,
+} from '@thalamus/bundle';
+import { registryV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import type { RegistryView } from '@thalamus/registry';
+import type { Actor, Change, RegistryWriter } from './registry-writer.js';
+
+const KINDS: Readonly<Record<ExpertManifest['kind'], registryV1.ExpertKind>> = {
+  full: registryV1.ExpertKind.FULL,
+  probe: registryV1.ExpertKind.PROBE,
+  lowrank: registryV1.ExpertKind.LOWRANK,
+  twin: registryV1.ExpertKind.TWIN,
+  upstream: registryV1.ExpertKind.UPSTREAM,
+};
+
+/** Registers expert versions and router models from bundles whose artifacts are stored. */
+export class RegisterVersion {
+  constructor(
+    private readonly view: RegistryView,
+    private readonly writer: RegistryWriter,
+    private readonly artifacts: ArtifactStore,
+  ) {}
+
+  /** The first version of an expert becomes stable; the same version with the same digest changes nothing. */
+  async expert(
+    request: registryV1.RegisterVersionRequest,
+    actor: Actor,
+  ): Promise<{ expert: registryV1.Resource; version: registryV1.Resource; existed: boolean }> {
+    const manifest = await this.readExpert(request.version?.manifestDigest ?? '');
+    const version = versionFacts(manifest, request.version as registryV1.ExpertVersion);
+    checkClaims(request.version as registryV1.ExpertVersion, version);
+    this.checkBase(version);
+    const expertKey = `expert/${version.expert}`;
+    const versionKey = `version/${version.expert}@${version.version}`;
+    let existed = false;
+    await this.writer.write(actor, () => {
+      const known = this.view.version(version.expert, version.version);
+      if (known && known.manifestDigest !== version.manifestDigest) {
+        throw new ThalamusError(
+          'REVISION_CONFLICT',
+          `${version.expert}@${version.version} is registered already with other content; versions are immutable, give it a new one.`,
+        );
+      }
+      const expert = this.view.expert(version.expert);
+      if (expert && expert.task !== version.task) {
+        throw new ThalamusError(
+          'REQUEST_INVALID',
+          `${version.expert} serves ${expert.task}; a version of it cannot serve ${version.task}.`,
+        );
+      }
+      existed = known !== undefined;
+      if (known && (request.description === '' || request.description === expert?.description)) return [];
+      const changes: Change[] = known
+        ? []
+        : [{ key: versionKey, value: { case: 'version', value: version } }];
+      const description = request.description || (expert?.description ?? manifest.description);
+      const next = expert
+        ? { ...expert, description }
+        : create(registryV1.ExpertSchema, {
+            name: version.expert,
+            task: version.task,
+            description,
+            stable: version.version,
+            tenants: request.tenants,
+            ...(request.expiresAt ? { expiresAt: request.expiresAt } : {}),
+          });
+      if (!expert || expert.description !== description)
+        changes.push({
+          key: expertKey,
+          value: { case: 'expert', value: next },
+          expectedRevision: request.expectedRevision,
+        });
+      return changes;
+    });
+    return { expert: this.need(expertKey), version: this.need(versionKey), existed };
+  }
+
+  /** Registers a router model; activation makes it the only active one of its task. */
+  async routerModel(
+    request: registryV1.RegisterRouterModelRequest,
+    actor: Actor,
+  ): Promise<registryV1.Resource> {
+    const digest = parseDigest(request.routerModel?.manifestDigest ?? '');
+    const manifest = parseRouterManifest(
+      await readArtifact(this.artifacts, digest, MAX_MANIFEST_BYTES),
+      digest,
+    );
+    for (const file of manifest.files) await this.needArtifact(`sha256:${file.sha256}`, file.path);
+    await this.needArtifact(manifest.encoder.digest, `the encoder ${manifest.encoder.name}`);
+    const key = `router-model/${manifest.name}@${manifest.version}`;
+    await this.writer.write(actor, () => {
+      const known = this.view
+        .routerModels()
+        .find((model) => `router-model/${model.name}@${model.version}` === key);
+      if (known && known.manifestDigest !== digest) {
+        throw new ThalamusError(
+          'REVISION_CONFLICT',
+          `${key} is registered already with other content; give the new model a new version.`,
+        );
+      }
+      const active = request.activate || (known?.active ?? false);
+      if (known?.active === active) return [];
+      const model = {
+        name: manifest.name,
+        version: manifest.version,
+        task: manifest.task,
+        manifestDigest: digest,
+        encoderDigest: manifest.encoder.digest,
+        candidates: manifest.candidates.map(({ expert }) => expert),
+        active,
+      };
+      const others = this.view
+        .routerModels()
+        .filter(
+          (other) =>
+            active &&
+            other.active &&
+            other.task === manifest.task &&
+            `router-model/${other.name}@${other.version}` !== key,
+        );
+      return [
+        { key, value: { case: 'routerModel', value: model } },
+        ...others.map((other): Change => ({
+          key: `router-model/${other.name}@${other.version}`,
+          value: { case: 'routerModel', value: { ...other, active: false } },
+        })),
+      ];
+    });
+    return this.need(key);
+  }
+
+  private async readExpert(digestText: string): Promise<ExpertManifest> {
+    const digest = parseDigest(digestText);
+    const manifest = parseExpertManifest(
+      await readArtifact(this.artifacts, digest, MAX_MANIFEST_BYTES),
+      digest,
+    );
+    for (const file of manifest.files) await this.needArtifact(`sha256:${file.sha256}`, file.path);
+    return manifest;
+  }
+
+  private async needArtifact(digestText: string, what: string): Promise<void> {
+    const digest = parseDigest(digestText);
+    if (!(await this.artifacts.stat(digest))) {
+      throw new ThalamusError(
+        'ARTIFACT_NOT_FOUND',
+        `${what} (${digest}) is not stored; put it into the artifact store first.`,
+      );
+    }
+  }
+
+  private checkBase(version: registryV1.ExpertVersion): void {
+    if (version.baseDigest === '') return;
+    const known = this.view
+      .list('version/')
+      .some(({ value }) => value.case === 'version' && value.value.manifestDigest === version.baseDigest);
+    if (!known)
+      throw new ThalamusError(
+        'EXPERT_NOT_FOUND',
+        `The base of ${version.expert} (${version.baseDigest}) is not registered; register the base first.`,
+      );
+  }
+
+  private need(key: string): registryV1.Resource {
+    const resource = this.view.get(key);
+    if (!resource) throw new ThalamusError('INTERNAL', `${key} is missing after it was written.`);
+    return resource;
+  }
+}
+
+function versionFacts(manifest: ExpertManifest, claimed: registryV1.ExpertVersion): registryV1.ExpertVersion {
+  const trust =
+    (Number(manifest.trust.signed) + Number(manifest.trust.scanned) + Number(manifest.trust.backdoorTested)) /
+    3;
+  return create(registryV1.ExpertVersionSchema, {
+    expert: manifest.name,
+    version: manifest.version,
+    kind: KINDS[manifest.kind],
+    task: manifest.task,
+    manifestDigest: claimed.manifestDigest,
+    baseDigest: manifest.base?.digest ?? '',
+    labelCount: manifest.labels?.length ?? 0,
+    maxTokens: manifest.maxTokens,
+    parameterCount: BigInt(manifest.parameterCount),
+    flopsPerToken: manifest.flopsPerToken,
+    sizeBytes: BigInt(manifest.files.reduce((sum, file) => sum + file.bytes, 0)),
+    licence: manifest.licence,
+    releasedAt: timestampFromDate(new Date(manifest.releaseDate)),
+    trust,
+    evaluation: manifest.evaluation.map(({ dataset, split, metric, value, n }) => ({
+      dataset,
+      split,
+      metric,
+      value,
+      n: BigInt(n),
+    })),
+    parents: (manifest.lineage?.parents ?? []).map(({ name, version }) => `${name}@${version}`),
+  });
+}
+
+/** What a caller says of a version must be what its manifest says. */
+function checkClaims(claimed: registryV1.ExpertVersion, facts: registryV1.ExpertVersion): void {
+  const pairs = [
+    ['version.expert', claimed.expert, facts.expert],
+    ['version.version', claimed.version, facts.version],
+    ['version.task', claimed.task, facts.task],
+  ] as const;
+  for (const [field, said, is] of pairs) {
+    if (said !== '' && said !== is) {
+      throw new ThalamusError('REQUEST_INVALID', `${field} is "${said}", but the manifest says "${is}".`, {
+        violations: [{ field, description: `must be ${is}` }],
+      });
+    }
+  }
+}
