@@ -1,7 +1,7 @@
 import { deadLetterTopic } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
-import { CompressionTypes, Kafka, KafkaJSError, logLevel, type Admin, type Producer } from 'kafkajs';
+import { CompressionTypes, Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
 import type {
   BusHealth,
   BusRecord,
@@ -184,7 +184,7 @@ export class KafkaEventBus implements EventBus {
         { cause },
       );
     }
-    if (cause instanceof KafkaJSError) {
+    if (cause instanceof Error && cause.name.startsWith('KafkaJS')) {
       this.lastFailure = `Kafka at ${this.options.brokers.join(', ')} did not take a record: ${cause.message}`;
       return new ThalamusError('KAFKA_UNREACHABLE', `${this.lastFailure}.`, { cause });
     }
