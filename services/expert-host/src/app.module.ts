@@ -1,0 +1,90 @@
+import type { DynamicModule } from '@nestjs/common';
+import { inference, METRICS } from '@thalamus/contracts';
+import { GrpcServer, implementService } from '@thalamus/grpc';
+import { ChildProcessRuntime } from '@thalamus/inference';
+import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
+import { artifactStoreFor, eventBusFor, RegistryView } from '@thalamus/registry';
+import { counter, createLogger, gauge } from '@thalamus/telemetry';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { ResidencyPublisher } from './adapters/events/residency-publisher.js';
+import { OipService } from './adapters/grpc/oip.service.js';
+import { ExpertLibrary } from './application/expert-library.js';
+import type { HostSettings } from './config.js';
+
+/** Wiring of the expert host. */
+export class AppModule {
+  static register(settings: HostSettings): DynamicModule {
+    return {
+      module: AppModule,
+      providers: [{ provide: COMPONENTS, useFactory: () => components(settings) }],
+    };
+  }
+}
+
+function components(settings: HostSettings): ServiceComponent[] {
+  const logger = createLogger('expert-host');
+  const bus = eventBusFor(settings, 'thalamus-expert-host');
+  const view = new RegistryView(bus);
+  const restarts = counter(METRICS.childRestarts, 'How often the inference process ended unasked.');
+  const runtime = new ChildProcessRuntime({
+    runTimeoutMs: settings.runTimeoutMs,
+    onCrash: (reason) => {
+      restarts.add(1);
+      logger.error({ reason }, 'inference process ended; it is started again');
+    },
+  });
+  const library = new ExpertLibrary(view, artifactStoreFor(settings), runtime, {
+    ...settings,
+    cacheFolder: join(settings.dataFolder, 'bundles'),
+  });
+  let serving = false;
+  const server = new GrpcServer({
+    host: settings.host,
+    port: settings.grpcPort,
+    services: [implementService(inference.GRPCInferenceService, new OipService(library, () => serving))],
+  });
+  const address = () => settings.advertise ?? `${settings.host}:${server.port}`;
+  const residency = new ResidencyPublisher(bus, library, view, {
+    id: randomUUID(),
+    address,
+    leaseMs: settings.leaseMs,
+  });
+  let stopGauge: () => void = () => undefined;
+  return [
+    {
+      name: 'event bus',
+      start: () => bus.start(),
+      readiness: () => readiness(bus.health()),
+      close: () => bus.close(),
+    },
+    view,
+    { name: 'inference process', close: () => runtime.close() },
+    library,
+    {
+      name: 'gRPC server',
+      start: async () => {
+        await server.start();
+        serving = true;
+        stopGauge = gauge(
+          METRICS.residentBytes,
+          { description: 'Bytes accounted to loaded experts.', unit: 'By' },
+          () => [[library.residentBytes, {}]],
+        );
+      },
+      drain: (deadlineMs) => {
+        serving = false;
+        stopGauge();
+        return server.drain(deadlineMs);
+      },
+    },
+    residency,
+  ];
+}
+
+function readiness(health: { readonly ok: boolean; readonly reason?: string }): {
+  ready: boolean;
+  reason?: string;
+} {
+  return { ready: health.ok, ...(health.reason === undefined ? {} : { reason: health.reason }) };
+}

@@ -1,0 +1,52 @@
+import {
+  artifactSettings,
+  busSettings,
+  bytes,
+  count,
+  dataSettings,
+  defineSettings,
+  grpcSettings,
+  milliseconds,
+  opsSettings,
+  setting,
+  telemetrySettings,
+  updaterAddress,
+  type SettingsValues,
+} from '@thalamus/config';
+
+/** Settings of the expert host. */
+export const hostSettings = defineSettings({
+  ...grpcSettings(7403),
+  ...opsSettings(7503),
+  ...busSettings(),
+  ...telemetrySettings(),
+  ...dataSettings('expert-host'),
+  ...artifactSettings(),
+  ...updaterAddress(),
+  threads: setting('THALAMUS_INFERENCE_THREADS', count(1), 'Threads inside one operator of ONNX Runtime.'),
+  maxBatch: setting('THALAMUS_MAX_BATCH', count(32), 'Largest batch.'),
+  batchDelayMs: setting(
+    'THALAMUS_BATCH_DELAY_MS',
+    milliseconds(2),
+    'How long the first item of a batch waits for others, milliseconds.',
+  ),
+  maxQueue: setting('THALAMUS_MAX_QUEUE', count(512), 'Texts that may wait for a base; more are refused.'),
+  memoryLimitBytes: setting(
+    'THALAMUS_MEMORY_LIMIT',
+    bytes(2 * 2 ** 30),
+    'Bytes of weights that may be loaded at once.',
+  ),
+  runTimeoutMs: setting(
+    'THALAMUS_RUN_TIMEOUT_MS',
+    milliseconds(30_000),
+    'A run that takes longer counts as hung and ends its process, milliseconds.',
+  ),
+  leaseMs: setting(
+    'THALAMUS_RESIDENCY_LEASE_MS',
+    milliseconds(10_000),
+    'How long others believe that a silent host still has its experts, milliseconds.',
+  ),
+});
+
+/** Values of the settings. */
+export type HostSettings = SettingsValues<typeof hostSettings>;
