@@ -1,0 +1,144 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { routerV1 } from '@thalamus/contracts';
+import { toThalamusError } from '@thalamus/errors';
+import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
+import type { Candidate, RankedCandidate } from '@thalamus/routing';
+import type { RoutedPrompt, RoutePrompt } from '../../application/route-prompt.js';
+import type { RouterModels } from '../../application/router-models.js';
+import { flagsToMessages } from '../../domain/flag-messages.js';
+
+const DEFAULT_TOP_K = 8;
+
+type RouteAnswer = MessageInitShape<typeof routerV1.RouteResponseSchema>;
+type RankedMessage = MessageInitShape<typeof routerV1.RankedExpertSchema>;
+
+/** thalamus.router.v1: decodes, routes, encodes. */
+export class RouterGrpcService implements ServiceImplementation<typeof routerV1.RouterService> {
+  constructor(
+    private readonly routePrompt: RoutePrompt,
+    private readonly models: RouterModels,
+  ) {}
+
+  async route(request: routerV1.RouteRequest, context: CallContext): Promise<RouteAnswer> {
+    return answer(await this.routePrompt.run(request, context), request.topK);
+  }
+
+  /** One failed prompt is an answer of its own; the stream goes on. */
+  async *routeStream(
+    requests: AsyncIterable<routerV1.RouteStreamRequest>,
+    context: CallContext,
+  ): AsyncIterable<MessageInitShape<typeof routerV1.RouteStreamResponseSchema>> {
+    for await (const { request } of requests) {
+      const requestId = request?.requestId ?? '';
+      try {
+        if (!request) throw new TypeError('a message of the stream holds no request');
+        yield { requestId, result: { case: 'response', value: await this.route(request, context) } };
+      } catch (fault) {
+        const { code, message } = toThalamusError(fault);
+        yield { requestId, result: { case: 'error', value: { code, message } } };
+      }
+    }
+  }
+
+  async *explain(
+    { request }: routerV1.ExplainRequest,
+    context: CallContext,
+  ): AsyncIterable<MessageInitShape<typeof routerV1.ExplainResponseSchema>> {
+    const routed = await this.routePrompt.run(request ?? ({} as routerV1.RouteRequest), context);
+    yield { part: { case: 'summary', value: answer(routed, request?.topK ?? 0) } };
+    for (const ranked of routed.decision.ranked) {
+      yield {
+        part: {
+          case: 'candidate',
+          value: {
+            expert: rankedMessage(ranked, routed.decision.ranked[0] === ranked),
+            rejectedBy: '',
+            properties: propertiesOf(ranked.candidate),
+          },
+        },
+      };
+    }
+    for (const { candidate, filter } of routed.decision.rejected) {
+      const prediction = routed.prediction.predictions.get(candidate.expert);
+      const expert = {
+        expert: candidate.expert,
+        fittedVersion: candidate.fittedVersion ?? '',
+        predictedLoss: prediction?.loss ?? 0,
+        lossLow: prediction?.low ?? 0,
+        lossHigh: prediction?.high ?? 0,
+      };
+      yield {
+        part: {
+          case: 'candidate',
+          value: { expert, rejectedBy: filter, properties: propertiesOf(candidate) },
+        },
+      };
+    }
+  }
+
+  listRouterModels() {
+    const models = this.models.all().map(({ manifest, digest }) => ({
+      name: manifest.name,
+      version: manifest.version,
+      task: manifest.task,
+      lossUnit: manifest.lossUnit,
+      candidates: manifest.candidates.map(({ expert }) => expert),
+      digest,
+      encoderDigest: manifest.encoder.digest,
+      evaluation: Object.fromEntries(
+        manifest.evaluation.map(({ split, metric, value }) => [`${split}/${metric}`, value]),
+      ),
+    }));
+    return Promise.resolve({ models });
+  }
+}
+
+function answer(routed: RoutedPrompt, topK: number): RouteAnswer {
+  const { decision, model, prediction } = routed;
+  return {
+    decision: {
+      ranked: decision.ranked
+        .slice(0, topK || DEFAULT_TOP_K)
+        .map((ranked, index) => rankedMessage(ranked, index === 0)),
+      rejected: [...decision.rejections],
+      abstained: decision.abstained,
+      reason: decision.reason,
+      routerModel: model.manifest.name,
+      routerModelVersion: model.manifest.version,
+      lossUnit: model.manifest.lossUnit,
+      encoderDigest: model.manifest.encoder.digest,
+      regionId: prediction.regionId,
+      promptTokens: prediction.promptTokens,
+      truncated: prediction.truncated,
+      flags: flagsToMessages(routed.flags),
+      outOfScopeScore: prediction.outOfScopeScore,
+    },
+    registryRevision: routed.registryRevision,
+    timings: [...routed.timings],
+    strippedPrompt: routed.strippedPrompt,
+  };
+}
+
+function rankedMessage(ranked: RankedCandidate, chosen: boolean): RankedMessage {
+  const { candidate, prediction } = ranked;
+  return {
+    expert: candidate.expert,
+    fittedVersion: candidate.fittedVersion ?? '',
+    inherited: candidate.fittedVersion !== candidate.version,
+    predictedLoss: prediction.loss,
+    lossLow: prediction.low,
+    lossHigh: prediction.high,
+    costs: [...ranked.costs],
+    total: ranked.total,
+    propensity: chosen ? 1 : 0,
+  };
+}
+
+function propertiesOf(candidate: Candidate): Record<string, number> {
+  return {
+    ...candidate.properties,
+    parameters: candidate.parameterCount,
+    trust: candidate.trust,
+    max_tokens: candidate.maxTokens,
+  };
+}

@@ -1,0 +1,57 @@
+import type { DynamicModule } from '@nestjs/common';
+import { routerV1 } from '@thalamus/contracts';
+import { GrpcServer, implementService } from '@thalamus/grpc';
+import { OrtRuntime } from '@thalamus/inference';
+import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
+import { artifactStoreFor, eventBusFor, RegistryView, ResidencyView } from '@thalamus/registry';
+import { join } from 'node:path';
+import { RouterGrpcService } from './adapters/grpc/router.service.js';
+import { Candidates } from './application/candidates.js';
+import { RoutePrompt } from './application/route-prompt.js';
+import { RouterModels } from './application/router-models.js';
+import type { RouterSettings } from './config.js';
+
+/** Wiring of the router. */
+export class AppModule {
+  static register(settings: RouterSettings): DynamicModule {
+    return {
+      module: AppModule,
+      providers: [{ provide: COMPONENTS, useFactory: () => components(settings) }],
+    };
+  }
+}
+
+function components(settings: RouterSettings): ServiceComponent[] {
+  const bus = eventBusFor(settings, 'thalamus-router');
+  const view = new RegistryView(bus);
+  const residency = new ResidencyView(bus);
+  const models = new RouterModels(view, artifactStoreFor(settings), new OrtRuntime(), {
+    ...settings,
+    cacheFolder: join(settings.dataFolder, 'bundles'),
+  });
+  const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view);
+  const server = new GrpcServer({
+    host: settings.host,
+    port: settings.grpcPort,
+    services: [implementService(routerV1.RouterService, new RouterGrpcService(routePrompt, models))],
+  });
+  return [
+    {
+      name: 'event bus',
+      start: () => bus.start(),
+      readiness: () => readiness(bus.health()),
+      close: () => bus.close(),
+    },
+    view,
+    residency,
+    models,
+    { name: 'gRPC server', start: () => server.start(), drain: (deadlineMs) => server.drain(deadlineMs) },
+  ];
+}
+
+function readiness(health: { readonly ok: boolean; readonly reason?: string }): {
+  ready: boolean;
+  reason?: string;
+} {
+  return { ready: health.ok, ...(health.reason === undefined ? {} : { reason: health.reason }) };
+}

@@ -1,0 +1,165 @@
+import { ATTRIBUTES, isTask, METRICS, TASKS, type routerV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import type { CallContext } from '@thalamus/grpc';
+import type { RegistryView } from '@thalamus/registry';
+import {
+  decide,
+  mergeFlags,
+  stripFlagTags,
+  weightsOf,
+  type DecisionResult,
+  type Flag,
+  type RouteConstraints,
+} from '@thalamus/routing';
+import { counter, durationHistogram, withSpan } from '@thalamus/telemetry';
+import { flagsFromMessages } from '../domain/flag-messages.js';
+import type { Candidates } from './candidates.js';
+import type { LoadedRouterModel, PromptPrediction } from './loaded-router-model.js';
+import type { RouterModels } from './router-models.js';
+
+/** Largest prompt in UTF-8 bytes. */
+export const MAX_PROMPT_BYTES = 1_048_576;
+
+/** A decided prompt with everything that is said of it. */
+export interface RoutedPrompt {
+  readonly model: LoadedRouterModel;
+  readonly prediction: PromptPrediction;
+  readonly decision: DecisionResult;
+  readonly flags: readonly Flag[];
+  readonly strippedPrompt: string;
+  readonly registryRevision: bigint;
+  readonly timings: readonly { readonly stage: string; readonly durationMs: number }[];
+}
+
+/** Routes one prompt: check, strip flags, encode and predict, filter, weigh, rank. */
+export class RoutePrompt {
+  private readonly decisions = counter(METRICS.decisions, 'Routing decisions, by outcome.');
+  private readonly duration = durationHistogram(METRICS.decisionDuration, 'Duration of a routing decision.');
+
+  constructor(
+    private readonly models: RouterModels,
+    private readonly candidates: Candidates,
+    private readonly view: RegistryView,
+  ) {}
+
+  run(request: routerV1.RouteRequest, context: CallContext): Promise<RoutedPrompt> {
+    return withSpan('route', { attributes: { [ATTRIBUTES.task]: request.task } }, async (span) => {
+      const startedAt = performance.now();
+      const routed = await this.route(request, context);
+      const { decision } = routed;
+      const outcome = decision.abstained ? 'abstained' : 'routed';
+      span.setAttributes({
+        [ATTRIBUTES.candidates]: decision.ranked.length + decision.rejected.length,
+        [ATTRIBUTES.abstained]: decision.abstained,
+        [ATTRIBUTES.reason]: decision.reason,
+        ...(decision.ranked[0]
+          ? {
+              [ATTRIBUTES.expertName]: decision.ranked[0].candidate.expert,
+              [ATTRIBUTES.predictedLoss]: decision.ranked[0].prediction.loss,
+            }
+          : {}),
+      });
+      this.decisions.add(1, { [ATTRIBUTES.task]: request.task, [ATTRIBUTES.outcome]: outcome });
+      this.duration.record((performance.now() - startedAt) / 1000, { [ATTRIBUTES.task]: request.task });
+      return routed;
+    });
+  }
+
+  private async route(request: routerV1.RouteRequest, context: CallContext): Promise<RoutedPrompt> {
+    check(request);
+    await this.view.waitForRevision(request.minRegistryRevision, context.signal);
+    const tagged = stripFlagTags(request.prompt);
+    if (tagged.prompt.trim() === '') throw invalid('prompt', 'is empty once its flag tags are taken off');
+    const flags = mergeFlags(flagsFromMessages(request.flags), tagged.flags);
+    const model = this.models.forTask(request.task);
+    const policy = this.view.policy(request.tenant);
+    const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs };
+    const prediction = await model.predict(tagged.prompt, options);
+    const startedAt = performance.now();
+    const { manifest } = model;
+    const decision = decide({
+      candidates: this.candidates.list(
+        new Map(manifest.candidates.map(({ expert, version }) => [expert, version])),
+      ),
+      constraints: constraintsOf(request, flags, policy),
+      predictions: prediction.predictions,
+      weights: weightsOf(flags, manifest.verbalLevels, policy?.defaultWeights ?? {}),
+      scales: manifest.costScales,
+      ...(prediction.outOfScope
+        ? { outOfScope: outOfScopeReason(prediction, manifest.calibration.abstention?.threshold ?? 0) }
+        : {}),
+    });
+    const { tokeniseMs, encodeMs, predictMs } = prediction.timings;
+    const timings = [
+      { stage: 'tokenise', durationMs: tokeniseMs },
+      { stage: 'encode', durationMs: encodeMs },
+      { stage: 'predict', durationMs: predictMs },
+      { stage: 'decide', durationMs: performance.now() - startedAt },
+    ];
+    return {
+      model,
+      prediction,
+      decision,
+      flags,
+      strippedPrompt: tagged.prompt,
+      registryRevision: this.view.revision,
+      timings,
+    };
+  }
+}
+
+function check(request: routerV1.RouteRequest): void {
+  if (request.task === '') throw invalid('task', `is empty; it is one of ${TASKS.join(', ')}`);
+  if (!isTask(request.task))
+    throw invalid('task', `"${request.task}" is unknown; it is one of ${TASKS.join(', ')}`);
+  if (request.prompt.trim() === '') throw invalid('prompt', 'is empty');
+  const bytes = Buffer.byteLength(request.prompt);
+  if (bytes > MAX_PROMPT_BYTES)
+    throw new ThalamusError(
+      'REQUEST_TOO_LARGE',
+      `The prompt has ${bytes} bytes; at most ${MAX_PROMPT_BYTES} are taken.`,
+    );
+  if (request.risk)
+    throw new ThalamusError('METHOD_UNSUPPORTED', 'risk is not offered by this version; leave it out.');
+}
+
+function constraintsOf(
+  request: routerV1.RouteRequest,
+  flags: readonly Flag[],
+  policy:
+    | RouteConstraints['policy']
+    | {
+        readonly maxParameters: bigint;
+        readonly allowedExperts: string[];
+        readonly allowedLicences: string[];
+        readonly minTrust: number;
+      },
+): RouteConstraints {
+  const limits = flags.flatMap((flag) => {
+    if (flag.kind === 'atMost') return [{ name: flag.name, atMost: flag.value }];
+    return flag.kind === 'atLeast' ? [{ name: flag.name, atLeast: flag.value }] : [];
+  });
+  return {
+    task: request.task,
+    tenant: request.tenant,
+    contextTokens: request.contextTokens,
+    experts: request.experts,
+    limits,
+    policy: policy && {
+      allowedExperts: policy.allowedExperts,
+      allowedLicences: policy.allowedLicences,
+      minTrust: policy.minTrust,
+      maxParameters: Number(policy.maxParameters),
+    },
+  };
+}
+
+function outOfScopeReason(prediction: PromptPrediction, threshold: number): string {
+  return `No expert is known to fit: the out-of-scope score of the prompt is ${prediction.outOfScopeScore.toFixed(3)}, above the threshold of ${threshold.toFixed(3)}.`;
+}
+
+function invalid(field: string, reason: string): ThalamusError {
+  return new ThalamusError('REQUEST_INVALID', `${field} ${reason}.`, {
+    violations: [{ field, description: reason }],
+  });
+}

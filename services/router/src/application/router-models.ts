@@ -1,0 +1,107 @@
+import { parseDigest, type ArtifactStore } from '@thalamus/bundle';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { InferenceRuntime } from '@thalamus/inference';
+import type { RegistryView } from '@thalamus/registry';
+import { createLogger } from '@thalamus/telemetry';
+import { LoadedRouterModel, type RouterModelOptions } from './loaded-router-model.js';
+
+/** The active router model of each task, swapped when the registry names another: loaded and warm first, then used. */
+export class RouterModels {
+  readonly name = 'router models';
+  private readonly loaded = new Map<string, LoadedRouterModel>();
+  private readonly failures = new Map<string, string>();
+  private work: Promise<void> = Promise.resolve();
+  private stopFollowing: (() => void) | undefined;
+  private readonly logger = createLogger('router-models');
+
+  constructor(
+    private readonly view: RegistryView,
+    private readonly store: ArtifactStore,
+    private readonly runtime: InferenceRuntime,
+    private readonly options: RouterModelOptions,
+  ) {}
+
+  async start(): Promise<void> {
+    this.stopFollowing = this.view.onChange((key) => {
+      if (key.startsWith('router-model/')) this.schedule();
+    });
+    this.schedule();
+    await this.work;
+  }
+
+  async close(): Promise<void> {
+    this.stopFollowing?.();
+    await this.work;
+    await this.runtime.close();
+  }
+
+  /** A registered model that cannot be loaded makes the service not ready; having none does not: there may be none yet. */
+  readiness(): { ready: boolean; reason?: string } {
+    const [task, reason] = [...this.failures][0] ?? [];
+    return task === undefined
+      ? { ready: true }
+      : { ready: false, reason: `the router model for ${task} cannot be loaded: ${reason ?? ''}` };
+  }
+
+  all(): LoadedRouterModel[] {
+    return [...this.loaded.values()];
+  }
+
+  /** The model that decides for a task. @throws ROUTER_MODEL_NOT_FOUND */
+  forTask(task: string): LoadedRouterModel {
+    const model = this.loaded.get(task);
+    if (model) return model;
+    const tasks = [...this.loaded.keys()].join(', ') || 'none';
+    throw new ThalamusError(
+      'ROUTER_MODEL_NOT_FOUND',
+      `No router model decides for "${task}" (tasks with one: ${tasks}); name an expert, or register a router model.`,
+    );
+  }
+
+  private schedule(): void {
+    this.work = this.work.then(() => this.reconcile());
+  }
+
+  private async reconcile(): Promise<void> {
+    const wanted = new Map(
+      this.view
+        .routerModels()
+        .filter(({ active }) => active)
+        .map((model) => [model.task, model]),
+    );
+    for (const [task, model] of wanted) {
+      const current = this.loaded.get(task);
+      if (current?.digest === model.manifestDigest) continue;
+      try {
+        const next = await LoadedRouterModel.open(
+          parseDigest(model.manifestDigest),
+          this.store,
+          this.runtime,
+          this.options,
+        );
+        this.loaded.set(task, next);
+        this.failures.delete(task);
+        this.logger.info({ task, name: model.name, version: model.version }, 'router model ready');
+        if (current) await this.retire(current);
+      } catch (fault) {
+        const error = toThalamusError(fault);
+        this.failures.set(task, error.message);
+        this.logger.error(
+          { task, name: model.name, code: error.code, reason: error.message, error: error.cause },
+          'router model could not be loaded',
+        );
+      }
+    }
+    for (const [task, model] of this.loaded) {
+      if (wanted.has(task)) continue;
+      this.loaded.delete(task);
+      await this.retire(model);
+    }
+  }
+
+  private async retire(model: LoadedRouterModel): Promise<void> {
+    await model.release().catch((error: unknown) => {
+      this.logger.warn({ error }, 'router model did not end cleanly');
+    });
+  }
+}
