@@ -1,5 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
-import { tensor, type TensorOf } from '@thalamus/tensor';
+import { encodeFloat16, tensor, type TensorOf } from '@thalamus/tensor';
 import { GraphBuilder, type ValueName } from './graph-builder.js';
 import type { OnnxModel } from './onnx-model.js';
 import { quantiseBlocks } from './quantise.js';
@@ -13,8 +13,22 @@ export interface BertConfig {
   readonly layerNormEpsilon: number;
 }
 
-/** How matrices are stored: as they are, or int8 in blocks along the summed dimension. */
-export type Storage = { readonly kind: 'float32' } | { readonly kind: 'int8'; readonly blockSize: number };
+/** How matrices are stored. */
+export type Storage = Float32Storage | Int8Storage;
+
+/** Matrices as they are. */
+export interface Float32Storage {
+  readonly kind: 'float32';
+}
+
+/** Matrices as int8 in blocks along the summed dimension. */
+export interface Int8Storage {
+  readonly kind: 'int8';
+  /** Rows of a block: 16, 32, 64 or 128; ONNX Runtime multiplies such blocks without unpacking them. */
+  readonly blockSize: number;
+  /** Linear weights to keep as float16, by name: those whose inputs do not stand being rounded to int8. */
+  readonly float16?: (name: string) => boolean;
+}
 
 /** Weights by their Hugging Face names, such as `encoder.layer.0.attention.self.query.weight`. */
 export type Weights = ReadonlyMap<string, TensorOf<'float32'>>;
@@ -23,7 +37,7 @@ export type Weights = ReadonlyMap<string, TensorOf<'float32'>>;
  * Builds a BERT encoder (Devlin et al. 2018, section 3) with mean pooling over the attended positions.
  *
  * Inputs: `input_ids`, `attention_mask` int64 [batch, sequence]. Outputs, float32: `embedding` [batch, hidden],
- * L2-normalised; `last_hidden_state` [batch, sequence, hidden]. Constants keep their Hugging Face names, linear weights
+ * L2-normalised; `pooled` [batch, hidden], the mean before that; `last_hidden_state` [batch, sequence, hidden]. Constants keep their Hugging Face names, linear weights
  * transposed to [in, out].
  */
 export function buildBertEncoder(config: BertConfig, weights: Weights, storage: Storage): OnnxModel {
@@ -36,8 +50,9 @@ export function buildBertEncoder(config: BertConfig, weights: Weights, storage: 
   for (let layer = 0; layer < config.layers; layer++)
     hidden = encoder.layer(`encoder.layer.${layer}`, hidden, bias);
   const last = builder.node('Identity', [hidden], { name: 'last_hidden_state' });
-  const embedding = encoder.pool(last, mask);
+  const { pooled, embedding } = encoder.pool(last, mask);
   builder.output(embedding, 'float32', ['batch', config.hiddenSize]);
+  builder.output(pooled, 'float32', ['batch', config.hiddenSize]);
   builder.output(last, 'float32', ['batch', 'sequence', config.hiddenSize]);
   return builder.build({ name: 'bert-encoder' });
 }
@@ -102,7 +117,7 @@ class EncoderWriter {
   }
 
   /** Mean over attended positions, then division by the L2 norm. */
-  pool(hidden: ValueName, mask: ValueName): ValueName {
+  pool(hidden: ValueName, mask: ValueName): { readonly pooled: ValueName; readonly embedding: ValueName } {
     const b = this.builder;
     const weight = b.node('Unsqueeze', [
       b.node('Cast', [mask], { attributes: { to: 1 } }),
@@ -111,13 +126,14 @@ class EncoderWriter {
     const axis = this.ints('sequence_axis', [1]);
     const sum = b.node('ReduceSum', [b.node('Mul', [hidden, weight]), axis], { attributes: { keepdims: 0 } });
     const count = b.node('ReduceSum', [weight, axis], { attributes: { keepdims: 0 } });
-    const mean = b.node('Div', [sum, b.node('Max', [count, this.scalar('least_count', 1e-9)])], {
+    const pooled = b.node('Div', [sum, b.node('Max', [count, this.scalar('least_count', 1e-9)])], {
       name: 'pooled',
     });
-    const norm = b.node('ReduceL2', [mean, this.ints('hidden_axis', [1])], { attributes: { keepdims: 1 } });
-    return b.node('Div', [mean, b.node('Max', [norm, this.scalar('least_norm', 1e-12)])], {
+    const norm = b.node('ReduceL2', [pooled, this.ints('hidden_axis', [1])], { attributes: { keepdims: 1 } });
+    const embedding = b.node('Div', [pooled, b.node('Max', [norm, this.scalar('least_norm', 1e-12)])], {
       name: 'embedding',
     });
+    return { pooled, embedding };
   }
 
   private linear(prefix: string, input: ValueName): ValueName {
@@ -131,7 +147,14 @@ class EncoderWriter {
   private matrix(name: string): ValueName {
     const transposed = transpose(this.weight(name));
     if (this.storage.kind === 'float32') return this.builder.constant(name, transposed);
-    const { blockSize } = this.storage;
+    const { blockSize, float16 } = this.storage;
+    if (float16?.(name) ?? false) {
+      const half = tensor('float16', transposed.shape, encodeFloat16(transposed.data));
+      return this.builder.node('Cast', [this.builder.constant(`${name}.float16`, half)], {
+        name,
+        attributes: { to: 1 },
+      });
+    }
     const { values, scales, rows, columns } = quantiseBlocks(transposed, blockSize);
     const stored = this.builder.constant(`${name}.int8`, tensor('int8', [rows, columns], values));
     const scale = this.builder.constant(

@@ -30,7 +30,11 @@ const flags = fc.array(flag, { maxLength: 6 }).map((list) => mergeFlags(list));
 
 describe('flags', () => {
   it('parse(print(x)) = x', () => {
-    fc.assert(fc.property(flags, (list) => expect(parseFlags(printFlags(list))).toEqual(list)));
+    fc.assert(
+      fc.property(flags, (list) => {
+        expect(parseFlags(printFlags(list))).toEqual(list);
+      }),
+    );
   });
 
   it('refuse unknown, repeated, malformed and negative ones', () => {

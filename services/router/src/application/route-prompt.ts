@@ -135,7 +135,7 @@ function constraintsOf(
         readonly minTrust: number;
       },
 ): RouteConstraints {
-  const limits = flags.flatMap((flag) => {
+  const limits = flags.flatMap((flag): RouteConstraints['limits'] => {
     if (flag.kind === 'atMost') return [{ name: flag.name, atMost: flag.value }];
     return flag.kind === 'atLeast' ? [{ name: flag.name, atLeast: flag.value }] : [];
   });
