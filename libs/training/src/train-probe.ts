@@ -27,7 +27,7 @@ export interface TrainedProbe {
 }
 
 /** Regularisation strengths that are tried. */
-export const L2_GRID = [1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6] as const;
+export const L2_GRID = [3e-4, 1e-4, 3e-5, 1e-5, 3e-6] as const;
 
 /**
  * Fits a linear head on frozen embeddings; the strength of the regularisation with the least log loss on the validation
