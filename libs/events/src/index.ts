@@ -7,3 +7,4 @@ export {
 export { decodeEvent, encodeEvent, encodeTombstone, topicSpec, type EventFacts } from './cloud-events.js';
 export { idempotent } from './idempotent.js';
 export { KafkaEventBus, type KafkaBusOptions } from './kafka/kafka-event-bus.js';
+export { SpoolingPublisher, type SpoolOptions } from './spooling-publisher.js';

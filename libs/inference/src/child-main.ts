@@ -1,4 +1,4 @@
-import { toThalamusError } from '@thalamus/errors';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { ChildReply, ChildRequest } from './child-protocol.js';
 import type { InferenceSession } from './inference-runtime.port.js';
 import { OrtRuntime } from './ort-runtime.js';
@@ -11,6 +11,7 @@ process.on('message', (request: ChildRequest) => {
   void answer(request).then((reply) => process.send?.(reply));
 });
 process.on('disconnect', () => process.exit(0));
+// Ctrl-C reaches the whole group: the parent decides when this process stops.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 
@@ -25,7 +26,7 @@ async function answer(request: ChildRequest): Promise<ChildReply> {
       }
       case 'run': {
         const session = sessions.get(request.session);
-        if (!session) throw new Error(`session ${request.session} is not open`);
+        if (!session) throw new ThalamusError('EXPERT_NOT_READY', 'The model is not loaded in its process.');
         const outputs = await session.run(request.feeds, request.outputs ? { outputs: request.outputs } : {});
         return { id, kind: 'ran', outputs };
       }
@@ -35,7 +36,7 @@ async function answer(request: ChildRequest): Promise<ChildReply> {
         return { id, kind: 'released' };
     }
   } catch (fault) {
-    const error = toThalamusError(fault);
-    return { id, kind: 'failed', code: error.code, message: error.message };
+    const { code, message, violations } = toThalamusError(fault);
+    return { id, kind: 'failed', code, message, violations };
   }
 }

@@ -1,9 +1,6 @@
-import { ThalamusError } from '@thalamus/errors';
-import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
-import type { ChildReply, ChildRequest } from './child-protocol.js';
+import { InferenceChild } from './inference-child.js';
 import type {
   Feeds,
   InferenceRuntime,
@@ -13,41 +10,47 @@ import type {
   SessionOptions,
   SessionValue,
 } from './inference-runtime.port.js';
+import { checkRun, runCancelled, sessionGone } from './session-checks.js';
 
 /** How the runtime behaves. */
 export interface ChildProcessRuntimeOptions {
   /** A run that takes longer is a hang: the child is killed. Default 30,000 ms. */
   readonly runTimeoutMs?: number;
-  /** Calls that may wait for the child at once. Default 1,024. */
+  /** Runs that may wait for the child at once. Default 1,024. */
   readonly maxPending?: number;
+  /** How long `close` lets runs in flight end. Default 5,000 ms. */
+  readonly closeGraceMs?: number;
   /** Told whenever the child ended without being asked to. */
   readonly onCrash?: (reason: string) => void;
 }
 
-interface Pending {
-  readonly resolve: (reply: ChildReply) => void;
-  readonly reject: (error: ThalamusError) => void;
-  readonly timer: NodeJS.Timeout | undefined;
+/** A session that the caller has open, whether or not a child holds it right now. */
+interface OpenSession {
+  readonly source: ModelSource;
+  readonly options: SessionOptions;
+  /** Why the child could not load it again. */
+  failure?: ThalamusError | undefined;
 }
 
-type RequestBody = ChildRequest extends infer R ? (R extends ChildRequest ? Omit<R, 'id'> : never) : never;
+const LOAD_TIMEOUT_MS = 120_000;
+const STEADY_MS = 10_000;
+const LONGEST_PAUSE_MS = 5_000;
 
 /**
  * ONNX Runtime in a child process. When the child dies, calls in flight fail with EXPERT_CRASHED, a new child starts at
- * once and every open session is loaded again; calls made meanwhile wait for that. A hung run kills the child.
+ * once and every open session is loaded again; calls made meanwhile wait for that. A hung run kills the child. A child
+ * that keeps dying is started again after ever longer pauses, and a model that kills it while being loaded is given up.
  */
 export class ChildProcessRuntime implements InferenceRuntime {
-  private child: ChildProcess | undefined;
-  private starting: Promise<void> | undefined;
-  private closing = false;
-  private nextId = 1;
+  private child: InferenceChild | undefined;
+  private starting: Promise<InferenceChild> | undefined;
+  private closing: Promise<void> | undefined;
   private nextSession = 1;
-  private readonly pending = new Map<number, Pending>();
-  private readonly open = new Map<
-    number,
-    { readonly source: ModelSource; readonly options: SessionOptions }
-  >();
+  private waiting = 0;
+  private readonly open = new Map<number, OpenSession>();
   private crashes = 0;
+  private recentCrashes = 0;
+  private lastCrashAt = -Infinity;
 
   constructor(private readonly options: ChildProcessRuntimeOptions = {}) {}
 
@@ -62,28 +65,25 @@ export class ChildProcessRuntime implements InferenceRuntime {
   }
 
   async load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
+    const child = await this.ready();
     const session = this.nextSession++;
-    await this.ensureChild();
-    const reply = await this.send({ kind: 'load', session, source, options }, 120_000);
-    if (reply.kind !== 'loaded')
-      throw new ThalamusError('INTERNAL', 'The inference process answered a load with something else.');
+    const request = { kind: 'load', session, source, options } as const;
+    const { inputs, outputs } = await child.ask('loaded', request, LOAD_TIMEOUT_MS);
+    // A child that died right after its answer was replaced by one that knows nothing of this session.
+    if (this.child !== child) return this.load(source, options);
     this.open.set(session, { source, options });
-    return this.handle(session, reply.inputs, reply.outputs);
+    return this.handle(session, inputs, outputs);
   }
 
-  async close(): Promise<void> {
-    this.closing = true;
-    const child = this.child;
-    if (!child) return;
-    const ended = new Promise<void>((resolve) => {
-      child.once('exit', () => {
-        resolve();
-      });
-    });
-    child.disconnect();
-    const timer = setTimeout(() => child.kill('SIGKILL'), 2_000);
-    await ended;
-    clearTimeout(timer);
+  close(): Promise<void> {
+    this.closing ??= this.stop();
+    return this.closing;
+  }
+
+  private async stop(): Promise<void> {
+    await this.starting?.catch(() => undefined);
+    await this.child?.stop(this.options.closeGraceMs ?? 5_000);
+    this.open.clear();
   }
 
   private handle(
@@ -94,10 +94,15 @@ export class ChildProcessRuntime implements InferenceRuntime {
     return {
       inputs,
       outputs,
-      run: (feeds, options) => this.run(session, feeds, options ?? {}),
+      run: async (feeds, options = {}) => {
+        if (!this.open.has(session)) throw sessionGone();
+        checkRun(inputs, outputs, feeds, options);
+        return this.run(session, feeds, options);
+      },
       release: async () => {
-        this.open.delete(session);
-        if (this.child) await this.send({ kind: 'release', session }, 10_000);
+        if (!this.open.delete(session) || this.closing) return;
+        // A child that is gone has released everything.
+        await this.child?.ask('released', { kind: 'release', session }, 10_000).catch(() => undefined);
       },
     };
   }
@@ -107,105 +112,98 @@ export class ChildProcessRuntime implements InferenceRuntime {
     feeds: Feeds,
     options: RunOptions,
   ): Promise<Readonly<Record<string, Tensor>>> {
-    if (!this.open.has(session))
-      throw new ThalamusError('EXPERT_NOT_READY', 'The model has been unloaded; ask for it again.');
-    if (this.pending.size >= (this.options.maxPending ?? 1_024)) {
+    if (this.waiting >= (this.options.maxPending ?? 1_024)) {
       throw new ThalamusError(
         'EXPERT_OVERLOADED',
         'Too many runs wait for the inference process; try again in a moment.',
         { retryAfterMs: 200 },
       );
     }
-    await this.ensureChild();
-    const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? 30_000;
-    const reply = await this.send({ kind: 'run', session, feeds, outputs: options.outputs }, timeoutMs);
-    if (reply.kind !== 'ran')
-      throw new ThalamusError('INTERNAL', 'The inference process answered a run with something else.');
-    return reply.outputs;
+    this.waiting += 1;
+    const answer = this.ask(session, feeds, options).finally(() => {
+      this.waiting -= 1;
+    });
+    return options.signal ? abandonable(answer, options.signal) : answer;
   }
 
-  private ensureChild(): Promise<void> {
+  private async ask(session: number, feeds: Feeds, options: RunOptions) {
+    const child = await this.ready();
+    const opened = this.open.get(session);
+    if (!opened) throw sessionGone();
+    if (opened.failure) throw opened.failure;
+    if (options.signal?.aborted) throw runCancelled();
+    const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? 30_000;
+    const request = { kind: 'run', session, feeds, outputs: options.outputs } as const;
+    const { outputs } = await child.ask('ran', request, timeoutMs);
+    return outputs;
+  }
+
+  /** The child with every open session in it. */
+  private ready(): Promise<InferenceChild> {
     if (this.closing)
       return Promise.reject(new ThalamusError('EXPERT_NOT_READY', 'The inference process is shutting down.'));
-    if (this.child) return this.starting ?? Promise.resolve();
-    this.starting = this.startChild().finally(() => {
+    if (this.starting) return this.starting;
+    if (this.child) return Promise.resolve(this.child);
+    const starting = this.start().finally(() => {
       this.starting = undefined;
     });
-    return this.starting;
+    this.starting = starting;
+    return starting;
   }
 
-  private async startChild(): Promise<void> {
-    const child = fork(childScript(), [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: ['--max-semi-space-size=2'],
-    });
-    this.child = child;
-    child.on('message', (reply: ChildReply) => {
-      this.settle(reply);
-    });
-    child.once('exit', (code, signal) => {
-      this.onExit(child, signal ?? `exit code ${code ?? 'unknown'}`);
-    });
-    child.once('error', () => undefined);
-    for (const [session, { source, options }] of this.open)
-      await this.send({ kind: 'load', session, source, options }, 120_000);
-  }
-
-  private send(body: RequestBody, timeoutMs: number): Promise<ChildReply> {
-    const child = this.child;
-    if (!child) return Promise.reject(crashed('it is not running'));
-    const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        child.kill('SIGKILL');
-      }, timeoutMs);
-      this.pending.set(id, { resolve, reject, timer });
-      child.send({ id, ...body } as ChildRequest, (error) => {
-        if (error) this.fail(id, crashed(error.message));
+  private async start(): Promise<InferenceChild> {
+    for (;;) {
+      const pauseMs =
+        this.recentCrashes < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, 100 * 2 ** (this.recentCrashes - 2));
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (this.closing) throw sessionGone();
+      const child: InferenceChild = new InferenceChild((reason) => {
+        this.onExit(child, reason);
       });
-    });
+      this.child = child;
+      await this.reload(child);
+      if (this.child === child) return child;
+    }
   }
 
-  private settle(reply: ChildReply): void {
-    const waiting = this.pending.get(reply.id);
-    if (!waiting) return;
-    this.pending.delete(reply.id);
-    clearTimeout(waiting.timer);
-    if (reply.kind === 'failed') waiting.reject(new ThalamusError(reply.code, reply.message));
-    else waiting.resolve(reply);
+  /** Loads every open session again. One that cannot be loaded fails its own runs only. */
+  private async reload(child: InferenceChild): Promise<void> {
+    for (const [session, opened] of this.open) {
+      if (opened.failure?.code === 'EXPERT_CRASHED') continue;
+      const { source, options } = opened;
+      try {
+        await child.ask('loaded', { kind: 'load', session, source, options }, LOAD_TIMEOUT_MS);
+        opened.failure = undefined;
+      } catch (fault) {
+        opened.failure = toThalamusError(fault);
+        if (this.child !== child) return;
+      }
+    }
   }
 
-  private fail(id: number, error: ThalamusError): void {
-    const waiting = this.pending.get(id);
-    if (!waiting) return;
-    this.pending.delete(id);
-    clearTimeout(waiting.timer);
-    waiting.reject(error);
-  }
-
-  private onExit(child: ChildProcess, reason: string): void {
+  private onExit(child: InferenceChild, reason: string): void {
     if (this.child !== child) return;
     this.child = undefined;
-    for (const id of [...this.pending.keys()]) this.fail(id, crashed(reason));
     if (this.closing) return;
     this.crashes += 1;
+    const now = performance.now();
+    this.recentCrashes = now - this.lastCrashAt < STEADY_MS ? this.recentCrashes + 1 : 1;
+    this.lastCrashAt = now;
     this.options.onCrash?.(reason);
     // Warm again before the next request; a failure here shows up in that request.
-    this.ensureChild().catch(() => undefined);
+    if (this.open.size > 0) this.ready().catch(() => undefined);
   }
 }
 
-function crashed(reason: string): ThalamusError {
-  return new ThalamusError(
-    'EXPERT_CRASHED',
-    `The process that ran the model ended (${reason}); it is started again, try once more.`,
-    { retryAfterMs: 500 },
-  );
-}
-
-/** The compiled script of the child; tests that run from sources use the last build. */
-function childScript(): string {
-  const beside = fileURLToPath(new URL('./child-main.js', import.meta.url));
-  return existsSync(beside) ? beside : fileURLToPath(new URL('../dist/child-main.js', import.meta.url));
+/** The answer, or CANCELLED as soon as the caller has gone; the child's work is then thrown away. */
+function abandonable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      reject(runCancelled());
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    answer.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
 }

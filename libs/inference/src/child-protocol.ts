@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@thalamus/errors';
+import type { ErrorCode, FieldViolation } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
 import type { Feeds, ModelSource, SessionOptions, SessionValue } from './inference-runtime.port.js';
 
@@ -20,6 +20,13 @@ export type ChildRequest =
     }
   | { readonly id: number; readonly kind: 'release'; readonly session: number };
 
+/** A request before it has a number. */
+export type ChildRequestBody = ChildRequest extends infer R
+  ? R extends ChildRequest
+    ? Omit<R, 'id'>
+    : never
+  : never;
+
 /** What the child answers. */
 export type ChildReply =
   | {
@@ -30,4 +37,13 @@ export type ChildReply =
     }
   | { readonly id: number; readonly kind: 'ran'; readonly outputs: Readonly<Record<string, Tensor>> }
   | { readonly id: number; readonly kind: 'released' }
-  | { readonly id: number; readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly id: number;
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly violations: readonly FieldViolation[];
+    };
+
+/** A reply of one kind. */
+export type ReplyOf<K extends ChildReply['kind']> = Extract<ChildReply, { readonly kind: K }>;

@@ -9,12 +9,19 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Keeps freed memory for the next run. Default true. */
   readonly arena?: boolean;
+  /** How far the graph is rewritten when it is loaded. Default `all`. */
+  readonly optimisation?: 'disabled' | 'basic' | 'extended' | 'all';
+  /** Further session settings by the runtime's own full names, such as `session.qdq_matmulnbits_accuracy_level`. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** Name and element type of an input or output. */
+/** Name, element type and shape of an input or output. */
 export interface SessionValue {
   readonly name: string;
+  /** Undefined for an element type that the mesh does not compute with, or for what is no tensor. */
   readonly dtype: DataType | undefined;
+  /** Sizes, or names of varying dimensions; undefined when the graph does not say. */
+  readonly shape?: readonly (number | string)[] | undefined;
 }
 
 /** Tensors by name. */
@@ -26,6 +33,8 @@ export interface RunOptions {
   readonly outputs?: readonly string[];
   /** Milliseconds after which the run counts as hung. Default: the runtime's. */
   readonly timeoutMs?: number;
+  /** A run that has not begun is dropped with CANCELLED; one that has begun ends, but nobody waits for it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An opened model. */
@@ -33,19 +42,19 @@ export interface InferenceSession {
   readonly inputs: readonly SessionValue[];
   readonly outputs: readonly SessionValue[];
   /**
-   * Runs the model once.
-   * @throws TENSOR_INVALID for feeds that do not fit, INFERENCE_FAILED when the runtime reports an error,
-   * EXPERT_CRASHED when the process that runs it has ended.
+   * Runs the model once. Many runs may be asked for at the same time; they are answered each by its own promise.
+   * @throws TENSOR_INVALID for feeds or output names that do not fit, INFERENCE_FAILED when the runtime reports an error,
+   * EXPERT_CRASHED when the process that runs it has ended, EXPERT_NOT_READY after release, CANCELLED by the signal.
    */
   run(feeds: Feeds, options?: RunOptions): Promise<Readonly<Record<string, Tensor>>>;
-  /** Frees what the session holds. */
+  /** Frees what the session holds. Releasing twice does nothing. */
   release(): Promise<void>;
 }
 
 /** Opens models. */
 export interface InferenceRuntime {
-  /** @throws GRAPH_INVALID when the runtime refuses the model. */
+  /** @throws GRAPH_INVALID when the runtime refuses the model, EXPERT_NOT_READY after close. */
   load(source: ModelSource, options?: SessionOptions): Promise<InferenceSession>;
-  /** Ends the runtime with its sessions. */
+  /** Ends the runtime with its sessions. Closing twice does nothing. */
   close(): Promise<void>;
 }

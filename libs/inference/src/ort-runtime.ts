@@ -10,23 +10,19 @@ import type {
   SessionOptions,
 } from './inference-runtime.port.js';
 import { dataTypeOf, fromOrt, toOrt } from './ort-tensors.js';
+import { checkRun, sessionGone } from './session-checks.js';
 
-/** ONNX Runtime in this process. A native crash ends the process: serve foreign models with ChildProcessRuntime. */
+/**
+ * ONNX Runtime in this process. A run holds the event loop until it ends (onnxruntime-node 1.30 runs on the JavaScript
+ * thread), and a native crash ends the process: serve foreign or slow models with ChildProcessRuntime.
+ */
 export class OrtRuntime implements InferenceRuntime {
   private readonly sessions = new Set<OrtInferenceSession>();
+  private closed = false;
 
   async load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
-    const settings: OrtSession.SessionOptions = {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: options.threads ?? 1,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      enableCpuMemArena: options.arena ?? true,
-      logSeverityLevel: 3,
-      // Idle threads must sleep: services share few cores.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    };
+    if (this.closed) throw sessionGone();
+    const settings = sessionSettings(options);
     try {
       const session =
         'path' in source
@@ -43,29 +39,47 @@ export class OrtRuntime implements InferenceRuntime {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await Promise.all([...this.sessions].map((session) => session.release()));
   }
+}
+
+function sessionSettings(options: SessionOptions): OrtSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: options.threads ?? 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: options.optimisation ?? 'all',
+    enableCpuMemArena: options.arena ?? true,
+    logSeverityLevel: 3,
+    // Idle threads must sleep: services share few cores.
+    extra: { 'session.intra_op.allow_spinning': '0', ...options.settings },
+  };
 }
 
 class OrtInferenceSession implements InferenceSession {
   readonly inputs;
   readonly outputs;
+  private released = false;
 
   constructor(
     private readonly session: OrtSession,
     private readonly onRelease: () => void,
   ) {
-    const types = (values: readonly OrtSession.ValueMetadata[]) =>
+    const described = (values: readonly OrtSession.ValueMetadata[]) =>
       values.map((value) => ({
         name: value.name,
         dtype: value.isTensor ? dataTypeOf(value.type) : undefined,
+        shape: value.isTensor ? value.shape : undefined,
       }));
-    this.inputs = types(session.inputMetadata);
-    this.outputs = types(session.outputMetadata);
+    this.inputs = described(session.inputMetadata);
+    this.outputs = described(session.outputMetadata);
   }
 
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Readonly<Record<string, Tensor>>> {
-    this.check(feeds);
+    if (this.released) throw sessionGone();
+    checkRun(this.inputs, this.outputs, feeds, options);
     const given = Object.fromEntries(
       Object.entries(feeds).map(([name, value]) => [name, toOrt(value, name)]),
     );
@@ -80,31 +94,14 @@ class OrtInferenceSession implements InferenceSession {
   }
 
   async release(): Promise<void> {
+    if (this.released) return;
+    this.released = true;
     this.onRelease();
     await this.session.release();
   }
-
-  private check(feeds: Feeds): void {
-    const known = new Map(this.inputs.map((input) => [input.name, input]));
-    for (const [name, value] of Object.entries(feeds)) {
-      const input = known.get(name);
-      if (!input)
-        throw new ThalamusError(
-          'TENSOR_INVALID',
-          `The model has no input ${name}; it has ${[...known.keys()].join(', ')}.`,
-        );
-      if (input.dtype !== undefined && input.dtype !== value.dtype) {
-        throw new ThalamusError(
-          'TENSOR_INVALID',
-          `Input ${name} must be ${input.dtype}, but ${value.dtype} was given.`,
-        );
-      }
-    }
-    for (const name of known.keys())
-      if (!(name in feeds)) throw new ThalamusError('TENSOR_INVALID', `Input ${name} is missing.`);
-  }
 }
 
+/** The first line names the operator and the reason; what follows is a native trace. */
 function firstLine(cause: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]?.slice(0, 300) ?? '';
 }

@@ -18,19 +18,33 @@ const TYPES = new Set<string>([
   'string',
 ]);
 
-/** A tensor in the form that ONNX Runtime takes; memory is shared, not copied. */
+/** A tensor in the form that ONNX Runtime takes; memory is shared, not copied. @throws TENSOR_INVALID */
 export function toOrt(value: Tensor, name: string): OrtTensor {
   if (value.dtype === 'bfloat16')
     throw new ThalamusError(
       'TENSOR_INVALID',
       `Tensor ${name} is bfloat16, which ONNX Runtime for Node does not take.`,
     );
-  return new OrtTensor(value.dtype as 'float32', value.data as Float32Array, value.shape);
+  try {
+    return new OrtTensor(value.dtype as 'float32', value.data as Float32Array, value.shape);
+  } catch (cause) {
+    const shape = value.shape.join(', ');
+    throw new ThalamusError(
+      'TENSOR_INVALID',
+      `Tensor ${name} is no ${value.dtype} tensor of shape [${shape}]: it holds ${value.data.length} elements.`,
+      { cause },
+    );
+  }
 }
 
-/** A tensor that ONNX Runtime gave. */
+/** A tensor that ONNX Runtime gave. float16 comes as Float16Array where the engine has one: its bits are kept. */
 export function fromOrt(value: OrtTensor): Tensor {
-  return { dtype: value.type as 'float32', shape: value.dims, data: value.data as Float32Array };
+  const { type, dims: shape, data } = value;
+  if (type === 'float16') {
+    const bits = data as Uint16Array;
+    return { dtype: 'float16', shape, data: new Uint16Array(bits.buffer, bits.byteOffset, bits.length) };
+  }
+  return { dtype: type as 'float32', shape, data: data as Float32Array };
 }
 
 /** Element type of ONNX Runtime's name for it. */

@@ -1,0 +1,135 @@
+import { ThalamusError } from '@thalamus/errors';
+import { fork, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { ChildReply, ChildRequest, ChildRequestBody, ReplyOf } from './child-protocol.js';
+
+interface Pending {
+  readonly resolve: (reply: ChildReply) => void;
+  readonly reject: (error: ThalamusError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** One child process that holds ONNX Runtime sessions: requests by number, many in flight, until it ends. */
+export class InferenceChild {
+  private readonly process: ChildProcess;
+  private readonly pending = new Map<number, Pending>();
+  private nextId = 1;
+  private ended = false;
+  private reasonToKill: string | undefined;
+  private readonly exit: Promise<void>;
+
+  /** Starts the process. `onExit` is told once why it ended, after every call in flight has failed. */
+  constructor(onExit: (reason: string) => void) {
+    this.process = fork(childScript(), [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: ['--max-semi-space-size=2'],
+    });
+    this.exit = new Promise((resolve) => {
+      const end = (reason: string) => {
+        if (this.ended) return;
+        this.ended = true;
+        for (const id of [...this.pending.keys()]) this.fail(id, crashed(reason));
+        onExit(reason);
+        resolve();
+      };
+      this.process.once('exit', (code, signal) => {
+        end(this.reasonToKill ?? signal ?? `exit code ${code ?? 'unknown'}`);
+      });
+      // A process that could not be started has no exit.
+      this.process.once('error', (error) => {
+        if (this.process.pid === undefined) end(error.message);
+      });
+    });
+    this.process.on('message', (reply: ChildReply) => {
+      this.settle(reply);
+    });
+  }
+
+  /** Process id; undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  /** Calls that have no answer yet. */
+  get inFlight(): number {
+    return this.pending.size;
+  }
+
+  /** Asks for one thing. A call without an answer after `timeoutMs` is a hang: the process is killed. */
+  async ask<K extends ChildReply['kind']>(
+    kind: K,
+    body: ChildRequestBody,
+    timeoutMs: number,
+  ): Promise<ReplyOf<K>> {
+    if (this.ended) throw crashed('it has ended');
+    const id = this.nextId++;
+    const reply = await new Promise<ChildReply>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.kill(`no answer within ${timeoutMs} ms`);
+      }, timeoutMs);
+      this.pending.set(id, { resolve, reject, timer });
+      const request = { id, ...body } as ChildRequest;
+      this.process.send(request, (error) => {
+        if (error) this.fail(id, crashed(error.message));
+      });
+    });
+    if (reply.kind !== kind)
+      throw new ThalamusError('INTERNAL', `The inference process answered ${body.kind} with ${reply.kind}.`);
+    return reply as ReplyOf<K>;
+  }
+
+  /** Lets calls in flight end, for at most `graceMs`, then ends the process. */
+  async stop(graceMs: number): Promise<void> {
+    const until = Date.now() + graceMs;
+    while (this.pending.size > 0 && !this.ended && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    if (this.process.connected) this.process.disconnect();
+    const timer = setTimeout(() => {
+      this.kill('it did not stop when it was asked to');
+    }, 2_000);
+    await this.exit;
+    clearTimeout(timer);
+  }
+
+  private kill(reason: string): void {
+    this.reasonToKill = reason;
+    this.process.kill('SIGKILL');
+  }
+
+  private settle(reply: ChildReply): void {
+    const waiting = this.take(reply.id);
+    if (!waiting) return;
+    if (reply.kind === 'failed') {
+      const { code, message, violations } = reply;
+      waiting.reject(new ThalamusError(code, message, { violations }));
+    } else waiting.resolve(reply);
+  }
+
+  private fail(id: number, error: ThalamusError): void {
+    this.take(id)?.reject(error);
+  }
+
+  private take(id: number): Pending | undefined {
+    const waiting = this.pending.get(id);
+    this.pending.delete(id);
+    clearTimeout(waiting?.timer);
+    return waiting;
+  }
+}
+
+/** The error of a call that was in flight when the process ended. */
+function crashed(reason: string): ThalamusError {
+  return new ThalamusError(
+    'EXPERT_CRASHED',
+    `The process that ran the model ended (${reason}); it is started again, try once more.`,
+    { retryAfterMs: 500 },
+  );
+}
+
+/** The compiled script of the child; tests that run from sources use the last build. */
+function childScript(): string {
+  const beside = fileURLToPath(new URL('./child-main.js', import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../dist/child-main.js', import.meta.url));
+}

@@ -1,0 +1,180 @@
+import type { inference, routerV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import type { RegistryView } from '@thalamus/registry';
+import { mergeFlags, type Flag } from '@thalamus/routing';
+import type { RequestScope } from '../domain/caller.js';
+import { parseModelReference } from '../domain/model-reference.js';
+import { readClassification, type LabelScore } from '../domain/oip-answers.js';
+import type { InferOnHost } from './infer-on-host.js';
+import type { RecordOutcome } from './record-outcome.js';
+import type { ResolvedExpert, ResolveExpert } from './resolve-expert.js';
+import type { RoutedText, RouteText } from './route-text.js';
+
+const TASK = 'text-classification';
+
+/** A text to classify. */
+export interface ClassifyWish {
+  readonly input: string;
+  /** auto, an expert, expert@version, compose:a+b; auto may carry flags. */
+  readonly model: string;
+  readonly flags: readonly Flag[];
+  readonly topLabels: number;
+}
+
+/** An answer and how it came about. */
+export interface Classification {
+  readonly expert: string;
+  readonly version: string;
+  /** Best first. */
+  readonly scores: readonly LabelScore[];
+  readonly decision: routerV1.Decision | undefined;
+  readonly promptTokens: number;
+  readonly truncated: boolean;
+  readonly timingsMs: Readonly<Record<string, number>>;
+}
+
+/** Routes a text when the caller wants that, and has the expert classify it. */
+export class ClassifyText {
+  constructor(
+    private readonly resolve: ResolveExpert,
+    private readonly routeText: RouteText,
+    private readonly hosts: InferOnHost,
+    private readonly view: RegistryView,
+    private readonly outcomes: RecordOutcome,
+  ) {}
+
+  async run(wish: ClassifyWish, scope: RequestScope): Promise<Classification> {
+    const startedAt = performance.now();
+    const facts: { routed?: RoutedText; chosen?: ResolvedExpert } = {};
+    try {
+      const { text, target } = await this.choose(wish, scope, facts);
+      const inferredAt = performance.now();
+      const response = await this.hosts.run(
+        target.expert,
+        target.version,
+        textRequest(text, scope.requestId),
+        scope,
+      );
+      const inferMs = performance.now() - inferredAt;
+      const [answer] = readClassification(response);
+      if (!answer) throw new ThalamusError('UPSTREAM_ERROR', `${target.expert} answered without a label.`);
+      const timingsMs = {
+        ...routerTimings(facts.routed),
+        infer: round(inferMs),
+        total: round(performance.now() - startedAt),
+      };
+      this.outcomes.succeeded({
+        operation: 'classifications',
+        task: TASK,
+        scope,
+        target,
+        routed: facts.routed,
+        promptTokens: answer.promptTokens,
+        confidence: answer.scores[0]?.score ?? 0,
+        timingsMs,
+      });
+      return {
+        expert: target.expert,
+        version: target.version,
+        scores: answer.scores.slice(0, wish.topLabels),
+        decision: facts.routed?.decision,
+        promptTokens: answer.promptTokens,
+        truncated: answer.truncated,
+        timingsMs,
+      };
+    } catch (fault) {
+      this.outcomes.failed({
+        operation: 'classifications',
+        task: TASK,
+        scope,
+        target: facts.chosen,
+        routed: facts.routed,
+        fault,
+        totalMs: performance.now() - startedAt,
+      });
+      throw fault;
+    }
+  }
+
+  private async choose(
+    wish: ClassifyWish,
+    scope: RequestScope,
+    facts: { routed?: RoutedText; chosen?: ResolvedExpert },
+  ): Promise<{ text: string; target: ResolvedExpert }> {
+    const reference = parseModelReference(wish.model);
+    if (reference.kind !== 'auto') {
+      const target =
+        reference.kind === 'expert'
+          ? this.resolve.run(reference.expert, reference.version, scope.caller)
+          : this.resolve.composition(reference.parents, scope.caller);
+      facts.chosen = needTask(target);
+      return { text: wish.input, target };
+    }
+    const routed = await this.routeText.run(
+      { prompt: wish.input, task: TASK, flags: mergeFlags(wish.flags, reference.flags) },
+      scope,
+    );
+    facts.routed = routed;
+    const target = this.resolve.run(this.winner(routed.decision, scope), undefined, scope.caller);
+    facts.chosen = target;
+    return { text: routed.strippedPrompt, target };
+  }
+
+  /** The best expert; on abstention the policy's fallback, else an error that says why. */
+  private winner(decision: routerV1.Decision, scope: RequestScope): string {
+    const best = decision.ranked[0]?.expert;
+    if (!decision.abstained && best !== undefined) return best;
+    const fallback = this.view.policy(scope.caller.tenant)?.fallbackExpert ?? '';
+    if (fallback !== '') return fallback;
+    const hint =
+      best === undefined
+        ? 'Loosen the flags or name an expert.'
+        : `Name an expert to ask it anyway; the nearest is ${best}.`;
+    throw new ThalamusError('NO_SUITABLE_EXPERT', `${decision.reason} ${hint}`, {
+      metadata: { nearest: best ?? '', router_model: decision.routerModel },
+    });
+  }
+}
+
+function needTask(target: ResolvedExpert): ResolvedExpert {
+  if (target.task === TASK) return target;
+  throw new ThalamusError(
+    'REQUEST_INVALID',
+    `${target.expert} serves ${target.task}, not ${TASK}; GET /v1/models shows the task of each.`,
+    { violations: [{ field: 'model', description: `must serve ${TASK}` }] },
+  );
+}
+
+/** A request with one BYTES input `text`. */
+export function textRequest(
+  text: string,
+  id: string,
+): {
+  id: string;
+  inputs: { name: string; datatype: string; shape: bigint[]; contents: { bytesContents: Uint8Array[] } }[];
+} & Pick<inference.ModelInferRequest, never> {
+  return {
+    id,
+    inputs: [
+      {
+        name: 'text',
+        datatype: 'BYTES',
+        shape: [1n],
+        contents: { bytesContents: [new TextEncoder().encode(text)] },
+      },
+    ],
+  };
+}
+
+function routerTimings(routed: RoutedText | undefined): Record<string, number> {
+  if (!routed) return {};
+  return {
+    ...Object.fromEntries(routed.timings.map(({ stage, durationMs }) => [stage, round(durationMs)])),
+    route: round(routed.durationMs),
+  };
+}
+
+/** Hundredths of a millisecond are enough. */
+export function round(milliseconds: number): number {
+  return Math.round(milliseconds * 100) / 100;
+}

@@ -1,0 +1,80 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { inference, RPC_METADATA } from '@thalamus/contracts';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { createClient, type RpcClient } from '@thalamus/grpc';
+import type { RequestScope } from '../domain/caller.js';
+import type { ChooseHost } from './choose-host.js';
+
+type Client = RpcClient<typeof inference.GRPCInferenceService>;
+type Request = Omit<MessageInitShape<typeof inference.ModelInferRequestSchema>, '$typeName' | '$unknown'>;
+
+/** Codes after which another try, on another host when there is one, may succeed. */
+const RETRIED = new Set(['EXPERT_CRASHED', 'UPSTREAM_UNAVAILABLE', 'EXPERT_NOT_READY']);
+/** Retries may be at most this share of requests, and a few more at the beginning. */
+const RETRY_SHARE = 0.2;
+const RETRY_RESERVE = 10;
+
+/** Calls hosts: best first, one more try within a budget, never beyond the deadline. */
+export class InferOnHost {
+  private readonly clients = new Map<string, Client>();
+  private budget = RETRY_RESERVE;
+
+  constructor(private readonly chooseHost: ChooseHost) {}
+
+  async run(
+    expert: string,
+    version: string,
+    request: Request,
+    scope: RequestScope,
+  ): Promise<inference.ModelInferResponse> {
+    this.budget = Math.min(RETRY_RESERVE, this.budget + RETRY_SHARE);
+    const hosts = this.chooseHost.run(expert, version);
+    const message = { ...request, modelName: expert, modelVersion: version };
+    try {
+      return await this.call(hosts[0] as string, message, scope);
+    } catch (fault) {
+      const error = toThalamusError(fault);
+      const left = scope.deadlineAtMs - Date.now();
+      if (!RETRIED.has(error.code) || this.budget < 1 || left < 50 || scope.signal.aborted) throw error;
+      this.budget -= 1;
+      // One host alone gets a moment to come back.
+      if (hosts.length === 1)
+        await new Promise((resolve) => setTimeout(resolve, Math.min(error.retryAfterMs ?? 200, left / 2)));
+      return this.call(hosts[1] ?? (hosts[0] as string), message, scope);
+    }
+  }
+
+  /** Any host that is alive, for questions about a version. */
+  client(expert: string, version: string): Client {
+    return this.connect(this.chooseHost.run(expert, version)[0] as string);
+  }
+
+  close(): void {
+    for (const client of this.clients.values()) client.close();
+    this.clients.clear();
+  }
+
+  private call(
+    address: string,
+    request: MessageInitShape<typeof inference.ModelInferRequestSchema>,
+    scope: RequestScope,
+  ): Promise<inference.ModelInferResponse> {
+    const deadlineMs = scope.deadlineAtMs - Date.now();
+    if (deadlineMs <= 0)
+      throw new ThalamusError('DEADLINE_EXCEEDED', 'No time was left to ask the expert; allow more.');
+    return this.connect(address).modelInfer(request, {
+      signal: scope.signal,
+      deadlineMs,
+      metadata: { [RPC_METADATA.requestId]: scope.requestId },
+    });
+  }
+
+  private connect(address: string): Client {
+    let client = this.clients.get(address);
+    if (!client) {
+      client = createClient(inference.GRPCInferenceService, { address, defaultDeadlineMs: 10_000 });
+      this.clients.set(address, client);
+    }
+    return client;
+  }
+}
