@@ -26,6 +26,8 @@ export const HTTP_HEADERS = {
   expert: 'x-thalamus-expert',
   version: 'x-thalamus-version',
   decision: 'x-thalamus-decision',
+  /** Longest time the caller waits, milliseconds. */
+  requestTimeoutMs: 'x-request-timeout-ms',
 } as const;
 
 /** gRPC metadata keys. */

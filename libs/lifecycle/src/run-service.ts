@@ -33,7 +33,10 @@ export interface ServiceDefinition<S extends SettingsShape> {
   /** The root module; it provides COMPONENTS, an array of ServiceComponent. */
   readonly module: (settings: ValuesOf<S>) => DynamicModule;
   /** Makes the Nest application; default: an application context without HTTP. */
-  readonly createApplication?: (module: DynamicModule) => Promise<INestApplicationContext>;
+  readonly createApplication?: (
+    module: DynamicModule,
+    settings: ValuesOf<S>,
+  ) => Promise<INestApplicationContext>;
 }
 
 /** Exit code of a service that refused its settings or could not start. */
@@ -73,7 +76,7 @@ async function startService<S extends SettingsShape>(
   const create =
     definition.createApplication ??
     ((root) => NestFactory.createApplicationContext(root, { logger: false, abortOnError: false }));
-  const application = await create(module);
+  const application = await create(module, settings);
   const components = new ComponentHost(application.get<readonly ServiceComponent[]>(COMPONENTS), logger);
   const ops = new OpsServer({ host: common.host, port: common.opsPort }, () => components.readiness());
   let stopping = false;

@@ -6,6 +6,11 @@ import { createHash } from 'node:crypto';
 export class ChooseHost {
   constructor(private readonly residency: ResidencyView) {}
 
+  /** Whether some host has the version ready. */
+  has(expert: string, version: string): boolean {
+    return this.residency.hostsFor(expert, version).length > 0;
+  }
+
   /** Addresses, best first. @throws EXPERT_NOT_READY when no host has the version ready */
   run(expert: string, version: string): string[] {
     const residents = this.residency.hostsFor(expert, version);

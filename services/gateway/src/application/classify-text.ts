@@ -1,10 +1,11 @@
-import type { inference, routerV1 } from '@thalamus/contracts';
+import type { routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { mergeFlags, type Flag } from '@thalamus/routing';
 import type { RequestScope } from '../domain/caller.js';
 import { parseModelReference } from '../domain/model-reference.js';
 import { readClassification, type LabelScore } from '../domain/oip-answers.js';
+import { textsRequest } from '../domain/oip-questions.js';
 import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
 import type { ResolvedExpert, ResolveExpert } from './resolve-expert.js';
@@ -52,7 +53,7 @@ export class ClassifyText {
       const response = await this.hosts.run(
         target.expert,
         target.version,
-        textRequest(text, scope.requestId),
+        textsRequest([text], scope.requestId),
         scope,
       );
       const inferMs = performance.now() - inferredAt;
@@ -143,27 +144,6 @@ function needTask(target: ResolvedExpert): ResolvedExpert {
     `${target.expert} serves ${target.task}, not ${TASK}; GET /v1/models shows the task of each.`,
     { violations: [{ field: 'model', description: `must serve ${TASK}` }] },
   );
-}
-
-/** A request with one BYTES input `text`. */
-export function textRequest(
-  text: string,
-  id: string,
-): {
-  id: string;
-  inputs: { name: string; datatype: string; shape: bigint[]; contents: { bytesContents: Uint8Array[] } }[];
-} & Pick<inference.ModelInferRequest, never> {
-  return {
-    id,
-    inputs: [
-      {
-        name: 'text',
-        datatype: 'BYTES',
-        shape: [1n],
-        contents: { bytesContents: [new TextEncoder().encode(text)] },
-      },
-    ],
-  };
 }
 
 function routerTimings(routed: RoutedText | undefined): Record<string, number> {

@@ -2,6 +2,7 @@ import { ThalamusError } from '@thalamus/errors';
 import type { RequestScope } from '../domain/caller.js';
 import { parseModelReference } from '../domain/model-reference.js';
 import { readEmbeddings, tokensOf } from '../domain/oip-answers.js';
+import { textsRequest } from '../domain/oip-questions.js';
 import { round } from './classify-text.js';
 import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
@@ -43,19 +44,10 @@ export class EmbedTexts {
         violations: [{ field: 'model', description: `must serve ${TASK}` }],
       });
     try {
-      const encoder = new TextEncoder();
-      const inputs = [
-        {
-          name: 'text',
-          datatype: 'BYTES',
-          shape: [BigInt(wish.inputs.length)],
-          contents: { bytesContents: wish.inputs.map((text) => encoder.encode(text)) },
-        },
-      ];
       const response = await this.hosts.run(
         target.expert,
         target.version,
-        { id: scope.requestId, inputs },
+        textsRequest(wish.inputs, scope.requestId),
         scope,
       );
       const promptTokens = tokensOf(response);

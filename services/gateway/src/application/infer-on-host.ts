@@ -44,6 +44,11 @@ export class InferOnHost {
     }
   }
 
+  /** Whether some host has the version ready. */
+  isReady(expert: string, version: string): boolean {
+    return this.chooseHost.has(expert, version);
+  }
+
   /** Any host that is alive, for questions about a version. */
   client(expert: string, version: string): Client {
     return this.connect(this.chooseHost.run(expert, version)[0] as string);

@@ -1,0 +1,97 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { gatewayV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
+import type { UseCases } from '../../application/use-cases.js';
+import { flagsFromMessages } from '../../domain/flag-messages.js';
+import type { CallScopes } from './call-scopes.js';
+
+const DEFAULT_LABELS = 5;
+const MAX_TEXTS = 256;
+
+type RouteAnswer = MessageInitShape<typeof gatewayV1.RouteResponseSchema>;
+type ClassifyAnswer = MessageInitShape<typeof gatewayV1.ClassifyResponseSchema>;
+
+/** thalamus.gateway.v1: the typed front door. */
+export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV1.GatewayService> {
+  constructor(
+    private readonly useCases: UseCases,
+    private readonly scopes: CallScopes,
+  ) {}
+
+  classify(request: gatewayV1.ClassifyRequest, context: CallContext): Promise<ClassifyAnswer> {
+    return this.scopes.run(context, request.requestId, async (scope) => {
+      needText(request.input, 'input');
+      const wish = {
+        input: request.input,
+        model: request.model || 'auto',
+        flags: flagsFromMessages(request.flags),
+        topLabels: request.topLabels || DEFAULT_LABELS,
+      };
+      const answer = await this.useCases.classifyText.run(wish, scope);
+      return {
+        requestId: scope.requestId,
+        expert: answer.expert,
+        version: answer.version,
+        scores: [...answer.scores],
+        timingsMs: { ...answer.timingsMs },
+        truncated: answer.truncated,
+        promptTokens: answer.promptTokens,
+        ...(answer.decision ? { decision: answer.decision } : {}),
+      };
+    });
+  }
+
+  embed(request: gatewayV1.EmbedRequest, context: CallContext) {
+    return this.scopes.run(context, '', async (scope) => {
+      const { inputs, model } = request;
+      if (inputs.length === 0 || inputs.length > MAX_TEXTS)
+        throw invalid('inputs', `must hold 1 to ${MAX_TEXTS} texts`);
+      inputs.forEach((text, index) => {
+        needText(text, `inputs[${index}]`);
+      });
+      const { vectors, expert, version, promptTokens } = await this.useCases.embedTexts.run(
+        { inputs, model },
+        scope,
+      );
+      const embeddings = vectors.map((vector) => ({ values: Array.from(vector) }));
+      return { embeddings, expert, version, promptTokens };
+    });
+  }
+
+  route(request: gatewayV1.RouteRequest, context: CallContext): Promise<RouteAnswer> {
+    return this.scopes.run(context, request.requestId, async (scope) => {
+      needText(request.input, 'input');
+      const wish = {
+        prompt: request.input,
+        task: request.task || 'text-classification',
+        flags: flagsFromMessages(request.flags),
+        topK: request.topK,
+      };
+      const { decision, timings } = await this.useCases.routeText.run(wish, scope);
+      const timingsMs = Object.fromEntries(timings.map(({ stage, durationMs }) => [stage, durationMs]));
+      return { requestId: scope.requestId, decision, timingsMs };
+    });
+  }
+
+  giveFeedback(request: gatewayV1.GiveFeedbackRequest, context: CallContext) {
+    return this.scopes.run(context, request.requestId, (scope) => {
+      const { requestId, score, label } = request;
+      if (requestId === '') throw invalid('request_id', 'must not be empty');
+      if (score === undefined && label === '') throw invalid('score', 'a score or a label is needed');
+      if (score !== undefined && !(score >= 0 && score <= 1)) throw invalid('score', 'must be from 0 to 1');
+      const eventId = this.useCases.recordOutcome.feedback({ requestId, score, label }, scope);
+      return Promise.resolve({ eventId });
+    });
+  }
+}
+
+function needText(text: string, field: string): void {
+  if (text.trim() === '') throw invalid(field, 'must hold more than white space');
+}
+
+function invalid(field: string, description: string): ThalamusError {
+  return new ThalamusError('REQUEST_INVALID', `${field}: ${description}.`, {
+    violations: [{ field, description }],
+  });
+}

@@ -1,0 +1,85 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { ERROR_CODES, ThalamusError, toThalamusError } from '@thalamus/errors';
+import { createLogger } from '@thalamus/telemetry';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { scopeOf } from './request-scopes.js';
+
+/** Answers every failure in the form of OpenAI: `{"error": {message, type, param, code}}`. */
+@Catch()
+export class HttpErrorFilter implements ExceptionFilter {
+  private readonly logger = createLogger('http');
+
+  catch(fault: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.answer(fault, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  /** Sends the error; used by Fastify too, for what fails before a route is reached. */
+  answer(fault: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const error = translate(fault, request);
+    const status = statusOf(fault, error);
+    const scope = scopeOf(request);
+    scope?.fail(error);
+    if (error.code === 'INTERNAL')
+      this.logger.error({ code: error.code, error: error.cause }, 'request failed');
+    if (reply.sent) return;
+    if (error.retryAfterMs !== undefined)
+      void reply.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
+    if (error.code === 'KEY_INVALID') void reply.header('www-authenticate', 'Bearer');
+    void reply
+      .status(status)
+      .type('application/json')
+      .send({
+        error: {
+          message: error.message,
+          type: typeOf(status),
+          param: error.violations[0]?.field ?? null,
+          code: error.code,
+          request_id: scope?.requestId ?? null,
+        },
+      });
+  }
+}
+
+function translate(fault: unknown, request: FastifyRequest): ThalamusError {
+  const status = httpStatus(fault);
+  const route = `${request.method} ${request.url.split('?')[0] ?? ''}`;
+  switch (status) {
+    case 404:
+      return new ThalamusError(
+        'RESOURCE_NOT_FOUND',
+        `Nothing answers ${route.slice(0, 120)}; GET /openapi.json lists what does.`,
+      );
+    case 413:
+      return new ThalamusError('REQUEST_TOO_LARGE', 'The request body is larger than this server takes.');
+    case 415:
+      return new ThalamusError('REQUEST_INVALID', 'Send a body of the type application/json.');
+    case 400:
+      return new ThalamusError(
+        'REQUEST_INVALID',
+        'The request could not be read: its body or its headers are malformed.',
+      );
+    default:
+      return toThalamusError(fault);
+  }
+}
+
+/** Status of an error of Fastify or Nest; undefined for all others. */
+function httpStatus(fault: unknown): number | undefined {
+  if (fault instanceof ThalamusError) return undefined;
+  if (fault instanceof HttpException) return fault.getStatus();
+  const status = (fault as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' ? status : undefined;
+}
+
+function statusOf(fault: unknown, error: ThalamusError): number {
+  return httpStatus(fault) === 415 ? 415 : ERROR_CODES[error.code].http;
+}
+
+/** Error types as OpenAI names them. */
+function typeOf(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}

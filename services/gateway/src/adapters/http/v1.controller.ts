@@ -1,0 +1,109 @@
+import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { HTTP_HEADERS } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import { parseFlags } from '@thalamus/routing';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { UseCases } from '../../application/use-cases.js';
+import { AUTO_MODEL, classificationJson, decisionJson, embeddingsJson, modelJson } from './answers.js';
+import { classificationBody, embeddingBody, feedbackBody, flagsOf, routeBody } from './bodies.js';
+import { readBody } from './read-body.js';
+import { callerScope } from './request-scopes.js';
+
+/** Nest token of the use cases. */
+export const USE_CASES = Symbol('thalamus.gateway.use-cases');
+
+/** The HTTP API: reads bodies, calls use cases, writes answers. */
+@Controller('/v1')
+export class V1Controller {
+  constructor(@Inject(USE_CASES) private readonly useCases: UseCases) {}
+
+  @Post('/classifications')
+  @HttpCode(200)
+  async classify(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    const body = readBody(classificationBody, request.body);
+    const scope = callerScope(request);
+    const texts = typeof body.input === 'string' ? [body.input] : body.input;
+    const flags = [...flagsOf(body.flags), ...headerFlags(request)];
+    const wishes = texts.map((input) => ({ input, model: body.model, flags, topLabels: body.top }));
+    const answers = await Promise.all(wishes.map((wish) => this.useCases.classifyText.run(wish, scope)));
+    const promptTokens = answers.reduce((sum, answer) => sum + answer.promptTokens, 0);
+    nameExperts(reply, answers);
+    return {
+      id: scope.requestId,
+      object: 'list',
+      model: body.model,
+      data: answers.map((answer, index) =>
+        classificationJson(answer, index, body.thalamus?.decision ?? false),
+      ),
+      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    };
+  }
+
+  @Post('/embeddings')
+  @HttpCode(200)
+  async embed(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    const body = readBody(embeddingBody, request.body);
+    const inputs = typeof body.input === 'string' ? [body.input] : body.input;
+    const answer = await this.useCases.embedTexts.run({ inputs, model: body.model }, callerScope(request));
+    nameExperts(reply, [answer]);
+    return embeddingsJson(answer, body.encoding_format);
+  }
+
+  @Post('/route')
+  @HttpCode(200)
+  async route(@Req() request: FastifyRequest) {
+    const body = readBody(routeBody, request.body);
+    const scope = callerScope(request);
+    const flags = [...flagsOf(body.flags), ...headerFlags(request)];
+    const wish = { prompt: body.input, task: body.task, flags, topK: body.top_k };
+    const routed = await this.useCases.routeText.run(wish, scope);
+    return {
+      id: scope.requestId,
+      object: 'decision',
+      ...(decisionJson(routed.decision) as object),
+      timings_ms: Object.fromEntries(routed.timings.map(({ stage, durationMs }) => [stage, durationMs])),
+    };
+  }
+
+  @Post('/feedback')
+  @HttpCode(202)
+  feedback(@Req() request: FastifyRequest) {
+    const { request_id: requestId, score, label = '' } = readBody(feedbackBody, request.body);
+    const id = this.useCases.recordOutcome.feedback({ requestId, score, label }, callerScope(request));
+    return { id, object: 'feedback', request_id: requestId };
+  }
+
+  @Get('/models')
+  models(@Req() request: FastifyRequest) {
+    const experts = this.useCases.listExperts.run(callerScope(request).caller);
+    return {
+      object: 'list',
+      data: [AUTO_MODEL, ...experts.map(({ expert, stable }) => modelJson(expert, stable))],
+    };
+  }
+
+  @Get('/models/:id')
+  model(@Param('id') id: string, @Req() request: FastifyRequest) {
+    if (id === AUTO_MODEL.id) return AUTO_MODEL;
+    const found = this.useCases.listExperts
+      .run(callerScope(request).caller)
+      .find(({ expert }) => expert.name === id);
+    if (!found)
+      throw new ThalamusError(
+        'EXPERT_NOT_FOUND',
+        `No model "${id.slice(0, 64)}" exists; GET /v1/models lists them.`,
+      );
+    return modelJson(found.expert, found.stable);
+  }
+}
+
+function headerFlags(request: FastifyRequest) {
+  const text = request.headers[HTTP_HEADERS.flags];
+  return typeof text === 'string' ? parseFlags(text) : [];
+}
+
+/** Headers that name who answered: one expert, or several in the order of their first answer. */
+function nameExperts(reply: FastifyReply, answers: readonly { expert: string; version: string }[]): void {
+  void reply.header(HTTP_HEADERS.expert, [...new Set(answers.map(({ expert }) => expert))].join(', '));
+  void reply.header(HTTP_HEADERS.version, [...new Set(answers.map(({ version }) => version))].join(', '));
+}

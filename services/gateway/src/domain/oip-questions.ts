@@ -1,0 +1,62 @@
+import type { inference } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+
+/** A request with one BYTES input `text` of shape [texts]. */
+export interface TextsRequest {
+  readonly id: string;
+  readonly inputs: {
+    readonly name: string;
+    readonly datatype: string;
+    readonly shape: bigint[];
+    readonly contents: { readonly bytesContents: Uint8Array[] };
+  }[];
+}
+
+/** The request for texts. */
+export function textsRequest(texts: readonly string[], id: string): TextsRequest {
+  const encoder = new TextEncoder();
+  const contents = { bytesContents: texts.map((text) => encoder.encode(text)) };
+  return { id, inputs: [{ name: 'text', datatype: 'BYTES', shape: [BigInt(texts.length)], contents }] };
+}
+
+/** Texts of the one BYTES input `text`, typed or raw. @throws TENSOR_INVALID */
+export function textsOf(request: inference.ModelInferRequest): string[] {
+  const [input, ...others] = request.inputs;
+  if (input?.name !== 'text' || others.length > 0)
+    throw invalid('text', 'the model auto takes one input named "text"');
+  if (input.datatype !== 'BYTES') throw invalid('text', `has the datatype ${input.datatype}, not BYTES`);
+  const [count, ...more] = input.shape;
+  if (count === undefined || more.length > 0)
+    throw invalid('text', `has ${input.shape.length} dimensions; it must have one`);
+  const raw = request.rawInputContents[0];
+  const entries = raw === undefined ? (input.contents?.bytesContents ?? []) : splitRaw(raw);
+  if (BigInt(entries.length) !== count)
+    throw invalid('text', `holds ${entries.length} texts, but its shape says ${count}`);
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  return entries.map((entry, index) => {
+    try {
+      return decoder.decode(entry);
+    } catch {
+      throw invalid('text', `entry ${index} is not UTF-8`);
+    }
+  });
+}
+
+/** Entries of the binary form: each is its length, 4 bytes little-endian, and that many bytes. */
+function splitRaw(raw: Uint8Array): Uint8Array[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const entries: Uint8Array[] = [];
+  for (let at = 0; at < raw.byteLength;) {
+    const length = at + 4 <= raw.byteLength ? view.getUint32(at, true) : -1;
+    if (length < 0 || at + 4 + length > raw.byteLength) throw invalid('text', 'its raw content is cut off');
+    entries.push(raw.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return entries;
+}
+
+function invalid(field: string, reason: string): ThalamusError {
+  return new ThalamusError('TENSOR_INVALID', `Input ${field}: ${reason}.`, {
+    violations: [{ field, description: reason }],
+  });
+}
