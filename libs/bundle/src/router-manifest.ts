@@ -34,9 +34,10 @@ const candidate = z.strictObject({
 });
 
 const heads = z.strictObject({
-  /** `linear`: loss = W e + b. `mlp`: loss = W2 relu(W1 e + b1) + b2. e is the L2-normalised embedding. */
-  kind: z.enum(['linear', 'mlp']),
+  /** `linear`: loss = W e + b. `mlp`: loss = W2 relu(W1 e + b1) + b2. `gated`: loss = W [softmax(G e + c), e] + b. e is the L2-normalised embedding. */
+  kind: z.enum(['linear', 'mlp', 'gated']),
   file: z.string().min(1),
+  /** Width of the hidden layer of `mlp`; number of gates of `gated`. */
   hidden: count.optional(),
 });
 
@@ -121,8 +122,8 @@ export const routerManifestSchema = fields.superRefine((manifest, context) => {
   if (!manifest.files.some((file) => file.path === manifest.heads.file)) {
     issue('files', `must list the head file ${manifest.heads.file}`);
   }
-  if (manifest.heads.kind === 'mlp' && manifest.heads.hidden === undefined) {
-    issue('heads', 'hidden is required for kind mlp');
+  if (manifest.heads.kind !== 'linear' && manifest.heads.hidden === undefined) {
+    issue('heads', 'hidden is required for the kinds mlp and gated');
   }
 });
 

@@ -25,9 +25,11 @@ export {
   type TaggedPrompt,
 } from './flags.js';
 export {
+  gatedFeatures,
   predictLosses,
   prototypeDistances,
   regionIds,
+  type GatedLossHeads,
   type LinearLossHeads,
   type LossHeads,
   type MlpLossHeads,

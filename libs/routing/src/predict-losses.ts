@@ -1,4 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
+import { softmax } from '@thalamus/tensor';
 
 /** loss = W e + b. Tensors `heads.weight` [candidates, dimension] and `heads.bias` [candidates] of the head file. */
 export interface LinearLossHeads {
@@ -29,8 +30,27 @@ export interface MlpLossHeads {
   readonly bias: Float32Array;
 }
 
+/**
+ * loss = W [softmax(G e + c), e] + b: a gate guesses which candidate is best, and the losses follow from that guess and
+ * from the embedding. Tensors `heads.gate.weight` [gates, dimension], `heads.gate.bias` [gates], `heads.weight`
+ * [candidates, gates + dimension] and `heads.bias` [candidates] of the head file.
+ */
+export interface GatedLossHeads {
+  readonly kind: 'gated';
+  /** Width of the embedding. */
+  readonly dimension: number;
+  /** Row-major [gates, dimension]. */
+  readonly gateWeights: Float32Array;
+  /** [gates]. */
+  readonly gateBias: Float32Array;
+  /** Row-major [candidates, gates + dimension]. */
+  readonly weights: Float32Array;
+  /** [candidates], in the loss unit of the router model. */
+  readonly bias: Float32Array;
+}
+
 /** Heads of a router model. */
-export type LossHeads = LinearLossHeads | MlpLossHeads;
+export type LossHeads = LinearLossHeads | MlpLossHeads | GatedLossHeads;
 
 /**
  * Predicted loss of every candidate for every prompt: [prompts, candidates], row-major, in the loss unit of the router
@@ -44,12 +64,38 @@ export function predictLosses(heads: LossHeads, embeddings: Float32Array): Float
     requireSize('the head weights', heads.weights.length, heads.bias.length * dimension);
     return affine(embeddings, dimension, heads.weights, heads.bias);
   }
+  if (heads.kind === 'gated') {
+    const width = heads.gateBias.length + dimension;
+    requireSize('the gate weights', heads.gateWeights.length, heads.gateBias.length * dimension);
+    requireSize('the head weights', heads.weights.length, heads.bias.length * width);
+    const features = gatedFeatures(embeddings, dimension, heads.gateWeights, heads.gateBias);
+    return affine(features, width, heads.weights, heads.bias);
+  }
   const hidden = heads.hiddenBias.length;
   requireSize('the hidden weights', heads.hiddenWeights.length, hidden * dimension);
   requireSize('the head weights', heads.weights.length, heads.bias.length * hidden);
   const activations = affine(embeddings, dimension, heads.hiddenWeights, heads.hiddenBias);
   for (let at = 0; at < activations.length; at++) activations[at] = Math.max(0, activations[at]!);
   return affine(activations, hidden, heads.weights, heads.bias);
+}
+
+/** Features of a gated head: [prompts, gates + dimension], the gate's probabilities and then the embedding. */
+export function gatedFeatures(
+  embeddings: Float32Array,
+  dimension: number,
+  gateWeights: Float32Array,
+  gateBias: Float32Array,
+): Float32Array {
+  const gates = gateBias.length;
+  const width = gates + dimension;
+  const logits = affine(embeddings, dimension, gateWeights, gateBias);
+  const prompts = embeddings.length / dimension;
+  const features = new Float32Array(prompts * width);
+  for (let prompt = 0; prompt < prompts; prompt++) {
+    features.set(softmax(logits.subarray(prompt * gates, (prompt + 1) * gates)), prompt * width);
+    features.set(embeddings.subarray(prompt * dimension, (prompt + 1) * dimension), prompt * width + gates);
+  }
+  return features;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { MlpLossHeads } from '@thalamus/routing';
 import { createRandom } from '@thalamus/tensor';
+import { bestCandidates } from './fit-gated-losses.js';
 import { rowCount, type LossRows } from './fit-linear-losses.js';
 import { minimise } from './minimise.js';
 
@@ -185,15 +186,4 @@ function standardisation(rows: LossRows): { mean: Float64Array; deviation: Float
   }
   // The square root of the variance, or 1 for a candidate whose loss never changes.
   return { mean, deviation: deviation.map((variance) => Math.sqrt(variance) || 1) };
-}
-
-function bestCandidates(rows: LossRows): Int32Array {
-  const { losses, candidates } = rows;
-  const best = new Int32Array(rowCount(rows));
-  for (let row = 0; row < best.length; row++) {
-    for (let k = 1; k < candidates; k++) {
-      if (losses[row * candidates + k]! < losses[row * candidates + best[row]!]!) best[row] = k;
-    }
-  }
-  return best;
 }

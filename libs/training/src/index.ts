@@ -17,3 +17,28 @@ export {
   type EmbeddedRows,
   type TrainedProbe,
 } from './train-probe.js';
+export { abstentionThreshold, residualInterval, type ResidualInterval } from './conformal.js';
+export { bestCandidates, fitGatedLosses, type GatedLossOptions } from './fit-gated-losses.js';
+export { fitLinearLosses, rowCount, type LossRows } from './fit-linear-losses.js';
+export { fitMlpLosses, type MlpLossOptions } from './fit-mlp-losses.js';
+export {
+  encodeLossTable,
+  labelLoss,
+  lossScale,
+  parseLossTable,
+  type LossRow,
+  type LossScale,
+  type LossTable,
+  type LossTableMeta,
+} from './loss-table.js';
+export {
+  bestSingle,
+  bootstrapMean,
+  lossCalibrationError,
+  nearOptimal,
+  routingOutcomes,
+  type Figure,
+  type RoutedPrompts,
+  type RoutingOutcomes,
+} from './routing-metrics.js';
+export { sphericalKMeans } from './spherical-k-means.js';

@@ -12,7 +12,9 @@ export function createOutput(json: boolean): Output {
   return {
     json,
     answer: (value, lines) => {
-      process.stdout.write(json ? `${JSON.stringify(value, bigintAsString, 2)}\n` : `${lines().join('\n')}\n`);
+      process.stdout.write(
+        json ? `${JSON.stringify(value, bigintAsString, 2)}\n` : `${lines().join('\n')}\n`,
+      );
     },
     note: (text) => {
       if (process.stderr.isTTY && !json) process.stderr.write(`${text}\n`);
@@ -27,7 +29,8 @@ function bigintAsString(_key: string, value: unknown): unknown {
 /** Rows as aligned columns; the first row is the header. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
+  for (const row of rows)
+    row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
   return rows.map((row) =>
     row
       .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))

@@ -46,7 +46,11 @@ export function readMeshFile(dataFolder: string): MeshFile | undefined {
     const mesh = JSON.parse(text) as MeshFile;
     return isAlive(mesh.pid) ? mesh : undefined;
   } catch (cause) {
-    throw new ThalamusError('CONFIG_INVALID', `${join(dataFolder, FILE)} is damaged; delete it and start the mesh again.`, { cause });
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `${join(dataFolder, FILE)} is damaged; delete it and start the mesh again.`,
+      { cause },
+    );
   }
 }
 

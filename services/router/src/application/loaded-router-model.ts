@@ -177,7 +177,17 @@ function readHeads(manifest: RouterManifest, file: Safetensors): LossHeads {
   }
   const hidden = manifest.heads.hidden;
   if (hidden === undefined)
-    throw new ThalamusError('BUNDLE_INVALID', 'router.json: heads.hidden is missing for an mlp.');
+    throw new ThalamusError('BUNDLE_INVALID', 'router.json: heads.hidden is missing for this kind of head.');
+  if (manifest.heads.kind === 'gated') {
+    return {
+      kind: 'gated',
+      dimension,
+      gateWeights: requireFloat32(file, 'heads.gate.weight', [hidden, dimension]),
+      gateBias: requireFloat32(file, 'heads.gate.bias', [hidden]),
+      weights: requireFloat32(file, 'heads.weight', [count, hidden + dimension]),
+      bias: requireFloat32(file, 'heads.bias', [count]),
+    };
+  }
   return {
     kind: 'mlp',
     dimension,

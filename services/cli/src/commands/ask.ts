@@ -1,0 +1,67 @@
+import type { Command } from 'commander';
+import { askGateway } from '../gateway-client.js';
+import { collect, meshCommand, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
+import { shortDecision, type DecisionJson } from './decision.js';
+
+interface Options extends CommonOptions {
+  readonly model: string;
+  readonly flag?: string[];
+  readonly top: number;
+}
+
+interface Answer {
+  readonly data: readonly {
+    readonly expert: string;
+    readonly version: string;
+    readonly label: string;
+    readonly scores: readonly { readonly label: string; readonly score: number }[];
+    readonly decision?: DecisionJson;
+    readonly timings_ms: Readonly<Record<string, number>>;
+  }[];
+}
+
+const BAR = 24;
+
+/** `thalamus ask`: routes a prompt and prints the answer. */
+export function askCommand(): Command {
+  return meshCommand('ask', 'send a prompt to the expert that will do best at it')
+    .argument('<prompt>', 'the text; - reads standard input')
+    .option('--model <model>', 'auto, an expert, expert@version, compose:a+b', 'auto')
+    .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
+    .option('--top <count>', 'labels to print', wholeNumber(1, 1000), 5)
+    .action(async (prompt: string, options: Options) => {
+      const input = prompt === '-' ? await readStandardInput() : prompt;
+      const flags = options.flag?.join(',');
+      const body = {
+        input,
+        model: options.model,
+        top: options.top,
+        thalamus: { decision: true },
+        ...(flags === undefined ? {} : { flags }),
+      };
+      const { data } = await askGateway<Answer>(options, 'POST', '/v1/classifications', body);
+      const [answer] = data;
+      if (!answer) return;
+      const { expert, version, label, scores, decision, timings_ms: timingsMs } = answer;
+      const shown = decision === undefined ? null : shortDecision(decision);
+      outputOf(options).answer(
+        { expert, version, output: { label, scores }, decision: shown, timingsMs },
+        () => [
+          `${label}   (${expert}@${version}, ${timingsMs['total'] ?? 0} ms)`,
+          ...scores.map((item) => `  ${bar(item.score)} ${item.score.toFixed(3)}  ${item.label}`),
+          ...(decision === undefined ? [] : [`  ${decision.reason}`]),
+        ],
+      );
+    });
+}
+
+function bar(share: number): string {
+  const filled = Math.round(share * BAR);
+  return `${'█'.repeat(filled)}${'·'.repeat(BAR - filled)}`;
+}
+
+async function readStandardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8').trimEnd();
+}

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { askGateway } from '../gateway-client.js';
+import { collect, meshCommand, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
+import { table } from '../output.js';
+import { shortDecision, type DecisionJson } from './decision.js';
+
+interface Options extends CommonOptions {
+  readonly flag?: string[];
+  readonly task: string;
+  readonly topK: number;
+}
+
+/** `thalamus route`: ranks the experts for a prompt without running any. */
+export function routeCommand(): Command {
+  return meshCommand('route', 'rank the experts for a prompt without running any')
+    .argument('<prompt>', 'the text')
+    .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
+    .option('--task <task>', 'Hugging Face task name', 'text-classification')
+    .option('--top-k <count>', 'experts to print', wholeNumber(1, 256), 9)
+    .action(async (input: string, options: Options) => {
+      const flags = options.flag?.join(',');
+      const body = {
+        input,
+        task: options.task,
+        top_k: options.topK,
+        ...(flags === undefined ? {} : { flags }),
+      };
+      const decision = await askGateway<DecisionJson & { readonly timings_ms: Record<string, number> }>(
+        options,
+        'POST',
+        '/v1/route',
+        body,
+      );
+      const value = {
+        ...shortDecision(decision),
+        lossUnit: decision.lossUnit,
+        timingsMs: decision.timings_ms,
+      };
+      outputOf(options).answer(value, () => [...rows(decision), '', decision.reason]);
+    });
+}
+
+function rows(decision: DecisionJson): string[] {
+  const header = ['expert', `loss (${decision.lossUnit})`, 'interval', 'costs', 'total'];
+  const ranked = decision.ranked.map(({ expert, predictedLoss, lossLow, lossHigh, costs, total }) => [
+    expert,
+    predictedLoss.toFixed(3),
+    `${lossLow.toFixed(2)} to ${lossHigh.toFixed(2)}`,
+    costs.map(({ name, value, weight }) => `${name} ${value.toFixed(2)} x ${weight}`).join(', ') || '-',
+    total.toFixed(3),
+  ]);
+  const rejected = decision.rejected.map(({ filter, count }) => `${count} rejected by ${filter}`);
+  return [...table([header, ...ranked]), ...rejected];
+}

@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import type { ServiceName } from './service-process.js';
+
+/** What `thalamus up` was asked for. */
+export interface UpOptions {
+  readonly host: string;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly dataFolder: string;
+  readonly kafkaBrokers: string | undefined;
+  readonly otlpEndpoint: string | undefined;
+  readonly logLevel: string;
+}
+
+/** Where each service listens. */
+export interface ServiceAddress {
+  readonly grpcPort: number | undefined;
+  readonly opsPort: number;
+}
+
+/** Services that have a gRPC server of their own inside the mesh. */
+const WITH_GRPC: readonly ServiceName[] = ['updater', 'expert-host', 'router', 'composer'];
+
+/** Number of free ports that a mesh needs. */
+export function portsNeeded(services: readonly ServiceName[]): number {
+  return services.length + services.filter((service) => WITH_GRPC.includes(service)).length;
+}
+
+/** Gives every service its ports. */
+export function assignPorts(
+  services: readonly ServiceName[],
+  ports: readonly number[],
+  gatewayGrpcPort: number,
+): ReadonlyMap<ServiceName, ServiceAddress> {
+  const rest = [...ports];
+  const next = () => rest.shift() ?? 0;
+  return new Map(
+    services.map((service) => {
+      const own = WITH_GRPC.includes(service) ? next() : undefined;
+      return [service, { grpcPort: service === 'gateway' ? gatewayGrpcPort : own, opsPort: next() }];
+    }),
+  );
+}
+
+/** The settings of one service of a mesh on one machine. */
+export function settingsOf(
+  service: ServiceName,
+  options: UpOptions,
+  addresses: ReadonlyMap<ServiceName, ServiceAddress>,
+): Record<string, string> {
+  const own = addresses.get(service);
+  const at = (name: ServiceName) => `${options.host}:${addresses.get(name)?.grpcPort ?? 0}`;
+  const common: Record<string, string> = {
+    THALAMUS_OPS_PORT: String(own?.opsPort ?? 0),
+    THALAMUS_DATA: join(options.dataFolder, service),
+    THALAMUS_LOG_LEVEL: options.logLevel,
+    ...busOf(options),
+    ...(options.otlpEndpoint === undefined ? {} : { THALAMUS_OTLP_ENDPOINT: options.otlpEndpoint }),
+  };
+  const listening = { THALAMUS_HOST: options.host, THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0) };
+  const folder = { THALAMUS_ARTIFACTS_FOLDER: join(options.dataFolder, 'artifacts') };
+  const artifacts = { THALAMUS_ARTIFACTS: 'folder', ...folder, THALAMUS_UPDATER_ADDRESS: at('updater') };
+  switch (service) {
+    case 'updater':
+      return {
+        ...common,
+        ...listening,
+        ...folder,
+        THALAMUS_BOOTSTRAP_KEY_FILE: join(options.dataFolder, 'admin.key'),
+      };
+    case 'gateway':
+      return {
+        ...common,
+        ...listening,
+        THALAMUS_HTTP_PORT: String(options.httpPort),
+        THALAMUS_ROUTER_ADDRESS: at('router'),
+        THALAMUS_ANONYMOUS: isLoopback(options.host) ? 'viewer' : 'off',
+      };
+    case 'worker':
+      return { ...common, THALAMUS_HOST: options.host, ...artifacts };
+    case 'expert-host':
+    case 'router':
+    case 'composer':
+      return { ...common, ...listening, ...artifacts };
+  }
+}
+
+/** Where the bus is, as settings. */
+export function busOf(options: UpOptions): Record<string, string> {
+  return options.kafkaBrokers === undefined
+    ? { THALAMUS_BUS: 'embedded', THALAMUS_BUS_FILE: join(options.dataFolder, 'events.sqlite') }
+    : { THALAMUS_BUS: 'kafka', THALAMUS_KAFKA_BROKERS: options.kafkaBrokers };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
