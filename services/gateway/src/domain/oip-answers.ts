@@ -58,5 +58,5 @@ function floats(
   const output = response.outputs[index];
   if (!output || !raw)
     throw new ThalamusError('UPSTREAM_ERROR', `${response.modelName} answered without the output "${name}".`);
-  return { data: new Float32Array(raw.slice().buffer), shape: output.shape.map(Number) };
+  return { data: new Float32Array(new Uint8Array(raw).buffer), shape: output.shape.map(Number) };
 }
