@@ -7,12 +7,20 @@ const buf = fileURLToPath(new URL('../node_modules/@bufbuild/buf/bin/buf', impor
 const generated = ['libs/contracts/src/gen', 'libs/onnx-graph/src/codec/gen'];
 
 execFileSync(process.execPath, [buf, 'generate'], { cwd: root, stdio: 'inherit' });
-execFileSync(process.execPath, [buf, 'generate', '--template', 'buf.gen.onnx.yaml'], { cwd: root, stdio: 'inherit' });
+execFileSync(process.execPath, [buf, 'generate', '--template', 'buf.gen.onnx.yaml'], {
+  cwd: root,
+  stdio: 'inherit',
+});
 
 if (process.argv.includes('--check')) {
-  const changed = execFileSync('git', ['status', '--porcelain', '--', ...generated], { cwd: root, encoding: 'utf8' });
+  const changed = execFileSync('git', ['status', '--porcelain', '--', ...generated], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   if (changed !== '') {
-    process.stderr.write(`Generated code differs from what is committed; run "npm run generate" and commit:\n${changed}`);
+    process.stderr.write(
+      `Generated code differs from what is committed; run "npm run generate" and commit:\n${changed}`,
+    );
     process.exit(1);
   }
 }

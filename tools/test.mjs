@@ -16,10 +16,19 @@ const report = join(folder, 'report.json');
 
 const { status } = spawnSync(
   node,
-  [vitest, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)],
+  [
+    vitest,
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ],
   { cwd: root, stdio: 'inherit' },
 );
-const counts = existsSync(report) ? count(JSON.parse(readFileSync(report, 'utf8'))) : { passed: 0, failed: 1 };
+const counts = existsSync(report)
+  ? count(JSON.parse(readFileSync(report, 'utf8')))
+  : { passed: 0, failed: 1 };
 rmSync(folder, { recursive: true, force: true });
 if (status !== 0 && counts.failed === 0) counts.failed = 1;
 console.log(`${counts.passed} passed, ${counts.failed} failed`);

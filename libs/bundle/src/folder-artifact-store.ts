@@ -93,7 +93,11 @@ export class FolderArtifactStore implements ArtifactStore {
   }
 }
 
-async function writeHashed(path: string, source: ArtifactSource, signal?: AbortSignal): Promise<ArtifactStat> {
+async function writeHashed(
+  path: string,
+  source: ArtifactSource,
+  signal?: AbortSignal,
+): Promise<ArtifactStat> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
   const file = await open(path, 'wx');
@@ -112,7 +116,7 @@ async function writeHashed(path: string, source: ArtifactSource, signal?: AbortS
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.byteLength; ) at += (await file.write(chunk, at)).bytesWritten;
+  for (let at = 0; at < chunk.byteLength;) at += (await file.write(chunk, at)).bytesWritten;
 }
 
 function chunksOf(source: ArtifactSource): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {

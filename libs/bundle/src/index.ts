@@ -50,7 +50,13 @@ export {
   type OpenBundleOptions,
   type OpenedBundle,
 } from './open-bundle.js';
-export { listFiles, writeBundle, writeRouterBundle, type BundleFiles, type WrittenBundle } from './write-bundle.js';
+export {
+  listFiles,
+  writeBundle,
+  writeRouterBundle,
+  type BundleFiles,
+  type WrittenBundle,
+} from './write-bundle.js';
 export {
   float16Tensor,
   float32Tensor,

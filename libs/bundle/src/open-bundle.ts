@@ -4,7 +4,12 @@ import { ThalamusError } from '@thalamus/errors';
 import { digestOf, sha256Hex, sha256OfFile, type Digest } from './digest.js';
 import { EXPERT_MANIFEST, type ExpertManifest } from './expert-manifest.js';
 import type { FileEntry } from './manifest-fields.js';
-import { MAX_MANIFEST_BYTES, parseExpertManifest, parseRouterManifest, type ManifestName } from './parse-manifest.js';
+import {
+  MAX_MANIFEST_BYTES,
+  parseExpertManifest,
+  parseRouterManifest,
+  type ManifestName,
+} from './parse-manifest.js';
 import { ROUTER_MANIFEST, type RouterManifest } from './router-manifest.js';
 
 /** A bundle whose every file has been checked against its manifest. */
@@ -38,7 +43,10 @@ const DEFAULT_TOTAL_BYTES = 32 * 2 ** 30;
  * the folder (no links) of the stated size, no other file is there, and every digest matches. Throws BUNDLE_INVALID
  * naming the file.
  */
-export function openBundle(folder: string, options: OpenBundleOptions = {}): Promise<OpenedBundle<ExpertManifest>> {
+export function openBundle(
+  folder: string,
+  options: OpenBundleOptions = {},
+): Promise<OpenedBundle<ExpertManifest>> {
   return openChecked(folder, EXPERT_MANIFEST, parseExpertManifest, options);
 }
 
@@ -98,7 +106,8 @@ async function readManifest(folder: string, name: ManifestName): Promise<Uint8Ar
   try {
     const facts = await lstat(path);
     if (!facts.isFile()) throw refused(folder, name, 'is not a plain file');
-    if (facts.size > MAX_MANIFEST_BYTES) throw refused(folder, name, `is larger than ${MAX_MANIFEST_BYTES} bytes`);
+    if (facts.size > MAX_MANIFEST_BYTES)
+      throw refused(folder, name, `is larger than ${MAX_MANIFEST_BYTES} bytes`);
     return await readFile(path);
   } catch (cause) {
     if (ThalamusError.is(cause)) throw cause;
@@ -111,7 +120,8 @@ async function checkListing(root: string, listed: ReadonlySet<string>, below = '
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
     if (entry.isSymbolicLink()) throw refused(root, path, 'is a link; a bundle holds plain files only');
     if (entry.isDirectory()) {
-      if (![...listed].some((name) => name.startsWith(`${path}/`))) throw refused(root, path, 'is not listed');
+      if (![...listed].some((name) => name.startsWith(`${path}/`)))
+        throw refused(root, path, 'is not listed');
       await checkListing(root, listed, path);
     } else if (!entry.isFile()) throw refused(root, path, 'is not a plain file');
     else if (!listed.has(path)) throw refused(root, path, 'is not listed in the manifest');

@@ -69,7 +69,10 @@ function validated<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
     result.error.issues.flatMap((issue) => {
       const path = issue.path.map(String);
       if (issue.code === 'unrecognized_keys') {
-        return issue.keys.map((key) => ({ field: [...path, key].join('.'), description: 'is not a known field' }));
+        return issue.keys.map((key) => ({
+          field: [...path, key].join('.'),
+          description: 'is not a known field',
+        }));
       }
       return [{ field: path.join('.'), description: issue.message }];
     }),

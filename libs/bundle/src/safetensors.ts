@@ -49,8 +49,10 @@ export function requireFloat32(file: Safetensors, name: string, shape: readonly 
   const stored = file.tensors.get(name);
   if (stored === undefined) throw broken(`tensor ${name} is missing`);
   const fits =
-    stored.shape.length === shape.length && shape.every((size, axis) => size < 0 || size === stored.shape[axis]);
-  if (!fits) throw broken(`tensor ${name} has shape [${stored.shape.join()}] where [${shape.join()}] is needed`);
+    stored.shape.length === shape.length &&
+    shape.every((size, axis) => size < 0 || size === stored.shape[axis]);
+  if (!fits)
+    throw broken(`tensor ${name} has shape [${stored.shape.join()}] where [${shape.join()}] is needed`);
   return toFloat32(stored);
 }
 
@@ -62,7 +64,9 @@ export function writeSafetensors(
   const names = Object.keys(tensors).sort();
   const header: Record<string, unknown> = {};
   if (Object.keys(metadata).length > 0) {
-    header['__metadata__'] = Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)));
+    header['__metadata__'] = Object.fromEntries(
+      Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
   }
   let offset = 0;
   const parts: Uint8Array[] = [];
@@ -112,9 +116,13 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     if (start !== next) throw broken(`tensor ${name} starts at byte ${start} where ${next} is expected`);
     next = end;
   }
-  if (next !== data.byteLength) throw broken(`the data has ${data.byteLength} bytes where the header describes ${next}`);
+  if (next !== data.byteLength)
+    throw broken(`the data has ${data.byteLength} bytes where the header describes ${next}`);
   const tensors = new Map(
-    placed.map(({ name, type, shape, start, end }) => [name, { type, shape, bytes: data.subarray(start, end) }]),
+    placed.map(({ name, type, shape, start, end }) => [
+      name,
+      { type, shape, bytes: data.subarray(start, end) },
+    ]),
   );
   return { tensors, metadata: parseMetadata(header['__metadata__']) };
 }
@@ -134,14 +142,18 @@ function parseEntry(name: string, value: unknown) {
   if (!isRecord(value)) throw broken(`the entry of tensor ${name} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(WIDTH_BYTES, dtype)) {
-    throw broken(`tensor ${name} has type ${String(dtype)}; supported are ${Object.keys(WIDTH_BYTES).join(', ')}`);
+    throw broken(
+      `tensor ${name} has type ${String(dtype)}; supported are ${Object.keys(WIDTH_BYTES).join(', ')}`,
+    );
   }
   const type = dtype as SafetensorsType;
   if (!isSizes(shape) || shape.length > MAX_DIMENSIONS) throw broken(`tensor ${name} has no usable shape`);
   if (!isSizes(offsets) || offsets.length !== 2) throw broken(`tensor ${name} has no usable data_offsets`);
   const [start = 0, end = 0] = offsets;
   if (end - start !== elements(shape) * WIDTH_BYTES[type]) {
-    throw broken(`tensor ${name} spans ${end - start} bytes, which is not what shape [${shape.join()}] needs`);
+    throw broken(
+      `tensor ${name} spans ${end - start} bytes, which is not what shape [${shape.join()}] needs`,
+    );
   }
   return { type, shape, start, end };
 }
@@ -171,5 +183,7 @@ function littleEndianBytes(values: Float32Array | Uint16Array): Uint8Array {
 }
 
 function broken(reason: string, cause?: unknown): ThalamusError {
-  return new ThalamusError('BUNDLE_INVALID', `Not a usable safetensors file: ${reason}. Export it again.`, { cause });
+  return new ThalamusError('BUNDLE_INVALID', `Not a usable safetensors file: ${reason}. Export it again.`, {
+    cause,
+  });
 }

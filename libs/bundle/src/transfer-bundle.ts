@@ -64,7 +64,9 @@ export async function materialiseBundle(
   const manifestBytes = await readArtifact(store, digest, MAX_MANIFEST_BYTES);
   const name = manifestNameOf(manifestBytes, digest);
   const { files } =
-    name === ROUTER_MANIFEST ? parseRouterManifest(manifestBytes, digest) : parseExpertManifest(manifestBytes, digest);
+    name === ROUTER_MANIFEST
+      ? parseRouterManifest(manifestBytes, digest)
+      : parseExpertManifest(manifestBytes, digest);
   const temporary = `${target}.fetching-${randomBytes(6).toString('hex')}`;
   try {
     await mkdir(temporary, { recursive: true });
@@ -80,19 +82,29 @@ export async function materialiseBundle(
 }
 
 /** All bytes of an artifact, verified. BUNDLE_INVALID when there are more than `maxBytes`. */
-export async function readArtifact(store: ArtifactStore, digest: Digest, maxBytes: number): Promise<Uint8Array> {
+export async function readArtifact(
+  store: ArtifactStore,
+  digest: Digest,
+  maxBytes: number,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   for await (const chunk of store.get(digest)) {
     total += chunk.byteLength;
     if (total > maxBytes) {
-      throw new ThalamusError('BUNDLE_INVALID', `Artifact ${digest} is larger than the ${maxBytes} bytes allowed here.`);
+      throw new ThalamusError(
+        'BUNDLE_INVALID',
+        `Artifact ${digest} is larger than the ${maxBytes} bytes allowed here.`,
+      );
     }
     chunks.push(chunk);
   }
   const bytes = Buffer.concat(chunks);
   if (digestOf(bytes) !== digest) {
-    throw new ThalamusError('ARTIFACT_CORRUPT', `The store gave other bytes for ${digest}; remove that artifact.`);
+    throw new ThalamusError(
+      'ARTIFACT_CORRUPT',
+      `The store gave other bytes for ${digest}; remove that artifact.`,
+    );
   }
   return bytes;
 }

@@ -5,7 +5,12 @@ import { ThalamusError } from '@thalamus/errors';
 import { digestOf, sha256Hex, type Digest } from './digest.js';
 import { EXPERT_MANIFEST, type ExpertManifest } from './expert-manifest.js';
 import { isPlainPath, type FileEntry } from './manifest-fields.js';
-import { encodeManifest, parseExpertManifest, parseRouterManifest, type ManifestName } from './parse-manifest.js';
+import {
+  encodeManifest,
+  parseExpertManifest,
+  parseRouterManifest,
+  type ManifestName,
+} from './parse-manifest.js';
 import { ROUTER_MANIFEST, type RouterManifest } from './router-manifest.js';
 
 /** Contents of the files of a bundle by relative path. */

@@ -1,5 +1,6 @@
 import type { DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import { Client, credentials, Metadata, type ChannelCredentials } from '@grpc/grpc-js';
+import type { Metadata } from '@grpc/grpc-js';
+import { Client, credentials, type ChannelCredentials } from '@grpc/grpc-js';
 import type { CallContext } from './call-context.js';
 import { bidiCall, clientStreamCall, serverStreamCall, unaryCall } from './client-calls.js';
 import { MAX_MESSAGE_BYTES } from './grpc-server.js';

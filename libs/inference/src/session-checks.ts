@@ -34,7 +34,10 @@ export function runCancelled(): ThalamusError {
 
 /** The error of a session that was released, or whose runtime was closed. */
 export function sessionGone(): ThalamusError {
-  return new ThalamusError('EXPERT_NOT_READY', 'The model has been unloaded; load it again before running it.');
+  return new ThalamusError(
+    'EXPERT_NOT_READY',
+    'The model has been unloaded; load it again before running it.',
+  );
 }
 
 /** A size that the graph fixes must be met; a named one may be anything. A shape without dimensions may mean "unknown". */

@@ -37,7 +37,10 @@ export function abstentionThreshold(scores: ArrayLike<number>, falseAbstention: 
   const at = Math.min(sorted.length - 1, Math.ceil((sorted.length + 1) * (1 - falseAbstention)) - 1);
   const threshold = sorted[at];
   if (threshold === undefined) {
-    throw new ThalamusError('DATASET_INVALID', 'No scores were given to choose an abstention threshold from.');
+    throw new ThalamusError(
+      'DATASET_INVALID',
+      'No scores were given to choose an abstention threshold from.',
+    );
   }
   return threshold;
 }

@@ -26,9 +26,7 @@ const metaSchema = z.strictObject({
   task: z.string().min(1),
   lossUnit: z.enum(['nats', 'error']),
   labelCount: z.number().int().positive(),
-  experts: z
-    .array(z.strictObject({ expert: z.string(), version: z.string(), digest: z.string() }))
-    .min(1),
+  experts: z.array(z.strictObject({ expert: z.string(), version: z.string(), digest: z.string() })).min(1),
   licence: z.string().min(1),
   origin: z.string().min(1),
   n: z.number().int().nonnegative(),
@@ -93,7 +91,11 @@ function parseLine<T>(schema: z.ZodType<T>, line: string, label: string, number:
 }
 
 function refused(label: string, line: number, reason: string, cause?: unknown): ThalamusError {
-  return new ThalamusError('DATASET_INVALID', `${label}: line ${line} ${reason}. Make the loss table again.`, {
-    cause,
-  });
+  return new ThalamusError(
+    'DATASET_INVALID',
+    `${label}: line ${line} ${reason}. Make the loss table again.`,
+    {
+      cause,
+    },
+  );
 }

@@ -14,7 +14,10 @@ export function sphericalKMeans(
 ): Float32Array {
   const n = rows.length / dimension;
   if (n < count) {
-    throw new ThalamusError('TENSOR_INVALID', `${count} centroids need at least as many rows; ${n} were given.`);
+    throw new ThalamusError(
+      'TENSOR_INVALID',
+      `${count} centroids need at least as many rows; ${n} were given.`,
+    );
   }
   const random = createRandom(seed);
   const chosen = new Set<number>();
@@ -33,7 +36,11 @@ export function sphericalKMeans(
     for (let c = 0; c < count; c++) {
       const sum = sums.subarray(c * dimension, (c + 1) * dimension);
       const length = Math.sqrt(sum.reduce((total, value) => total + value ** 2, 0));
-      if (length > 0) centroids.set(Float32Array.from(sum, (value) => value / length), c * dimension);
+      if (length > 0)
+        centroids.set(
+          Float32Array.from(sum, (value) => value / length),
+          c * dimension,
+        );
     }
   }
   return centroids;

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { RPC_METADATA, routerV1 } from '@thalamus/contracts';
+import type { routerV1 } from '@thalamus/contracts';
+import { RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RpcClient } from '@thalamus/grpc';
 import type { Flag } from '@thalamus/routing';

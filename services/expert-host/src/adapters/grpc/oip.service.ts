@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { ATTRIBUTES, inference, METRICS, RPC_METADATA } from '@thalamus/contracts';
+import type { inference } from '@thalamus/contracts';
+import { ATTRIBUTES, METRICS, RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { counter } from '@thalamus/telemetry';

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { routerV1 } from '@thalamus/contracts';
+import type { routerV1 } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { Candidate, RankedCandidate } from '@thalamus/routing';

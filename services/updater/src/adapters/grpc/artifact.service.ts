@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { parseDigest, type ArtifactStore } from '@thalamus/bundle';
-import { artifactV1 } from '@thalamus/contracts';
+import type { artifactV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 
