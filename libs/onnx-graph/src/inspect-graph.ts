@@ -1,13 +1,8 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { DataType } from '@thalamus/tensor';
-import {
-  TensorProto_DataLocation,
-  type GraphProto,
-  type NodeProto,
-  type TensorProto,
-  type ValueInfoProto,
-} from './codec/gen/onnx/onnx_pb.js';
+import type { AttributeProto, GraphProto, NodeProto, ValueInfoProto } from './codec/gen/onnx/onnx_pb.js';
 import { elementTypeOf } from './element-types.js';
+import { inspectTensor } from './inspect-tensor.js';
 import { decodeModel, graphOf } from './onnx-model.js';
 
 /** What a graph may hold before a runtime opens it. */
@@ -66,10 +61,13 @@ export function inspectGraph(bytes: Uint8Array, limits: GraphLimits = DEFAULT_GR
   }
   if (model.functions.length > 0)
     fail('The model defines functions of its own; export it with them inlined.');
+  if (model.trainingInfo.length > 0) fail('The model carries training graphs; export it for inference only.');
   const graph = graphOf(model);
   const counted = { nodes: 0, parameters: 0 };
   inspect(graph, new Set(), 1, { limits, domains, counted });
-  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n;
+  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version;
+  if (opset === undefined)
+    fail('The model imports no standard operators, or it is cut short; export it again.');
   const constants = new Set(graph.initializer.map((tensor) => tensor.name));
   return {
     inputs: graph.input.filter((value) => !constants.has(value.name)).map(describe),
@@ -94,93 +92,75 @@ function inspect(graph: GraphProto, outer: ReadonlySet<string>, depth: number, i
   const known = new Set(outer);
   const own = new Set<string>();
   const declare = (name: string, where: string) => {
+    if (name === '') fail(`A value without a name is made (${where}).`);
     if (own.has(name)) fail(`The value ${name} is made twice (${where}).`);
     own.add(name);
     known.add(name);
   };
   for (const tensor of graph.initializer) {
     declare(tensor.name, 'initializer');
-    counted.parameters += checkTensor(tensor, limits);
+    counted.parameters += inspectTensor(tensor, limits.externalFiles);
   }
-  if (graph.sparseInitializer.length > 0)
-    fail('Sparse initialisers are not supported; export the model dense.');
-  for (const { name } of graph.input) if (!own.has(name)) declare(name, 'input');
-  for (const node of graph.node) checkNode(node, known, declare, depth, inspection);
+  if (graph.sparseInitializer.length > 0) failSparse();
+  const constants = new Set(own);
+  const inputs = new Set<string>();
+  for (const { name } of graph.input) {
+    if (inputs.has(name)) fail(`The input ${name} is declared twice.`);
+    inputs.add(name);
+    // An initialiser that is an input as well is the default of that input.
+    if (!constants.has(name)) declare(name, 'input');
+  }
+  for (const node of graph.node) checkNode(node, { known, declare, depth, inspection });
   for (const { name } of graph.output) if (!known.has(name)) fail(`The output ${name} is made by no node.`);
+  if (graph.output.length === 0) fail(`The graph ${graph.name || '(unnamed)'} has no output.`);
+}
+
+interface Scope {
+  readonly known: ReadonlySet<string>;
+  readonly declare: (name: string, where: string) => void;
+  readonly depth: number;
+  readonly inspection: Inspection;
 }
 
 /** ONNX wants nodes in topological order: an input that is not known yet is missing or part of a cycle. */
-function checkNode(
-  node: NodeProto,
-  known: ReadonlySet<string>,
-  declare: (name: string, where: string) => void,
-  depth: number,
-  inspection: Inspection,
-): void {
+function checkNode(node: NodeProto, scope: Scope): void {
   const label = `node ${node.name || '(unnamed)'} (${node.opType})`;
-  if (!inspection.domains.has(node.domain))
+  if (!scope.inspection.domains.has(node.domain))
     fail(`${label} is of the operator domain "${node.domain}", which is not allowed.`);
   for (const input of node.input) {
-    if (input !== '' && !known.has(input))
+    if (input !== '' && !scope.known.has(input))
       fail(`${label} reads ${input}, which is missing, made later, or part of a cycle.`);
   }
-  for (const attribute of node.attribute) {
-    if (attribute.t) inspection.counted.parameters += checkTensor(attribute.t, inspection.limits);
-    for (const tensor of attribute.tensors) checkTensor(tensor, inspection.limits);
-    for (const sub of attribute.g ? [attribute.g, ...attribute.graphs] : attribute.graphs)
-      inspect(sub, known, depth + 1, inspection);
-  }
-  for (const output of node.output) if (output !== '') declare(output, label);
+  for (const attribute of node.attribute) checkAttribute(attribute, scope);
+  for (const output of node.output) if (output !== '') scope.declare(output, label);
 }
 
-function checkTensor(tensor: TensorProto, limits: GraphLimits): number {
-  const label = `Tensor ${tensor.name || '(unnamed)'}`;
-  let elements = 1;
-  for (const size of tensor.dims) {
-    if (size < 0n || size > 2n ** 40n) fail(`${label} has the impossible size ${size}.`);
-    elements *= Number(size);
-  }
-  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    const location = tensor.externalData.find(({ key }) => key === 'location')?.value ?? '';
-    if (!limits.externalFiles.includes(location)) {
-      fail(`${label} keeps its data in "${location}", which the manifest does not list.`);
-    }
-  } else if (tensor.rawData.byteLength > 0) {
-    const width = ELEMENT_BYTES[elementTypeOf(tensor.dataType) ?? 'string'];
-    if (width !== undefined && tensor.rawData.byteLength !== elements * width) {
-      fail(
-        `${label} of shape [${tensor.dims.join(', ')}] holds ${tensor.rawData.byteLength} bytes instead of ${elements * width}.`,
-      );
-    }
-  }
-  return elements;
+function checkAttribute(attribute: AttributeProto, { known, depth, inspection }: Scope): void {
+  const { counted, limits } = inspection;
+  for (const tensor of attribute.t ? [attribute.t, ...attribute.tensors] : attribute.tensors)
+    counted.parameters += inspectTensor(tensor, limits.externalFiles);
+  if (attribute.sparseTensor !== undefined || attribute.sparseTensors.length > 0) failSparse();
+  for (const sub of attribute.g ? [attribute.g, ...attribute.graphs] : attribute.graphs)
+    inspect(sub, known, depth + 1, inspection);
 }
 
-const ELEMENT_BYTES: Readonly<Record<DataType, number | undefined>> = {
-  float32: 4,
-  float64: 8,
-  float16: 2,
-  bfloat16: 2,
-  int8: 1,
-  uint8: 1,
-  int16: 2,
-  uint16: 2,
-  int32: 4,
-  uint32: 4,
-  int64: 8,
-  uint64: 8,
-  bool: 1,
-  string: undefined,
-};
+function failSparse(): never {
+  fail('Sparse tensors are not supported; export the model dense.');
+}
 
 function describe(value: ValueInfoProto): GraphValue {
   const type = value.type?.value;
   if (type?.case !== 'tensorType') return { name: value.name, dtype: undefined, shape: [] };
-  const shape = (type.value.shape?.dim ?? []).map((dimension) =>
-    dimension.value.case === 'dimValue' ? Number(dimension.value.value) : (dimension.value.value ?? '?'),
-  );
+  const shape = (type.value.shape?.dim ?? []).map(({ value: size }) => {
+    if (size.case !== 'dimValue') return size.value ?? '?';
+    if (size.value < 0n || size.value > MAX_DIMENSION)
+      fail(`${value.name} has the impossible size ${size.value} in its shape; leave varying sizes unnamed.`);
+    return Number(size.value);
+  });
   return { name: value.name, dtype: elementTypeOf(type.value.elemType), shape };
 }
+
+const MAX_DIMENSION = 2n ** 40n;
 
 function fail(message: string): never {
   throw new ThalamusError('GRAPH_INVALID', message);

@@ -15,10 +15,11 @@ export interface QuantisedMatrix {
 /**
  * Quantises a matrix [rows, columns] in blocks along its rows, the form that DequantizeLinear-21 takes with axis 0. Each
  * block's scale is the one of seven candidates around max/127 with the least squared error.
+ * @throws TENSOR_INVALID for a shape that cannot be cut so, and for elements that are not finite
  */
 export function quantiseBlocks(matrix: TensorOf<'float32'>, blockSize: number): QuantisedMatrix {
   const [rows = 0, columns = 0] = matrix.shape;
-  if (matrix.shape.length !== 2 || rows % blockSize !== 0) {
+  if (matrix.shape.length !== 2 || !Number.isInteger(blockSize) || blockSize < 1 || rows % blockSize !== 0) {
     throw new ThalamusError(
       'TENSOR_INVALID',
       `A matrix of shape [${matrix.shape.join(', ')}] cannot be cut into blocks of ${blockSize} rows.`,
@@ -44,7 +45,13 @@ const SHRINK = [1, 0.995, 0.99, 0.985, 0.98, 0.97, 0.96];
 function bestScale(block: Float64Array): number {
   let largest = 0;
   for (const value of block) largest = Math.max(largest, Math.abs(value));
-  if (largest === 0) return 1;
+  if (!Number.isFinite(largest))
+    throw new ThalamusError(
+      'TENSOR_INVALID',
+      'A matrix with infinite or undefined elements cannot be quantised.',
+    );
+  // Also for blocks so small that no float32 scale is left: they become zero.
+  if (Math.fround((largest * 0.96) / 127) === 0) return 1;
   let best = 0;
   let least = Infinity;
   for (const factor of SHRINK) {

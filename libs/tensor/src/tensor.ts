@@ -47,7 +47,7 @@ export interface TensorOf<T extends DataType> {
 /** A tensor of any element type. */
 export type Tensor = { [T in DataType]: TensorOf<T> }[DataType];
 
-/** Number of elements of a shape. @throws TENSOR_INVALID for a negative or fractional size. */
+/** Number of elements of a shape. @throws TENSOR_INVALID for a negative or fractional size, or more than 2^53 - 1 elements. */
 export function elementCount(shape: readonly number[]): number {
   let product = 1;
   for (const size of shape) {
@@ -58,6 +58,12 @@ export function elementCount(shape: readonly number[]): number {
       );
     }
     product *= size;
+  }
+  if (!Number.isSafeInteger(product)) {
+    throw new ThalamusError(
+      'TENSOR_INVALID',
+      `Shape [${shape.join(', ')}] stands for more elements than can be counted exactly.`,
+    );
   }
   return product;
 }
