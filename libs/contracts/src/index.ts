@@ -21,3 +21,13 @@ export {
 export { EVENT_HEADERS, HTTP_HEADERS, RPC_METADATA } from './headers.js';
 export { ATTRIBUTES, METRICS } from './telemetry-names.js';
 export { TASKS, isTask, type Task } from './tasks.js';
+export {
+  evaluateParametersSchema,
+  JOB_ARTIFACTS,
+  JOB_KINDS,
+  JOB_PARAMETERS,
+  trainParametersSchema,
+  type EvaluateParameters,
+  type JobKind,
+  type TrainParameters,
+} from './job-kinds.js';

@@ -15,6 +15,7 @@ import { RegisterVersion } from './application/register-version.js';
 import { RegistryWriter } from './application/registry-writer.js';
 import { SetChannel } from './application/set-channel.js';
 import { StoreResources } from './application/store-resources.js';
+import { SubmitJob } from './application/submit-job.js';
 import type { UpdaterSettings } from './config.js';
 
 /** Wiring of the updater: the one place where ports meet adapters. */
@@ -50,7 +51,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
         new RegistryGrpcService({ view, writer, register, channels, resources, keys }),
       ),
       implementService(artifactV1.ArtifactService, new ArtifactGrpcService(store)),
-      implementService(jobV1.JobService, new JobGrpcService(jobs)),
+      implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),
       implementService(releaseV1.ReleaseService, new ReleaseGrpcService(store, view, channels)),
     ],
   });

@@ -1,67 +1,109 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
-import { jobV1, METRICS, ATTRIBUTES, TOPICS } from '@thalamus/contracts';
+import { ATTRIBUTES, jobV1, METRICS, TOPICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { decodeEvent, encodeEvent, type EventBus, type Follower } from '@thalamus/events';
-import { counter } from '@thalamus/telemetry';
+import type { BusRecord, EventBus, Follower } from '@thalamus/events';
+import { counter, createLogger } from '@thalamus/telemetry';
 import { randomUUID } from 'node:crypto';
-import type { RegistryWriter } from './registry-writer.js';
+import {
+  cancelled,
+  claimed,
+  finished,
+  givenBack,
+  heldBy,
+  isFinal,
+  lapsed,
+  leaseUntil,
+  type JobEntry,
+} from '../domain/job-lifecycle.js';
+import { decodeJob, DEFAULT_ATTEMPTS, encodeJob, forgetJob } from './job-records.js';
 
 const { JobState } = jobV1;
-const DEFAULT_LEASE_MS = 15_000;
-const MAX_LEASE_MS = 600_000;
-const DEFAULT_ATTEMPTS = 3;
+const SWEEP_MS = 500;
 
-/** A job with what only the table knows. */
-interface Entry {
-  job: jobV1.Job;
-  token: bigint;
-  maxAttempts: number;
-  idempotencyKey: string;
+/** Who may append to the job topic: the elected writer of the registry. */
+export interface JobWriter {
+  /** True while this process is the elected one. */
+  readonly isLeader: boolean;
+  /** @throws NOT_LEADER with the address of the leader. */
+  requireLeader(): void;
+  /** @throws NOT_LEADER, LEADERSHIP_LOST */
+  append(records: readonly BusRecord[]): Promise<void>;
 }
 
-const RESERVED = 'thalamus';
+/** Bounds of the table, and its clock. */
+export interface JobTableOptions {
+  /** Unix time in milliseconds. */
+  readonly now?: () => number;
+  /** Jobs that may wait or run at once; more are refused. */
+  readonly maxOpen?: number;
+  /** Ended jobs that are remembered; the oldest beyond are forgotten. */
+  readonly maxEnded?: number;
+}
 
 /**
  * Durable jobs with leases: folded from the compacted job topic, written by the elected writer alone. A claim lapses when
- * heartbeats stop; each claim has a higher token, and only the holder of the current one may finish.
+ * heartbeats stop; each claim has a higher token, and only the holder of the current one may finish. Every decision is
+ * taken one after the other, on a view that has read everything.
  */
 export class JobTable {
   readonly name = 'job table';
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, JobEntry>();
   private readonly watchers = new Set<() => void>();
+  private readonly logger = createLogger('job-table');
+  private readonly now: () => number;
+  private readonly maxOpen: number;
+  private readonly maxEnded: number;
   private follower: Follower | undefined;
+  private failure: string | undefined;
   private sweeping: NodeJS.Timeout | undefined;
   private queue: Promise<unknown> = Promise.resolve();
+  private revision = 0;
 
   constructor(
     private readonly bus: EventBus,
-    private readonly writer: RegistryWriter,
-  ) {}
+    private readonly writer: JobWriter,
+    options: JobTableOptions = {},
+  ) {
+    this.now = options.now ?? Date.now;
+    this.maxOpen = options.maxOpen ?? 1_000;
+    this.maxEnded = options.maxEnded ?? 1_000;
+  }
 
   async start(): Promise<void> {
     this.follower = await this.bus.follow({
       topic: TOPICS.jobChanged.name,
       onRecord: (record) => {
-        const job = decodeEvent(TOPICS.jobChanged, record)?.job;
-        if (job)
-          this.entries.set(record.key, {
-            job,
-            token: BigInt(record.headers[`${RESERVED}-job-token`] ?? '0'),
-            maxAttempts: Number(record.headers[`${RESERVED}-job-max-attempts`] ?? DEFAULT_ATTEMPTS),
-            idempotencyKey: record.headers[`${RESERVED}-job-idempotency-key`] ?? '',
-          });
-        else this.entries.delete(record.key);
+        try {
+          const entry = decodeJob(record);
+          if (entry) this.entries.set(record.key, entry);
+          else this.entries.delete(record.key);
+        } catch (error) {
+          this.failure = `record ${record.offset} of ${record.topic} cannot be read; upgrade this service or mend the topic`;
+          this.logger.error({ offset: String(record.offset), error }, 'job record cannot be read');
+        }
         this.wake();
+      },
+      onError: (error) => {
+        this.failure = error.message;
       },
     });
     await this.follower.caughtUp;
-    this.sweeping = setInterval(() => void this.lapse().catch(() => undefined), 1_000);
+    this.sweeping = setInterval(() => {
+      this.sweep().catch((error: unknown) => {
+        this.logger.warn({ error }, 'sweep of the job table failed');
+      });
+    }, SWEEP_MS);
+  }
+
+  readiness(): { ready: boolean; reason?: string } {
+    return this.failure === undefined ? { ready: true } : { ready: false, reason: this.failure };
   }
 
   async close(): Promise<void> {
     clearInterval(this.sweeping);
     await this.follower?.stop();
+    this.wake();
   }
 
   get(id: string): jobV1.Job {
@@ -70,122 +112,112 @@ export class JobTable {
 
   /** Newest first. */
   list(kind: string, state: jobV1.JobState): jobV1.Job[] {
-    const created = (job: jobV1.Job) => (job.createdAt ? timestampMs(job.createdAt) : 0);
     return [...this.entries.values()]
       .map(({ job }) => job)
       .filter(
         (job) =>
           (kind === '' || job.kind === kind) && (state === JobState.UNSPECIFIED || job.state === state),
       )
-      .sort((a, b) => created(b) - created(a));
+      .sort((a, b) => createdMs(b) - createdMs(a) || (a.id < b.id ? -1 : 1));
   }
 
+  /** Stores a job; the one of the same idempotency key when there is one. @throws RATE_LIMITED when too many wait. */
   submit(request: jobV1.SubmitRequest): Promise<jobV1.Job> {
-    return this.serial(async () => {
+    return this.decide(async () => {
+      const { idempotencyKey } = request;
       const known = [...this.entries.values()].find(
-        ({ idempotencyKey }) => idempotencyKey !== '' && idempotencyKey === request.idempotencyKey,
+        (entry) => idempotencyKey !== '' && entry.idempotencyKey === idempotencyKey,
       );
       if (known) return known.job;
-      const now = timestampFromMs(Date.now());
+      const open = [...this.entries.values()].filter(({ job }) => !isFinal(job)).length;
+      if (open >= this.maxOpen)
+        throw new ThalamusError(
+          'RATE_LIMITED',
+          `${open} jobs wait or run already; wait until some have ended, or cancel some.`,
+        );
+      const createdAt = timestampFromMs(this.now());
       const job = create(jobV1.JobSchema, {
         id: randomUUID(),
         kind: request.kind,
         inputs: request.inputs,
         state: JobState.QUEUED,
         tenant: request.tenant,
-        createdAt: now,
-        updatedAt: now,
+        createdAt,
         ...(request.parameters ? { parameters: request.parameters } : {}),
       });
-      return this.save({
-        job,
-        token: 0n,
-        maxAttempts: request.maxAttempts || DEFAULT_ATTEMPTS,
-        idempotencyKey: request.idempotencyKey,
-      });
+      const maxAttempts = request.maxAttempts || DEFAULT_ATTEMPTS;
+      return this.save({ job, token: 0n, maxAttempts, idempotencyKey, notBeforeMs: 0 });
     });
   }
 
+  /** Ends a waiting job; a running one is told at its next heartbeat. One that has ended stays as it is. */
   cancel(id: string): Promise<jobV1.Job> {
-    return this.serial(async () => {
+    return this.decide(async () => {
       const entry = this.entry(id);
-      if (isFinal(entry.job)) return entry.job;
-      const state = entry.job.state === JobState.QUEUED ? JobState.CANCELLED : entry.job.state;
-      return this.save({ ...entry, job: { ...entry.job, state, cancelRequested: true } });
+      return isFinal(entry.job) ? entry.job : this.save(cancelled(entry));
     });
   }
 
-  /** The oldest queued job of the kinds, taken for the worker; undefined when there is none. */
+  /** The oldest job of the kinds that may run now, taken for the worker; undefined when there is none. */
   claim(
     worker: string,
     kinds: readonly string[],
     leaseMs: number,
   ): Promise<{ job: jobV1.Job; token: bigint } | undefined> {
-    return this.serial(async () => {
+    return this.decide(async () => {
+      const nowMs = this.now();
       const entry = this.list('', JobState.QUEUED)
         .reverse()
         .map((job) => this.entry(job.id))
-        .find(({ job }) => kinds.includes(job.kind));
+        .find(({ job, notBeforeMs }) => kinds.includes(job.kind) && notBeforeMs <= nowMs);
       if (!entry) return undefined;
-      const token = entry.token + 1n;
-      const job = await this.save({
-        ...entry,
-        token,
-        job: {
-          ...entry.job,
-          state: JobState.RUNNING,
-          worker,
-          attempt: entry.job.attempt + 1,
-          leaseExpiresAt: lease(leaseMs),
-        },
-      });
-      return { job, token };
+      const taken = claimed(entry, worker, leaseMs, nowMs);
+      return { job: await this.save(taken), token: taken.token };
     });
   }
 
+  /** Gives a claim back that nobody took over; nothing happens when it is not the current one. */
+  giveBack(id: string, token: bigint): Promise<void> {
+    return this.decide(async () => {
+      const entry = this.entries.get(id);
+      if (entry?.token === token && entry.job.state === JobState.RUNNING) await this.save(givenBack(entry));
+    });
+  }
+
+  /** @throws JOB_CONFLICT for a stale token, JOB_NOT_FOUND */
   heartbeat(request: jobV1.HeartbeatRequest): Promise<jobV1.Job> {
-    return this.serial(async () => {
-      const entry = this.held(request.id, request.token);
-      const job = { ...entry.job, leaseExpiresAt: lease(request.leaseMs) };
-      return this.save({
-        ...entry,
-        job: {
-          ...job,
-          ...(request.progress ? { progress: request.progress } : {}),
-          ...(request.checkpoint ? { checkpoint: request.checkpoint } : {}),
-        },
-      });
-    });
-  }
-
-  finish(request: jobV1.FinishRequest): Promise<jobV1.Job> {
-    return this.serial(async () => {
-      if (![JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED].includes(request.state)) {
-        throw new ThalamusError('REQUEST_INVALID', 'state must be SUCCEEDED, FAILED or CANCELLED.', {
-          violations: [{ field: 'state', description: 'a final state' }],
-        });
-      }
-      const entry = this.held(request.id, request.token);
-      counter(METRICS.jobs, 'Jobs that ended.').add(1, {
-        [ATTRIBUTES.jobKind]: entry.job.kind,
-        [ATTRIBUTES.outcome]: JobState[request.state],
-      });
-      const { state, outputs, errorCode, errorMessage } = request;
+    return this.decide(async () => {
+      const entry = heldBy(this.entry(request.id), request.token);
+      const { progress, checkpoint } = request;
+      const leaseExpiresAt = leaseUntil(request.leaseMs, this.now());
       const job = {
         ...entry.job,
-        state,
-        outputs,
-        errorCode,
-        errorMessage,
-        worker: '',
-        ...(request.result ? { result: request.result } : {}),
+        leaseExpiresAt,
+        ...(progress ? { progress } : {}),
+        ...(checkpoint ? { checkpoint } : {}),
       };
       return this.save({ ...entry, job });
     });
   }
 
-  /** Resolves at the next change of any job, or when the signal fires. */
-  async changed(signal: AbortSignal): Promise<void> {
+  /** Ends a job or gives it back. The same end with the same token twice is answered as the first time. @throws JOB_CONFLICT */
+  finish(request: jobV1.FinishRequest): Promise<jobV1.Job> {
+    return this.decide(async () => {
+      const entry = this.entry(request.id);
+      if (entry.token === request.token && isFinal(entry.job) && entry.job.state === request.state)
+        return entry.job;
+      return this.save(finished(heldBy(entry, request.token), request, this.now()));
+    });
+  }
+
+  /** Counts changes; hand it to `changed` so that none is missed in between. */
+  get changes(): number {
+    return this.revision;
+  }
+
+  /** Resolves once something has changed since `since`, or when the signal fires. */
+  async changed(since: number, signal: AbortSignal): Promise<void> {
+    if (this.revision !== since || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         this.watchers.delete(done);
@@ -194,87 +226,77 @@ export class JobTable {
       };
       this.watchers.add(done);
       signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
     });
   }
 
-  /** Queues jobs again whose worker has fallen silent; those that were tried too often fail. */
-  private async lapse(): Promise<void> {
-    if (!this.writer.isLeader) return;
-    await this.serial(async () => {
-      for (const entry of this.entries.values()) {
-        const { job } = entry;
-        if (
-          job.state !== JobState.RUNNING ||
-          !job.leaseExpiresAt ||
-          timestampMs(job.leaseExpiresAt) > Date.now()
-        )
-          continue;
-        if (job.cancelRequested)
-          await this.save({ ...entry, job: { ...job, state: JobState.CANCELLED, worker: '' } });
-        else if (job.attempt >= entry.maxAttempts) {
-          const errorMessage = `The job was claimed ${job.attempt} times and no worker finished it; the log of ${job.worker} says why.`;
-          await this.save({
-            ...entry,
-            job: { ...job, state: JobState.FAILED, errorCode: 'INTERNAL', errorMessage, worker: '' },
-          });
-        } else await this.save({ ...entry, job: { ...job, state: JobState.QUEUED, worker: '' } });
+  /** Deals with lapsed leases and forgets what ended long ago. The leader does this twice a second. */
+  async sweep(): Promise<void> {
+    const nowMs = this.now();
+    const due = [...this.entries.values()];
+    if (
+      due.some(({ job, notBeforeMs }) => job.state === JobState.QUEUED && notBeforeMs > nowMs - 2 * SWEEP_MS)
+    )
+      this.wake();
+    const ended = due.filter(({ job }) => isFinal(job)).length;
+    if (!this.writer.isLeader || (ended <= this.maxEnded && !due.some((entry) => lapsed(entry, nowMs))))
+      return;
+    await this.decide(async () => {
+      for (const entry of [...this.entries.values()]) {
+        const next = lapsed(entry, nowMs);
+        if (next) await this.save(next);
       }
+      const oldest = [...this.entries.values()]
+        .map(({ job }) => job)
+        .filter(isFinal)
+        .sort((a, b) => updatedMs(b) - updatedMs(a))
+        .slice(this.maxEnded);
+      if (oldest.length > 0) await this.append(oldest.map(({ id }) => forgetJob(id)));
     });
   }
 
-  private entry(id: string): Entry {
+  private entry(id: string): JobEntry {
     const entry = this.entries.get(id);
-    if (!entry) throw new ThalamusError('JOB_NOT_FOUND', `No job ${id} exists.`);
+    if (!entry)
+      throw new ThalamusError('JOB_NOT_FOUND', `No job ${id} exists; "thalamus jobs list" shows them.`);
     return entry;
   }
 
-  private held(id: string, token: bigint): Entry {
-    const entry = this.entry(id);
-    if (entry.job.state !== JobState.RUNNING || entry.token !== token) {
-      throw new ThalamusError(
-        'JOB_CONFLICT',
-        `The claim ${token} of job ${id} is no longer valid (state ${JobState[entry.job.state]}, token ${entry.token}); drop the result.`,
-      );
-    }
-    return entry;
-  }
-
-  private async save(entry: Entry): Promise<jobV1.Job> {
-    const job: MessageInitShape<typeof jobV1.JobSchema> = {
-      ...entry.job,
-      updatedAt: timestampFromMs(Date.now()),
-    };
-    const headers = {
-      [`${RESERVED}-job-token`]: String(entry.token),
-      [`${RESERVED}-job-max-attempts`]: String(entry.maxAttempts),
-      [`${RESERVED}-job-idempotency-key`]: entry.idempotencyKey,
-    };
-    await this.writer.append([
-      encodeEvent(TOPICS.jobChanged, { job }, { source: '/updater', key: entry.job.id, headers }),
-    ]);
-    await this.follower?.catchUp();
+  private async save(entry: JobEntry): Promise<jobV1.Job> {
+    await this.append([encodeJob(entry, this.now())]);
+    if (isFinal(entry.job))
+      counter(METRICS.jobs, 'Jobs that ended.').add(1, {
+        [ATTRIBUTES.jobKind]: entry.job.kind,
+        [ATTRIBUTES.outcome]: JobState[entry.job.state],
+      });
     return this.entry(entry.job.id).job;
   }
 
-  private serial<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.queue.then(work);
+  private async append(records: readonly BusRecord[]): Promise<void> {
+    await this.writer.append(records);
+    await this.follower?.catchUp();
+  }
+
+  /** One decision after the other, each on everything that has been written, also by a former leader. */
+  private decide<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(async () => {
+      this.writer.requireLeader();
+      await this.follower?.catchUp();
+      return work();
+    });
     this.queue = result.catch(() => undefined);
     return result;
   }
 
   private wake(): void {
+    this.revision += 1;
     for (const resolve of [...this.watchers]) resolve();
   }
 }
 
-/** Whether a job has come to its end. */
-export function isFinal(job: jobV1.Job): boolean {
-  return (
-    job.state === JobState.SUCCEEDED || job.state === JobState.FAILED || job.state === JobState.CANCELLED
-  );
+function createdMs(job: jobV1.Job): number {
+  return job.createdAt ? timestampMs(job.createdAt) : 0;
 }
 
-function lease(wantedMs: number) {
-  return timestampFromMs(Date.now() + Math.min(wantedMs || DEFAULT_LEASE_MS, MAX_LEASE_MS));
+function updatedMs(job: jobV1.Job): number {
+  return job.updatedAt ? timestampMs(job.updatedAt) : 0;
 }

@@ -118,6 +118,11 @@ export class RegistryWriter {
     return result;
   }
 
+  /** @throws NOT_LEADER with the leader's address when this process does not write. */
+  requireLeader(): void {
+    this.leader();
+  }
+
   private leader(): FencedWriter {
     if (this.writer) return this.writer;
     const leader = this.leaderAddress;

@@ -1,25 +1,26 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { jobV1 } from '@thalamus/contracts';
+import { JOB_KINDS, jobV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
-import { isFinal, type JobTable } from '../../application/job-table.js';
+import type { JobTable } from '../../application/job-table.js';
+import type { SubmitJob } from '../../application/submit-job.js';
+import { isFinal } from '../../domain/job-lifecycle.js';
 
-const KINDS = ['train', 'evaluate', 'loss-table', 'compose', 'repair'];
+const { JobState } = jobV1;
 const MAX_WAIT_MS = 30_000;
+const MAX_PAGE = 1_000;
+const DEFAULT_PAGE = 100;
+const FINISH_STATES = [JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED];
 
 /** thalamus.job.v1 over the job table. */
 export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobService> {
-  constructor(private readonly jobs: JobTable) {}
+  constructor(
+    private readonly jobs: JobTable,
+    private readonly submitJob: SubmitJob,
+  ) {}
 
   async submit(request: jobV1.SubmitRequest) {
-    if (!KINDS.includes(request.kind)) {
-      throw new ThalamusError(
-        'REQUEST_INVALID',
-        `kind "${request.kind}" is unknown; known are ${KINDS.join(', ')}.`,
-        { violations: [{ field: 'kind', description: KINDS.join(', ') }] },
-      );
-    }
-    return { job: await this.jobs.submit(request) };
+    return { job: await this.submitJob.run(request) };
   }
 
   async get(request: jobV1.GetRequest) {
@@ -27,14 +28,13 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
   }
 
   async list(request: jobV1.ListRequest) {
-    const all = this.jobs.list(request.kind, request.state);
+    if (request.kind !== '' && !Object.hasOwn(JOB_KINDS, request.kind))
+      throw invalid('kind', `"${request.kind}" is unknown; known are ${Object.values(JOB_KINDS).join(', ')}`);
     const start = request.pageToken === '' ? 0 : Number(request.pageToken);
     if (!Number.isInteger(start) || start < 0)
-      throw new ThalamusError(
-        'REQUEST_INVALID',
-        `page_token "${request.pageToken}" is not from a former answer.`,
-      );
-    const end = start + (request.pageSize || 100);
+      throw invalid('page_token', `"${request.pageToken}" is not from a former answer`);
+    const all = this.jobs.list(request.kind, request.state);
+    const end = start + Math.min(request.pageSize || DEFAULT_PAGE, MAX_PAGE);
     return Promise.resolve({
       jobs: all.slice(start, end),
       nextPageToken: end < all.length ? String(end) : '',
@@ -47,11 +47,13 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
   ): AsyncIterable<MessageInitShape<typeof jobV1.WatchResponseSchema>> {
     let last: jobV1.Job | undefined;
     while (!context.signal.aborted) {
+      // Read before the job: a change while the caller is slow to take this one must not be missed.
+      const since = this.jobs.changes;
       const job = this.jobs.get(request.id);
       if (job !== last) yield { job };
       last = job;
       if (isFinal(job)) return;
-      await this.jobs.changed(context.signal);
+      await this.jobs.changed(since, context.signal);
     }
   }
 
@@ -60,17 +62,23 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
   }
 
   async claim(request: jobV1.ClaimRequest, context: CallContext) {
-    if (request.worker === '')
-      throw new ThalamusError('REQUEST_INVALID', 'worker is empty; name the process that claims.');
+    if (request.worker === '') throw invalid('worker', 'is empty; name the process that claims');
+    if (request.kinds.length === 0) throw invalid('kinds', 'is empty; name the kinds that the worker runs');
     const until = AbortSignal.any([
       context.signal,
       AbortSignal.timeout(Math.min(request.waitMs, MAX_WAIT_MS)),
     ]);
     for (;;) {
-      const claimed = await this.jobs.claim(request.worker, request.kinds, request.leaseMs);
-      if (claimed) return claimed;
+      const since = this.jobs.changes;
+      const taken = await this.jobs.claim(request.worker, request.kinds, request.leaseMs);
+      if (taken && context.signal.aborted) {
+        // The worker has gone meanwhile and will never learn of its claim.
+        await this.jobs.giveBack(taken.job.id, taken.token);
+        return {};
+      }
+      if (taken) return taken;
       if (request.waitMs === 0 || until.aborted) return {};
-      await this.jobs.changed(until);
+      await this.jobs.changed(since, until);
     }
   }
 
@@ -83,6 +91,14 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
   }
 
   async finish(request: jobV1.FinishRequest) {
+    if (!FINISH_STATES.includes(request.state))
+      throw invalid('state', 'must be SUCCEEDED, FAILED or CANCELLED, or QUEUED to give the claim back');
     return { job: await this.jobs.finish(request) };
   }
+}
+
+function invalid(field: string, description: string): ThalamusError {
+  return new ThalamusError('REQUEST_INVALID', `${field} ${description}.`, {
+    violations: [{ field, description }],
+  });
 }

@@ -98,21 +98,21 @@ export type Job = Message<"thalamus.job.v1.Job"> & {
   id: string;
 
   /**
-   * Kind: train, evaluate, loss-table, compose, repair.
+   * Kind: train, evaluate. The kinds loss-table, compose and repair are reserved for later versions.
    *
    * @generated from field: string kind = 2;
    */
   kind: string;
 
   /**
-   * Parameters of the kind; validated when submitted.
+   * Parameters of the kind (docs/reference/jobs.md); validated when submitted, defaults filled in.
    *
    * @generated from field: google.protobuf.Struct parameters = 3;
    */
   parameters?: JsonObject | undefined;
 
   /**
-   * What it reads.
+   * What it reads: digests of the names in the parameters, fixed when submitted.
    *
    * @generated from field: repeated thalamus.job.v1.JobArtifact inputs = 4;
    */
@@ -147,21 +147,21 @@ export type Job = Message<"thalamus.job.v1.Job"> & {
   result?: JsonObject | undefined;
 
   /**
-   * Why it failed: a code of the error table.
+   * Why it failed, or why the last attempt of a waiting job did: a code of the error table.
    *
    * @generated from field: string error_code = 9;
    */
   errorCode: string;
 
   /**
-   * Why it failed, in words.
+   * The same in words.
    *
    * @generated from field: string error_message = 10;
    */
   errorMessage: string;
 
   /**
-   * How often it was claimed.
+   * How often it was claimed; claims that were given back do not count.
    *
    * @generated from field: uint32 attempt = 11;
    */
@@ -238,21 +238,21 @@ export const JobSchema: GenMessage<Job> = /*@__PURE__*/
  */
 export type SubmitRequest = Message<"thalamus.job.v1.SubmitRequest"> & {
   /**
-   * Kind: train, evaluate, loss-table, compose, repair.
+   * Kind: train, evaluate.
    *
    * @generated from field: string kind = 1;
    */
   kind: string;
 
   /**
-   * Parameters of the kind.
+   * Parameters of the kind (docs/reference/jobs.md).
    *
    * @generated from field: google.protobuf.Struct parameters = 2;
    */
   parameters?: JsonObject | undefined;
 
   /**
-   * What it reads.
+   * What it reads, when the caller wants to be sure: refused when the names in the parameters stand for other digests.
    *
    * @generated from field: repeated thalamus.job.v1.JobArtifact inputs = 3;
    */
@@ -525,7 +525,7 @@ export type ClaimRequest = Message<"thalamus.job.v1.ClaimRequest"> & {
   kinds: string[];
 
   /**
-   * Lease wanted, in milliseconds; 0 means 15,000.
+   * Lease wanted, in milliseconds, 500 to 600,000; 0 means 15,000.
    *
    * @generated from field: uint32 lease_ms = 3;
    */
@@ -672,7 +672,8 @@ export type FinishRequest = Message<"thalamus.job.v1.FinishRequest"> & {
   token: bigint;
 
   /**
-   * SUCCEEDED, FAILED or CANCELLED.
+   * SUCCEEDED, FAILED or CANCELLED; QUEUED gives the claim back, so that another worker may take the job at once. A failure
+   * whose code is retryable is queued again, after a pause, until the attempts are used up.
    *
    * @generated from field: thalamus.job.v1.JobState state = 3;
    */
@@ -867,7 +868,8 @@ export const JobService: GenService<{
     output: typeof HeartbeatResponseSchema;
   },
   /**
-   * For workers: ends the job. Needs the current token: a worker that lost its lease is refused.
+   * For workers: ends the job or gives it back. Needs the current token: a worker that lost its lease is refused. The same
+   * end with the same token twice is answered as the first time.
    *
    * @generated from rpc thalamus.job.v1.JobService.Finish
    */

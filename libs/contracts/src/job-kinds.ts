@@ -1,0 +1,81 @@
+import { z } from 'zod';
+
+/** Kinds of jobs that this version runs. The only place where their names are written. */
+export const JOB_KINDS = { train: 'train', evaluate: 'evaluate' } as const;
+
+/** A kind of job. */
+export type JobKind = (typeof JOB_KINDS)[keyof typeof JOB_KINDS];
+
+/** Roles of the artifacts that jobs read and write. */
+export const JOB_ARTIFACTS = {
+  /** Input: rows to learn from, or to be judged on. */
+  data: 'data',
+  /** Input: rows that a trained expert is judged on. */
+  test: 'test',
+  /** Input: manifest of the base that a head is fitted on. */
+  base: 'base',
+  /** Input: manifest of the version to be judged. */
+  expert: 'expert',
+  /** Output: manifest of the bundle that was made. As a checkpoint: the bundle that waits to be registered. */
+  bundle: 'bundle',
+  /** Output: JSONL rows {id, label, prediction, score, slice}. */
+  predictions: 'predictions',
+  /** Checkpoint: embeddings of the rows that are done. */
+  features: 'features',
+} as const;
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or hyphens');
+const reference = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}@(0|[1-9]\d{0,18})$/, 'must be name@version, such as banking77@1');
+const ignoredColumns = z.array(z.string().min(1)).max(64).default([]);
+
+/** Parameters of a `train` job: fits a probe head on a frozen base and registers it as a version of an expert. */
+export const trainParametersSchema = z.strictObject({
+  /** Expert that gets a new version; made when it is not known. */
+  expert: name,
+  /** Registered data set, name@version: CSV with the columns text and label. */
+  dataset: reference,
+  /** Registered data set that the result is judged on; without it a part of `dataset` is held out. */
+  testDataset: reference.optional(),
+  /** Registered feature-extraction version, name@version; default: the stable one when there is one only. */
+  base: reference.optional(),
+  /** Channel that is pointed at the new version. The first version of an expert is stable in any case. */
+  channel: z.enum(['candidate', 'stable', 'none'], 'must be candidate, stable or none').default('candidate'),
+  /** Chooses which rows are held out: the same seed, rows and machine give the same weights. */
+  seed: z.number().int().min(0).max(2_147_483_647).default(0),
+  /** What the expert is good at; default: that of the expert, or a sentence about the data. */
+  description: z.string().min(1).max(2_000).optional(),
+  /** SPDX identifier of the result; default: that of the data set. */
+  licence: z.string().min(1).max(100).optional(),
+  /** Columns of the data that are left alone; any other unknown column is refused. */
+  ignoredColumns,
+});
+
+/** Parameters of an `evaluate` job: answers every row of a data set with one version and measures it. */
+export const evaluateParametersSchema = z.strictObject({
+  /** Expert. */
+  expert: name,
+  /** Version; default: the stable one. */
+  version: z
+    .string()
+    .regex(/^(0|[1-9]\d{0,18})$/, 'must be a decimal string such as "1"')
+    .optional(),
+  /** Registered data set, name@version: CSV with the columns text and label, optionally id and slice. */
+  dataset: reference,
+  /** Columns of the data that are left alone; any other unknown column is refused. */
+  ignoredColumns,
+});
+
+/** Parameters of a `train` job. */
+export type TrainParameters = z.infer<typeof trainParametersSchema>;
+/** Parameters of an `evaluate` job. */
+export type EvaluateParameters = z.infer<typeof evaluateParametersSchema>;
+
+/** Schema of the parameters of each kind. */
+export const JOB_PARAMETERS = {
+  train: trainParametersSchema,
+  evaluate: evaluateParametersSchema,
+} as const satisfies Record<JobKind, z.ZodType>;

@@ -1,0 +1,183 @@
+import { create, type JsonObject } from '@bufbuild/protobuf';
+import {
+  isTask,
+  JOB_ARTIFACTS,
+  JOB_KINDS,
+  JOB_PARAMETERS,
+  jobV1,
+  registryV1,
+  type EvaluateParameters,
+  type JobKind,
+  type TrainParameters,
+} from '@thalamus/contracts';
+import { ThalamusError, type FieldViolation } from '@thalamus/errors';
+import type { RegistryView } from '@thalamus/registry';
+import type { JobTable } from './job-table.js';
+
+const EMBEDDING_TASK = 'feature-extraction';
+const CLASSIFICATION_TASK = 'text-classification';
+
+/** What a job will read. */
+interface Plan {
+  /** Parameters with every default filled in. */
+  readonly parameters: JsonObject;
+  readonly inputs: readonly { readonly name: string; readonly digest: string }[];
+}
+
+/**
+ * Takes jobs: parameters are checked, names are looked up in the registry, and the digests that they stand for now are
+ * fixed, so that every attempt reads the same bytes. What cannot work is refused before it is stored.
+ */
+export class SubmitJob {
+  constructor(
+    private readonly jobs: JobTable,
+    private readonly view: RegistryView,
+  ) {}
+
+  /** @throws REQUEST_INVALID by field, METHOD_UNSUPPORTED, EXPERT_NOT_FOUND, RESOURCE_NOT_FOUND, RATE_LIMITED */
+  async run(request: jobV1.SubmitRequest): Promise<jobV1.Job> {
+    const plan = this.plan(knownKind(request.kind), request.parameters ?? {});
+    for (const { name, digest } of request.inputs) {
+      const planned = plan.inputs.find((input) => input.name === name)?.digest;
+      if (planned !== digest)
+        throw invalid('inputs', `${name} is ${planned ?? 'not read by this job'}, but ${digest} was given`);
+    }
+    return this.jobs.submit(
+      create(jobV1.SubmitRequestSchema, {
+        ...request,
+        parameters: plan.parameters,
+        inputs: plan.inputs.map((input) => create(jobV1.JobArtifactSchema, input)),
+      }),
+    );
+  }
+
+  private plan(kind: JobKind, given: JsonObject): Plan {
+    switch (kind) {
+      case JOB_KINDS.train:
+        return this.planTrain(parse(kind, given) as TrainParameters);
+      case JOB_KINDS.evaluate:
+        return this.planEvaluate(parse(kind, given) as EvaluateParameters);
+    }
+  }
+
+  private planTrain(wanted: TrainParameters): Plan {
+    const known = this.view.expert(wanted.expert);
+    if (known && known.task !== CLASSIFICATION_TASK)
+      throw invalid(
+        'parameters.expert',
+        `${wanted.expert} serves ${known.task}; a probe serves ${CLASSIFICATION_TASK}`,
+      );
+    const base = this.base(wanted.base);
+    const data = this.dataset('parameters.dataset', wanted.dataset);
+    const test =
+      wanted.testDataset === undefined
+        ? undefined
+        : this.dataset('parameters.testDataset', wanted.testDataset);
+    if (data.split === 'test')
+      throw invalid(
+        'parameters.dataset',
+        `${wanted.dataset} is a test split, which nothing may be trained on`,
+      );
+    if (test?.digest === data.digest)
+      throw invalid('parameters.testDataset', 'is the same file as the training data; give rows of its own');
+    return {
+      parameters: json({ ...wanted, base: `${base.expert}@${base.version}` }),
+      inputs: [
+        { name: JOB_ARTIFACTS.data, digest: data.digest },
+        ...(test ? [{ name: JOB_ARTIFACTS.test, digest: test.digest }] : []),
+        { name: JOB_ARTIFACTS.base, digest: base.manifestDigest },
+      ],
+    };
+  }
+
+  private planEvaluate(wanted: EvaluateParameters): Plan {
+    const version = wanted.version ?? this.view.expert(wanted.expert)?.stable ?? '';
+    const found = this.view.version(wanted.expert, version);
+    if (!found)
+      throw new ThalamusError(
+        'EXPERT_NOT_FOUND',
+        `No version ${wanted.expert}@${version || '(stable)'} is registered; "thalamus experts list" shows what is.`,
+      );
+    if (found.task !== CLASSIFICATION_TASK || found.kind === registryV1.ExpertKind.UPSTREAM)
+      throw invalid('parameters.expert', `${wanted.expert} is no local classifier; evaluate judges those`);
+    const data = this.dataset('parameters.dataset', wanted.dataset);
+    return {
+      parameters: json({ ...wanted, version }),
+      inputs: [
+        { name: JOB_ARTIFACTS.data, digest: data.digest },
+        { name: JOB_ARTIFACTS.expert, digest: found.manifestDigest },
+        ...(found.baseDigest === '' ? [] : [{ name: JOB_ARTIFACTS.base, digest: found.baseDigest }]),
+      ],
+    };
+  }
+
+  private dataset(field: string, reference: string): registryV1.Dataset {
+    const value = this.view.get(`dataset/${reference}`)?.value;
+    if (value?.case === 'dataset') return value.value;
+    throw new ThalamusError(
+      'RESOURCE_NOT_FOUND',
+      `No data set ${reference} is registered; register the file first.`,
+      { violations: [{ field, description: 'a registered data set, name@version' }] },
+    );
+  }
+
+  private base(reference: string | undefined): registryV1.ExpertVersion {
+    if (reference !== undefined) {
+      const [expert = '', version = ''] = reference.split('@');
+      const found = this.view.version(expert, version);
+      if (!found)
+        throw new ThalamusError(
+          'EXPERT_NOT_FOUND',
+          `No version ${reference} is registered; name a registered base.`,
+        );
+      if (found.task !== EMBEDDING_TASK)
+        throw invalid(
+          'parameters.base',
+          `${reference} serves ${found.task}; a base serves ${EMBEDDING_TASK}`,
+        );
+      return found;
+    }
+    const bases = this.view
+      .experts()
+      .filter(({ task }) => isTask(task) && task === EMBEDDING_TASK)
+      .flatMap(({ name }) => this.view.stableVersion(name) ?? []);
+    const [only, second] = bases;
+    if (only && !second) return only;
+    const names = bases.map(({ expert, version }) => `${expert}@${version}`).join(', ') || 'none';
+    throw invalid('parameters.base', `name the base to train on; registered are ${names}`);
+  }
+}
+
+function knownKind(kind: string): JobKind {
+  if (Object.hasOwn(JOB_KINDS, kind)) return kind as JobKind;
+  const known = Object.values(JOB_KINDS).join(', ');
+  throw invalid('kind', `"${kind}" is unknown to this version; known are ${known}`);
+}
+
+function parse(kind: JobKind, given: JsonObject): unknown {
+  const result = JOB_PARAMETERS[kind].safeParse(given);
+  if (result.success) return result.data;
+  const violations = result.error.issues.flatMap((issue): FieldViolation[] =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({
+          field: `parameters.${[...issue.path, key].join('.')}`,
+          description: `is unknown; known are ${Object.keys(JOB_PARAMETERS[kind].shape).join(', ')}`,
+        }))
+      : [{ field: `parameters.${issue.path.join('.')}`, description: issue.message }],
+  );
+  const list = violations.map(({ field, description }) => `${field} ${description}`).join('; ');
+  throw new ThalamusError('REQUEST_INVALID', `The parameters of the ${kind} job are not valid: ${list}.`, {
+    violations,
+  });
+}
+
+function invalid(field: string, description: string): ThalamusError {
+  return new ThalamusError('REQUEST_INVALID', `${field}: ${description}.`, {
+    violations: [{ field, description }],
+  });
+}
+
+/** Plain JSON: what is undefined is left out. */
+function json(value: object): JsonObject {
+  return JSON.parse(JSON.stringify(value)) as JsonObject;
+}
