@@ -119,6 +119,12 @@ export const ERROR_CODES = {
     false,
     'An ONNX graph is malformed, too large, or uses what is not allowed.',
   ),
+  HEADERS_TOO_LARGE: spec(
+    'INVALID_ARGUMENT',
+    431,
+    false,
+    'The headers of a request are larger than the limit.',
+  ),
   INFERENCE_FAILED: spec('INTERNAL', 500, false, 'The runtime reported an error while it ran a model.'),
   INTERNAL: spec(
     'INTERNAL',
@@ -136,6 +142,18 @@ export const ERROR_CODES = {
   KAFKA_UNREACHABLE: spec('UNAVAILABLE', 503, true, 'No Kafka broker of the configured list answers.'),
   KEY_INVALID: spec('UNAUTHENTICATED', 401, false, 'The API key is missing, malformed, unknown or revoked.'),
   LEADERSHIP_LOST: spec('UNAVAILABLE', 503, true, 'Another process has been elected writer.'),
+  MEDIA_TYPE_UNSUPPORTED: spec(
+    'INVALID_ARGUMENT',
+    415,
+    false,
+    'The body is not of a type that is taken here.',
+  ),
+  METHOD_NOT_ALLOWED: spec(
+    'UNIMPLEMENTED',
+    405,
+    false,
+    'The path is answered, but not for this HTTP method.',
+  ),
   METHOD_UNSUPPORTED: spec(
     'UNIMPLEMENTED',
     501,
