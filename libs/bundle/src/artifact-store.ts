@@ -27,7 +27,7 @@ export interface PutOptions {
 
 /** Where to start reading, and cancellation. */
 export interface GetOptions {
-  /** First byte wanted; 0 when absent. */
+  /** First byte wanted, at most the size; 0 when absent. REQUEST_INVALID for another. */
   readonly offsetBytes?: number;
   /** Stops the transfer. */
   readonly signal?: AbortSignal;

@@ -12,14 +12,14 @@ import type {
   PutResult,
 } from './artifact-store.js';
 import { digestHex, parseDigest, type Digest } from './digest.js';
+import { storageError, systemCode } from './storage-error.js';
 
 const CHUNK_BYTES = 256 * 1024;
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /**
  * Artifacts in a local folder: `<root>/sha256/<first two hex digits>/<64 hex digits>`. Writes go to `<root>/incoming`,
  * are flushed, and appear by rename, so that several processes may share a folder and a crash leaves nothing half
- * written under a digest.
+ * written under a digest. Putting an artifact again replaces a damaged copy of it.
  */
 export class FolderArtifactStore implements ArtifactStore {
   readonly #root: string;
@@ -44,13 +44,14 @@ export class FolderArtifactStore implements ArtifactStore {
         throw corrupt(options.digest, `the bytes sent hash to ${written.digest}`);
       }
       const existing = await this.stat(written.digest);
-      if (existing?.sizeBytes === written.sizeBytes) return { ...written, existed: true };
       const target = this.pathOf(written.digest);
       await mkdir(dirname(target), { recursive: true });
+      // Also over a copy that is there: what was just written is known to be whole, and readers keep the file they opened.
       await rename(temporary, target);
-      return { ...written, existed: false };
+      await syncFolder(dirname(target));
+      return { ...written, existed: existing !== undefined };
     } catch (cause) {
-      throw this.#asStoreError(cause);
+      throw storageError(cause, this.#root);
     } finally {
       await rm(temporary, { force: true });
     }
@@ -60,7 +61,7 @@ export class FolderArtifactStore implements ArtifactStore {
     const known = await this.stat(digest);
     if (known === undefined) throw notFound(digest);
     const hash = createHash('sha256');
-    let skip = options.offsetBytes ?? 0;
+    let skip = checkedOffset(options.offsetBytes ?? 0, known);
     const stream = createReadStream(this.pathOf(digest), { highWaterMark: CHUNK_BYTES });
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       options.signal?.throwIfAborted();
@@ -82,14 +83,24 @@ export class FolderArtifactStore implements ArtifactStore {
       throw cause;
     }
   }
+}
 
-  #asStoreError(cause: unknown): unknown {
-    if (!FULL.has(systemCode(cause))) return cause;
-    return new ThalamusError(
-      'ARTIFACT_STORE_FULL',
-      `The artifact store at ${this.#root} has no space left; free space on that disk or move the data folder.`,
-      { cause },
-    );
+function checkedOffset(offsetBytes: number, { digest, sizeBytes }: ArtifactStat): number {
+  if (Number.isSafeInteger(offsetBytes) && offsetBytes >= 0 && offsetBytes <= sizeBytes) return offsetBytes;
+  throw new ThalamusError(
+    'REQUEST_INVALID',
+    `Artifact ${digest} has ${sizeBytes} bytes and cannot be read from byte ${offsetBytes}.`,
+    { violations: [{ field: 'offset_bytes', description: `must be 0 to ${sizeBytes}` }] },
+  );
+}
+
+/** Makes a rename outlive a power cut. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
@@ -137,8 +148,4 @@ function notFound(digest: Digest): ThalamusError {
     `No artifact ${digest} is stored; import the bundle that holds it.`,
     { metadata: { digest } },
   );
-}
-
-function systemCode(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }

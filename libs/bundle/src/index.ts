@@ -69,4 +69,5 @@ export {
   type StoredTensor,
 } from './safetensors.js';
 export { FolderArtifactStore } from './folder-artifact-store.js';
+export type { FetchOptions } from './fetch-file.js';
 export { importBundle, materialiseBundle, readArtifact, type ImportedBundle } from './transfer-bundle.js';

@@ -11,6 +11,7 @@ import {
   type ManifestName,
 } from './parse-manifest.js';
 import { ROUTER_MANIFEST, type RouterManifest } from './router-manifest.js';
+import { systemCode } from './storage-error.js';
 
 /** A bundle whose every file has been checked against its manifest. */
 export interface OpenedBundle<M> {
@@ -152,5 +153,5 @@ function refused(folder: string, field: string, description: string, cause?: unk
 }
 
 function errorCode(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
+  return systemCode(cause) || 'unreadable';
 }

@@ -36,7 +36,8 @@ export function encodeManifest(manifest: ExpertManifest | RouterManifest): Uint8
 
 /** What a signature covers: the manifest's bytes as encoded without its `signature` field. */
 export function signedPayload(manifest: ExpertManifest | RouterManifest): Uint8Array {
-  const { signature: _, ...unsigned } = manifest;
+  const unsigned = { ...manifest };
+  delete unsigned.signature;
   return encodeManifest(unsigned);
 }
 

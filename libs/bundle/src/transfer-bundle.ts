@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { lstat, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { ThalamusError } from '@thalamus/errors';
 import type { ArtifactStore } from './artifact-store.js';
 import { digestHex, digestOf, parseDigest, type Digest } from './digest.js';
 import { EXPERT_MANIFEST, type ExpertManifest } from './expert-manifest.js';
-import type { FileEntry } from './manifest-fields.js';
+import { fetchFile, type FetchOptions } from './fetch-file.js';
 import { openBundle, openRouterBundle, type OpenedBundle } from './open-bundle.js';
 import {
   MAX_MANIFEST_BYTES,
@@ -16,6 +16,10 @@ import {
   type ManifestName,
 } from './parse-manifest.js';
 import { ROUTER_MANIFEST, type RouterManifest } from './router-manifest.js';
+import { storageError, systemCode } from './storage-error.js';
+
+/** A folder that a crashed process was filling is removed once it is this old, milliseconds. */
+const ABANDONED_MS = 3_600_000;
 
 /** What was imported. */
 export interface ImportedBundle {
@@ -49,13 +53,15 @@ export async function importBundle(folder: string, store: ArtifactStore): Promis
 
 /**
  * A folder holding the verified bundle of a manifest digest: `<cacheFolder>/<hex>`. What is cached is verified again; a
- * damaged copy is fetched anew. Appears by rename, so callers in several processes may race. ARTIFACT_NOT_FOUND,
- * ARTIFACT_CORRUPT and BUNDLE_INVALID as the store and the bundle give them.
+ * damaged copy is fetched anew. A transfer that breaks off goes on from where it stopped. Appears by rename, so callers in
+ * several processes may race. ARTIFACT_NOT_FOUND, ARTIFACT_CORRUPT and BUNDLE_INVALID as the store and the bundle give
+ * them, ARTIFACT_STORE_FULL when the cache has no space.
  */
 export async function materialiseBundle(
   digest: Digest,
   store: ArtifactStore,
   cacheFolder: string,
+  options: FetchOptions = {},
 ): Promise<string> {
   const target = join(resolve(cacheFolder), digestHex(parseDigest(digest)));
   const cached = await verify(target, digest);
@@ -67,14 +73,17 @@ export async function materialiseBundle(
     name === ROUTER_MANIFEST
       ? parseRouterManifest(manifestBytes, digest)
       : parseExpertManifest(manifestBytes, digest);
-  const temporary = `${target}.fetching-${randomBytes(6).toString('hex')}`;
+  await removeAbandoned(resolve(cacheFolder));
+  const temporary = `${target}${FETCHING}${randomBytes(6).toString('hex')}`;
   try {
     await mkdir(temporary, { recursive: true });
-    for (const file of files) await fetchFile(store, file, temporary);
-    await writeChunks(join(temporary, name), [manifestBytes], manifestBytes.byteLength);
+    for (const file of files) await fetchFile(store, file, temporary, options);
+    await writeFile(join(temporary, name), manifestBytes, { flag: 'wx', flush: true });
     await rename(temporary, target).catch(async (cause: unknown) => {
       if ((await verify(target, digest)) !== 'sound') throw cause;
     });
+  } catch (cause) {
+    throw storageError(cause, cacheFolder);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
@@ -133,33 +142,16 @@ async function verify(folder: string, digest: Digest): Promise<'absent' | 'sound
   }
 }
 
-async function fetchFile(store: ArtifactStore, file: FileEntry, folder: string): Promise<void> {
-  const path = join(folder, file.path);
-  await mkdir(dirname(path), { recursive: true });
-  await writeChunks(path, store.get(`sha256:${file.sha256}`), file.bytes);
-}
+const FETCHING = '.fetching-';
 
-async function writeChunks(
-  path: string,
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  expectedBytes: number,
-): Promise<void> {
-  const file = await open(path, 'wx');
-  let written = 0;
-  try {
-    for await (const chunk of chunks) {
-      written += chunk.byteLength;
-      if (written > expectedBytes) break;
-      await file.writeFile(chunk);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  if (written !== expectedBytes) {
-    throw new ThalamusError(
-      'BUNDLE_INVALID',
-      `${path} has not the ${expectedBytes} bytes that the manifest says; write the bundle again.`,
-    );
+async function removeAbandoned(cacheFolder: string): Promise<void> {
+  const names = await readdir(cacheFolder).catch((cause: unknown) => {
+    if (systemCode(cause) === 'ENOENT') return [];
+    throw cause;
+  });
+  for (const name of names.filter((entry) => entry.includes(FETCHING))) {
+    const path = join(cacheFolder, name);
+    const facts = await lstat(path).catch(() => undefined);
+    if (facts && Date.now() - facts.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true, force: true });
   }
 }

@@ -12,6 +12,7 @@ import {
   type ManifestName,
 } from './parse-manifest.js';
 import { ROUTER_MANIFEST, type RouterManifest } from './router-manifest.js';
+import { storageError, systemCode } from './storage-error.js';
 
 /** Contents of the files of a bundle by relative path. */
 export type BundleFiles = Readonly<Record<string, Uint8Array>>;
@@ -27,7 +28,7 @@ export interface WrittenBundle {
 /**
  * Writes an expert bundle: the list of files with sizes and digests is made here. Atomic: the folder appears whole or
  * not at all (temporary folder beside it, flushed, then renamed); a folder that is there already is replaced.
- * BUNDLE_INVALID when the manifest breaks its schema.
+ * BUNDLE_INVALID when the manifest breaks its schema, ARTIFACT_STORE_FULL when there is no space.
  */
 export function writeBundle(
   folder: string,
@@ -76,6 +77,8 @@ async function writeFolder(
     for (const [path, content] of Object.entries(files)) await writeFlushed(join(temporary, path), content);
     await writeFlushed(join(temporary, name), manifest);
     await moveIntoPlace(temporary, target);
+  } catch (cause) {
+    throw storageError(cause, dirname(target));
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
@@ -87,7 +90,7 @@ async function moveIntoPlace(temporary: string, target: string): Promise<void> {
   const replaced = await rename(target, old).then(
     () => true,
     (cause: unknown) => {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return false;
+      if (systemCode(cause) === 'ENOENT') return false;
       throw cause;
     },
   );

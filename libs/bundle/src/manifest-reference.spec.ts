@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { EXPERT_KINDS, expertManifestSchema, PRECISIONS } from './expert-manifest.js';
+import { TASKS } from './manifest-fields.js';
+import { parseExpertManifest, parseRouterManifest } from './parse-manifest.js';
+import { routerManifestSchema } from './router-manifest.js';
+
+const page = readFileSync(new URL('../../../docs/reference/manifest.md', import.meta.url), 'utf8');
+
+/** The part of the page under a heading of the second level. */
+const section = (name: string) => page.split(/^## /m).find((part) => part.startsWith(name)) ?? '';
+
+/** Documented fields of a section: path and whether it is required. */
+const documented = (name: string) =>
+  [...(section(name).split('### ')[0] ?? '').matchAll(/^\| `([^`]+)` +\|[^|]+\| (yes|no) +\|/gm)].map(
+    ([, path, required]) => `${path} ${required}`,
+  );
+
+/** Fields of a schema in the same form; `[]` stands for the items of a list, `*` for any key. */
+function fieldsOf(schema: z.ZodType, path: string): string[] {
+  if (schema instanceof z.ZodOptional) return fieldsOf(schema.unwrap() as z.ZodType, path);
+  if (schema instanceof z.ZodArray) return fieldsOf(schema.element as z.ZodType, `${path}[]`);
+  if (schema instanceof z.ZodRecord) return fieldsOf(schema.valueType as z.ZodType, `${path}.*`);
+  if (!(schema instanceof z.ZodObject)) return [];
+  return Object.entries(schema.shape as Record<string, z.ZodType>).flatMap(([key, inner]) => {
+    const inside = path === '' ? key : `${path}.${key}`;
+    return [`${inside} ${inner instanceof z.ZodOptional ? 'no' : 'yes'}`, ...fieldsOf(inner, inside)];
+  });
+}
+
+const SHARED = /^(trainingData|evaluation|files|signature)[.[]/;
+
+const example = (name: string): Uint8Array => {
+  const body = new RegExp(`\`\`\`json ${name}\\n([^]*?)\`\`\``).exec(page)?.[1];
+  return new TextEncoder().encode(body);
+};
+
+describe('docs/reference/manifest.md', () => {
+  it('names every field of expert.json, and no other', () => {
+    expect(documented('expert.json')).toEqual(fieldsOf(expertManifestSchema, ''));
+  });
+
+  it('names every field of router.json but those that it shares with expert.json', () => {
+    const own = fieldsOf(routerManifestSchema, '').filter((field) => !SHARED.test(field));
+    expect(documented('router.json').sort()).toEqual(own.sort());
+    const shared = (schema: z.ZodType) => fieldsOf(schema, '').filter((field) => SHARED.test(field));
+    expect(shared(routerManifestSchema).sort()).toEqual(shared(expertManifestSchema).sort());
+  });
+
+  it('names every kind, task and precision', () => {
+    for (const value of [...EXPERT_KINDS, ...TASKS, ...PRECISIONS])
+      expect(section('expert.json')).toContain(`\`${value}\``);
+  });
+
+  it('shows examples that parse', () => {
+    expect(parseExpertManifest(example('expert.json')).labels).toEqual(['no', 'yes']);
+    expect(parseRouterManifest(example('router.json')).heads.kind).toBe('gated');
+  });
+});
