@@ -1,7 +1,7 @@
 // Trains the nine probe experts of the zoo from the shipped base and writes bundles, the split manifest and samples.
 //   npm run zoo:train -- --data DIR     (DIR holds <set>.train.csv and <set>.test.csv)
-import { bundleDigest, float16Tensor, writeBundle, writeSafetensors } from '@thalamus/bundle';
-import { evaluateHead, labelled, readCsv, rowUse, trainProbe } from '@thalamus/training';
+import { bundleDigest, writeBundle } from '@thalamus/bundle';
+import { evaluateHead, labelled, probeBundle, readCsv, rowUse, trainProbe, writeCsv } from '@thalamus/training';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,8 +21,6 @@ const width = 384;
 const splits = { rule: 'sha256("split-v1\\n" + lower-cased text with single spaces) mod 100', shares: SPLIT_RULE, sets: {} };
 mkdirSync('zoo/data/sample', { recursive: true });
 
-const quote = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-const csv = (rows) => `text,label\n${rows.map((row) => `${quote(row.text)},${quote(row.label)}`).join('\n')}\n`;
 const byHash = (rows) =>
   rows
     .map((row) => ({ row, key: createHash('sha256').update(row.text).digest('hex') }))
@@ -47,51 +45,32 @@ for (const task of TASKS) {
     validation: uses.filter((use) => use === 'validation').length,
     uses: uses.map((use) => use[0]).join(''),
   };
-  writeFileSync(`zoo/data/sample/${task.set}.test.csv`, csv(byHash(testRows).slice(0, SAMPLE_ROWS)));
-  writeFileSync(`zoo/data/sample/${task.set}.train.csv`, csv(byHash(trainRows.filter((_, i) => uses[i] === 'expert')).slice(0, SAMPLE_ROWS)));
+  writeFileSync(`zoo/data/sample/${task.set}.test.csv`, writeCsv(byHash(testRows).slice(0, SAMPLE_ROWS)));
+  writeFileSync(`zoo/data/sample/${task.set}.train.csv`, writeCsv(byHash(trainRows.filter((_, i) => uses[i] === 'expert')).slice(0, SAMPLE_ROWS)));
   if (values.only && values.only !== task.set) continue;
 
   const trainFeatures = await embedAll(base, trainRows.map((row) => row.text), `${task.set}.train`);
   const testFeatures = await embedAll(base, testRows.map((row) => row.text), `${task.set}.test`);
   const expertRows = pick(trainRows, trainFeatures, 'expert');
   const startedAt = performance.now();
-  const probe = trainProbe(expertRows, pick(trainRows, trainFeatures, 'validation'), width, (step) => console.log(`  ${task.set}: ${step}`));
-  const test = evaluateHead(probe.head, labelled(pick(testRows, testFeatures, 'all'), probe.labels, width));
-  const head = writeSafetensors({
-    'head.weight': float16Tensor([probe.labels.length, width], probe.head.weights),
-    'head.bias': float16Tensor([probe.labels.length], probe.head.bias),
+  const probe = trainProbe(expertRows, pick(trainRows, trainFeatures, 'validation'), width, ({ tried }) => {
+    if (tried) console.log(`  ${task.set}: l2 ${tried.l2}: validation log loss ${tried.metrics.logLoss.toFixed(4)}, accuracy ${tried.metrics.accuracy.toFixed(4)}`);
   });
-  const figure = (split, metric, value, n) => ({ dataset: task.set, split, metric, value: Number(value.toFixed(6)), n, date: DATE });
-  await writeBundle(
-    `zoo/experts/${task.expert}`,
-    {
-      schemaVersion: 1,
-      name: task.expert,
-      version: '1',
-      kind: 'probe',
-      task: 'text-classification',
-      description: task.description,
-      base: { name: base.bundle.manifest.name, digest: base.bundle.digest },
-      labels: probe.labels,
-      maxTokens: base.bundle.manifest.maxTokens,
-      parameterCount: base.bundle.manifest.parameterCount + probe.labels.length * (width + 1),
-      flopsPerToken: base.bundle.manifest.flopsPerToken,
-      precision: 'float16',
-      licence: task.licence,
-      trainingData: [{ name: task.set, licence: task.licence, origin: task.origin, rows: expertRows.labels.length }],
-      lineage: { recipe: `probe: softmax regression by L-BFGS, l2 ${probe.l2}`, parents: [{ name: base.bundle.manifest.name, version: base.bundle.manifest.version, digest: base.bundle.digest }], seed: 0 },
-      evaluation: [
-        figure('validation', 'accuracy', probe.validation.accuracy, probe.validation.n),
-        figure('test', 'accuracy', test.accuracy, test.n),
-        figure('test', 'macro-f1', test.macroF1, test.n),
-        figure('test', 'log-loss', test.logLoss, test.n),
-        figure('test', 'calibration-error', test.calibrationError, test.n),
-      ],
-      trust: { signed: false, scanned: true, backdoorTested: false },
-      releaseDate: DATE,
-    },
-    { 'head.safetensors': head },
-  );
+  const test = evaluateHead(probe.head, labelled(pick(testRows, testFeatures, 'all'), probe.labels, width));
+  const { manifest, files } = probeBundle(probe, {
+    name: task.expert,
+    version: '1',
+    description: task.description,
+    licence: task.licence,
+    base: { manifest: base.bundle.manifest, digest: base.bundle.digest },
+    width,
+    trainingData: [{ name: task.set, licence: task.licence, origin: task.origin, rows: expertRows.labels.length }],
+    validation: { dataset: task.set, metrics: probe.validation },
+    test: { dataset: task.set, metrics: test },
+    seed: 0,
+    date: DATE,
+  });
+  await writeBundle(`zoo/experts/${task.expert}`, manifest, files);
   console.log(
     `${task.expert.padEnd(18)} accuracy ${test.accuracy.toFixed(4)}  macro-F1 ${test.macroF1.toFixed(4)}  log loss ${test.logLoss.toFixed(4)}  n ${test.n}  (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
   );

@@ -1,3 +1,4 @@
+import { ThalamusError } from '@thalamus/errors';
 import { argMax } from '@thalamus/tensor';
 
 /** Figures of a classifier on labelled rows. */
@@ -13,13 +14,15 @@ export interface ClassificationMetrics {
   readonly calibrationError: number;
 }
 
-/** Figures from log-probabilities [rows, classes] and true classes. */
+/** Figures from log-probabilities [rows, classes] and true classes. @throws DATASET_INVALID without rows. */
 export function classificationMetrics(
   logProbabilities: Float64Array,
   classes: Int32Array,
   classCount: number,
 ): ClassificationMetrics {
   const rows = classes.length;
+  if (rows === 0)
+    throw new ThalamusError('DATASET_INVALID', 'There are no rows to measure on; give at least one.');
   const truePositives = new Float64Array(classCount);
   const predicted = new Float64Array(classCount);
   const actual = new Float64Array(classCount);

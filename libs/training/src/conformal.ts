@@ -1,5 +1,8 @@
 import { ThalamusError } from '@thalamus/errors';
 
+/** Ranks are whole in theory where (1 - coverage) / 2 is not in binary: 10 · (1 - 0.8) / 2 comes out below 1. */
+const ROUNDING = 1e-9;
+
 /** Quantiles of measured minus predicted, in the loss unit. */
 export interface ResidualInterval {
   readonly lower: number;
@@ -15,14 +18,14 @@ export function residualInterval(residuals: ArrayLike<number>, coverage: number)
   const sorted = Float64Array.from(residuals).sort();
   const n = sorted.length;
   const tail = (1 - coverage) / 2;
-  const low = Math.floor((n + 1) * tail) - 1;
-  const high = Math.ceil((n + 1) * (1 - tail)) - 1;
+  const low = Math.floor((n + 1) * tail + ROUNDING) - 1;
+  const high = Math.ceil((n + 1) * (1 - tail) - ROUNDING) - 1;
   const lower = sorted[low];
   const upper = sorted[high];
   if (lower === undefined || upper === undefined) {
     throw new ThalamusError(
       'DATASET_INVALID',
-      `${n} calibration rows are too few for intervals of coverage ${coverage}; give at least ${Math.ceil(1 / tail)}.`,
+      `${n} calibration rows are too few for intervals of coverage ${coverage}; give at least ${Math.ceil(1 / tail - ROUNDING) - 1}.`,
     );
   }
   return { lower, upper };
@@ -34,7 +37,10 @@ export function residualInterval(residuals: ArrayLike<number>, coverage: number)
  */
 export function abstentionThreshold(scores: ArrayLike<number>, falseAbstention: number): number {
   const sorted = Float64Array.from(scores).sort();
-  const at = Math.min(sorted.length - 1, Math.ceil((sorted.length + 1) * (1 - falseAbstention)) - 1);
+  const at = Math.min(
+    sorted.length - 1,
+    Math.ceil((sorted.length + 1) * (1 - falseAbstention) - ROUNDING) - 1,
+  );
   const threshold = sorted[at];
   if (threshold === undefined) {
     throw new ThalamusError(

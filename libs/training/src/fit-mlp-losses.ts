@@ -29,16 +29,11 @@ const RANKING_MARGIN = 0.5;
  * L-BFGS.
  */
 export function fitMlpLosses(rows: LossRows, options: MlpLossOptions): MlpLossHeads {
-  const { dimension, candidates } = rows;
+  const { dimension } = rows;
   const { hidden } = options;
-  const scale = standardisation(rows);
-  const layout = new Layout(dimension, hidden, candidates);
-  const point = initialPoint(layout, options.seed);
-  const targets = rows.losses.map(
-    (loss, at) => (loss - scale.mean[at % candidates]!) / scale.deviation[at % candidates]!,
-  );
-  const best = bestCandidates(rows);
-  minimise((at, gradient) => objective({ rows, targets, best, layout, options }, at, gradient), point, {
+  const { problem, point, scale } = prepareMlp(rows, options);
+  const { layout } = problem;
+  minimise((at, gradient) => mlpObjective(problem, at, gradient), point, {
     maxIterations: options.maxIterations,
     tolerance: 1e-6,
     ...(options.onIteration ? { onIteration: options.onIteration } : {}),
@@ -85,7 +80,8 @@ class Layout {
   }
 }
 
-interface Problem {
+/** What the objective is computed from. */
+export interface MlpProblem {
   readonly rows: LossRows;
   readonly targets: Float64Array;
   readonly best: Int32Array;
@@ -93,7 +89,20 @@ interface Problem {
   readonly options: MlpLossOptions;
 }
 
-function objective(problem: Problem, point: Float64Array, gradient: Float64Array): number {
+/** Standardises the losses and draws the starting point. */
+export function prepareMlp(rows: LossRows, options: MlpLossOptions) {
+  const { dimension, candidates } = rows;
+  const scale = standardisation(rows);
+  const layout = new Layout(dimension, options.hidden, candidates);
+  const targets = rows.losses.map(
+    (loss, at) => (loss - scale.mean[at % candidates]!) / scale.deviation[at % candidates]!,
+  );
+  const problem: MlpProblem = { rows, targets, best: bestCandidates(rows), layout, options };
+  return { problem, point: initialPoint(layout, options.seed), scale };
+}
+
+/** The objective and its gradient at a flat vector of parameters. */
+export function mlpObjective(problem: MlpProblem, point: Float64Array, gradient: Float64Array): number {
   const { rows, layout, options } = problem;
   const { dimension, candidates } = rows;
   const { hidden } = options;
@@ -141,7 +150,7 @@ function objective(problem: Problem, point: Float64Array, gradient: Float64Array
 }
 
 /** Loss of one row; writes its derivative by the outputs into `slopes`. */
-function rowLoss(problem: Problem, row: number, outputs: Float64Array, slopes: Float64Array): number {
+function rowLoss(problem: MlpProblem, row: number, outputs: Float64Array, slopes: Float64Array): number {
   const { rows, targets, best, options } = problem;
   const { candidates, losses } = rows;
   let loss = 0;

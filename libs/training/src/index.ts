@@ -1,4 +1,14 @@
-export { readCsv, type LabelledText } from './csv-dataset.js';
+export {
+  readCsv,
+  readDataset,
+  writeCsv,
+  type DatasetOptions,
+  type DatasetRow,
+  type LabelledText,
+} from './csv-dataset.js';
+export { embedTexts, type BatchEncoder, type EmbeddedTexts, type EmbedOptions } from './embed-texts.js';
+export { evaluationRows, probeBundle, type ProbeFacts } from './probe-bundle.js';
+export { predictionFile } from './prediction-file.js';
 export { classificationMetrics, type ClassificationMetrics } from './classification-metrics.js';
 export { minimise, type MinimiseOptions, type Objective } from './minimise.js';
 export {
@@ -8,13 +18,22 @@ export {
   type LinearHead,
   type SoftmaxRegressionOptions,
 } from './softmax-regression.js';
-export { rowUse, type RowUse, type SplitRule } from './split-rows.js';
+export {
+  normalised,
+  rowUse,
+  splitForTraining,
+  type RowUse,
+  type SplitOptions,
+  type SplitRule,
+  type TrainingSplit,
+} from './split-rows.js';
 export {
   evaluateHead,
   L2_GRID,
   labelled,
   trainProbe,
   type EmbeddedRows,
+  type ProbeProgress,
   type TrainedProbe,
 } from './train-probe.js';
 export { abstentionThreshold, residualInterval, type ResidualInterval } from './conformal.js';

@@ -31,7 +31,7 @@ export interface SoftmaxRegressionOptions {
 export function fitSoftmaxRegression(data: LabelledFeatures, options: SoftmaxRegressionOptions): LinearHead {
   const { width, classCount } = data;
   const point = new Float64Array(classCount * (width + 1));
-  minimise((at, gradient) => objective(data, options.l2, at, gradient), point, {
+  minimise((at, gradient) => softmaxObjective(data, options.l2, at, gradient), point, {
     maxIterations: options.maxIterations ?? 150,
     tolerance: 1e-6,
     ...(options.onIteration ? { onIteration: options.onIteration } : {}),
@@ -42,7 +42,15 @@ export function fitSoftmaxRegression(data: LabelledFeatures, options: SoftmaxReg
   };
 }
 
-function objective(data: LabelledFeatures, l2: number, point: Float64Array, gradient: Float64Array): number {
+/**
+ * Mean cross-entropy in nats plus l2/2 · |W|², and its gradient, at weights [classes, width] followed by the bias [classes].
+ */
+export function softmaxObjective(
+  data: LabelledFeatures,
+  l2: number,
+  point: Float64Array,
+  gradient: Float64Array,
+): number {
   const { features, width, classes, classCount } = data;
   const rows = classes.length;
   const bias = classCount * width;

@@ -29,6 +29,18 @@ export interface TrainedProbe {
 /** Regularisation strengths that are tried. */
 export const L2_GRID = [3e-4, 1e-4, 3e-5, 1e-5, 3e-6] as const;
 
+/** Most iterations of one fit. */
+const MAX_ITERATIONS = 150;
+
+/** How far the fitting is. */
+export interface ProbeProgress {
+  /** Iterations done, of `total` at most: fits often end earlier. */
+  readonly done: number;
+  readonly total: number;
+  /** What the strength just tried gave; absent between fits. */
+  readonly tried?: { readonly l2: number; readonly metrics: ClassificationMetrics };
+}
+
 /**
  * Fits a linear head on frozen embeddings; the strength of the regularisation with the least log loss on the validation
  * rows wins. Stops trying weaker ones once the loss rises.
@@ -38,7 +50,7 @@ export function trainProbe(
   train: EmbeddedRows,
   validation: EmbeddedRows,
   width: number,
-  onProgress?: (step: string) => void,
+  onProgress?: (progress: ProbeProgress) => void,
 ): TrainedProbe {
   const labels = [...new Set(train.labels)].sort();
   if (labels.length < 2)
@@ -49,12 +61,13 @@ export function trainProbe(
   const data = labelled(train, labels, width);
   const checked = labelled(validation, labels, width);
   let best: { head: LinearHead; l2: number; metrics: ClassificationMetrics } | undefined;
-  for (const l2 of L2_GRID) {
-    const head = roundHead(fitSoftmaxRegression(data, { l2 }));
+  const total = L2_GRID.length * MAX_ITERATIONS;
+  for (const [index, l2] of L2_GRID.entries()) {
+    const before = index * MAX_ITERATIONS;
+    const onIteration = (iteration: number) => onProgress?.({ done: before + iteration, total });
+    const head = roundHead(fitSoftmaxRegression(data, { l2, maxIterations: MAX_ITERATIONS, onIteration }));
     const metrics = evaluateHead(head, checked);
-    onProgress?.(
-      `l2 ${l2}: validation log loss ${metrics.logLoss.toFixed(4)}, accuracy ${metrics.accuracy.toFixed(4)}`,
-    );
+    onProgress?.({ done: before + MAX_ITERATIONS, total, tried: { l2, metrics } });
     if (best && metrics.logLoss > best.metrics.logLoss) break;
     best = { head, l2, metrics };
   }
@@ -79,7 +92,7 @@ export function labelled(rows: EmbeddedRows, labels: readonly string[], width: n
     if (position === undefined)
       throw new ThalamusError(
         'DATASET_INVALID',
-        `The label "${label}" was not seen in training; known are ${labels.length} others.`,
+        `The label "${label.slice(0, 60)}" was not seen in training; known are ${labels.length} others. Add rows of it to the training data, or remove its rows here.`,
       );
     return position;
   });
