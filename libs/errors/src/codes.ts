@@ -73,6 +73,7 @@ export const ERROR_CODES = {
     false,
     'A data file cannot be used: its form, encoding, columns or labels are wrong.',
   ),
+  DATA_FOLDER_IN_USE: spec('FAILED_PRECONDITION', 409, false, 'A mesh runs already on this data folder.'),
   DEADLINE_EXCEEDED: spec(
     'DEADLINE_EXCEEDED',
     504,

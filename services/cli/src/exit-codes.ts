@@ -9,4 +9,6 @@ export const EXIT = {
   unreachable: 3,
   /** A check ran and its answer is no: incompatible versions, an unhealthy mesh. */
   negative: 4,
+  /** Ended by Ctrl-C before it was done. */
+  interrupted: 130,
 } as const;

@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { toThalamusError } from '@thalamus/errors';
-import { setLogLevel } from '@thalamus/telemetry';
 import { resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
 import { wholeNumber } from '../mesh-command.js';
 import { defaultDataFolder } from '../mesh/mesh-file.js';
 import { launchMesh, type RunningMesh } from '../mesh/launch-mesh.js';
+import type { UpOptions } from '../mesh/plan.js';
 import { createOutput } from '../output.js';
+import { InterruptCounter } from '../interrupt-counter.js';
 
 interface Options {
   readonly host: string;
@@ -22,13 +23,13 @@ interface Options {
 
 /** `thalamus up`: the whole mesh on this machine. */
 export function upCommand(): Command {
-  const port = wholeNumber(1, 65_535);
+  const port = wholeNumber(0, 65_535);
   return (
     new Command('up')
       .description('start the whole mesh on this machine with the zoo of experts; Ctrl-C ends it')
       .option('--host <address>', 'address to listen on', '127.0.0.1')
-      .option('--port <port>', 'port of the HTTP API', port, 8080)
-      .option('--grpc-port <port>', 'port of the gRPC API', port, 8081)
+      .option('--port <port>', 'port of the HTTP API; 0 picks a free one', port, 8080)
+      .option('--grpc-port <port>', 'port of the gRPC API; 0 picks a free one', port, 8081)
       // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
       .option('--data <folder>', 'folder for all state', defaultDataFolder(process.env))
       .option('--kafka <brokers>', 'use this Kafka instead of the embedded log, host:port,...')
@@ -43,32 +44,24 @@ export function upCommand(): Command {
 async function run(options: Options): Promise<void> {
   const startedAt = performance.now();
   const output = createOutput(options.json);
-  setLogLevel('warn');
+  const launch = new AbortController();
   let mesh: RunningMesh | undefined;
-  const interrupted = onInterrupt(() => mesh);
-  const pending = launchMesh(
-    {
-      host: options.host,
-      httpPort: options.port,
-      grpcPort: options.grpcPort,
-      dataFolder: resolve(options.data),
-      kafkaBrokers: options.kafka,
-      otlpEndpoint: options.otlp,
-      logLevel: options.logLevel,
-    },
-    (text) => {
-      if (!interrupted.yet()) output.note(`  … ${text}`);
-    },
-  );
+  const isInterrupted = onInterrupt(() => mesh, launch);
   try {
-    mesh = await pending;
+    mesh = await launchMesh(upOptions(options), {
+      progress: (text) => {
+        if (!isInterrupted()) output.note(`  … ${text}`);
+      },
+      report: (text) => process.stderr.write(`thalamus: ${text}\n`),
+      signal: launch.signal,
+    });
   } catch (fault) {
-    if (interrupted.yet()) process.exit(EXIT.ok);
+    if (isInterrupted()) process.exit(EXIT.interrupted);
     throw toThalamusError(fault);
   }
-  if (interrupted.yet()) {
+  if (isInterrupted()) {
     await mesh.stop();
-    process.exit(EXIT.ok);
+    process.exit(EXIT.interrupted);
   }
   const seconds = (performance.now() - startedAt) / 1000;
   if (options.json)
@@ -82,30 +75,47 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-/** The first Ctrl-C ends the mesh in order, the second at once. While it starts, the end waits for the start to settle. */
-function onInterrupt(mesh: () => RunningMesh | undefined): { yet: () => boolean } {
-  let count = 0;
+function upOptions(options: Options): UpOptions {
+  return {
+    host: options.host,
+    httpPort: options.port,
+    grpcPort: options.grpcPort,
+    dataFolder: resolve(options.data),
+    kafkaBrokers: options.kafka,
+    otlpEndpoint: options.otlp,
+    logLevel: options.logLevel,
+  };
+}
+
+/** The first Ctrl-C ends the mesh in order, a later one at once; one that comes while it starts ends the start. */
+function onInterrupt(mesh: () => RunningMesh | undefined, launch: AbortController): () => boolean {
+  const counter = new InterruptCounter(() => performance.now());
   const handle = () => {
-    count += 1;
     const running = mesh();
-    if (count > 1) {
-      running?.kill();
-      process.exit(130);
+    switch (counter.press()) {
+      case 'first':
+        process.stderr.write('\nStopping the mesh; once more ends it at once.\n');
+        launch.abort();
+        if (running)
+          void running.stop().then(() => {
+            process.exit(EXIT.ok);
+          });
+        return;
+      case 'echo':
+        return;
+      case 'again':
+        running?.kill();
+        process.exit(EXIT.interrupted);
     }
-    process.stderr.write('\nStopping the mesh; once more ends it at once.\n');
-    if (running)
-      void running.stop().then(() => {
-        process.exit(EXIT.ok);
-      });
   };
   process.on('SIGINT', handle);
   process.on('SIGTERM', handle);
-  return { yet: () => count > 0 };
+  return () => counter.isPressed;
 }
 
 function banner({ file, experts }: RunningMesh, seconds: number): string {
   return `
-  Thalamus is ready (${seconds.toFixed(1)} s): ${experts.length - 0} experts behind one door.
+  Thalamus is ready (${seconds.toFixed(1)} s): ${experts.length} experts behind one door.
 
     HTTP   ${file.http}          OpenAPI at /openapi.json
     gRPC   ${file.grpc}                 Open Inference Protocol v2 and thalamus.gateway.v1

@@ -1,15 +1,14 @@
 import { ThalamusError } from '@thalamus/errors';
-import { createLogger } from '@thalamus/telemetry';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readMeshFile, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
+import { takeDataFolder } from './data-folder.js';
+import { processStartedAt, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
 import { assignPorts, portsNeeded, settingsOf, type ServiceAddress, type UpOptions } from './plan.js';
 import { freePorts, requireFreePort } from './ports.js';
-import { registerZoo, storeZoo, zooFolder } from './seed-zoo.js';
+import { SeedProcess } from './seed-process.js';
 import { ServiceProcess, SERVICES, type ServiceName } from './service-process.js';
-import { Supervisor } from './supervisor.js';
-import { waitUntilAnswering } from './wait-until-answering.js';
+import { Supervisor, type Report } from './supervisor.js';
 
 /** A mesh that answers. */
 export interface RunningMesh {
@@ -21,94 +20,126 @@ export interface RunningMesh {
   kill(): void;
 }
 
-/** Says what is being done, for people who wait. */
-export type Progress = (text: string) => void;
+/** Who hears how the launch goes, and who may end it. */
+export interface LaunchHooks {
+  /** What is being done, for people who wait. */
+  readonly progress: Report;
+  /** What happens later to services that run. */
+  readonly report: Report;
+  /** Ends a launch that is under way. */
+  readonly signal: AbortSignal;
+}
 
 /** How long services may drain, milliseconds; a little more than their own limit. */
 const STOP_MS = 12_000;
 
 /**
- * Starts every service, registers the zoo, and waits until prompts are answered. Whatever fails ends all that was
- * started. @throws PORT_IN_USE, BUNDLE_INVALID, EVENT_LOG_CORRUPT, KAFKA_UNREACHABLE, CONFIG_INVALID
+ * Starts every service, registers the zoo, and waits until prompts are answered. Whatever fails ends all that was started.
+ * @throws DATA_FOLDER_IN_USE, PORT_IN_USE, BUNDLE_INVALID, EVENT_LOG_CORRUPT, KAFKA_UNREACHABLE, CONFIG_INVALID, CANCELLED
  */
-export async function launchMesh(options: UpOptions, progress: Progress): Promise<RunningMesh> {
-  refuseSecondMesh(options.dataFolder);
-  await requireFreePort(options.host, options.httpPort, '--port');
-  await requireFreePort(options.host, options.grpcPort, '--grpc-port');
-  makeFolder(options.dataFolder);
-  const services = SERVICES.filter(isBuilt);
-  const addresses = assignPorts(
-    services,
-    await freePorts(options.host, portsNeeded(services)),
-    options.grpcPort,
-  );
+export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<RunningMesh> {
+  const options = await withPorts(asked);
+  const folder = takeDataFolder(options.dataFolder);
+  const supervisor = new Supervisor(hooks.report);
+  const seed = new SeedProcess(join(options.dataFolder, 'logs'));
+  hooks.signal.addEventListener('abort', () => {
+    seed.stop();
+    void supervisor.stop(STOP_MS);
+  });
+  try {
+    const services = SERVICES.filter(isBuilt);
+    const ports = await freePorts(options.host, portsNeeded(services));
+    const addresses = assignPorts(services, ports, options.grpcPort);
+    const experts = await startAll({ options, addresses, supervisor, seed, progress: hooks.progress });
+    const write = () => {
+      writeMeshFile(options.dataFolder, meshFile(options, addresses, supervisor));
+    };
+    write();
+    supervisor.onRestart(write);
+    const release = () => {
+      removeMeshFile(options.dataFolder);
+      folder.release();
+    };
+    return {
+      file: meshFile(options, addresses, supervisor),
+      experts,
+      stop: () => supervisor.stop(STOP_MS).finally(release),
+      kill: () => {
+        supervisor.kill();
+        release();
+      },
+    };
+  } catch (fault) {
+    await supervisor.stop(STOP_MS);
+    folder.release();
+    throw fault;
+  } finally {
+    seed.stop();
+  }
+}
+
+interface Launch {
+  readonly options: UpOptions;
+  readonly addresses: ReadonlyMap<ServiceName, ServiceAddress>;
+  readonly supervisor: Supervisor;
+  readonly seed: SeedProcess;
+  readonly progress: Report;
+}
+
+/** Starts the services and puts in the zoo; answers with the names of its experts once prompts are answered. */
+async function startAll({
+  options,
+  addresses,
+  supervisor,
+  seed,
+  progress,
+}: Launch): Promise<readonly string[]> {
   const logFolder = join(options.dataFolder, 'logs');
-  const supervisor = new Supervisor(createLogger('launcher'));
   const start = (service: ServiceName) =>
     supervisor.run(service, () =>
       ServiceProcess.start({ service, settings: settingsOf(service, options, addresses), logFolder }),
     );
-  try {
-    progress('checking the zoo');
-    // The updater first: it makes the topics that the others follow, while the zoo is checked and stored.
-    const stored = storeZoo(zooFolder(), join(options.dataFolder, 'artifacts'));
-    stored.catch(() => undefined);
-    progress('starting the services');
-    await start('updater');
-    const others = Promise.all(services.filter((service) => service !== 'updater').map(start));
-    others.catch(() => undefined);
-    await stored;
-    progress('registering the zoo');
-    const updater = `${options.host}:${addresses.get('updater')?.grpcPort ?? 0}`;
-    const experts = await registerZoo(zooFolder(), updater);
-    await others;
-    progress('loading the experts');
-    const key = readFileSync(join(options.dataFolder, 'admin.key'), 'utf8').trim();
-    await waitUntilAnswering(
-      `http://${options.host}:${options.httpPort}`,
-      `${options.host}:${options.grpcPort}`,
-      experts,
-      key,
-    );
-    const file = meshFile(options, addresses, supervisor);
-    writeMeshFile(options.dataFolder, file);
-    supervisor.onRestart(() => {
-      writeMeshFile(options.dataFolder, meshFile(options, addresses, supervisor));
-    });
-    const end = async () => {
-      await supervisor.stop(STOP_MS);
-      removeMeshFile(options.dataFolder);
-    };
-    const kill = () => {
-      supervisor.kill();
-      removeMeshFile(options.dataFolder);
-    };
-    return { file, experts, stop: end, kill };
-  } catch (fault) {
-    await supervisor.stop(STOP_MS);
-    throw fault;
-  }
+  progress('checking the zoo');
+  // The updater first: it makes the topics that the others follow, while the zoo is checked and stored.
+  const stored = seed.step({ kind: 'store', artifactsFolder: join(options.dataFolder, 'artifacts') });
+  stored.catch(() => undefined);
+  progress('starting the services');
+  await start('updater');
+  const others = Promise.all([...addresses.keys()].filter((service) => service !== 'updater').map(start));
+  others.catch(() => undefined);
+  await stored;
+  progress('registering the zoo');
+  const updaterAddress = `${options.host}:${addresses.get('updater')?.grpcPort ?? 0}`;
+  const experts = await seed.step({ kind: 'register', updaterAddress });
+  await others;
+  progress('loading the experts');
+  await seed.step({
+    kind: 'wait',
+    http: `http://${options.host}:${options.httpPort}`,
+    grpc: `${options.host}:${options.grpcPort}`,
+    key: administratorKey(options.dataFolder),
+  });
+  return experts;
 }
 
-function refuseSecondMesh(dataFolder: string): void {
-  const running = readMeshFile(dataFolder);
-  if (running)
-    throw new ThalamusError(
-      'PORT_IN_USE',
-      `A mesh runs already on ${dataFolder} (process ${running.pid}, ${running.http}). Stop it, or choose another folder with --data.`,
-    );
-}
-
-function makeFolder(dataFolder: string): void {
-  try {
-    mkdirSync(dataFolder, { recursive: true });
-  } catch (cause) {
+/** Checks the ports that callers will use; 0 becomes a free one. */
+async function withPorts(options: UpOptions): Promise<UpOptions> {
+  const { host, httpPort, grpcPort } = options;
+  if (httpPort !== 0) await requireFreePort(host, httpPort, '--port');
+  if (grpcPort !== 0) await requireFreePort(host, grpcPort, '--grpc-port');
+  if (httpPort !== 0 && httpPort === grpcPort)
     throw new ThalamusError(
       'CONFIG_INVALID',
-      `The data folder ${dataFolder} cannot be made; choose a folder that can be written with --data.`,
-      { cause },
+      `--port and --grpc-port are both ${httpPort}; they must differ.`,
     );
-  }
+  const [freeHttp = 0, freeGrpc = 0] = await freePorts(host, 2);
+  return { ...options, httpPort: httpPort || freeHttp, grpcPort: grpcPort || freeGrpc };
+}
+
+/** The key that the updater left; undefined when the registry on the bus had keys before this data folder was made. */
+function administratorKey(dataFolder: string): string | undefined {
+  const path = join(dataFolder, 'admin.key');
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
 function isBuilt(service: ServiceName): boolean {
@@ -122,6 +153,7 @@ function meshFile(
 ): MeshFile {
   return {
     pid: process.pid,
+    pidStartedAt: processStartedAt(process.pid),
     startedAt: new Date().toISOString(),
     http: `http://${options.host}:${options.httpPort}`,
     grpc: `${options.host}:${options.grpcPort}`,

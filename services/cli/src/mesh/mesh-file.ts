@@ -1,5 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 /** A process of a mesh that `thalamus up` started. */
@@ -14,7 +14,10 @@ export interface MeshProcess {
 
 /** What `thalamus up` writes for the other commands. */
 export interface MeshFile {
+  /** Process of the launcher. */
   readonly pid: number;
+  /** When the system started that process, in its own clock: tells it from a later one of the same id. Empty: unknown. */
+  readonly pidStartedAt: string;
   readonly startedAt: string;
   /** Base URL of the gateway. */
   readonly http: string;
@@ -44,7 +47,7 @@ export function readMeshFile(dataFolder: string): MeshFile | undefined {
   }
   try {
     const mesh = JSON.parse(text) as MeshFile;
-    return isAlive(mesh.pid) ? mesh : undefined;
+    return isAlive(mesh.pid, mesh.pidStartedAt) ? mesh : undefined;
   } catch (cause) {
     throw new ThalamusError(
       'CONFIG_INVALID',
@@ -66,12 +69,29 @@ export function removeMeshFile(dataFolder: string): void {
   rmSync(join(dataFolder, FILE), { force: true });
 }
 
-/** Whether a process of this id runs. */
-export function isAlive(pid: number): boolean {
+/** Whether a mesh file lies there whose launcher has ended without removing it. */
+export function hasStaleMeshFile(dataFolder: string): boolean {
+  return existsSync(join(dataFolder, FILE)) && readMeshFile(dataFolder) === undefined;
+}
+
+/** Whether the process of this id runs, and is the one that started then. */
+export function isAlive(pid: number, startedAt = ''): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (fault) {
-    return (fault as NodeJS.ErrnoException).code === 'EPERM';
+    if ((fault as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  const started = processStartedAt(pid);
+  return startedAt === '' || started === '' || startedAt === started;
+}
+
+/** When a process started, in ticks of the system's clock; empty where /proc is not there. */
+export function processStartedAt(pid: number): string {
+  try {
+    // The command name is in parentheses and may hold spaces: what follows is counted from the last one.
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
   }
 }

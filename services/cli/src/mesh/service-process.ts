@@ -105,8 +105,9 @@ function entryPoint(service: ServiceName): string {
 /** The environment without settings of ours: those that a service does not know are errors to it. */
 function inherited(): Record<string, string> {
   // eslint-disable-next-line no-restricted-syntax -- services inherit PATH, OTEL_* and the like
+  const environment = process.env;
   return Object.fromEntries(
-    Object.entries(process.env).filter(
+    Object.entries(environment).filter(
       (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('THALAMUS_'),
     ),
   );

@@ -1,4 +1,4 @@
-import type { Logger } from '@thalamus/telemetry';
+import { ThalamusError } from '@thalamus/errors';
 import type { ServiceName, ServiceProcess } from './service-process.js';
 
 interface Watched {
@@ -13,16 +13,20 @@ const WINDOW_MS = 60_000;
 /** After so many of them a service is left alone. */
 const MAX_RESTARTS = 5;
 
+/** Hears what happens to services, in a sentence. */
+export type Report = (text: string) => void;
+
 /** Keeps services running: one that ends is started again, with growing pauses and a limit. */
 export class Supervisor {
   private readonly watched = new Map<ServiceName, Watched>();
   private stopping = false;
   private listener: () => void = () => undefined;
 
-  constructor(private readonly logger: Logger) {}
+  constructor(private readonly report: Report) {}
 
-  /** Starts a service and waits until it is ready. From then on it is kept running. */
+  /** Starts a service and waits until it is ready. From then on it is kept running. @throws what keeps it from starting */
   async run(service: ServiceName, start: Start): Promise<void> {
+    if (this.stopping) throw new ThalamusError('CANCELLED', 'The mesh is stopping.');
     const { process: first, ready } = start();
     this.watched.set(service, { process: first, restarts: [] });
     await ready;
@@ -64,15 +68,26 @@ export class Supervisor {
       watched.restarts = [...watched.restarts.filter((at) => now - at < WINDOW_MS), now];
       const count = watched.restarts.length;
       if (count > MAX_RESTARTS) {
-        this.logger.error({ service, how }, 'service ended too often; it stays down');
+        this.report(
+          `The service ${service} ended (${how}) more than ${MAX_RESTARTS} times within a minute and stays down; its log says why. Stop the mesh and start it again.`,
+        );
         return;
       }
-      this.logger.warn({ service, how, count }, 'service ended; starting it again');
+      this.report(`The service ${service} ended (${how}); starting it again.`);
       await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** (count - 1)));
       if (this.isStopping()) return;
       const { process: next, ready } = start();
       watched.process = next;
-      await ready.then(this.listener, () => undefined);
+      await ready.then(
+        () => {
+          this.report(`The service ${service} is back.`);
+          this.listener();
+        },
+        // One that hangs is ended, so that the loop sees its end; one that has ended is past that.
+        () => {
+          next.signal('SIGKILL');
+        },
+      );
     }
   }
 
