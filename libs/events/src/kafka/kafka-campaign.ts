@@ -1,5 +1,5 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import type { Consumer, Kafka, Producer } from 'kafkajs';
+import type { Admin, Consumer, Kafka, Producer } from 'kafkajs';
 import type {
   BusRecord,
   Campaign,
@@ -13,6 +13,8 @@ import { toPositions, toTopicMessages } from './kafka-records.js';
 
 /** Says who leads which role: key = role, value = candidate name. Written and read by this adapter alone. */
 const LEADERS_TOPIC = 'thalamus.leader.elected.v1';
+/** How long a broker may take to write the marks of a transaction that it has accepted, milliseconds. */
+const MARKS_MS = 5_000;
 
 /**
  * A candidate on Kafka: the holder of the one partition of a group named for the role leads. It writes through a
@@ -28,6 +30,7 @@ export class KafkaCampaign implements Campaign {
 
   constructor(
     private readonly kafka: Kafka,
+    private readonly admin: Admin,
     private readonly bus: EventBus,
     private readonly options: CampaignOptions,
   ) {
@@ -122,7 +125,9 @@ export class KafkaCampaign implements Campaign {
       const transaction = await producer.transaction();
       try {
         const answers = await transaction.sendBatch({ topicMessages: toTopicMessages(records), acks: -1 });
+        const written = await this.ends(records);
         await transaction.commit();
+        await this.untilReadable(written);
         return toPositions(answers);
       } catch (cause) {
         await transaction.abort().catch(() => undefined);
@@ -140,6 +145,32 @@ export class KafkaCampaign implements Campaign {
     };
   }
 
+  /** Ends of the topics of records, by topic and partition. */
+  private async ends(records: readonly BusRecord[]): Promise<Map<string, bigint>> {
+    const topics = [...new Set(records.map(({ topic }) => topic))];
+    const offsets = await Promise.all(topics.map((topic) => this.admin.fetchTopicOffsets(topic)));
+    return new Map(
+      topics.flatMap((topic, index) =>
+        (offsets[index] ?? []).map(({ partition, high }) => [`${topic}/${partition}`, BigInt(high)] as const),
+      ),
+    );
+  }
+
+  /**
+   * A broker accepts the end of a transaction before it has written the marks that make the records readable: waits for the
+   * marks, so that who reads after a write finds it. A partition of the topic that got no record stands still: one that moved
+   * is enough for each topic.
+   */
+  private async untilReadable(written: ReadonlyMap<string, bigint>): Promise<void> {
+    const until = performance.now() + MARKS_MS;
+    const waiting = new Set([...written.keys()].map(topicOf));
+    while (waiting.size > 0 && performance.now() < until) {
+      const records = [...waiting].map((topic) => ({ topic, key: '', value: null, headers: {} }));
+      for (const [place, high] of await this.ends(records))
+        if (high > (written.get(place) ?? 0n)) waiting.delete(topicOf(place));
+    }
+  }
+
   private lost(): ThalamusError {
     return new ThalamusError(
       'LEADERSHIP_LOST',
@@ -147,4 +178,8 @@ export class KafkaCampaign implements Campaign {
       { metadata: { leader: this.known ?? '' } },
     );
   }
+}
+
+function topicOf(place: string): string {
+  return place.slice(0, place.lastIndexOf('/'));
 }

@@ -157,7 +157,7 @@ export class KafkaEventBus implements EventBus {
   }
 
   async campaign(options: CampaignOptions): Promise<Campaign> {
-    const campaign = new KafkaCampaign(this.kafka, this, options);
+    const campaign = new KafkaCampaign(this.kafka, this.admin, this, options);
     this.campaigns.add(campaign);
     await campaign.start();
     return campaign;
