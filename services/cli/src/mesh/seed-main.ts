@@ -3,9 +3,13 @@
  * answers. A process of its own, so that its memory is gone when the mesh stands idle. It talks to the launcher over IPC.
  */
 import { toThalamusError } from '@thalamus/errors';
+import { whileElecting } from '../retry.js';
 import type { FromSeed, ToSeed } from './seed-process.js';
 import { registerZoo, storeZoo, zooFolder } from './seed-zoo.js';
 import { waitUntilAnswering } from './wait-until-answering.js';
+
+/** How long the first election of a writer may take, milliseconds; on Kafka the group that elects must form first. */
+const ELECTION_MS = 60_000;
 
 let experts: readonly string[] = [];
 
@@ -27,7 +31,7 @@ async function work(message: ToSeed): Promise<FromSeed> {
       await storeZoo(zooFolder(), message.artifactsFolder);
       return { kind: 'done', experts };
     case 'register':
-      experts = await registerZoo(zooFolder(), message.updaterAddress);
+      experts = await whileElecting(ELECTION_MS, () => registerZoo(zooFolder(), message.updaterAddress));
       return { kind: 'done', experts };
     case 'wait':
       await waitUntilAnswering(message.http, message.grpc, experts, message.key);
