@@ -5,6 +5,8 @@ import { RPC_METADATA } from '@thalamus/contracts';
 export interface CallContext {
   /** Aborted when the caller cancels, goes away, or its deadline passes. */
   readonly signal: AbortSignal;
+  /** Aborted when the server begins to drain: a watch, which has no end of its own, ends then. */
+  readonly draining: AbortSignal;
   /** Unix time in milliseconds at which the caller stops waiting; undefined when it waits for ever. */
   readonly deadlineAtMs: number | undefined;
   /** Milliseconds left; Infinity without a deadline. */
@@ -20,10 +22,13 @@ export interface CallContext {
 }
 
 /** A context for calls that start in this process, such as at start-up or in tests. */
-export function localContext(options: { signal?: AbortSignal; deadlineMs?: number } = {}): CallContext {
+export function localContext(
+  options: { signal?: AbortSignal; draining?: AbortSignal; deadlineMs?: number } = {},
+): CallContext {
   const deadlineAtMs = options.deadlineMs === undefined ? undefined : Date.now() + options.deadlineMs;
   return {
     signal: options.signal ?? new AbortController().signal,
+    draining: options.draining ?? new AbortController().signal,
     deadlineAtMs,
     remainingMs: () => (deadlineAtMs === undefined ? Infinity : deadlineAtMs - Date.now()),
     metadata: new Map(),
@@ -36,8 +41,7 @@ export function localContext(options: { signal?: AbortSignal; deadlineMs?: numbe
 /** Builds the context of a served call. */
 export function callContext(
   call: { readonly metadata: Metadata; getDeadline(): Date | number },
-  signal: AbortSignal,
-  trailer: Metadata,
+  parts: { readonly signal: AbortSignal; readonly draining: AbortSignal; readonly trailer: Metadata },
 ): CallContext {
   const deadline = call.getDeadline();
   const millis = deadline instanceof Date ? deadline.getTime() : deadline;
@@ -47,14 +51,15 @@ export function callContext(
     if (typeof value === 'string') metadata.set(key, value);
   }
   return {
-    signal,
+    signal: parts.signal,
+    draining: parts.draining,
     deadlineAtMs,
     remainingMs: () => (deadlineAtMs === undefined ? Infinity : deadlineAtMs - Date.now()),
     metadata,
     tenant: metadata.get(RPC_METADATA.tenant) ?? '',
     requestId: metadata.get(RPC_METADATA.requestId) ?? '',
     setTrailer: (key, value) => {
-      trailer.set(key, value);
+      parts.trailer.set(key, value);
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   type DescMessage,
   type DescMethod,
   type DescService,
+  type Message,
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
@@ -44,18 +45,51 @@ export function methodDefinition(method: DescMethod): RpcMethodDefinition {
   };
 }
 
-/** The grpc-js definition of a service, keyed by method name. */
-export function serviceDefinition(service: DescService): Record<string, RpcMethodDefinition> {
-  return Object.fromEntries(service.methods.map((method) => [method.name, methodDefinition(method)]));
+/** Encodes and decodes the messages of a method. */
+export interface MethodCodec {
+  /** Bytes of an answer. */
+  readonly encodeAnswer: (value: unknown) => Buffer;
+  /** The request in these bytes. @throws when they are not one */
+  readonly decodeRequest: (bytes: Buffer) => Message;
+}
+
+/** The server's side of a method's codec. */
+export function methodCodec(method: DescMethod): MethodCodec {
+  return {
+    encodeAnswer: codec(method.output).serialize as (value: unknown) => Buffer,
+    decodeRequest: codec(method.input).deserialize,
+  };
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+
+/**
+ * The grpc-js definition of a service for a server, keyed by method name. Messages pass as bytes: they are decoded where a
+ * handler is called, so that malformed ones are answered with our errors and not with the text of a decoder.
+ */
+export function byteServiceDefinition(
+  service: DescService,
+): Record<string, MethodDefinition<Buffer, Buffer>> {
+  return Object.fromEntries(
+    service.methods.map((method) => [
+      method.name,
+      {
+        ...methodDefinition(method),
+        requestSerialize: asIs,
+        requestDeserialize: asIs,
+        responseSerialize: asIs,
+        responseDeserialize: asIs,
+      },
+    ]),
+  );
 }
 
 const withImports = (file: DescFile): DescFile[] => [...file.dependencies.flatMap(withImports), file];
 
-/** What the reflection service needs: every service with the file descriptors it rests on. */
+/** What the reflection service needs: the file descriptors of the services and of all that these import. */
 export function packageDefinition(services: readonly DescService[]): Record<string, unknown> {
   const files = [...new Set(services.flatMap((service) => withImports(service.file)))];
   return {
-    ...Object.fromEntries(services.map((service) => [service.typeName, serviceDefinition(service)])),
     descriptors: {
       format: 'Protocol Buffer 3 DescriptorProto',
       type: {},

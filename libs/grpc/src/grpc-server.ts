@@ -1,13 +1,25 @@
-import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
+import { health } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { HealthImplementation } from 'grpc-health-check';
-import { packageDefinition, serviceDefinition } from './definition.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { byteServiceDefinition, packageDefinition } from './definition.js';
+import { HealthService } from './health-service.js';
+import { MAX_MESSAGE_BYTES } from './limits.js';
 import { serveCall } from './serve-call.js';
-import type { BoundService } from './service-implementation.js';
+import { implementService, type BoundService } from './service-implementation.js';
 
-/** Largest message that servers and clients accept, in bytes. */
-export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** How long a drained server waits for its last bytes to be taken, at most, in milliseconds. */
+const FLUSH_MS = 1_000;
+
+// grpc-js writes to standard error by itself, past our logger; what fails is thrown, answered or measured anyway.
+setLogVerbosity(logVerbosity.NONE);
 
 /** How a server is made. */
 export interface GrpcServerOptions {
@@ -26,8 +38,9 @@ export interface GrpcServerOptions {
  */
 export class GrpcServer {
   private readonly server: Server;
-  private readonly health: HealthImplementation;
+  private readonly health: HealthService;
   private readonly names: readonly string[];
+  private readonly drainer = new AbortController();
   private active = 0;
   private idle: (() => void) | undefined;
   private boundPort = 0;
@@ -40,14 +53,16 @@ export class GrpcServer {
       'grpc.max_connection_age_grace_ms': 30_000,
     });
     this.names = options.services.map(({ service }) => service.typeName);
-    this.health = new HealthImplementation(
-      Object.fromEntries(['', ...this.names].map((name) => [name, 'NOT_SERVING'])),
-    );
-    for (const bound of options.services) this.add(bound);
-    this.health.addToServer(this.server);
+    this.health = new HealthService(this.names);
+    for (const bound of options.services) this.add(bound, false);
+    this.add(implementService(health.Health, this.health), true);
     if (options.reflection ?? true) {
-      const described = packageDefinition(options.services.map(({ service }) => service));
-      new ReflectionService(described as never).addToServer(this.server);
+      const described = [...options.services.map(({ service }) => service), health.Health];
+      const names = described.map(({ typeName }) => typeName);
+      // The package wants the type of @grpc/proto-loader; it reads nothing but the file descriptors.
+      new ReflectionService(packageDefinition(described) as never, { services: names }).addToServer(
+        this.server,
+      );
     }
   }
 
@@ -66,7 +81,7 @@ export class GrpcServer {
       this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
         if (!error) resolve(port);
         else {
-          const text = `Cannot listen on ${address}: the address is taken or not allowed. Stop the other program or choose another port.`;
+          const text = `Cannot listen on ${address}: the address is taken or not allowed. Stop the other program, or set THALAMUS_GRPC_PORT to another port.`;
           reject(new ThalamusError('PORT_IN_USE', text, { cause: error, metadata: { address } }));
         }
       });
@@ -77,27 +92,37 @@ export class GrpcServer {
 
   /** Sets the health of a service; the empty name stands for the whole server. */
   setServing(name: string, serving: boolean): void {
-    this.health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    this.health.set(name, serving);
   }
 
-  /** Reports NOT_SERVING, lets calls in flight finish for at most `deadlineMs`, then closes. */
+  /**
+   * Reports NOT_SERVING and ends watches, takes no new connection, lets calls in flight finish for at most `deadlineMs`,
+   * then closes; what is still open is cancelled.
+   */
   async drain(deadlineMs: number): Promise<void> {
-    this.setServing('', false);
-    for (const name of this.names) this.setServing(name, false);
+    const until = Date.now() + deadlineMs;
+    this.health.close();
+    this.drainer.abort();
     const closed = new Promise<void>((resolve) => {
       this.server.tryShutdown(() => {
         resolve();
       });
     });
     await this.waitForIdle(deadlineMs);
-    // What is left now: health watches, reflection streams, and calls that outlived the deadline.
-    const grace = new Promise((resolve) => setTimeout(resolve, 50).unref());
-    await Promise.race([closed, grace]);
+    // Handlers have ended; their last bytes may still be on the way, and a reflection stream may be open for ever.
+    const timer = new AbortController();
+    const flush = sleep(Math.min(FLUSH_MS, Math.max(0, until - Date.now())), undefined, {
+      signal: timer.signal,
+    }).catch(() => undefined);
+    await Promise.race([closed, flush]);
+    timer.abort();
     this.server.forceShutdown();
   }
 
-  private add(bound: BoundService): void {
-    const counter = {
+  private add(bound: BoundService, quiet: boolean): void {
+    const options = {
+      quiet,
+      draining: this.drainer.signal,
       started: () => {
         this.active += 1;
       },
@@ -108,10 +133,10 @@ export class GrpcServer {
     };
     const handlers = bound.service.methods.map((method) => [
       method.name,
-      serveCall(method, bound.handler(method.localName), counter),
+      serveCall(method, bound.handler(method.localName), options),
     ]);
     this.server.addService(
-      serviceDefinition(bound.service),
+      byteServiceDefinition(bound.service),
       Object.fromEntries(handlers) as UntypedServiceImplementation,
     );
   }

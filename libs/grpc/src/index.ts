@@ -1,7 +1,8 @@
 export { localContext, type CallContext } from './call-context.js';
-export { packageDefinition, serviceDefinition } from './definition.js';
-export { GrpcServer, MAX_MESSAGE_BYTES, type GrpcServerOptions } from './grpc-server.js';
-export { createClient, type CallOptions, type ClientOptions, type RpcClient } from './rpc-client.js';
+export type { CallOptions } from './channel.js';
+export { GrpcServer, type GrpcServerOptions } from './grpc-server.js';
+export { MAX_MESSAGE_BYTES } from './limits.js';
+export { createClient, type ClientOptions, type RpcClient } from './rpc-client.js';
 export {
   implementService,
   type BoundService,

@@ -1,23 +1,8 @@
 import type { DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import type { Metadata } from '@grpc/grpc-js';
 import { Client, credentials, type ChannelCredentials } from '@grpc/grpc-js';
-import type { CallContext } from './call-context.js';
+import type { CallOptions, Channel } from './channel.js';
 import { bidiCall, clientStreamCall, serverStreamCall, unaryCall } from './client-calls.js';
-import { MAX_MESSAGE_BYTES } from './grpc-server.js';
-
-/** Limits and context of one call. */
-export interface CallOptions {
-  /** Cancels the call. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds until the call is given up; 'none' for watches. Default: the client's. */
-  readonly deadlineMs?: number | 'none';
-  /** The call being served: its remaining time and its cancellation are passed on, and its request id and tenant. */
-  readonly parent?: CallContext;
-  /** More metadata. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Called with the trailing metadata. */
-  readonly onTrailer?: (trailer: ReadonlyMap<string, string>) => void;
-}
+import { MAX_MESSAGE_BYTES } from './limits.js';
 
 type Init<M extends DescMethod> = MessageInitShape<M['input']>;
 type Answer<M extends DescMethod> = MessageShape<M['output']>;
@@ -42,13 +27,6 @@ export interface ClientOptions {
   /** Deadline of calls that name none, in milliseconds. */
   readonly defaultDeadlineMs: number;
   readonly channelCredentials?: ChannelCredentials;
-}
-
-/** What the four kinds of call share. */
-export interface Channel {
-  readonly client: Client;
-  readonly address: string;
-  readonly defaultDeadlineMs: number;
 }
 
 const CHANNEL_OPTIONS = {
@@ -90,12 +68,4 @@ function bindMethod(channel: Channel, method: DescMethod) {
     case 'bidi_streaming':
       return bidiCall(channel, method);
   }
-}
-
-/** Text metadata as a map, for callers that read trailers. */
-export function textMetadata(metadata: Metadata): ReadonlyMap<string, string> {
-  const entries = Object.entries(metadata.getMap()).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string',
-  );
-  return new Map(entries);
 }

@@ -1,6 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Metadata, type ServerDuplexStream, type StatusObject } from '@grpc/grpc-js';
-import { context, SpanKind, trace } from '@opentelemetry/api';
+import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
 import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import {
@@ -13,57 +13,72 @@ import {
 } from '@thalamus/telemetry';
 import { once } from 'node:events';
 import { callContext, type CallContext } from './call-context.js';
-import { methodPath } from './definition.js';
+import { methodCodec, methodPath, type MethodCodec } from './definition.js';
 import { toGrpcStatus } from './status.js';
+import { refuseUnknownFields } from './unknown-fields.js';
+import { untilAborted } from './until-aborted.js';
 
-type Call = ServerDuplexStream<unknown, unknown> & { readonly request?: unknown };
-type Callback = (error: Partial<StatusObject> | null, value?: unknown, trailer?: Metadata) => void;
+type Call = ServerDuplexStream<Buffer, Buffer> & { readonly request?: Buffer };
+type Callback = (error: Partial<StatusObject> | null, value?: Buffer, trailer?: Metadata) => void;
 type Method = (request: unknown, context: CallContext) => unknown;
 
 let logger: Logger | undefined;
 let duration: ReturnType<typeof durationHistogram> | undefined;
 
-/** Counts calls that are being served, so that a server can end when the last one has. */
-export interface CallCounter {
-  started(): void;
-  ended(): void;
+/** What the calls of a server share. */
+export interface ServeOptions {
+  /** Called when a call begins and when it has ended, so that a server can end when the last one has. */
+  readonly started: () => void;
+  readonly ended: () => void;
+  /** Fires when the server begins to drain. */
+  readonly draining: AbortSignal;
+  /** True for probes: neither spans nor metrics. */
+  readonly quiet?: boolean;
 }
 
 /**
- * Makes a grpc-js handler of a typed method: context, span, duration metric, error status, and for streams flow control
- * (a value is asked of the generator only when the last one has been taken).
+ * Makes a grpc-js handler of a typed method: decoding, context, span, duration metric, error status, and for streams flow
+ * control (a value is asked of the generator only when the last one has been taken).
  */
-export function serveCall(method: DescMethod, handler: Method, counter: CallCounter) {
+export function serveCall(method: DescMethod, handler: Method, options: ServeOptions) {
   const clientStreams = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming';
   const path = methodPath(method).slice(1);
+  const codec = methodCodec(method);
+  const decode = (bytes: Buffer) => decodeRequest(method, codec, bytes);
   return (call: Call, callback?: Callback): void => {
-    counter.started();
+    options.started();
     const startedAt = performance.now();
     const aborter = new AbortController();
-    call.once('cancelled', () => {
-      aborter.abort(new ThalamusError('CANCELLED', 'The caller cancelled the call.'));
-    });
     const trailer = new Metadata();
-    const callerContext = callContext(call, aborter.signal, trailer);
+    const callerContext = callContext(call, {
+      signal: aborter.signal,
+      draining: options.draining,
+      trailer,
+    });
+    call.once('cancelled', () => {
+      aborter.abort(callerContext.remainingMs() <= 0 ? tooLate() : goneAway());
+    });
     const parent = contextFromHeaders(Object.fromEntries(callerContext.metadata));
-    const attributes = { [ATTRIBUTES.rpcSystem]: 'grpc', [ATTRIBUTES.rpcMethod]: path };
-    const span = tracer().startSpan(path, { kind: SpanKind.SERVER, attributes }, parent);
+    const span = options.quiet ? undefined : serverSpan(path, parent);
     const deadline = deadlineTimer(callerContext, aborter);
     const run = async () => {
-      const request = clientStreams ? call.iterator({ destroyOnReturn: false }) : call.request;
+      const request = clientStreams ? decodeAll(call, decode) : decode(call.request ?? Buffer.alloc(0));
       const result = handler(request, callerContext);
       if (callback) {
-        const value = await result;
-        callback(null, value, trailer);
-      } else await sendAll(call, result as AsyncIterable<unknown>, aborter.signal, trailer);
+        const bytes = codec.encodeAnswer(await result);
+        callback(null, bytes, trailer);
+      } else await sendAll(call, result as AsyncIterable<unknown>, codec, aborter.signal);
+      if (!callback) call.end(trailer);
     };
     void context
-      .with(trace.setSpan(parent, span), run)
+      .with(span ? trace.setSpan(parent, span) : parent, run)
       .then(() => 'OK')
       .catch((fault: unknown) => {
         const error = toThalamusError(fault);
-        failSpan(span, error);
-        logFault(path, error);
+        if (span) failSpan(span, error);
+        context.with(span ? trace.setSpan(parent, span) : parent, () => {
+          logFault(path, error);
+        });
         const status = toGrpcStatus(error);
         status.metadata.merge(trailer);
         if (callback) callback(status);
@@ -73,29 +88,66 @@ export function serveCall(method: DescMethod, handler: Method, counter: CallCoun
       .then((statusName) => {
         clearTimeout(deadline);
         aborter.abort();
-        span.setAttribute(ATTRIBUTES.rpcStatus, statusName);
-        span.end();
-        duration ??= durationHistogram(METRICS.rpcServerDuration, 'Duration of served gRPC calls.');
-        duration.record((performance.now() - startedAt) / 1000, {
-          [ATTRIBUTES.rpcMethod]: path,
-          [ATTRIBUTES.rpcStatus]: statusName,
-        });
-        counter.ended();
+        if (span) measure(span, path, startedAt, statusName);
+        options.ended();
       });
   };
+}
+
+function serverSpan(path: string, parent: ReturnType<typeof contextFromHeaders>): Span {
+  const attributes = { [ATTRIBUTES.rpcSystem]: 'grpc', [ATTRIBUTES.rpcMethod]: path };
+  return tracer().startSpan(path, { kind: SpanKind.SERVER, attributes }, parent);
+}
+
+function measure(span: Span, path: string, startedAt: number, statusName: string): void {
+  span.setAttribute(ATTRIBUTES.rpcStatus, statusName);
+  span.end();
+  duration ??= durationHistogram(METRICS.rpcServerDuration, 'Duration of served gRPC calls.');
+  duration.record((performance.now() - startedAt) / 1000, {
+    [ATTRIBUTES.rpcMethod]: path,
+    [ATTRIBUTES.rpcStatus]: statusName,
+  });
+}
+
+/** @throws REQUEST_INVALID for bytes that are not such a message, or hold unknown fields; the bytes are never quoted */
+function decodeRequest(method: DescMethod, codec: MethodCodec, bytes: Buffer): unknown {
+  let message: ReturnType<MethodCodec['decodeRequest']>;
+  try {
+    message = codec.decodeRequest(bytes);
+  } catch {
+    throw new ThalamusError(
+      'REQUEST_INVALID',
+      `The request is not a ${method.input.typeName}: it breaks off, holds a wrong wire type, or a text that is not UTF-8.`,
+    );
+  }
+  refuseUnknownFields(method.input, message);
+  return message;
+}
+
+async function* decodeAll(call: Call, decode: (bytes: Buffer) => unknown): AsyncIterable<unknown> {
+  // Left open when the handler stops reading: a destroyed call could not carry the status any more.
+  for await (const bytes of call.iterator({ destroyOnReturn: false })) yield decode(bytes as Buffer);
 }
 
 async function sendAll(
   call: Call,
   values: AsyncIterable<unknown>,
+  codec: MethodCodec,
   signal: AbortSignal,
-  trailer: Metadata,
 ): Promise<void> {
-  for await (const value of values) {
-    if (signal.aborted) return;
-    if (!call.write(value)) await once(call, 'drain', { signal });
+  const source = values[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await untilAborted(source.next(), signal);
+      if (next.done) return;
+      if (!call.write(codec.encodeAnswer(next.value))) await once(call, 'drain', { signal });
+      signal.throwIfAborted();
+    }
+  } catch (fault) {
+    // Not awaited: a generator that waits for something ends when that comes.
+    void Promise.resolve(source.return?.()).catch(() => undefined);
+    throw signal.aborted ? signal.reason : fault;
   }
-  call.end(trailer);
 }
 
 /** Node timers hold at most 2^31-1 ms; a later deadline needs none. */
@@ -103,15 +155,18 @@ function deadlineTimer(callerContext: CallContext, aborter: AbortController): No
   const remaining = callerContext.remainingMs();
   if (remaining > 2_147_483_647) return undefined;
   const fire = () => {
-    aborter.abort(
-      new ThalamusError(
-        'DEADLINE_EXCEEDED',
-        'The deadline of the call passed; allow more time or send less work.',
-      ),
-    );
+    aborter.abort(tooLate());
   };
   return setTimeout(fire, Math.max(0, remaining)).unref();
 }
+
+const goneAway = () => new ThalamusError('CANCELLED', 'The caller cancelled the call.');
+
+const tooLate = () =>
+  new ThalamusError(
+    'DEADLINE_EXCEEDED',
+    'The deadline of the call passed; allow more time or send less work.',
+  );
 
 function logFault(path: string, error: ThalamusError): void {
   if (error.code !== 'INTERNAL' && error.cause === undefined) return;

@@ -57,25 +57,37 @@ function detailsOf(error: ThalamusError): Any[] {
   return details;
 }
 
+/** Statuses that grpc-js makes itself when a call does not come to its end, with what they mean here. */
 const FOREIGN: Partial<Record<Code, ErrorCode>> = {
   [Code.CANCELLED]: 'CANCELLED',
   [Code.DEADLINE_EXCEEDED]: 'DEADLINE_EXCEEDED',
   [Code.UNAVAILABLE]: 'UPSTREAM_UNAVAILABLE',
   [Code.UNIMPLEMENTED]: 'METHOD_UNSUPPORTED',
-  [Code.UNAUTHENTICATED]: 'KEY_INVALID',
-  [Code.PERMISSION_DENIED]: 'PERMISSION_DENIED',
 };
 
-/** Turns the error of a call back into the one the server threw; a status that is not ours gets a code by its kind. */
+/** What grpc-js says on either side of a message over the limit. */
+const TOO_LARGE = /message .*larger than/i;
+
+/**
+ * Turns the error of a call back into the one the server threw. A status that is not ours gets a code by its kind; its text
+ * is passed on only where it comes from the transport, since a foreign server may quote the request in it.
+ */
 export function fromGrpcError(fault: unknown, target: string): ThalamusError {
   if (ThalamusError.is(fault)) return fault;
   const error = fault as Partial<ServiceError>;
   if (typeof error.code !== 'number') return toThalamusError(fault);
-  const ours = readDetails(error.metadata, error.details ?? '');
+  const text = error.details ?? '';
+  const ours = readDetails(error.metadata, text);
   if (ours) return ours;
+  const name = Code[error.code] as string | undefined;
+  if (error.code === Code.RESOURCE_EXHAUSTED && TOO_LARGE.test(text)) {
+    return new ThalamusError('REQUEST_TOO_LARGE', `A message of ${target} is over the limit: ${text}.`, {
+      cause: fault,
+    });
+  }
   const code = FOREIGN[error.code] ?? 'UPSTREAM_ERROR';
-  const name = Code[error.code];
-  return new ThalamusError(code, `${target} answered ${name}: ${error.details ?? 'no text'}.`, {
+  const told = code === 'UPSTREAM_ERROR' || text === '' ? '' : `: ${text}`;
+  return new ThalamusError(code, `${target} answered ${name ?? `status ${error.code}`}${told}.`, {
     cause: fault,
   });
 }

@@ -32,13 +32,13 @@ const tracerProvider = await createTracerProvider({
   endpoint: endpoint === '' ? undefined : endpoint,
   ratio: Number(process.env['THALAMUS_TRACE_RATIO'] ?? '1'),
 });
-if (tracerProvider) trace.setGlobalTracerProvider(tracerProvider);
+trace.setGlobalTracerProvider(tracerProvider);
 
 setSdk({
   serviceName,
   metricsHandler: (request, response) => exporter.getMetricsRequestHandler(request, response),
   shutdown: async () => {
-    await tracerProvider?.shutdown();
+    await tracerProvider.shutdown();
     await meterProvider.shutdown();
   },
 });
