@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { findObstacles, type BaseFacts, type ParentFacts } from './find-obstacles.js';
+import { combinedLicence, derivedLicence } from './licences.js';
+import { TWIN_METHOD } from './methods/twin.js';
+
+const BASE: BaseFacts = {
+  id: 'pico@1',
+  digest: 'sha256:b',
+  tokenizerDigest: 'sha256:t',
+  licence: 'Apache-2.0',
+};
+
+function facts(id: string, change: Partial<ParentFacts> = {}): ParentFacts {
+  return {
+    id,
+    kind: 'probe',
+    task: 'text-classification',
+    baseDigest: BASE.digest,
+    tokenizerDigest: '',
+    labels: ['x', 'y'],
+    licence: 'CC-BY-4.0',
+    hasTrainingRows: true,
+    ...change,
+  };
+}
+
+const kinds = (changed: Partial<ParentFacts>, base: BaseFacts | undefined = BASE) =>
+  findObstacles(TWIN_METHOD, [facts('a@1'), facts('b@1', changed)], base).map(({ kind, parent }) =>
+    `${kind} ${parent}`.trim(),
+  );
+
+describe('findObstacles', () => {
+  it('finds none between probes of one base', () => {
+    expect(kinds({})).toEqual([]);
+  });
+
+  it.each<[string, Partial<ParentFacts>]>([
+    ['kind b@1', { kind: 'full' }],
+    ['task b@1', { task: 'fill-mask' }],
+    ['base b@1', { baseDigest: 'sha256:other' }],
+    ['tokenizer b@1', { tokenizerDigest: 'sha256:other' }],
+    ['labels b@1', { labels: ['only'] }],
+    ['licence b@1', { licence: 'CC-BY-ND-4.0' }],
+    ['licence b@1', { licence: '' }],
+    ['dataset b@1', { hasTrainingRows: false }],
+    ['labels', { labels: Array.from({ length: 4096 }, (_, index) => `label ${index}`) }],
+  ])('says %s', (expected, change) => {
+    expect(kinds(change)).toEqual([expected]);
+  });
+
+  it('says everything at once, and what to do', () => {
+    const found = findObstacles(
+      TWIN_METHOD,
+      [facts('a@1', { task: 'fill-mask', hasTrainingRows: false }), facts('b@1')],
+      undefined,
+    );
+    expect(found.map(({ kind, parent }) => `${kind} ${parent}`)).toEqual([
+      'task a@1',
+      'base a@1',
+      'dataset a@1',
+      'base b@1',
+    ]);
+    for (const { description } of found) expect(description).toMatch(/; .*\.$/);
+  });
+
+  it('wants a tokenizer of the base, and licences that do not both claim the result', () => {
+    expect(kinds({}, { ...BASE, tokenizerDigest: '' })).toEqual(['tokenizer a@1', 'tokenizer b@1']);
+    expect(kinds({}, { ...BASE, licence: 'CC-BY-NC-ND-4.0' })).toEqual(['licence pico@1']);
+    expect(kinds({ licence: 'CC-BY-SA-4.0' })).toEqual([]);
+    expect(kinds({ licence: 'CC-BY-SA-4.0' }, { ...BASE, licence: 'GPL-3.0-only' })).toEqual(['licence']);
+  });
+});
+
+describe('licences', () => {
+  it('of several works hold all at once', () => {
+    expect(combinedLicence(['MIT', 'Apache-2.0', 'MIT'])).toBe('Apache-2.0 AND MIT');
+    expect(combinedLicence(['MIT'])).toBe('MIT');
+    expect(combinedLicence(['MIT AND Apache-2.0', 'MIT OR GPL-2.0-only'])).toBe(
+      'Apache-2.0 AND MIT AND (MIT OR GPL-2.0-only)',
+    );
+  });
+
+  it('allow derived works unless they say otherwise', () => {
+    expect(['MIT', 'CC-BY-4.0', 'CC0-1.0', 'CC-BY-SA-4.0'].every(derivedLicence)).toBe(true);
+    expect(['CC-BY-ND-4.0', 'CC-BY-NC-ND-3.0', 'NOASSERTION', 'NONE', ' '].some(derivedLicence)).toBe(false);
+  });
+});

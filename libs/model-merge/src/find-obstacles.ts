@@ -1,0 +1,135 @@
+import type { MergeMethod } from './merge-method.js';
+import { derivedLicence, isShareAlike } from './licences.js';
+import { unionLabels } from './union-labels.js';
+
+/** What is known of a parent without opening its weights. */
+export interface ParentFacts {
+  /** name@version */
+  readonly id: string;
+  readonly kind: string;
+  /** Hugging Face task name. */
+  readonly task: string;
+  /** Digest of the base; empty when it stands alone. */
+  readonly baseDigest: string;
+  /** Digest of a tokenizer of its own; empty when it uses the base's. */
+  readonly tokenizerDigest: string;
+  readonly labels: readonly string[];
+  /** SPDX identifier or expression. */
+  readonly licence: string;
+  /** Whether its training rows are at hand, which the router is fitted on. */
+  readonly hasTrainingRows: boolean;
+}
+
+/** What is known of the base that parents stand on. */
+export interface BaseFacts {
+  readonly id: string;
+  readonly digest: string;
+  /** Digest of its tokenizer; empty when it has none. */
+  readonly tokenizerDigest: string;
+  readonly licence: string;
+}
+
+/** What an obstacle is about. */
+export type ObstacleKind = 'kind' | 'base' | 'task' | 'tokenizer' | 'labels' | 'licence' | 'dataset';
+
+/** A reason why parents cannot be composed. */
+export interface Obstacle {
+  readonly kind: ObstacleKind;
+  /** Parent it concerns, name@version; empty when it concerns all. */
+  readonly parent: string;
+  /** What is wrong and what to do. */
+  readonly description: string;
+}
+
+/** The one task that methods for probes serve. */
+const TASK = 'text-classification';
+/** Most labels of one expert; the limit of manifests. */
+const MAX_LABELS = 4096;
+
+/**
+ * Every reason why a method cannot make one expert of these parents; empty when it can. Looks at facts only. The base is
+ * that of the first parent; undefined when it is unknown.
+ */
+export function findObstacles(
+  method: MergeMethod,
+  parents: readonly ParentFacts[],
+  base: BaseFacts | undefined,
+): readonly Obstacle[] {
+  return [
+    ...parents.flatMap((parent) => obstaclesOf(method, parent, base)),
+    ...licenceConflicts(parents, base),
+    ...tooManyLabels(parents),
+  ];
+}
+
+function obstaclesOf(method: MergeMethod, parent: ParentFacts, base: BaseFacts | undefined): Obstacle[] {
+  const found: Obstacle[] = [];
+  const say = (kind: ObstacleKind, description: string) =>
+    found.push({ kind, parent: parent.id, description });
+  if (!method.parentKinds.includes(parent.kind)) {
+    say(
+      'kind',
+      `is of the kind ${parent.kind}; ${method.name} takes ${method.parentKinds.join(' or ')}. Choose another parent.`,
+    );
+    // What stands on no base has none of the rest either.
+    return found;
+  }
+  if (parent.task !== TASK) say('task', `serves ${parent.task}; only ${TASK} can be composed.`);
+  if (base === undefined)
+    say('base', `stands on ${parent.baseDigest}, which is not registered; register the base.`);
+  else if (parent.baseDigest !== base.digest)
+    say(
+      'base',
+      `stands on ${parent.baseDigest}, the others on ${base.id} (${base.digest}); train it again on that base.`,
+    );
+  else if (base.tokenizerDigest === '')
+    say('tokenizer', `stands on ${base.id}, which has no tokenizer.json; export the base with one.`);
+  if (base && parent.tokenizerDigest !== '' && parent.tokenizerDigest !== base.tokenizerDigest)
+    say(
+      'tokenizer',
+      `brings a tokenizer of its own that is not that of ${base.id}; one graph has one tokenizer.`,
+    );
+  if (parent.labels.length < 2) say('labels', 'has fewer than two labels; a classifier needs two.');
+  if (!derivedLicence(parent.licence)) say('licence', licenceReason(parent.licence));
+  if (!parent.hasTrainingRows)
+    say(
+      'dataset',
+      'cites no training data that is registered, and the router is fitted on that; register the data set of its manifest with the split train.',
+    );
+  return found;
+}
+
+function licenceConflicts(parents: readonly ParentFacts[], base: BaseFacts | undefined): Obstacle[] {
+  const own =
+    base && !derivedLicence(base.licence)
+      ? [{ kind: 'licence' as const, parent: base.id, description: licenceReason(base.licence) }]
+      : [];
+  const alike = [
+    ...new Set([...parents, ...(base ? [base] : [])].map(({ licence }) => licence).filter(isShareAlike)),
+  ].sort();
+  if (alike.length < 2) return own;
+  return [
+    ...own,
+    {
+      kind: 'licence',
+      parent: '',
+      description: `${alike.join(' and ')} each demand to be the licence of the result; compose only parents of one of them.`,
+    },
+  ];
+}
+
+function licenceReason(licence: string): string {
+  return `is under ${licence || 'no licence'}, which allows no derived work; ask its owner for another licence, or leave it out.`;
+}
+
+function tooManyLabels(parents: readonly ParentFacts[]): Obstacle[] {
+  const { labels } = unionLabels(parents.map((parent) => parent.labels));
+  if (labels.length <= MAX_LABELS) return [];
+  return [
+    {
+      kind: 'labels',
+      parent: '',
+      description: `together have ${labels.length} labels; one expert has at most ${MAX_LABELS}. Compose fewer.`,
+    },
+  ];
+}

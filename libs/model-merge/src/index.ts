@@ -1,0 +1,22 @@
+export {
+  parseMergeParameters,
+  type LinearLayer,
+  type MergedGraph,
+  type MergeInput,
+  type MergeMethod,
+  type MergeParameter,
+  type MergeParameters,
+  type ProbeParent,
+} from './merge-method.js';
+export { MERGE_METHODS, mergeMethod } from './merge-methods.js';
+export { TWIN_METHOD, TWIN_PARAMETERS } from './methods/twin.js';
+export { buildTwinGraph, parentLogits, parentProbabilities, TWIN_VALUES } from './twin-graph.js';
+export { unionLabels, type UnionLabels } from './union-labels.js';
+export {
+  findObstacles,
+  type BaseFacts,
+  type Obstacle,
+  type ObstacleKind,
+  type ParentFacts,
+} from './find-obstacles.js';
+export { combinedLicence, derivedLicence, isShareAlike } from './licences.js';

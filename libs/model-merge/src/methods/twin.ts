@@ -1,0 +1,38 @@
+import { buildTwinGraph } from '../twin-graph.js';
+import type { MergeMethod } from '../merge-method.js';
+
+/** Names of the parameters of `twin`, for code that reads them. */
+export const TWIN_PARAMETERS = { routerL2: 'router_l2', rowsPerParent: 'rows_per_parent' } as const;
+
+/**
+ * Twin-Merging of experts that share every weight of the encoder: the exclusive vectors are zero, so the shared encoder
+ * runs once, and what is left is the router on its embedding and the heads.
+ */
+export const TWIN_METHOD: MergeMethod = {
+  name: 'twin',
+  reference: 'Twin-Merging, arXiv 2406.15479, section 3; for probes the exclusive vectors are zero',
+  parentKinds: ['probe'],
+  minParents: 2,
+  maxParents: 64,
+  takesWeights: false,
+  parameters: [
+    {
+      name: TWIN_PARAMETERS.routerL2,
+      description:
+        'Strength of the router’s regularisation, relative to its mean loss in nats; 0 means the one with the least loss on held-out rows.',
+      defaultValue: 0,
+      minimum: 0,
+      maximum: 1,
+      isWhole: false,
+    },
+    {
+      name: TWIN_PARAMETERS.rowsPerParent,
+      description: 'Most training rows of each parent that the router is fitted on.',
+      defaultValue: 1000,
+      minimum: 20,
+      maximum: 5500,
+      isWhole: true,
+    },
+  ],
+  merge: buildTwinGraph,
+};
