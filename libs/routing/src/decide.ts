@@ -16,6 +16,7 @@ export interface Prediction {
 export interface RankedCandidate {
   readonly candidate: Candidate;
   readonly prediction: Prediction;
+  /** Every cost that was weighed, and with weight 0 those that are known and were not. */
   readonly costs: readonly CostTerm[];
   /** loss + sum of weight x cost. */
   readonly total: number;
@@ -32,6 +33,8 @@ export interface FilterRejection {
 export interface RejectedCandidate {
   readonly candidate: Candidate;
   readonly filter: string;
+  /** As it would have been ranked; undefined without a prediction. */
+  readonly asRanked: RankedCandidate | undefined;
 }
 
 /** The outcome of a decision. */
@@ -49,10 +52,10 @@ export interface DecisionResult {
 export interface DecisionInput {
   readonly candidates: readonly Candidate[];
   readonly constraints: RouteConstraints;
-  /** By expert; experts with a head must have one. */
+  /** By expert; who has none, or one that is no number, is rejected by the filter `head`. */
   readonly predictions: ReadonlyMap<string, Prediction>;
-  /** Lambda in nats by flag. */
-  readonly weights: ReadonlyMap<string, number>;
+  /** Lambda in nats by flag; each has a scale. */
+  readonly weights: ReadonlyMap<FlagName, number>;
   readonly scales: Readonly<Record<string, CostScale>>;
   /** Why the prompt is out of scope; undefined when it is not. */
   readonly outOfScope?: string;
@@ -66,9 +69,14 @@ export function decide(input: DecisionInput): DecisionResult {
   const kept: RankedCandidate[] = [];
   const rejected: RejectedCandidate[] = [];
   for (const candidate of input.candidates) {
-    const filter = FILTERS.find((item) => !item.passes(candidate, input.constraints));
-    if (filter) rejected.push({ candidate, filter: filter.name });
-    else kept.push(rank(candidate, input));
+    const prediction = input.predictions.get(candidate.expert);
+    const ranked =
+      prediction && Number.isFinite(prediction.loss) ? rank(candidate, prediction, input) : undefined;
+    const filter =
+      FILTERS.find((item) => !item.passes(candidate, input.constraints))?.name ??
+      (ranked ? undefined : 'head');
+    if (filter !== undefined) rejected.push({ candidate, filter, asRanked: ranked });
+    else if (ranked) kept.push(ranked);
   }
   kept.sort((a, b) => a.total - b.total || (a.candidate.expert < b.candidate.expert ? -1 : 1));
   const rejections = FILTERS.map((filter) => ({
@@ -86,28 +94,16 @@ export function decide(input: DecisionInput): DecisionResult {
   };
 }
 
-function rank(candidate: Candidate, input: DecisionInput): RankedCandidate {
-  const prediction = input.predictions.get(candidate.expert) ?? {
-    loss: Infinity,
-    low: Infinity,
-    high: Infinity,
-  };
+function rank(candidate: Candidate, prediction: Prediction, input: DecisionInput): RankedCandidate {
   const costs: CostTerm[] = [];
-  for (const [name, weight] of input.weights) {
-    const scale = input.scales[name];
-    if (weight > 0 && scale)
-      costs.push({
-        name: name as FlagName,
-        value: costOf(candidate.properties[name as FlagName], scale),
-        weight,
-      });
+  for (const [key, scale] of Object.entries(input.scales)) {
+    const name = key as FlagName;
+    const weight = input.weights.get(name) ?? 0;
+    const raw = candidate.properties[name];
+    if (weight > 0 || raw !== undefined) costs.push({ name, value: costOf(raw, scale), weight });
   }
-  return {
-    candidate,
-    prediction,
-    costs,
-    total: prediction.loss + costs.reduce((sum, term) => sum + term.weight * term.value, 0),
-  };
+  const price = costs.reduce((sum, term) => sum + term.weight * term.value, 0);
+  return { candidate, prediction, costs, total: prediction.loss + price };
 }
 
 function explain(
@@ -122,8 +118,9 @@ function explain(
   }
   if (outOfScope !== undefined) return outOfScope;
   const loss = first.prediction.loss.toFixed(3);
-  const price =
-    first.costs.length === 0 ? '' : ` and ${(first.total - first.prediction.loss).toFixed(3)} of costs`;
+  const price = first.costs.every(({ weight }) => weight === 0)
+    ? ''
+    : ` and ${(first.total - first.prediction.loss).toFixed(3)} of costs`;
   const lead = second
     ? `, ${(second.total - first.total).toFixed(3)} ahead of ${second.candidate.expert}`
     : ', the only one that passes the filters';

@@ -27,6 +27,9 @@ export type Flag =
 
 const OPERATORS = { weight: '=', level: '=', atMost: '<', atLeast: '>' } as const;
 const TERM = /^([a-z]+)\s*(=|<|>|:)\s*(\S+)$/;
+const DECIMAL = /^(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
+/** Longest part of a faulty flag that an error repeats. */
+const QUOTED_CHARACTERS = 40;
 
 /**
  * Parses flags such as `size=0.5, cost<0.002, latency=high`: `=` is a weight in nats or a level, `<` and `>` are limits.
@@ -66,9 +69,9 @@ function parseTerm(term: string): Flag {
 }
 
 function number(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0 || text === '')
-    throw invalid(name, `"${text}" is not a number of 0 or more, nor low, medium or high`);
+  const value = DECIMAL.test(text) ? Number(text) : NaN;
+  if (!Number.isFinite(value))
+    throw invalid(name, `"${short(text)}" is not a number of 0 or more, nor low, medium or high`);
   return value;
 }
 
@@ -87,7 +90,10 @@ export function isFlagName(name: string): name is FlagName {
   return (FLAG_NAMES as readonly string[]).includes(name);
 }
 
-/** Merges sources of flags; the first source that names a flag's weight or limit wins. */
+/**
+ * Merges sources of flags, strongest first: the first that gives a flag a weight (or level), an upper limit or a lower
+ * limit wins that one. A limit of a weaker source stands beside a weight of a stronger one.
+ */
 export function mergeFlags(...sources: readonly (readonly Flag[])[]): Flag[] {
   const merged = new Map<string, Flag>();
   for (const source of sources) {
@@ -99,38 +105,62 @@ export function mergeFlags(...sources: readonly (readonly Flag[])[]): Flag[] {
   return [...merged.values()];
 }
 
-const LEADING = /^\s*\[flags?:([^\]]*)\]/i;
-const TRAILING = /\[flags?:([^\]]*)\]\s*$/i;
+/** A tag: square brackets around `flag:` or `flags:` and the flags themselves, which hold no brackets. */
+const TAG = /^\[flags?:([^[\]]*)\]$/i;
+/** Longest tag; a longer bracket at an end of a prompt is text. */
+const MAX_TAG_CHARACTERS = 1_024;
 
 /** A prompt with its tags taken off. */
 export interface TaggedPrompt {
-  /** The prompt without tags: what is encoded and what an expert sees. */
+  /** What is left, without white space at its ends when a tag was taken off. */
   readonly prompt: string;
   readonly flags: readonly Flag[];
 }
 
-/** Takes `[flag: size=0.8, recency=0.2]` off the beginning or end of a prompt. Text in the middle is left alone. */
+/**
+ * Takes `[flag: size=0.8, recency=0.2]` off the beginning and the end of a prompt, one tag each. Text in the middle is
+ * left alone, and so is a bracket that is no tag. Linear in the prompt.
+ * @throws FLAG_INVALID for a tag that does not parse, or flags that both tags give
+ */
 export function stripFlagTags(prompt: string): TaggedPrompt {
-  let rest = prompt;
-  const texts: string[] = [];
-  for (const pattern of [LEADING, TRAILING]) {
-    const match = pattern.exec(rest);
-    if (!match) continue;
-    texts.push(match[1] ?? '');
-    rest = rest.slice(0, match.index) + rest.slice(match.index + match[0].length);
-  }
-  if (texts.length === 0) return { prompt, flags: [] };
-  return { prompt: rest.trim(), flags: parseFlags(texts.filter((text) => text.trim() !== '').join(',')) };
+  const leading = leadingTag(prompt);
+  const rest = leading ? leading.rest : prompt;
+  const trailing = trailingTag(rest);
+  if (!leading && !trailing) return { prompt, flags: [] };
+  const texts = [leading?.text ?? '', trailing?.text ?? ''].filter((text) => text.trim() !== '');
+  return { prompt: (trailing ? trailing.rest : rest).trim(), flags: parseFlags(texts.join(',')) };
 }
 
-/** Splits `auto:size=0.5,cost<2` into the model and its flags. */
+function leadingTag(prompt: string): { text: string; rest: string } | undefined {
+  const start = prompt.length - prompt.trimStart().length;
+  const end = prompt.slice(start, start + MAX_TAG_CHARACTERS).indexOf(']');
+  if (end < 0) return undefined;
+  const text = TAG.exec(prompt.slice(start, start + end + 1))?.[1];
+  return text === undefined ? undefined : { text, rest: prompt.slice(start + end + 1) };
+}
+
+function trailingTag(prompt: string): { text: string; rest: string } | undefined {
+  const end = prompt.trimEnd().length;
+  const from = Math.max(0, end - MAX_TAG_CHARACTERS);
+  const start = prompt.slice(from, end).lastIndexOf('[');
+  if (start < 0) return undefined;
+  const text = TAG.exec(prompt.slice(from + start, end))?.[1];
+  return text === undefined ? undefined : { text, rest: prompt.slice(0, from + start) };
+}
+
+/** Splits `auto:size=0.5,cost<2` into the model and its flags; a name of another model comes back as it is. @throws FLAG_INVALID */
 export function parseModelName(model: string): { readonly model: string; readonly flags: readonly Flag[] } {
   const match = /^auto:(.+)$/s.exec(model);
   return match ? { model: 'auto', flags: parseFlags(match[1] ?? '') } : { model, flags: [] };
 }
 
+const short = (text: string) =>
+  text.length <= QUOTED_CHARACTERS ? text : `${text.slice(0, QUOTED_CHARACTERS)}…`;
+
 function invalid(subject: string, reason: string): ThalamusError {
-  return new ThalamusError('FLAG_INVALID', `Flag "${subject}": ${reason}.`, {
-    violations: [{ field: 'flags', description: `${subject}: ${reason}` }],
+  const named = short(subject);
+  const field = isFlagName(subject) ? `flags.${subject}` : 'flags';
+  return new ThalamusError('FLAG_INVALID', `Flag "${named}": ${reason}.`, {
+    violations: [{ field, description: `${named}: ${reason}` }],
   });
 }

@@ -1,5 +1,13 @@
 export type { Candidate, RouteConstraints, RoutePolicy } from './candidate.js';
-export { costOf, UNKNOWN_COST, weightsOf, type CostScale, type CostTerm, type Properties } from './costs.js';
+export {
+  costOf,
+  defaultFlags,
+  UNKNOWN_COST,
+  weightsOf,
+  type CostScale,
+  type CostTerm,
+  type Properties,
+} from './costs.js';
 export {
   decide,
   type DecisionInput,

@@ -9,11 +9,13 @@ import {
   FLAG_NAMES,
   mergeFlags,
   parseFlags,
-  parseModelName,
   printFlags,
   stripFlagTags,
   type Flag,
 } from './flags.js';
+
+// One seed for every run: a failure that is seen once is seen again.
+fc.configureGlobal({ seed: 20_240_817, numRuns: 200 });
 
 const value = fc.double({ min: 0, max: 1e6, noNaN: true, noDefaultInfinity: true });
 const flag: fc.Arbitrary<Flag> = fc.oneof(
@@ -37,42 +39,42 @@ describe('flags', () => {
     );
   });
 
-  it('refuse unknown, repeated, malformed and negative ones', () => {
-    for (const text of [
-      'speed=1',
-      'size=1,size=2',
-      'size=1,size=low',
-      'size',
-      'size=-1',
-      'size=NaN',
-      'size=',
-      'size=1,,cost=1',
-      'size=1e999',
-    ]) {
-      expect(() => parseFlags(text), text).toThrow(ThalamusError);
-    }
-    expect(parseFlags('')).toEqual([]);
+  it('come off a prompt without touching what is left of it', () => {
+    const text = fc
+      .string({ minLength: 1, maxLength: 40 })
+      .filter((prompt) => !/[[\]]/.test(prompt) && prompt.trim() !== '');
+    fc.assert(
+      fc.property(flags, text, fc.boolean(), (list, prompt, atEnd) => {
+        const tag = `[flags: ${printFlags(list)}]`;
+        const tagged = atEnd ? `${prompt} ${tag}` : `${tag} ${prompt}`;
+        expect(stripFlagTags(tagged)).toEqual({ prompt: prompt.trim(), flags: list });
+      }),
+    );
   });
 
-  it('are taken off the ends of a prompt only', () => {
-    expect(stripFlagTags('[flag: size=0.8, recency=0.2] Hello').prompt).toBe('Hello');
-    expect(stripFlagTags('Hello [flags: cost=high]').flags).toEqual([
-      { name: 'cost', kind: 'level', level: 'high' },
-    ]);
-    expect(stripFlagTags('[flag: small] Hi').flags).toEqual([{ name: 'size', kind: 'level', level: 'high' }]);
-    const middle = 'Say [flag: size=1] twice';
-    expect(stripFlagTags(middle)).toEqual({ prompt: middle, flags: [] });
-    expect(() => stripFlagTags('[flag: size=1] x [flag: size=2]')).toThrow('twice');
+  it('parse or are refused with FLAG_INVALID, whatever the text', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 60 }), (text) => {
+        try {
+          const list = parseFlags(text);
+          expect(parseFlags(printFlags(list))).toEqual(list);
+        } catch (fault) {
+          expect(ThalamusError.is(fault) && fault.code).toBe('FLAG_INVALID');
+        }
+      }),
+    );
   });
 
-  it('come out of a model name, and earlier sources win', () => {
-    expect(parseModelName('auto:size=0.5')).toEqual({
-      model: 'auto',
-      flags: [{ name: 'size', kind: 'weight', value: 0.5 }],
-    });
-    expect(parseModelName('banking77@1')).toEqual({ model: 'banking77@1', flags: [] });
-    expect(mergeFlags(parseFlags('size=1'), parseFlags('size=2,cost=3'))).toEqual(
-      parseFlags('size=1,cost=3'),
+  it('merged: every slot of every source is there once, from the strongest source that has it', () => {
+    fc.assert(
+      fc.property(flags, flags, flags, (strong, middle, weak) => {
+        const slot = (item: Flag) => `${item.name}/${item.kind === 'level' ? 'weight' : item.kind}`;
+        const merged = mergeFlags(strong, middle, weak);
+        const all = [...strong, ...middle, ...weak];
+        expect(new Set(merged.map(slot))).toEqual(new Set(all.map(slot)));
+        for (const item of merged) expect(item).toEqual(all.find((other) => slot(other) === slot(item)));
+        expect(merged).toHaveLength(new Set(all.map(slot)).size);
+      }),
     );
   });
 });
@@ -172,28 +174,42 @@ describe('decide', () => {
     );
   });
 
-  it('counts every rejection once, by the first filter that rejects', () => {
-    const items = [
-      { name: 'a', loss: 1, size: 10, trust: 1 },
-      { name: 'b', loss: 0, size: 10, trust: 0 },
-    ];
-    const result = decide(
-      input(items, 0, {
-        policy: { allowedExperts: [], allowedLicences: [], minTrust: 0.5, maxParameters: 0 },
-        experts: ['a'],
+  it('never raises the mean cost over prompts when lambda rises, for fixed predictions', () => {
+    const prompts = fc.array(candidates, { minLength: 1, maxLength: 8 });
+    const lambda = fc.double({ min: 0, max: 4, noNaN: true });
+    fc.assert(
+      fc.property(prompts, lambda, lambda, (sets, weight, more) => {
+        const mean = (at: number) =>
+          sets
+            .map((items) => decide(input(items, at)).ranked[0]!.costs[0]!.value)
+            .reduce((sum, cost) => sum + cost, 0) / sets.length;
+        expect(mean(weight + more)).toBeLessThanOrEqual(mean(weight) + 1e-12);
       }),
     );
-    expect(result.ranked.map(({ candidate }) => candidate.expert)).toEqual(['a']);
-    expect(result.rejections).toEqual([
-      { filter: 'trust', count: 1, description: 'has a trust of at least 0.5' },
-    ]);
-    expect(decide(input(items, 0, { experts: ['nobody'] })).abstained).toBe(true);
   });
 
-  it('does not trust an unknown property to keep a limit, and gives it a middle cost', () => {
-    const items = [{ name: 'a', loss: 1, size: 10, trust: 1 }];
-    expect(decide(input(items, 0, { limits: [{ name: 'latency', atMost: 5 }] })).ranked).toEqual([]);
-    expect(costOf(undefined, { transform: 'linear', min: 0, max: 1 })).toBe(0.5);
-    expect(costOf(7, { transform: 'linear', min: 7, max: 7 })).toBe(0);
+  it('states a total that can be recomputed from what it states', () => {
+    fc.assert(
+      fc.property(candidates, fc.double({ min: 0, max: 4, noNaN: true }), (items, weight) => {
+        for (const { prediction, costs, total } of decide(input(items, weight)).ranked)
+          expect(total).toBe(
+            prediction.loss + costs.reduce((sum, term) => sum + term.weight * term.value, 0),
+          );
+      }),
+    );
+  });
+
+  it('names every candidate once, ranked or rejected, and counts the rejections', () => {
+    const trust = fc.double({ min: 0, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(candidates, trust, (items, minTrust) => {
+        const policy = { allowedExperts: [], allowedLicences: [], minTrust, maxParameters: 1e6 };
+        const { ranked, rejected, rejections, abstained } = decide(input(items, 0, { policy }));
+        const names = [...ranked, ...rejected].map(({ candidate }) => candidate.expert).sort();
+        expect(names).toEqual(items.map(({ name }) => name).sort());
+        expect(rejections.reduce((sum, { count }) => sum + count, 0)).toBe(rejected.length);
+        expect(abstained).toBe(ranked.length === 0);
+      }),
+    );
   });
 });

@@ -28,6 +28,7 @@ function components(settings: RouterSettings): ServiceComponent[] {
   const models = new RouterModels(view, artifactStoreFor(settings), new OrtRuntime(), {
     ...settings,
     cacheFolder: join(settings.dataFolder, 'bundles'),
+    retryMs: settings.modelRetryMs,
   });
   const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view);
   const server = new GrpcServer({

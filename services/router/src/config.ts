@@ -29,6 +29,11 @@ export const routerSettings = defineSettings({
     milliseconds(0),
     'How long the first prompt of a batch waits for others, milliseconds.',
   ),
+  modelRetryMs: setting(
+    'THALAMUS_ROUTER_MODEL_RETRY_MS',
+    milliseconds(5_000),
+    'Wait before a router model that could not be loaded is tried again, milliseconds.',
+  ),
   maxQueue: setting('THALAMUS_MAX_QUEUE', count(512), 'Prompts that may wait; more are refused.'),
 });
 

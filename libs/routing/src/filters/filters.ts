@@ -69,12 +69,21 @@ const trust: Filter = {
   passes: (candidate, { policy: rules }) => candidate.trust >= (rules?.minTrust ?? 0),
 };
 
+const context: Filter = {
+  name: 'context',
+  describe: ({ contextTokens }) => `takes at least ${contextTokens} tokens`,
+  // 0 on either side means unknown.
+  passes: (candidate, { contextTokens }) =>
+    contextTokens === 0 || candidate.maxTokens === 0 || candidate.maxTokens >= contextTokens,
+};
+
 const limit: Filter = {
   name: 'limit',
   describe: ({ limits }) =>
     limits
       .map(
-        (item) => `${item.name} ${item.atMost === undefined ? `> ${item.atLeast ?? 0}` : `< ${item.atMost}`}`,
+        (item) =>
+          `${item.name} ${item.atMost === undefined ? `>= ${item.atLeast ?? 0}` : `<= ${item.atMost}`}`,
       )
       .join(', ') || 'no limit',
   passes: (candidate, { limits }) =>
@@ -97,5 +106,6 @@ export const FILTERS: readonly Filter[] = [
   trust,
   experts,
   health,
+  context,
   limit,
 ];

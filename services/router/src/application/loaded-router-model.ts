@@ -39,7 +39,14 @@ export interface PromptPrediction {
   readonly outOfScope: boolean;
   readonly promptTokens: number;
   readonly truncated: boolean;
-  readonly timings: { readonly tokeniseMs: number; readonly encodeMs: number; readonly predictMs: number };
+  readonly timings: RunTimings;
+}
+
+/** Milliseconds by stage of the batch that a prompt ran in. */
+interface RunTimings {
+  readonly tokeniseMs: number;
+  readonly encodeMs: number;
+  readonly predictMs: number;
 }
 
 /** How a model is loaded. */
@@ -51,20 +58,25 @@ export interface RouterModelOptions {
   readonly maxQueue: number;
 }
 
+/** What a loaded model is made of. */
+interface RouterModelParts {
+  readonly manifest: RouterManifest;
+  readonly session: InferenceSession;
+  readonly encoder: TextEncoder;
+  readonly heads: LossHeads;
+  readonly prototypes: Float32Array | undefined;
+  readonly centroids: Float32Array | undefined;
+}
+
 /** A router model with its encoder, ready to predict. Immutable: a new model is a new one of these. */
 export class LoadedRouterModel {
   private readonly batcher: DynamicBatcher<string, PromptPrediction>;
 
+  private readonly inFlight = new Set<Promise<unknown>>();
+
   private constructor(
     readonly digest: Digest,
-    readonly manifest: RouterManifest,
-    private readonly session: InferenceSession,
-    private readonly encoder: TextEncoder,
-    private readonly tensors: {
-      readonly heads: LossHeads;
-      readonly prototypes: Float32Array | undefined;
-      readonly centroids: Float32Array | undefined;
-    },
+    private readonly parts: RouterModelParts,
     options: RouterModelOptions,
   ) {
     this.batcher = new DynamicBatcher({
@@ -73,6 +85,10 @@ export class LoadedRouterModel {
       maxQueue: options.maxQueue,
       run: (prompts) => this.run(prompts),
     });
+  }
+
+  get manifest(): RouterManifest {
+    return this.parts.manifest;
   }
 
   /** Fetches, checks and opens a model with its encoder, and warms both. @throws BUNDLE_INVALID, GRAPH_INVALID, ARTIFACT_NOT_FOUND */
@@ -89,42 +105,56 @@ export class LoadedRouterModel {
     );
     inspectGraph(await encoderBundle.readFile('model.onnx'));
     const tokenizer = Tokenizer.parse(await encoderBundle.readFile('tokenizer.json'));
+    const tensors = await readTensors(bundle);
     const session = await runtime.load(
       { path: encoderBundle.filePath('model.onnx') },
       { threads: options.threads },
     );
     const encoder = new TextEncoder(tokenizer, session, manifest.encoder.maxTokens);
-    const model = new LoadedRouterModel(
-      digest,
-      manifest,
-      session,
-      encoder,
-      await readTensors(bundle),
-      options,
-    );
-    await model.run(['warm-up']);
+    const model = new LoadedRouterModel(digest, { manifest, session, encoder, ...tensors }, options);
+    try {
+      await model.run(['warm-up']);
+    } catch (fault) {
+      await session.release();
+      throw fault;
+    }
     return model;
   }
 
-  /** Predicts for one prompt, in a batch with whatever else waits. */
-  predict(prompt: string, options: SubmitOptions): Promise<PromptPrediction> {
-    return this.batcher.submit(prompt, options);
+  /** Predicts for one prompt, in a batch with whatever else waits; `queueMs` is how long it waited for its batch. */
+  async predict(
+    prompt: string,
+    options: SubmitOptions,
+  ): Promise<PromptPrediction & { readonly queueMs: number }> {
+    const startedAt = performance.now();
+    const work = this.batcher.submit(prompt, options);
+    this.inFlight.add(work);
+    try {
+      const prediction = await work;
+      const { tokeniseMs, encodeMs, predictMs } = prediction.timings;
+      const queueMs = Math.max(0, performance.now() - startedAt - tokeniseMs - encodeMs - predictMs);
+      return { ...prediction, queueMs };
+    } finally {
+      this.inFlight.delete(work);
+    }
   }
 
-  release(): Promise<void> {
-    return this.session.release();
+  /** Frees the encoder once the prompts that were given to it are answered. */
+  async release(): Promise<void> {
+    while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
+    await this.parts.session.release();
   }
 
   private async run(prompts: readonly string[]): Promise<PromptPrediction[]> {
-    const encoded = await this.encoder.encode(prompts);
+    const encoded = await this.parts.encoder.encode(prompts);
     const startedAt = performance.now();
-    const { candidates, calibration } = this.manifest;
-    const losses = predictLosses(this.tensors.heads, encoded.embeddings);
-    const regions = this.tensors.centroids
-      ? regionIds(encoded.embeddings, this.tensors.centroids, encoded.width)
+    const { candidates, calibration } = this.parts.manifest;
+    const losses = predictLosses(this.parts.heads, encoded.embeddings);
+    const regions = this.parts.centroids
+      ? regionIds(encoded.embeddings, this.parts.centroids, encoded.width)
       : new Uint32Array(prompts.length);
-    const distances = this.tensors.prototypes
-      ? prototypeDistances(encoded.embeddings, this.tensors.prototypes, encoded.width)
+    const distances = this.parts.prototypes
+      ? prototypeDistances(encoded.embeddings, this.parts.prototypes, encoded.width)
       : undefined;
     const predictMs = performance.now() - startedAt;
     return prompts.map((_, row) => {
@@ -152,8 +182,9 @@ export class LoadedRouterModel {
   }
 }
 
-async function readTensors({ manifest, readFile }: OpenedBundle<RouterManifest>) {
-  const file = readSafetensors(await readFile(manifest.heads.file));
+async function readTensors(bundle: OpenedBundle<RouterManifest>) {
+  const { manifest } = bundle;
+  const file = readSafetensors(await bundle.readFile(manifest.heads.file));
   const dimension = manifest.encoder.dimension;
   const optional = (name: string) =>
     file.tensors.has(name) ? requireFloat32(file, name, [-1, dimension]) : undefined;

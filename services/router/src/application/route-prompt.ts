@@ -4,6 +4,7 @@ import type { CallContext } from '@thalamus/grpc';
 import type { RegistryView } from '@thalamus/registry';
 import {
   decide,
+  defaultFlags,
   mergeFlags,
   stripFlagTags,
   weightsOf,
@@ -70,20 +71,22 @@ export class RoutePrompt {
     await this.view.waitForRevision(request.minRegistryRevision, context.signal);
     const tagged = stripFlagTags(request.prompt);
     if (tagged.prompt.trim() === '') throw invalid('prompt', 'is empty once its flag tags are taken off');
-    const flags = mergeFlags(flagsFromMessages(request.flags), tagged.flags);
+    const wished = mergeFlags(flagsFromMessages(request.flags), tagged.flags);
     const model = this.models.forTask(request.task);
+    const { manifest } = model;
     const policy = this.view.policy(request.tenant);
+    const flags = mergeFlags(wished, defaultFlags(policy?.defaultWeights ?? {}, manifest.costScales));
+    const weights = weightsOf(flags, manifest.verbalLevels, manifest.costScales);
     const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs };
     const prediction = await model.predict(tagged.prompt, options);
     const startedAt = performance.now();
-    const { manifest } = model;
     const decision = decide({
       candidates: this.candidates.list(
         new Map(manifest.candidates.map(({ expert, version }) => [expert, version])),
       ),
       constraints: constraintsOf(request, flags, policy),
       predictions: prediction.predictions,
-      weights: weightsOf(flags, manifest.verbalLevels, policy?.defaultWeights ?? {}),
+      weights,
       scales: manifest.costScales,
       ...(prediction.outOfScope
         ? { outOfScope: outOfScopeReason(prediction, manifest.calibration.abstention?.threshold ?? 0) }
@@ -91,6 +94,7 @@ export class RoutePrompt {
     });
     const { tokeniseMs, encodeMs, predictMs } = prediction.timings;
     const timings = [
+      { stage: 'queue', durationMs: prediction.queueMs },
       { stage: 'tokenise', durationMs: tokeniseMs },
       { stage: 'encode', durationMs: encodeMs },
       { stage: 'predict', durationMs: predictMs },

@@ -1,5 +1,6 @@
 import { parseDigest, type ArtifactStore } from '@thalamus/bundle';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { registryV1 } from '@thalamus/contracts';
 import type { InferenceRuntime } from '@thalamus/inference';
 import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
@@ -12,13 +13,17 @@ export class RouterModels {
   private readonly failures = new Map<string, string>();
   private work: Promise<void> = Promise.resolve();
   private stopFollowing: (() => void) | undefined;
+  private retry: NodeJS.Timeout | undefined;
+  private closed = false;
   private readonly logger = createLogger('router-models');
 
   constructor(
     private readonly view: RegistryView,
     private readonly store: ArtifactStore,
     private readonly runtime: InferenceRuntime,
-    private readonly options: RouterModelOptions,
+    private readonly options: RouterModelOptions & {
+      /** Wait before a model that could not be loaded is tried again. */ readonly retryMs: number;
+    },
   ) {}
 
   async start(): Promise<void> {
@@ -30,14 +35,19 @@ export class RouterModels {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     this.stopFollowing?.();
+    clearTimeout(this.retry);
     await this.work;
     await this.runtime.close();
   }
 
-  /** A registered model that cannot be loaded makes the service not ready; having none does not: there may be none yet. */
+  /**
+   * A registered model that cannot be loaded makes the service not ready, unless an earlier model still decides for its
+   * task; having none does not: there may be none yet.
+   */
   readiness(): { ready: boolean; reason?: string } {
-    const [task, reason] = [...this.failures][0] ?? [];
+    const [task, reason] = [...this.failures].find(([failed]) => !this.loaded.has(failed)) ?? [];
     return task === undefined
       ? { ready: true }
       : { ready: false, reason: `the router model for ${task} cannot be loaded: ${reason ?? ''}` };
@@ -69,33 +79,42 @@ export class RouterModels {
         .filter(({ active }) => active)
         .map((model) => [model.task, model]),
     );
-    for (const [task, model] of wanted) {
-      const current = this.loaded.get(task);
-      if (current?.digest === model.manifestDigest) continue;
-      try {
-        const next = await LoadedRouterModel.open(
-          parseDigest(model.manifestDigest),
-          this.store,
-          this.runtime,
-          this.options,
-        );
-        this.loaded.set(task, next);
-        this.failures.delete(task);
-        this.logger.info({ task, name: model.name, version: model.version }, 'router model ready');
-        if (current) await this.retire(current);
-      } catch (fault) {
-        const error = toThalamusError(fault);
-        this.failures.set(task, error.message);
-        this.logger.error(
-          { task, name: model.name, code: error.code, reason: error.message, error: error.cause },
-          'router model could not be loaded',
-        );
-      }
-    }
+    for (const [task, model] of wanted) await this.load(task, model);
+    for (const task of this.failures.keys()) if (!wanted.has(task)) this.failures.delete(task);
+    clearTimeout(this.retry);
+    if (this.failures.size > 0 && !this.closed)
+      this.retry = setTimeout(() => {
+        this.schedule();
+      }, this.options.retryMs).unref();
     for (const [task, model] of this.loaded) {
       if (wanted.has(task)) continue;
       this.loaded.delete(task);
       await this.retire(model);
+    }
+  }
+
+  private async load(task: string, model: registryV1.RouterModel): Promise<void> {
+    const current = this.loaded.get(task);
+    if (this.closed) return;
+    if (current?.digest === model.manifestDigest) {
+      this.failures.delete(task);
+      return;
+    }
+    const named = { task, name: model.name, version: model.version };
+    try {
+      const digest = parseDigest(model.manifestDigest);
+      const next = await LoadedRouterModel.open(digest, this.store, this.runtime, this.options);
+      this.loaded.set(task, next);
+      this.failures.delete(task);
+      this.logger.info(named, 'router model ready');
+      if (current) await this.retire(current);
+    } catch (fault) {
+      const error = toThalamusError(fault);
+      this.failures.set(task, error.message);
+      this.logger.error(
+        { ...named, code: error.code, reason: error.message, error: error.cause },
+        'router model could not be loaded',
+      );
     }
   }
 

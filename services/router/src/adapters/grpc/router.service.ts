@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { routerV1 } from '@thalamus/contracts';
-import { toThalamusError } from '@thalamus/errors';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { Candidate, RankedCandidate } from '@thalamus/routing';
 import type { RoutedPrompt, RoutePrompt } from '../../application/route-prompt.js';
@@ -31,8 +31,8 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
     for await (const { request } of requests) {
       const requestId = request?.requestId ?? '';
       try {
-        if (!request) throw new TypeError('a message of the stream holds no request');
-        yield { requestId, result: { case: 'response', value: await this.route(request, context) } };
+        const value = await this.route(needed(request), context);
+        yield { requestId, result: { case: 'response', value } };
       } catch (fault) {
         const { code, message } = toThalamusError(fault);
         yield { requestId, result: { case: 'error', value: { code, message } } };
@@ -44,7 +44,7 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
     { request }: routerV1.ExplainRequest,
     context: CallContext,
   ): AsyncIterable<MessageInitShape<typeof routerV1.ExplainResponseSchema>> {
-    const routed = await this.routePrompt.run(request ?? ({} as routerV1.RouteRequest), context);
+    const routed = await this.routePrompt.run(needed(request), context);
     yield { part: { case: 'summary', value: answer(routed, request?.topK ?? 0) } };
     for (const ranked of routed.decision.ranked) {
       yield {
@@ -58,15 +58,10 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
         },
       };
     }
-    for (const { candidate, filter } of routed.decision.rejected) {
-      const prediction = routed.prediction.predictions.get(candidate.expert);
-      const expert = {
-        expert: candidate.expert,
-        fittedVersion: candidate.fittedVersion ?? '',
-        predictedLoss: prediction?.loss ?? 0,
-        lossLow: prediction?.low ?? 0,
-        lossHigh: prediction?.high ?? 0,
-      };
+    for (const { candidate, filter, asRanked } of routed.decision.rejected) {
+      const expert = asRanked
+        ? rankedMessage(asRanked, false)
+        : { expert: candidate.expert, fittedVersion: candidate.fittedVersion ?? '' };
       yield {
         part: {
           case: 'candidate',
@@ -91,6 +86,13 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
     }));
     return Promise.resolve({ models });
   }
+}
+
+function needed(request: routerV1.RouteRequest | undefined): routerV1.RouteRequest {
+  if (request) return request;
+  throw new ThalamusError('REQUEST_INVALID', 'request is missing: it holds the prompt and its task.', {
+    violations: [{ field: 'request', description: 'is missing' }],
+  });
 }
 
 function answer(routed: RoutedPrompt, topK: number): RouteAnswer {

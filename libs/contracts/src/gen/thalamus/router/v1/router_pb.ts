@@ -48,7 +48,8 @@ export type Flag = Message<"thalamus.router.v1.Flag"> & {
     case: "level";
   } | {
     /**
-     * Experts above this value are rejected; in the unit of the flag (parameters, days, milliseconds, USD per million tokens).
+     * Experts above this value are rejected; in the unit of the flag: size FLOPs per token, recency days, latency
+     * milliseconds, cost USD per million tokens, security 1 - trust. An expert whose value is unknown is rejected.
      *
      * @generated from field: double at_most = 4;
      */
@@ -128,7 +129,7 @@ export type RouteRequest = Message<"thalamus.router.v1.RouteRequest"> & {
   tenant: string;
 
   /**
-   * Wishes and limits; the same name twice is an error.
+   * Wishes and limits; the same name twice in one form is an error (a weight and a limit of one name may stand together).
    *
    * @generated from field: repeated thalamus.router.v1.Flag flags = 4;
    */
@@ -149,7 +150,7 @@ export type RouteRequest = Message<"thalamus.router.v1.RouteRequest"> & {
   experts: string[];
 
   /**
-   * Largest context in tokens that the answer needs. 0 means the prompt's own length.
+   * Tokens that the expert must take. 0 demands nothing: a longer prompt is cut, and the answer says so.
    *
    * @generated from field: uint32 context_tokens = 7;
    */
@@ -198,14 +199,14 @@ export type CostTerm = Message<"thalamus.router.v1.CostTerm"> & {
   name: string;
 
   /**
-   * Cost on the absolute scale of the router model, 0 to 1.
+   * Cost on the absolute scale of the router model, 0 to 1; 0.5 when weighed though the expert's property is unknown.
    *
    * @generated from field: double value = 2;
    */
   value: number;
 
   /**
-   * Weight lambda in nats that was applied.
+   * Weight lambda in nats that was applied; 0 when nobody weighed this cost and it is shown for comparison.
    *
    * @generated from field: double weight = 3;
    */
@@ -268,7 +269,7 @@ export type RankedExpert = Message<"thalamus.router.v1.RankedExpert"> & {
   lossHigh: number;
 
   /**
-   * Costs that were weighed.
+   * Costs that were weighed, and with weight 0 the other known ones that the router model has a scale for.
    *
    * @generated from field: repeated thalamus.router.v1.CostTerm costs = 7;
    */
@@ -303,7 +304,7 @@ export const RankedExpertSchema: GenMessage<RankedExpert> = /*@__PURE__*/
  */
 export type Rejection = Message<"thalamus.router.v1.Rejection"> & {
   /**
-   * Name of the filter: tenant, channel, health, context, task, licence, trust, limit, experts.
+   * Name of the filter: task, channel, head, tenant, policy, licence, trust, experts, health, context, limit.
    *
    * @generated from field: string filter = 1;
    */
@@ -627,7 +628,7 @@ export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
  */
 export type ExplainedCandidate = Message<"thalamus.router.v1.ExplainedCandidate"> & {
   /**
-   * The candidate as ranked, or as it would have been.
+   * The candidate as ranked, or as it would have been; name and fitted version alone when the router model has no head for it.
    *
    * @generated from field: thalamus.router.v1.RankedExpert expert = 1;
    */
@@ -641,7 +642,7 @@ export type ExplainedCandidate = Message<"thalamus.router.v1.ExplainedCandidate"
   rejectedBy: string;
 
   /**
-   * Raw properties that the filters and costs read: parameters, days, milliseconds, USD.
+   * Raw properties that the filters and costs read, by flag name and in its unit; parameters, trust and max_tokens besides.
    *
    * @generated from field: map<string, double> properties = 3;
    */
