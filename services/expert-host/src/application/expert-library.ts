@@ -11,10 +11,11 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
 import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
-import { RawGraphExpert, TwinExpert } from './graph-experts.js';
+import { RawGraphExpert } from './graph-experts.js';
 import { ResidentBase, type BatchSettings } from './resident-base.js';
 import type { ServedExpert } from './served-expert.js';
 import { EmbeddingExpert, headIdOf, ProbeExpert } from './text-experts.js';
+import { TwinExpert } from './twin-expert.js';
 
 /** Where a version stands on this host. */
 export type SlotState = 'loading' | 'ready' | 'draining' | 'failed';
