@@ -1,6 +1,10 @@
+import { ThalamusError } from '@thalamus/errors';
 import type { Logger } from '@thalamus/telemetry';
 import type { Readiness } from './ops-server.js';
 import type { ServiceComponent } from './service-component.js';
+
+/** How long a component may take beyond its drain limit, and to close, in milliseconds. */
+const GRACE_MS = 5_000;
 
 /** Starts components in order and ends them in reverse. */
 export class ComponentHost {
@@ -45,27 +49,37 @@ export class ComponentHost {
     if (readinessGraceMs > 0) await new Promise((resolve) => setTimeout(resolve, readinessGraceMs));
     const deadline = Date.now() + drainMs;
     for (const component of [...this.running].reverse()) {
-      await this.guard(component, 'drain', () => component.drain?.(Math.max(0, deadline - Date.now())));
+      const leftMs = Math.max(0, deadline - Date.now());
+      await this.guard(component, 'drain', leftMs + GRACE_MS, () => component.drain?.(leftMs));
     }
     await this.closeAll();
   }
 
   private async closeAll(): Promise<void> {
     for (const component of [...this.running].reverse())
-      await this.guard(component, 'close', () => component.close?.());
+      await this.guard(component, 'close', GRACE_MS, () => component.close?.());
     this.running.length = 0;
   }
 
-  /** A component that fails to end is logged; it never keeps the others from ending. */
+  /** A component that fails to end, or takes too long, is logged; it never keeps the others from ending. */
   private async guard(
     component: ServiceComponent,
     step: string,
+    limitMs: number,
     work: () => Promise<void> | undefined,
   ): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new ThalamusError('DEADLINE_EXCEEDED', `It took longer than ${limitMs} ms.`));
+      }, limitMs);
+    });
     try {
-      await work();
+      await Promise.race([work(), limit]);
     } catch (error) {
       this.logger.warn({ step, name: component.name, error }, 'component did not end cleanly');
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -33,7 +33,7 @@ export class OpsServer {
     const { host, port } = this.options;
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', (cause) => {
-        const text = `Cannot listen on ${host}:${port}: the address is taken or not allowed. Stop the other program or choose another port.`;
+        const text = `Cannot listen on ${host}:${port}: the address is taken or not allowed. Stop the other program, or set THALAMUS_OPS_PORT to another port.`;
         reject(new ThalamusError('PORT_IN_USE', text, { cause, metadata: { address: `${host}:${port}` } }));
       });
       this.server.listen(port, host, resolve);

@@ -8,8 +8,8 @@ import {
   type SettingsShape,
   type ValuesOf,
 } from '@thalamus/config';
-import { toThalamusError } from '@thalamus/errors';
-import { createLogger, setLogLevel, type Logger, type LogLevel } from '@thalamus/telemetry';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { createLogger, getSdk, setLogLevel, type Logger, type LogLevel } from '@thalamus/telemetry';
 import { ComponentHost } from './component-host.js';
 import { OpsServer } from './ops-server.js';
 import { registerProcessMetrics } from './process-metrics.js';
@@ -39,10 +39,13 @@ export interface ServiceDefinition<S extends SettingsShape> {
   ) => Promise<INestApplicationContext>;
 }
 
-/** Exit code of a service that refused its settings or could not start. */
+/** Exit code of a service that refused its settings, could not start, or met a fault that nobody caught. */
 export const EXIT_START_FAILED = 1;
 /** Exit code of a service that a second signal ended. */
 export const EXIT_FORCED = 130;
+
+/** How long the last spans and metrics may take to be sent, milliseconds. */
+const FLUSH_MS = 2_000;
 
 /**
  * Runs a service until a signal: `--help`, settings, Nest, components in order, ops server; on SIGTERM or SIGINT
@@ -86,6 +89,7 @@ async function startService<S extends SettingsShape>(
     await application.close();
     await ops.close();
     stopMetrics();
+    await flushTelemetry();
     logger.info({}, 'stopped');
     process.exit(0);
   };
@@ -94,6 +98,11 @@ async function startService<S extends SettingsShape>(
     stopping = true;
     void stop(reason);
   };
+  // Node would print the fault with its text, which may quote input; our log does not.
+  process.on('uncaughtException', (error) => {
+    logger.error({ error }, 'a fault that nobody caught ends the process');
+    process.exit(EXIT_START_FAILED);
+  });
   process.on('SIGTERM', () => {
     onSignal('SIGTERM');
   });
@@ -111,16 +120,28 @@ async function startService<S extends SettingsShape>(
   process.send?.({ kind: 'ready', opsPort: ops.port });
 }
 
+async function flushTelemetry(): Promise<void> {
+  const timer = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
+  await Promise.race([
+    getSdk()
+      ?.shutdown()
+      .catch(() => undefined),
+    timer,
+  ]);
+}
+
 function refuseArguments(): void {
   const extra = process.argv.slice(2);
   if (extra.length > 0)
-    throw new TypeError(
+    throw new ThalamusError(
+      'CONFIG_INVALID',
       `Unknown argument ${extra.join(' ')}: services take settings from the environment; --help lists them.`,
     );
 }
 
 function reportStartFailure(name: string, fault: unknown, logger: Logger): void {
   const error = toThalamusError(fault);
+  // Nothing of a caller is in the process yet: the text of an unforeseen fault may be shown.
   const message =
     error.code === 'INTERNAL' && error.cause instanceof Error ? error.cause.message : error.message;
   logger.error({ code: error.code, error: error.cause }, 'start failed');

@@ -1,5 +1,6 @@
 import { trace } from '@opentelemetry/api';
 import { pino, type Logger as PinoLogger } from 'pino';
+import { describeError } from './describe-error.js';
 
 /** Structured logger: a constant message, data as fields. Fields must never hold prompt text. */
 export type Logger = PinoLogger;
@@ -25,6 +26,7 @@ export function createLogger(component: string): Logger {
     formatters: { level: (label) => ({ level: label }) },
     messageKey: 'message',
     errorKey: 'error',
+    serializers: { error: (fault: unknown) => describeError(fault) },
     mixin: () => {
       const span = trace.getActiveSpan()?.spanContext();
       return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
