@@ -59,7 +59,7 @@ export const TOPICS = {
     compacted: true,
     partitions: 1,
     writtenBy: ['updater (elected writer)'],
-    readBy: ['updater', 'worker', 'console'],
+    readBy: ['updater', 'console'],
   },
   routeCorrection: {
     name: 'thalamus.route.correction.v1',

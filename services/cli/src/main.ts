@@ -5,6 +5,7 @@ import { composeCommand } from './commands/compose.js';
 import { doctorCommand } from './commands/doctor.js';
 import { eventsCommand } from './commands/events.js';
 import { expertsCommand } from './commands/experts.js';
+import { jobsCommand } from './commands/jobs.js';
 import { keysCommand } from './commands/keys.js';
 import { releaseCommand } from './commands/release.js';
 import { routeCommand } from './commands/route.js';
@@ -27,6 +28,7 @@ const commands = [
   expertsCommand(),
   composeCommand(),
   releaseCommand(),
+  jobsCommand(),
   keysCommand(),
   eventsCommand(),
 ];

@@ -7,10 +7,11 @@ import { meshCommand, outputOf, type CommonOptions } from '../mesh-command.js';
 import { addBundle } from '../mesh/seed-zoo.js';
 import { table } from '../output.js';
 import { AS_CLI, withRegistry } from '../registry-client.js';
+import { evaluateCommand, trainCommand } from './train.js';
 
-/** `thalamus experts list|show|add`. */
+/** `thalamus experts list|show|add|train|evaluate`. */
 export function expertsCommand(): Command {
-  const command = new Command('experts').description('list, show and add experts');
+  const command = new Command('experts').description('list, show, add, train and evaluate experts');
   command.addCommand(meshCommand('list', 'list the experts').action(list));
   command.addCommand(
     meshCommand('show', 'show an expert with its versions and their figures')
@@ -25,6 +26,8 @@ export function expertsCommand(): Command {
       .argument('<folder>', 'folder with expert.json and its files')
       .action(add),
   );
+  command.addCommand(trainCommand());
+  command.addCommand(evaluateCommand());
   return command;
 }
 

@@ -1,3 +1,4 @@
+import { isDigest } from '@thalamus/bundle';
 import { releaseV1, RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { createClient } from '@thalamus/grpc';
@@ -22,8 +23,8 @@ export function releaseCommand(): Command {
       'compare',
       'compare two prediction files (JSONL rows {id, label, prediction, score?, slice?})',
     )
-      .requiredOption('--old <file>', 'predictions of the old version')
-      .requiredOption('--new <file>', 'predictions of the new version')
+      .requiredOption('--old <file>', 'predictions of the old version: a file, or the digest of a stored one')
+      .requiredOption('--new <file>', 'predictions of the new version, likewise')
       .option('--budget <rate>', 'largest negative flip rate that is compatible, 0 to 1', '0.01')
       .action(compare),
   );
@@ -45,8 +46,12 @@ async function compare(options: CompareOptions): Promise<void> {
     );
   const answer = await withReleases(options, (releases) =>
     releases.compare({
-      old: { case: 'oldPredictions', value: read(options.old) },
-      new: { case: 'newPredictions', value: read(options.new) },
+      old: isDigest(options.old)
+        ? { case: 'oldDigest', value: options.old }
+        : { case: 'oldPredictions', value: read(options.old) },
+      new: isDigest(options.new)
+        ? { case: 'newDigest', value: options.new }
+        : { case: 'newPredictions', value: read(options.new) },
       negativeFlipBudget: budget,
     }),
   );

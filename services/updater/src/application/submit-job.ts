@@ -16,6 +16,7 @@ import type { JobTable } from './job-table.js';
 
 const EMBEDDING_TASK = 'feature-extraction';
 const CLASSIFICATION_TASK = 'text-classification';
+const EVALUATED_KINDS = [registryV1.ExpertKind.PROBE, registryV1.ExpertKind.TWIN];
 
 /** What a job will read. */
 interface Plan {
@@ -73,10 +74,11 @@ export class SubmitJob {
       wanted.testDataset === undefined
         ? undefined
         : this.dataset('parameters.testDataset', wanted.testDataset);
-    if (data.split === 'test')
+    const heldOut = data.split === 'test' ? data : this.testSplitOf(data);
+    if (heldOut)
       throw invalid(
         'parameters.dataset',
-        `${wanted.dataset} is a test split, which nothing may be trained on`,
+        `${wanted.dataset} is the test split ${heldOut.name}@${heldOut.version}, which nothing may be trained on; give other rows`,
       );
     if (test?.digest === data.digest)
       throw invalid('parameters.testDataset', 'is the same file as the training data; give rows of its own');
@@ -98,8 +100,13 @@ export class SubmitJob {
         'EXPERT_NOT_FOUND',
         `No version ${wanted.expert}@${version || '(stable)'} is registered; "thalamus experts list" shows what is.`,
       );
-    if (found.task !== CLASSIFICATION_TASK || found.kind === registryV1.ExpertKind.UPSTREAM)
-      throw invalid('parameters.expert', `${wanted.expert} is no local classifier; evaluate judges those`);
+    if (!EVALUATED_KINDS.includes(found.kind)) {
+      const kind = registryV1.ExpertKind[found.kind].toLowerCase();
+      throw invalid(
+        'parameters.expert',
+        `${wanted.expert}@${version} is of the kind ${kind}; evaluate judges probe and twin experts`,
+      );
+    }
     const data = this.dataset('parameters.dataset', wanted.dataset);
     return {
       parameters: json({ ...wanted, version }),
@@ -109,6 +116,18 @@ export class SubmitJob {
         ...(found.baseDigest === '' ? [] : [{ name: JOB_ARTIFACTS.base, digest: found.baseDigest }]),
       ],
     };
+  }
+
+  /** A data set with the same bytes, when they are known as a test split and as nothing else. */
+  private testSplitOf(data: registryV1.Dataset): registryV1.Dataset | undefined {
+    const others = this.view
+      .list('dataset/')
+      .flatMap(({ value }) => (value.case === 'dataset' ? [value.value] : []))
+      .filter(
+        ({ digest, name, version }) =>
+          digest === data.digest && (name !== data.name || version !== data.version),
+      );
+    return others.every(({ split }) => split === 'test') ? others[0] : undefined;
   }
 
   private dataset(field: string, reference: string): registryV1.Dataset {

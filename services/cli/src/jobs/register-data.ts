@@ -1,0 +1,89 @@
+import { digestOf } from '@thalamus/bundle';
+import { artifactV1, type registryV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import { createClient } from '@thalamus/grpc';
+import { RemoteArtifactStore } from '@thalamus/registry';
+import { readDataset } from '@thalamus/training';
+import { readFileSync } from 'node:fs';
+import type { MeshOptions } from '../gateway-client.js';
+import { AS_CLI, serviceAddress, withRegistry } from '../registry-client.js';
+
+/** What is said of a data file. */
+export interface DataFacts {
+  /** Name that it is registered under. */
+  readonly name: string;
+  readonly split: 'train' | 'test';
+  /** SPDX identifier. */
+  readonly licence: string;
+  readonly origin: string;
+  readonly ignoredColumns: readonly string[];
+}
+
+const RACES = 5;
+
+/**
+ * Checks a CSV file, stores it and registers it as a data set. The same bytes are registered once.
+ * Resolves with name@version. @throws DATASET_INVALID before anything is sent.
+ */
+export async function registerData(options: MeshOptions, path: string, facts: DataFacts): Promise<string> {
+  const bytes = readData(path);
+  const rows = readDataset(bytes, path, { ignoredColumns: facts.ignoredColumns });
+  if (facts.split === 'train' && new Set(rows.map(({ label }) => label)).size < 2)
+    throw new ThalamusError(
+      'DATASET_INVALID',
+      `${path}: every row has the same label; a classifier needs at least two labels.`,
+    );
+  await withArtifacts(options, (store) => store.put(bytes));
+  const digest = digestOf(bytes);
+  return withRegistry(options, async (registry) => {
+    for (let race = 0; ; race++) {
+      const { resources } = await registry.listResources(
+        { kind: 'dataset', namePrefix: `${facts.name}@` },
+        AS_CLI,
+      );
+      const known = resources.flatMap(({ value }) => (value.case === 'dataset' ? [value.value] : []));
+      const same = known.find((dataset) => dataset.digest === digest && dataset.split === facts.split);
+      if (same) return reference(same);
+      const version = String(Math.max(0, ...known.map((dataset) => Number(dataset.version))) + 1);
+      const { name, split, licence, origin } = facts;
+      const dataset = { name, version, digest, licence, origin, split, rows: BigInt(rows.length) };
+      try {
+        await registry.registerDataset({ dataset }, AS_CLI);
+        return reference(dataset);
+      } catch (fault) {
+        // Somebody else took the version meanwhile.
+        if (!ThalamusError.is(fault) || fault.code !== 'REVISION_CONFLICT' || race >= RACES) throw fault;
+      }
+    }
+  });
+}
+
+/** Does work with the artifact store of the mesh. */
+export async function withArtifacts<T>(
+  options: MeshOptions,
+  work: (store: RemoteArtifactStore) => Promise<T>,
+): Promise<T> {
+  const client = createClient(artifactV1.ArtifactService, {
+    address: serviceAddress(options, 'updater'),
+    defaultDeadlineMs: 15_000,
+  });
+  try {
+    return await work(new RemoteArtifactStore(client));
+  } finally {
+    client.close();
+  }
+}
+
+function reference({ name, version }: Pick<registryV1.Dataset, 'name' | 'version'>): string {
+  return `${name}@${version}`;
+}
+
+function readData(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new ThalamusError('DATASET_INVALID', `The file ${path} cannot be read; name a CSV file.`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,105 @@
+import type { ErrorCode } from '@thalamus/errors';
+import type { EvaluationRow, ExpertManifest, TrainingDataRow } from '@thalamus/bundle';
+
+/** A file of labelled rows. */
+export interface DataFile {
+  /** Path of the CSV file. */
+  readonly path: string;
+  /** Name of the data set, for figures. */
+  readonly name: string;
+  /** name@version, for messages. */
+  readonly label: string;
+}
+
+/** Work for a process of its own: numbers are crunched there, files are read and written by path. */
+export type JobWork =
+  | {
+      readonly kind: 'train';
+      readonly data: DataFile;
+      readonly test: DataFile | undefined;
+      /** Folder of the verified base bundle. */
+      readonly baseFolder: string;
+      /** Folder that the bundle is written to. */
+      readonly bundleFolder: string;
+      readonly facts: {
+        readonly name: string;
+        readonly version: string;
+        readonly description: string;
+        readonly licence: string;
+        readonly trainingData: Omit<TrainingDataRow, 'rows'>;
+        readonly date: string;
+      };
+      readonly seed: number;
+      readonly common: CommonWork;
+    }
+  | {
+      readonly kind: 'evaluate';
+      readonly data: DataFile;
+      /** Split that the data set is registered as. */
+      readonly split: EvaluationRow['split'];
+      readonly expertFolder: string;
+      /** Folder of the base that a probe stands on. */
+      readonly baseFolder: string | undefined;
+      /** File that the predictions are written to. */
+      readonly predictionsFile: string;
+      readonly date: string;
+      readonly common: CommonWork;
+    };
+
+/** What every kind of work needs. */
+export interface CommonWork {
+  readonly threads: number;
+  readonly ignoredColumns: readonly string[];
+  /** Where embeddings are kept: read when the file is there, written when a checkpoint is asked for. */
+  readonly featuresFile: string;
+}
+
+/** How far the work is. */
+export interface WorkProgress {
+  readonly stage: string;
+  readonly done: number;
+  /** 0 when unknown. */
+  readonly total: number;
+  /** 0 when unknown. */
+  readonly etaMs: number;
+}
+
+/** What the work gave besides its files. */
+export interface WorkResult {
+  readonly labels: number;
+  /** Rows that were measured on, or trained on, by use. */
+  readonly rows: Readonly<Record<string, number>>;
+  readonly evaluation: ExpertManifest['evaluation'];
+}
+
+/** What a job process is told. */
+export type JobProcessRequest =
+  { readonly kind: 'start'; readonly work: JobWork } | { readonly kind: 'checkpoint' };
+
+/** What a job process says. */
+export type JobProcessReply =
+  | { readonly kind: 'progress'; readonly progress: WorkProgress }
+  /** The features file has been written. */
+  | { readonly kind: 'checkpointed' }
+  | { readonly kind: 'done'; readonly result: WorkResult }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+
+/** Who watches the work. */
+export interface WorkObserver {
+  onProgress(progress: WorkProgress): void;
+  /** The features file holds more than before. */
+  onCheckpoint(): void;
+}
+
+/** A running piece of work. */
+export interface RunningWork {
+  /** Resolves with what the work gave. @throws its own error; EXPERT_CRASHED when its process ended without a word. */
+  readonly result: Promise<WorkResult>;
+  /** Asks for the features file; `onCheckpoint` says when it is there. Nothing happens when there is nothing to keep. */
+  requestCheckpoint(): void;
+  /** Ends the process at once. */
+  kill(): void;
+}
+
+/** Starts work in a process of its own. */
+export type StartWork = (work: JobWork, observer: WorkObserver) => RunningWork;

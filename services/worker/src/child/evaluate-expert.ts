@@ -1,0 +1,85 @@
+import {
+  openBundle,
+  readSafetensors,
+  requireFloat32,
+  type ExpertManifest,
+  type OpenedBundle,
+} from '@thalamus/bundle';
+import { ThalamusError } from '@thalamus/errors';
+import {
+  classificationMetrics,
+  evaluationRows,
+  headLogProbabilities,
+  labelled,
+  predictionFile,
+  type EmbeddedTexts,
+} from '@thalamus/training';
+import { logSumExp } from '@thalamus/tensor';
+import { writeFileSync } from 'node:fs';
+import type { JobWork, WorkResult } from '../application/job-process.port.js';
+import type { Features } from './features.js';
+import { openBase, openTwin } from './open-encoder.js';
+import { readRows, requireLabels } from './read-rows.js';
+import type { WorkReporter } from './work-reporter.js';
+
+type EvaluateWork = Extract<JobWork, { kind: 'evaluate' }>;
+
+/** Answers every row with one version, writes the answers, and measures them. Labels are checked before anything runs. */
+export async function evaluateExpert(
+  work: EvaluateWork,
+  features: Features,
+  reporter: WorkReporter,
+): Promise<WorkResult> {
+  const { data, common } = work;
+  const rows = readRows(data, common.ignoredColumns);
+  const expert = await openBundle(work.expertFolder);
+  const { name, version, labels = [] } = expert.manifest;
+  requireLabels(rows, new Set(labels), data, `${name}@${version}`);
+  const texts = rows.map(({ text }) => text);
+  const logProbabilities = await answer(work, expert, features, texts);
+  reporter.step('measuring', 0, 1);
+  writeFileSync(work.predictionsFile, predictionFile(rows, logProbabilities, labels));
+  const truth = { features: new Float32Array(), labels: rows.map(({ label }) => label) };
+  const metrics = classificationMetrics(logProbabilities, labelled(truth, labels, 0).classes, labels.length);
+  return {
+    labels: labels.length,
+    rows: { [work.split]: rows.length },
+    evaluation: evaluationRows(data.name, work.split, metrics, work.date),
+  };
+}
+
+/** Log-probabilities [texts, labels]. */
+async function answer(
+  { common, baseFolder, expertFolder }: EvaluateWork,
+  expert: OpenedBundle<ExpertManifest>,
+  features: Features,
+  texts: readonly string[],
+): Promise<Float64Array> {
+  const { kind, name, labels = [] } = expert.manifest;
+  if (kind === 'probe' && baseFolder !== undefined) {
+    const base = await openBase(baseFolder, common.threads);
+    const embedded = await features.embed(base.encoder, base.bundle.digest, texts);
+    const head = readSafetensors(await expert.readFile('head.safetensors'));
+    const weights = requireFloat32(head, 'head.weight', [labels.length, embedded.width]);
+    const bias = requireFloat32(head, 'head.bias', [labels.length]);
+    return headLogProbabilities({ weights, bias }, embedded.features, embedded.width);
+  }
+  if (kind === 'twin') {
+    const twin = await openTwin(expertFolder, common.threads);
+    return logSoftmax(await features.embed(twin.encoder, twin.bundle.digest, texts));
+  }
+  throw new ThalamusError(
+    'METHOD_UNSUPPORTED',
+    `${name} is of the kind ${kind}; evaluate judges probe and twin experts.`,
+  );
+}
+
+function logSoftmax({ features, width }: EmbeddedTexts): Float64Array {
+  const result = Float64Array.from(features);
+  for (let from = 0; from < result.length; from += width) {
+    const row = result.subarray(from, from + width);
+    const norm = logSumExp(row);
+    for (let k = 0; k < width; k++) row[k] = (row[k] ?? 0) - norm;
+  }
+  return result;
+}

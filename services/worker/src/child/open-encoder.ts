@@ -1,0 +1,44 @@
+import { openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
+import { OrtRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
+import { inspectGraph } from '@thalamus/onnx-graph';
+import { asFloat32, tensor } from '@thalamus/tensor';
+import type { BatchEncoder } from '@thalamus/training';
+
+/** A base that is ready to embed. */
+export interface OpenedEncoder {
+  readonly bundle: OpenedBundle<ExpertManifest>;
+  readonly encoder: BatchEncoder;
+}
+
+/** Opens a base: digests first, then the structure of the graph, then ONNX Runtime. @throws BUNDLE_INVALID, GRAPH_INVALID */
+export async function openBase(folder: string, threads: number): Promise<OpenedEncoder> {
+  const { bundle, tokenizer, session } = await openGraph(folder, threads);
+  return { bundle, encoder: new TextEncoder(tokenizer, session, bundle.manifest.maxTokens) };
+}
+
+/** Opens a composed classifier; its "vectors" are the logits of its labels. @throws BUNDLE_INVALID, GRAPH_INVALID */
+export async function openTwin(folder: string, threads: number): Promise<OpenedEncoder> {
+  const { bundle, tokenizer, session } = await openGraph(folder, threads);
+  const width = bundle.manifest.labels?.length ?? 0;
+  return {
+    bundle,
+    encoder: {
+      encode: async (texts) => {
+        const batch = await tokenizer.encodeBatch(texts, bundle.manifest.maxTokens);
+        // -1: the router of the graph chooses the head.
+        const head = tensor('int64', [texts.length], new BigInt64Array(texts.length).fill(-1n));
+        const feeds = { input_ids: batch.inputIds, attention_mask: batch.attentionMask, head };
+        const outputs = await session.run(feeds, { outputs: ['logits'] });
+        return { embeddings: asFloat32(outputs['logits'], 'logits').data, width };
+      },
+    },
+  };
+}
+
+async function openGraph(folder: string, threads: number) {
+  const bundle = await openBundle(folder);
+  inspectGraph(await bundle.readFile('model.onnx'));
+  const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
+  const session = await new OrtRuntime().load({ path: bundle.filePath('model.onnx') }, { threads });
+  return { bundle, tokenizer, session };
+}
