@@ -9,35 +9,41 @@ export interface MeshOptions {
   readonly key?: string | undefined;
 }
 
-/** Thrown when nothing answers; exit code 3. */
-export class Unreachable extends Error {}
+/** The error when nothing answers; exit code 3. */
+export function unreachable(message: string, cause?: unknown): ThalamusError {
+  return new ThalamusError('UPSTREAM_UNAVAILABLE', message, { cause });
+}
 
-/** The mesh file. @throws Unreachable */
-export function runningMesh(options: MeshOptions): MeshFile {
+/** The mesh file. @throws UPSTREAM_UNAVAILABLE */
+export function runningMesh(options: Pick<MeshOptions, 'data'>): MeshFile {
   const mesh = readMeshFile(options.data);
   if (!mesh)
-    throw new Unreachable(
+    throw unreachable(
       `No mesh runs on the data folder ${options.data}. Start one with "npm start", or name its folder with --data.`,
     );
   return mesh;
 }
 
+const TIMEOUT_MS = 30_000;
+
 /** The key to send: the option, else the administrator's of the local mesh. */
 export function keyOf(options: MeshOptions): string | undefined {
-  if (options.key !== undefined) return options.key;
+  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read; a key is no default that help may print
+  const given = options.key ?? process.env['THALAMUS_KEY'];
+  if (given !== undefined) return given;
   if (options.url !== undefined) return undefined;
   const file = readMeshFile(options.data)?.keyFile;
   return file !== undefined && existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
-/** Asks the gateway. Its errors come back as what they are. @throws Unreachable, ThalamusError */
+/** Asks the gateway. Its errors come back as what they are. @throws UPSTREAM_UNAVAILABLE when nothing answers */
 export async function askGateway<T>(
   options: MeshOptions,
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
 ): Promise<T> {
-  const base = options.url ?? runningMesh(options).http;
+  const base = baseUrl(options);
   const key = keyOf(options);
   const response = await fetch(`${base}${path}`, {
     method,
@@ -46,11 +52,13 @@ export async function askGateway<T>(
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   }).catch((cause: unknown) => {
-    throw new Unreachable(`Nothing answers at ${base}. Is the mesh running? "npm start" starts one.`, {
-      cause,
-    });
+    if (cause instanceof Error && cause.name === 'TimeoutError')
+      throw new ThalamusError('DEADLINE_EXCEEDED', `${base} did not answer within ${TIMEOUT_MS / 1000} s.`, {
+        cause,
+      });
+    throw unreachable(`Nothing answers at ${base}. Is the mesh running? "npm start" starts one.`, cause);
   });
   const text = await response.text();
   const answer = parse(text);
@@ -60,6 +68,16 @@ export async function askGateway<T>(
   throw new ThalamusError(
     isErrorCode(code) ? code : 'UPSTREAM_ERROR',
     error?.message ?? `${base} answered ${response.status}; is it a Thalamus gateway?`,
+  );
+}
+
+/** @throws CONFIG_INVALID when --url is no HTTP address */
+function baseUrl({ url, data }: MeshOptions): string {
+  if (url === undefined) return runningMesh({ data }).http;
+  if (URL.canParse(url) && /^https?:/.test(url)) return url.replace(/\/+$/, '');
+  throw new ThalamusError(
+    'CONFIG_INVALID',
+    `--url is "${url}"; it must be an address such as http://host:8080.`,
   );
 }
 

@@ -8,20 +8,45 @@ export interface CommonOptions extends MeshOptions {
   readonly json: boolean;
 }
 
-/** A command that talks to a mesh: --json, --data, --url, --key. */
-export function meshCommand(name: string, description: string): Command {
+const examples = new WeakMap<Command, readonly string[]>();
+
+/** A verb with examples, which its help and the reference page show. */
+export function verb(name: string, description: string, shown: readonly string[]): Command {
+  const command = new Command(name).description(description);
+  examples.set(command, shown);
+  command.addHelpText('after', `\nExamples:\n${shown.map((line) => `  $ ${line}`).join('\n')}`);
+  return command;
+}
+
+/** Examples of a verb. */
+export function examplesOf(command: Command): readonly string[] {
+  return examples.get(command) ?? [];
+}
+
+/** A verb for the mesh of a data folder on this machine: --json, --data. */
+export function meshVerb(name: string, description: string, shown: readonly string[]): Command {
+  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
+  const folder = defaultDataFolder(process.env);
+  return verb(name, description, shown)
+    .option('--json', 'print one JSON document', false)
+    .option('--data <folder>', 'data folder of the mesh (THALAMUS_HOME)', folder);
+}
+
+/** A verb for the gateway of any mesh: also --url and --key. */
+export function gatewayVerb(name: string, description: string, shown: readonly string[]): Command {
   // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
   const environment = process.env;
-  return new Command(name)
-    .description(description)
-    .option('--json', 'print one JSON document', false)
-    .option('--data <folder>', 'data folder of the mesh', defaultDataFolder(environment))
-    .option('--url <url>', 'gateway of another mesh, such as http://host:8080', environment['THALAMUS_URL'])
-    .option('--key <key>', 'API key; default: the local mesh’s administrator', environment['THALAMUS_KEY']);
+  return meshVerb(name, description, shown)
+    .option(
+      '--url <url>',
+      'gateway of another mesh, such as http://host:8080 (THALAMUS_URL)',
+      environment['THALAMUS_URL'],
+    )
+    .option('--key <key>', 'API key (THALAMUS_KEY); default: the administrator’s of the local mesh');
 }
 
 /** Where the answer goes. */
-export function outputOf(options: CommonOptions): Output {
+export function outputOf(options: Pick<CommonOptions, 'json'>): Output {
   return createOutput(options.json);
 }
 
@@ -29,8 +54,18 @@ export function outputOf(options: CommonOptions): Output {
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max)
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max)
       throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+/** Parses a number of a range. */
+export function numberIn(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= min && value <= max))
+      throw new InvalidArgumentError(`It must be a number from ${min} to ${max}.`);
     return value;
   };
 }

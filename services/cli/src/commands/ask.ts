@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { askGateway } from '../gateway-client.js';
-import { collect, meshCommand, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
+import { collect, gatewayVerb, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
+import { readPrompt } from '../read-prompt.js';
 import { shortDecision, type DecisionJson } from './decision.js';
 
 interface Options extends CommonOptions {
@@ -24,13 +25,17 @@ const BAR = 24;
 
 /** `thalamus ask`: routes a prompt and prints the answer. */
 export function askCommand(): Command {
-  return meshCommand('ask', 'send a prompt to the expert that will do best at it')
+  return gatewayVerb('ask', 'send a prompt to the expert that will do best at it', [
+    'thalamus ask "I lost my card, please block it"',
+    'thalamus ask "Book a table for two" --model snips7@1 --json',
+    'thalamus ask - --flag size=0.5 < prompt.txt',
+  ])
     .argument('<prompt>', 'the text; - reads standard input')
     .option('--model <model>', 'auto, an expert, expert@version, compose:a+b', 'auto')
     .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
     .option('--top <count>', 'labels to print', wholeNumber(1, 1000), 5)
     .action(async (prompt: string, options: Options) => {
-      const input = prompt === '-' ? await readStandardInput() : prompt;
+      const input = await readPrompt(prompt);
       const flags = options.flag?.join(',');
       const body = {
         input,
@@ -58,10 +63,4 @@ export function askCommand(): Command {
 function bar(share: number): string {
   const filled = Math.round(share * BAR);
   return `${'█'.repeat(filled)}${'·'.repeat(BAR - filled)}`;
-}
-
-async function readStandardInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8').trimEnd();
 }

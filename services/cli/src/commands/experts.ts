@@ -1,141 +1,35 @@
-import { FolderArtifactStore } from '@thalamus/bundle';
-import { registryV1 } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
 import { Command } from 'commander';
-import { runningMesh } from '../gateway-client.js';
-import { meshCommand, outputOf, type CommonOptions } from '../mesh-command.js';
-import { addBundle } from '../mesh/seed-zoo.js';
-import { table } from '../output.js';
-import { AS_CLI, withRegistry } from '../registry-client.js';
+import type * as actions from '../actions/experts.js';
+import { meshVerb } from '../mesh-command.js';
 import { evaluateCommand, trainCommand } from './train.js';
+
+const load = () => import('../actions/experts.js');
 
 /** `thalamus experts list|show|add|train|evaluate`. */
 export function expertsCommand(): Command {
   const command = new Command('experts').description('list, show, add, train and evaluate experts');
-  command.addCommand(meshCommand('list', 'list the experts').action(list));
   command.addCommand(
-    meshCommand('show', 'show an expert with its versions and their figures')
-      .argument('<expert>', 'name')
-      .action(show),
+    meshVerb('list', 'list the experts', ['thalamus experts list', 'thalamus experts list --json']).action(
+      async (...given: Parameters<typeof actions.list>) => (await load()).list(...given),
+    ),
   );
   command.addCommand(
-    meshCommand(
+    meshVerb('show', 'show an expert with its versions and their figures', [
+      'thalamus experts show banking77',
+    ])
+      .argument('<expert>', 'name')
+      .action(async (...given: Parameters<typeof actions.show>) => (await load()).show(...given)),
+  );
+  command.addCommand(
+    meshVerb(
       'add',
       'check a bundle and register it; a new version of a known expert stays off the stable channel',
+      ['thalamus experts add ./my-expert'],
     )
       .argument('<folder>', 'folder with expert.json and its files')
-      .action(add),
+      .action(async (...given: Parameters<typeof actions.add>) => (await load()).add(...given)),
   );
   command.addCommand(trainCommand());
   command.addCommand(evaluateCommand());
   return command;
-}
-
-async function list(options: CommonOptions): Promise<void> {
-  const { experts, versions } = await read(options);
-  const rows = experts.map((expert) => {
-    const stable = versions.find(
-      (version) => version.expert === expert.name && version.version === expert.stable,
-    );
-    return {
-      name: expert.name,
-      task: expert.task,
-      stable: expert.stable,
-      kind: kindName(stable?.kind),
-      labels: stable?.labelCount ?? 0,
-      accuracy: figure(stable, 'accuracy'),
-      licence: stable?.licence ?? '',
-    };
-  });
-  outputOf(options).answer(rows, () =>
-    table([
-      ['name', 'stable', 'kind', 'labels', 'test accuracy', 'licence', 'task'],
-      ...rows.map((row) => [
-        row.name,
-        row.stable || '-',
-        row.kind,
-        String(row.labels),
-        row.accuracy?.toFixed(3) ?? '-',
-        row.licence,
-        row.task,
-      ]),
-    ]),
-  );
-}
-
-async function show(name: string, options: CommonOptions): Promise<void> {
-  const { experts, versions } = await read(options);
-  const expert = experts.find((item) => item.name === name);
-  if (!expert)
-    throw new ThalamusError(
-      'EXPERT_NOT_FOUND',
-      `No expert "${name}" exists; "thalamus experts list" shows them.`,
-    );
-  const own = versions.filter((version) => version.expert === name);
-  const value = {
-    name,
-    task: expert.task,
-    description: expert.description,
-    stable: expert.stable,
-    candidate: expert.candidate,
-    versions: own.map((version) => ({
-      version: version.version,
-      kind: kindName(version.kind),
-      digest: version.manifestDigest,
-      base: version.baseDigest,
-      labels: version.labelCount,
-      parameters: version.parameterCount,
-      sizeBytes: version.sizeBytes,
-      licence: version.licence,
-      parents: version.parents,
-      evaluation: version.evaluation.map(({ dataset, split, metric, value: measured, n }) => ({
-        dataset,
-        split,
-        metric,
-        value: measured,
-        n,
-      })),
-    })),
-  };
-  outputOf(options).answer(value, () => [
-    `${name}   ${expert.task}, stable ${expert.stable || '-'}${expert.candidate ? `, candidate ${expert.candidate}` : ''}`,
-    `  ${expert.description}`,
-    ...value.versions.flatMap((version) => [
-      '',
-      `  version ${version.version}   ${version.kind}, ${version.labels} labels, ${version.parameters} parameters, ${version.licence}`,
-      `    ${version.digest}`,
-      ...version.evaluation.map(
-        (row) => `    ${row.dataset} ${row.split} ${row.metric} ${row.value.toFixed(4)} (n ${row.n})`,
-      ),
-    ]),
-  ]);
-}
-
-async function add(folder: string, options: CommonOptions): Promise<void> {
-  const store = new FolderArtifactStore(runningMesh(options).artifactsFolder);
-  const expert = await withRegistry(options, (registry) => addBundle(folder, store, registry));
-  outputOf(options).answer({ expert, folder }, () => [
-    `${expert} is registered; "thalamus experts show ${expert}" tells more.`,
-  ]);
-}
-
-async function read(options: CommonOptions) {
-  return withRegistry(options, async (registry) => {
-    const [experts, versions] = await Promise.all([
-      registry.listResources({ kind: 'expert' }, AS_CLI),
-      registry.listResources({ kind: 'version' }, AS_CLI),
-    ]);
-    return {
-      experts: experts.resources.flatMap(({ value }) => (value.case === 'expert' ? [value.value] : [])),
-      versions: versions.resources.flatMap(({ value }) => (value.case === 'version' ? [value.value] : [])),
-    };
-  });
-}
-
-function kindName(kind: registryV1.ExpertKind | undefined): string {
-  return kind === undefined ? '-' : registryV1.ExpertKind[kind].toLowerCase();
-}
-
-function figure(version: registryV1.ExpertVersion | undefined, metric: string): number | undefined {
-  return version?.evaluation.find((row) => row.split === 'test' && row.metric === metric)?.value;
 }

@@ -1,80 +1,35 @@
-import { registryV1 } from '@thalamus/contracts';
 import { Command, Option } from 'commander';
-import { meshCommand, outputOf, type CommonOptions } from '../mesh-command.js';
-import { table } from '../output.js';
-import { AS_CLI, withRegistry } from '../registry-client.js';
+import type * as actions from '../actions/keys.js';
+import { meshVerb } from '../mesh-command.js';
 
-const ROLES = {
-  viewer: registryV1.Role.VIEWER,
-  operator: registryV1.Role.OPERATOR,
-  admin: registryV1.Role.ADMIN,
-};
-
-interface CreateOptions extends CommonOptions {
-  readonly tenant: string;
-  readonly role: keyof typeof ROLES;
-  readonly description: string;
-}
+const load = () => import('../actions/keys.js');
 
 /** `thalamus keys create|list|revoke`. */
 export function keysCommand(): Command {
   const command = new Command('keys').description('make, list and revoke API keys');
   command.addCommand(
-    meshCommand('create', 'make a key; its secret is shown once')
+    meshVerb('create', 'make a key; its secret is shown once', [
+      'thalamus keys create --tenant shop',
+      'thalamus keys create --tenant shop --role operator --description "nightly training"',
+    ])
       .requiredOption('--tenant <tenant>', 'who will use it')
-      .addOption(new Option('--role <role>', 'what it may do').choices(Object.keys(ROLES)).default('viewer'))
+      .addOption(
+        new Option('--role <role>', 'what it may do')
+          .choices(['viewer', 'operator', 'admin'])
+          .default('viewer'),
+      )
       .option('--description <text>', 'what it is for', '')
-      .action(create),
+      .action(async (...given: Parameters<typeof actions.create>) => (await load()).create(...given)),
   );
-  command.addCommand(meshCommand('list', 'list the keys without their secrets').action(list));
-  command.addCommand(meshCommand('revoke', 'revoke a key').argument('<id>', 'id of the key').action(revoke));
+  command.addCommand(
+    meshVerb('list', 'list the keys without their secrets', ['thalamus keys list']).action(
+      async (...given: Parameters<typeof actions.list>) => (await load()).list(...given),
+    ),
+  );
+  command.addCommand(
+    meshVerb('revoke', 'revoke a key', ['thalamus keys revoke k_2f9c'])
+      .argument('<id>', 'id of the key')
+      .action(async (...given: Parameters<typeof actions.revoke>) => (await load()).revoke(...given)),
+  );
   return command;
-}
-
-async function create(options: CreateOptions): Promise<void> {
-  const { tenant, description } = options;
-  const { key, secret } = await withRegistry(options, (registry) =>
-    registry.createKey({ tenant, role: ROLES[options.role], description }, AS_CLI),
-  );
-  const id = key?.value.case === 'apiKey' ? key.value.value.id : '';
-  outputOf(options).answer({ id, tenant, role: options.role, key: secret }, () => [
-    secret,
-    `Keep it: it is not shown again. Its id is ${id}.`,
-  ]);
-}
-
-async function list(options: CommonOptions): Promise<void> {
-  const { resources } = await withRegistry(options, (registry) =>
-    registry.listResources({ kind: 'key' }, AS_CLI),
-  );
-  const keys = resources.flatMap(({ value }) =>
-    value.case === 'apiKey'
-      ? [
-          {
-            id: value.value.id,
-            tenant: value.value.tenant,
-            role: registryV1.Role[value.value.role].toLowerCase(),
-            description: value.value.description,
-            revoked: value.value.revokedAt !== undefined,
-          },
-        ]
-      : [],
-  );
-  outputOf(options).answer(keys, () =>
-    table([
-      ['id', 'tenant', 'role', 'state', 'description'],
-      ...keys.map((key) => [
-        key.id,
-        key.tenant,
-        key.role,
-        key.revoked ? 'revoked' : 'valid',
-        key.description,
-      ]),
-    ]),
-  );
-}
-
-async function revoke(id: string, options: CommonOptions): Promise<void> {
-  await withRegistry(options, (registry) => registry.revokeKey({ id }, AS_CLI));
-  outputOf(options).answer({ id, revoked: true }, () => [`The key ${id} is revoked.`]);
 }

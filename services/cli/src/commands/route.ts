@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { askGateway } from '../gateway-client.js';
-import { collect, meshCommand, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
+import { collect, gatewayVerb, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
 import { table } from '../output.js';
+import { readPrompt } from '../read-prompt.js';
 import { shortDecision, type DecisionJson } from './decision.js';
 
 interface Options extends CommonOptions {
@@ -12,12 +13,16 @@ interface Options extends CommonOptions {
 
 /** `thalamus route`: ranks the experts for a prompt without running any. */
 export function routeCommand(): Command {
-  return meshCommand('route', 'rank the experts for a prompt without running any')
-    .argument('<prompt>', 'the text')
+  return gatewayVerb('route', 'rank the experts for a prompt without running any', [
+    'thalamus route "The party of the first part shall indemnify" --flag size=0.5',
+    'thalamus route "Is this clause enforceable?" --flag latency=high --flag "size<30000000"',
+  ])
+    .argument('<prompt>', 'the text; - reads standard input')
     .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
     .option('--task <task>', 'Hugging Face task name', 'text-classification')
-    .option('--top-k <count>', 'experts to print', wholeNumber(1, 256), 9)
-    .action(async (input: string, options: Options) => {
+    .option('--top-k <count>', 'experts to print', wholeNumber(1, 256), 8)
+    .action(async (prompt: string, options: Options) => {
+      const input = await readPrompt(prompt);
       const flags = options.flag?.join(',');
       const body = {
         input,

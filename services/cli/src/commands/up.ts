@@ -1,11 +1,13 @@
-import { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { toThalamusError } from '@thalamus/errors';
 import { resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
-import { wholeNumber } from '../mesh-command.js';
+import { verb, wholeNumber } from '../mesh-command.js';
 import { defaultDataFolder } from '../mesh/mesh-file.js';
+import { onInterrupt } from '../interruption.js';
 import { launchMesh, type RunningMesh } from '../mesh/launch-mesh.js';
 import type { UpOptions } from '../mesh/plan.js';
+import { DEFAULT_PORTS } from '../mesh/ports.js';
 import { createOutput } from '../output.js';
 import { InterruptCounter } from '../interrupt-counter.js';
 
@@ -25,16 +27,23 @@ interface Options {
 export function upCommand(): Command {
   const port = wholeNumber(0, 65_535);
   return (
-    new Command('up')
-      .description('start the whole mesh on this machine with the zoo of experts; Ctrl-C ends it')
+    verb('up', 'start the whole mesh on this machine with the zoo of experts; Ctrl-C ends it', [
+      'thalamus up',
+      'thalamus up --port 0 --grpc-port 0 --data ./try --json',
+      'thalamus up --kafka broker-1:9092,broker-2:9092',
+    ])
       .option('--host <address>', 'address to listen on', '127.0.0.1')
-      .option('--port <port>', 'port of the HTTP API; 0 picks a free one', port, 8080)
-      .option('--grpc-port <port>', 'port of the gRPC API; 0 picks a free one', port, 8081)
+      .option('--port <port>', 'port of the HTTP API; 0 picks a free one', port, DEFAULT_PORTS.http)
+      .option('--grpc-port <port>', 'port of the gRPC API; 0 picks a free one', port, DEFAULT_PORTS.grpc)
       // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
-      .option('--data <folder>', 'folder for all state', defaultDataFolder(process.env))
+      .option('--data <folder>', 'folder for all state (THALAMUS_HOME)', defaultDataFolder(process.env))
       .option('--kafka <brokers>', 'use this Kafka instead of the embedded log, host:port,...')
       .option('--otlp <url>', 'send traces to this OTLP/HTTP endpoint')
-      .option('--log-level <level>', 'debug, info, warn or error', 'info')
+      .addOption(
+        new Option('--log-level <level>', 'least severe lines in the logs of the services')
+          .choices(['debug', 'info', 'warn', 'error'])
+          .default('info'),
+      )
       .option('--json', 'print the addresses as one JSON line', false)
       .option('--once', 'start, print how long it took, and stop', false)
       .action(run)
@@ -46,7 +55,7 @@ async function run(options: Options): Promise<void> {
   const output = createOutput(options.json);
   const launch = new AbortController();
   let mesh: RunningMesh | undefined;
-  const isInterrupted = onInterrupt(() => mesh, launch);
+  const isInterrupted = stopOnInterrupt(() => mesh, launch);
   try {
     mesh = await launchMesh(upOptions(options), {
       progress: (text) => {
@@ -88,7 +97,7 @@ function upOptions(options: Options): UpOptions {
 }
 
 /** The first Ctrl-C ends the mesh in order, a later one at once; one that comes while it starts ends the start. */
-function onInterrupt(mesh: () => RunningMesh | undefined, launch: AbortController): () => boolean {
+function stopOnInterrupt(mesh: () => RunningMesh | undefined, launch: AbortController): () => boolean {
   const counter = new InterruptCounter(() => performance.now());
   const handle = () => {
     const running = mesh();
@@ -108,8 +117,7 @@ function onInterrupt(mesh: () => RunningMesh | undefined, launch: AbortControlle
         process.exit(EXIT.interrupted);
     }
   };
-  process.on('SIGINT', handle);
-  process.on('SIGTERM', handle);
+  onInterrupt(handle);
   return () => counter.isPressed;
 }
 

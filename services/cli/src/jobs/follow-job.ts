@@ -2,6 +2,7 @@ import { jobV1 } from '@thalamus/contracts';
 import { ThalamusError, isErrorCode } from '@thalamus/errors';
 import { EXIT } from '../exit-codes.js';
 import { InterruptCounter } from '../interrupt-counter.js';
+import { onInterrupt } from '../interruption.js';
 import { watchJob, type JobClient } from './job-client.js';
 import { progressView } from './job-progress.js';
 
@@ -16,7 +17,7 @@ export async function followJob(jobs: JobClient, id: string, json: boolean): Pro
   const view = progressView(json);
   const leaving = new AbortController();
   const interrupts = new InterruptCounter(() => performance.now());
-  const onInterrupt = () => {
+  const giveBack = onInterrupt(() => {
     const press = interrupts.press();
     if (press === 'echo') return;
     view.end();
@@ -29,9 +30,7 @@ export async function followJob(jobs: JobClient, id: string, json: boolean): Pro
     jobs.cancel({ id }).catch((fault: unknown) => {
       process.stderr.write(`It could not be cancelled: ${fault instanceof Error ? fault.message : ''}\n`);
     });
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  });
   try {
     const job = await watchJob(
       jobs,
@@ -49,8 +48,7 @@ export async function followJob(jobs: JobClient, id: string, json: boolean): Pro
     return succeeded(job);
   } finally {
     view.end();
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
+    giveBack();
   }
 }
 

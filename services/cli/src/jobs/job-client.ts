@@ -1,10 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { jobV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import { createClient, type RpcClient } from '@thalamus/grpc';
+import type { RpcClient } from '@thalamus/grpc';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeshOptions } from '../gateway-client.js';
-import { serviceAddress } from '../registry-client.js';
+import { withService } from '../registry-client.js';
 
 const { JobState } = jobV1;
 /** Length of an id. */
@@ -16,16 +16,8 @@ const PATIENCE_MS = 30_000;
 export type JobClient = RpcClient<typeof jobV1.JobService>;
 
 /** Does work with a client of the job table, and closes it. */
-export async function withJobs<T>(options: MeshOptions, work: (jobs: JobClient) => Promise<T>): Promise<T> {
-  const client = createClient(jobV1.JobService, {
-    address: serviceAddress(options, 'updater'),
-    defaultDeadlineMs: 15_000,
-  });
-  try {
-    return await work(client);
-  } finally {
-    client.close();
-  }
+export function withJobs<T>(options: MeshOptions, work: (jobs: JobClient) => Promise<T>): Promise<T> {
+  return withService(options, { name: 'updater', service: jobV1.JobService }, work);
 }
 
 /** Id of the one job whose id begins so. @throws JOB_NOT_FOUND */

@@ -1,12 +1,10 @@
 import { digestOf } from '@thalamus/bundle';
-import { artifactV1, type registryV1 } from '@thalamus/contracts';
+import type { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { createClient } from '@thalamus/grpc';
-import { RemoteArtifactStore } from '@thalamus/registry';
 import { readDataset } from '@thalamus/training';
 import { readFileSync } from 'node:fs';
 import type { MeshOptions } from '../gateway-client.js';
-import { AS_CLI, serviceAddress, withRegistry } from '../registry-client.js';
+import { AS_CLI, withArtifacts, withRegistry } from '../registry-client.js';
 
 /** What is said of a data file. */
 export interface DataFacts {
@@ -56,22 +54,6 @@ export async function registerData(options: MeshOptions, path: string, facts: Da
       }
     }
   });
-}
-
-/** Does work with the artifact store of the mesh. */
-export async function withArtifacts<T>(
-  options: MeshOptions,
-  work: (store: RemoteArtifactStore) => Promise<T>,
-): Promise<T> {
-  const client = createClient(artifactV1.ArtifactService, {
-    address: serviceAddress(options, 'updater'),
-    defaultDeadlineMs: 15_000,
-  });
-  try {
-    return await work(new RemoteArtifactStore(client));
-  } finally {
-    client.close();
-  }
 }
 
 function reference({ name, version }: Pick<registryV1.Dataset, 'name' | 'version'>): string {

@@ -1,13 +1,12 @@
 import { ThalamusError } from '@thalamus/errors';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { takeDataFolder } from './data-folder.js';
 import { processStartedAt, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
 import { assignPorts, portsNeeded, settingsOf, type ServiceAddress, type UpOptions } from './plan.js';
 import { freePorts, requireFreePort } from './ports.js';
 import { SeedProcess } from './seed-process.js';
-import { ServiceProcess, SERVICES, type ServiceName } from './service-process.js';
+import { entryPoint, ServiceProcess, SERVICES, type ServiceName } from './service-process.js';
 import { Supervisor, type Report } from './supervisor.js';
 
 /** A mesh that answers. */
@@ -143,7 +142,7 @@ function administratorKey(dataFolder: string): string | undefined {
 }
 
 function isBuilt(service: ServiceName): boolean {
-  return existsSync(fileURLToPath(new URL(`../../../${service}/dist/main.js`, import.meta.url)));
+  return existsSync(entryPoint(service));
 }
 
 function meshFile(

@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** A process of a mesh that `thalamus up` started. */
 export interface MeshProcess {
@@ -31,10 +32,12 @@ export interface MeshFile {
 }
 
 const FILE = 'mesh.json';
+const REPOSITORY = fileURLToPath(new URL('../../../..', import.meta.url));
 
-/** The default data folder: THALAMUS_HOME, else `data` here. */
+/** The default data folder: THALAMUS_HOME, else `data` in the repository, from wherever the command is typed. */
 export function defaultDataFolder(environment: Readonly<Record<string, string | undefined>>): string {
-  return resolve(environment['THALAMUS_HOME'] ?? 'data');
+  const own = environment['THALAMUS_HOME'];
+  return own === undefined || own === '' ? join(REPOSITORY, 'data') : resolve(own);
 }
 
 /** Reads the file of a running mesh; undefined when there is none or its launcher has ended. */

@@ -1,6 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
 import { createServer, type AddressInfo } from 'node:net';
 
+/** Ports of a mesh when nothing else is asked for. */
+export const DEFAULT_PORTS = { http: 8080, grpc: 8081 } as const;
+
 /** Checks that a port is free. @throws PORT_IN_USE that names the option to change it */
 export async function requireFreePort(host: string, port: number, option: string): Promise<void> {
   const taken = await listenOnce(host, port).then(

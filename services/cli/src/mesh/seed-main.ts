@@ -2,6 +2,7 @@
  * The part of a start that needs the whole client side: checks and stores the zoo, registers it, and waits until the mesh
  * answers. A process of its own, so that its memory is gone when the mesh stands idle. It talks to the launcher over IPC.
  */
+import { FolderArtifactStore } from '@thalamus/bundle';
 import { toThalamusError } from '@thalamus/errors';
 import { whileElecting } from '../retry.js';
 import type { FromSeed, ToSeed } from './seed-process.js';
@@ -28,7 +29,7 @@ process.on('message', (message: ToSeed) => {
 async function work(message: ToSeed): Promise<FromSeed> {
   switch (message.kind) {
     case 'store':
-      await storeZoo(zooFolder(), message.artifactsFolder);
+      await storeZoo(zooFolder(), new FolderArtifactStore(message.artifactsFolder));
       return { kind: 'done', experts };
     case 'register':
       experts = await whileElecting(ELECTION_MS, () => registerZoo(zooFolder(), message.updaterAddress));

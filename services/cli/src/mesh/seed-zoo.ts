@@ -1,10 +1,4 @@
-import {
-  digestOf,
-  FolderArtifactStore,
-  importBundle,
-  openBundle,
-  type ArtifactStore,
-} from '@thalamus/bundle';
+import { digestOf, importBundle, openBundle, type ArtifactStore } from '@thalamus/bundle';
 import { registryV1, RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { createClient, type RpcClient } from '@thalamus/grpc';
@@ -50,10 +44,9 @@ export function readZoo(folder: string): z.infer<typeof indexSchema> {
   }
 }
 
-/** Puts the zoo's bundles and samples into the artifact folder; what is there already is only checked. @throws BUNDLE_INVALID */
-export async function storeZoo(folder: string, artifactsFolder: string): Promise<void> {
+/** Puts the zoo's bundles and samples into a store; what is there already is only checked. @throws BUNDLE_INVALID */
+export async function storeZoo(folder: string, store: ArtifactStore): Promise<void> {
   const zoo = readZoo(folder);
-  const store = new FolderArtifactStore(artifactsFolder);
   for (const item of [...zoo.bases, ...zoo.experts, ...zoo.routers]) {
     const imported = await importBundle(join(folder, item.folder), store);
     if (imported.digest !== item.digest)
@@ -77,7 +70,7 @@ export async function registerZoo(folder: string, updaterAddress: string): Promi
   try {
     for (const item of zoo.bases) await registerBundle(registry, join(folder, item.folder));
     const names = await Promise.all(
-      zoo.experts.map((item) => registerBundle(registry, join(folder, item.folder))),
+      zoo.experts.map(async (item) => (await registerBundle(registry, join(folder, item.folder))).expert),
     );
     await Promise.all(
       zoo.experts.map((item, index) => registerSamples(registry, folder, names[index] ?? '', item.sample)),
@@ -89,14 +82,20 @@ export async function registerZoo(folder: string, updaterAddress: string): Promi
   }
 }
 
-async function registerBundle(registry: Registry, folder: string): Promise<string> {
+/** A registered version of an expert. */
+export interface AddedVersion {
+  readonly expert: string;
+  readonly version: string;
+}
+
+async function registerBundle(registry: Registry, folder: string): Promise<AddedVersion> {
   const { manifest, digest: manifestDigest } = await openBundle(folder);
   const { name: expert, version, description } = manifest;
   await registry.registerVersion(
     { version: { expert, version, manifestDigest }, description },
     { metadata: METADATA },
   );
-  return expert;
+  return { expert, version };
 }
 
 async function registerSamples(
@@ -129,7 +128,11 @@ async function registerRouter(registry: Registry, manifestDigest: string): Promi
 }
 
 /** Puts a bundle of a folder into a store and registers it. */
-export async function addBundle(folder: string, store: ArtifactStore, registry: Registry): Promise<string> {
+export async function addBundle(
+  folder: string,
+  store: ArtifactStore,
+  registry: Registry,
+): Promise<AddedVersion> {
   await importBundle(folder, store);
   return registerBundle(registry, folder);
 }

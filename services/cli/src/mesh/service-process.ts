@@ -98,7 +98,8 @@ export class ServiceProcess {
   }
 }
 
-function entryPoint(service: ServiceName): string {
+/** The compiled main file of a service. */
+export function entryPoint(service: ServiceName): string {
   return fileURLToPath(new URL(`../../../${service}/dist/main.js`, import.meta.url));
 }
 
