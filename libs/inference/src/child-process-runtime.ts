@@ -10,7 +10,7 @@ import type {
   SessionOptions,
   SessionValue,
 } from './inference-runtime.port.js';
-import { checkRun, runCancelled, sessionGone } from './session-checks.js';
+import { abortError, checkRun, sessionGone } from './session-checks.js';
 
 /** How the runtime behaves. */
 export interface ChildProcessRuntimeOptions {
@@ -131,7 +131,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
     const opened = this.open.get(session);
     if (!opened) throw sessionGone();
     if (opened.failure) throw opened.failure;
-    if (options.signal?.aborted) throw runCancelled();
+    if (options.signal?.aborted) throw abortError(options.signal);
     const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? 30_000;
     const request = { kind: 'run', session, feeds, outputs: options.outputs } as const;
     const { outputs } = await child.ask('ran', request, timeoutMs);
@@ -195,11 +195,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
   }
 }
 
-/** The answer, or CANCELLED as soon as the caller has gone; the child's work is then thrown away. */
+/** The answer, or why the caller has gone, as soon as it has; the child's work is then thrown away. */
 function abandonable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      reject(runCancelled());
+      reject(abortError(signal));
     };
     signal.addEventListener('abort', onAbort, { once: true });
     answer.then(resolve, reject).finally(() => {

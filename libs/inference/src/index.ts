@@ -9,6 +9,11 @@ export type {
 } from './inference-runtime.port.js';
 export { OrtRuntime } from './ort-runtime.js';
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
-export { Tokenizer, type TokenBatch } from './tokenizer.js';
+export { padTokens, Tokenizer, type TokenBatch, type TokenRow } from './tokenizer.js';
 export { TextEncoder, type EncodedTexts } from './text-encoder.js';
-export { DynamicBatcher, type BatcherOptions, type SubmitOptions } from './dynamic-batcher.js';
+export {
+  DynamicBatcher,
+  type BatchOutcome,
+  type BatcherOptions,
+  type SubmitOptions,
+} from './dynamic-batcher.js';

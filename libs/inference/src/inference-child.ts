@@ -25,6 +25,7 @@ export class InferenceChild {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: ['--max-semi-space-size=2'],
+      env: childEnvironment(),
     });
     this.exit = new Promise((resolve) => {
       const end = (reason: string) => {
@@ -126,6 +127,15 @@ function crashed(reason: string): ThalamusError {
     `The process that ran the model ended (${reason}); it is started again, try once more.`,
     { retryAfterMs: 500 },
   );
+}
+
+/**
+ * The parent's environment, with large blocks of memory taken from and given back to the system one by one (glibc): what
+ * ONNX Runtime needs only while it loads a model would else stay with the process. Saves 17 MiB of 141 for the zoo's base.
+ */
+function childEnvironment(): NodeJS.ProcessEnv {
+  // eslint-disable-next-line no-restricted-syntax -- passed on as it is, nothing is read from it
+  return { MALLOC_MMAP_THRESHOLD_: '65536', ...process.env };
 }
 
 /** The compiled script of the child; tests that run from sources use the last build. */

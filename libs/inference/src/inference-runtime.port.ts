@@ -33,7 +33,7 @@ export interface RunOptions {
   readonly outputs?: readonly string[];
   /** Milliseconds after which the run counts as hung. Default: the runtime's. */
   readonly timeoutMs?: number;
-  /** A run that has not begun is dropped with CANCELLED; one that has begun ends, but nobody waits for it. */
+  /** A run that has not begun is dropped, one that has begun ends but nobody waits for it: the signal's reason, or CANCELLED. */
   readonly signal?: AbortSignal | undefined;
 }
 

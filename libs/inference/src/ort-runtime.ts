@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
-import { InferenceSession as OrtSession } from 'onnxruntime-node';
+import type * as Ort from 'onnxruntime-node';
 import type {
   Feeds,
   InferenceRuntime,
@@ -12,8 +12,10 @@ import type {
 import { dataTypeOf, fromOrt, toOrt } from './ort-tensors.js';
 import { checkRun, sessionGone } from './session-checks.js';
 
+type OrtSession = Ort.InferenceSession;
+
 /**
- * ONNX Runtime in this process. A run holds the event loop until it ends (onnxruntime-node 1.30 runs on the JavaScript
+ * ONNX Runtime in this process. Its library is loaded with the first model. A run holds the event loop until it ends (onnxruntime-node 1.30 runs on the JavaScript
  * thread), and a native crash ends the process: serve foreign or slow models with ChildProcessRuntime.
  */
 export class OrtRuntime implements InferenceRuntime {
@@ -23,12 +25,13 @@ export class OrtRuntime implements InferenceRuntime {
   async load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
     if (this.closed) throw sessionGone();
     const settings = sessionSettings(options);
+    const ort = await import('onnxruntime-node');
     try {
       const session =
         'path' in source
-          ? await OrtSession.create(source.path, settings)
-          : await OrtSession.create(source.bytes, settings);
-      const opened = new OrtInferenceSession(session, () => this.sessions.delete(opened));
+          ? await ort.InferenceSession.create(source.path, settings)
+          : await ort.InferenceSession.create(source.bytes, settings);
+      const opened = new OrtInferenceSession(ort, session, () => this.sessions.delete(opened));
       this.sessions.add(opened);
       return opened;
     } catch (cause) {
@@ -44,7 +47,7 @@ export class OrtRuntime implements InferenceRuntime {
   }
 }
 
-function sessionSettings(options: SessionOptions): OrtSession.SessionOptions {
+function sessionSettings(options: SessionOptions): Ort.InferenceSession.SessionOptions {
   return {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? 1,
@@ -64,10 +67,11 @@ class OrtInferenceSession implements InferenceSession {
   private released = false;
 
   constructor(
+    private readonly ort: typeof Ort,
     private readonly session: OrtSession,
     private readonly onRelease: () => void,
   ) {
-    const described = (values: readonly OrtSession.ValueMetadata[]) =>
+    const described = (values: readonly Ort.InferenceSession.ValueMetadata[]) =>
       values.map((value) => ({
         name: value.name,
         dtype: value.isTensor ? dataTypeOf(value.type) : undefined,
@@ -81,7 +85,7 @@ class OrtInferenceSession implements InferenceSession {
     if (this.released) throw sessionGone();
     checkRun(this.inputs, this.outputs, feeds, options);
     const given = Object.fromEntries(
-      Object.entries(feeds).map(([name, value]) => [name, toOrt(value, name)]),
+      Object.entries(feeds).map(([name, value]) => [name, toOrt(this.ort, value, name)]),
     );
     try {
       const results = options.outputs

@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { DataType, Tensor } from '@thalamus/tensor';
-import { Tensor as OrtTensor } from 'onnxruntime-node';
+import type * as Ort from 'onnxruntime-node';
 
 const TYPES = new Set<string>([
   'float32',
@@ -19,14 +19,14 @@ const TYPES = new Set<string>([
 ]);
 
 /** A tensor in the form that ONNX Runtime takes; memory is shared, not copied. @throws TENSOR_INVALID */
-export function toOrt(value: Tensor, name: string): OrtTensor {
+export function toOrt(ort: typeof Ort, value: Tensor, name: string): Ort.Tensor {
   if (value.dtype === 'bfloat16')
     throw new ThalamusError(
       'TENSOR_INVALID',
       `Tensor ${name} is bfloat16, which ONNX Runtime for Node does not take.`,
     );
   try {
-    return new OrtTensor(value.dtype as 'float32', value.data as Float32Array, value.shape);
+    return new ort.Tensor(value.dtype as 'float32', value.data as Float32Array, value.shape);
   } catch (cause) {
     const shape = value.shape.join(', ');
     throw new ThalamusError(
@@ -38,7 +38,7 @@ export function toOrt(value: Tensor, name: string): OrtTensor {
 }
 
 /** A tensor that ONNX Runtime gave. float16 comes as Float16Array where the engine has one: its bits are kept. */
-export function fromOrt(value: OrtTensor): Tensor {
+export function fromOrt(value: Ort.Tensor): Tensor {
   const { type, dims: shape, data } = value;
   if (type === 'float16') {
     const bits = data as Uint16Array;

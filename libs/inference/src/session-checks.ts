@@ -8,7 +8,7 @@ export function checkRun(
   feeds: Feeds,
   options: RunOptions,
 ): void {
-  if (options.signal?.aborted) throw runCancelled();
+  if (options.signal?.aborted) throw abortError(options.signal);
   for (const { name, dtype, shape } of inputs) {
     const value = feeds[name];
     if (value === undefined) throw invalid(name, `Input ${name} is missing.`);
@@ -27,9 +27,12 @@ export function checkRun(
     throw invalid(unknownOutput, `The model has no output ${unknownOutput}; it has ${listed(outputs)}.`);
 }
 
-/** The error of a run whose caller has gone. */
-export function runCancelled(): ThalamusError {
-  return new ThalamusError('CANCELLED', 'The run was cancelled by its caller.');
+/** The error of work whose caller has gone: the reason of the signal when it is one of ours, else CANCELLED. */
+export function abortError(signal: AbortSignal): ThalamusError {
+  const reason: unknown = signal.reason;
+  return ThalamusError.is(reason)
+    ? reason
+    : new ThalamusError('CANCELLED', 'The run was cancelled by its caller.');
 }
 
 /** The error of a session that was released, or whose runtime was closed. */

@@ -2,6 +2,14 @@ import { ThalamusError } from '@thalamus/errors';
 import { tensor, type TensorOf } from '@thalamus/tensor';
 import { Tokenizer as RustTokenizer } from 'tokenizers';
 
+/** One text as token ids. */
+export interface TokenRow {
+  /** Ids, special ones included, after cutting. */
+  readonly ids: readonly number[];
+  /** Whether the text was longer and has been cut. */
+  readonly truncated: boolean;
+}
+
 /** A batch of texts as token ids, padded to the longest. */
 export interface TokenBatch {
   /** int64 [batch, longest] */
@@ -14,8 +22,10 @@ export interface TokenBatch {
   readonly truncated: readonly boolean[];
 }
 
-/** Longest run of characters that one token can stand for; longer texts are cut before they are tokenised. */
+/** Characters for each token that are looked at first; a text whose beginning gives too few tokens is looked at further. */
 const CHARACTERS_PER_TOKEN = 32;
+/** Tokens beyond the limit that make sure that a word which the first look cut in two lies beyond it. */
+const SPARE_TOKENS = 256;
 
 /** Turns text into token ids. The only place in the mesh where that happens. */
 export class Tokenizer {
@@ -37,34 +47,61 @@ export class Tokenizer {
     }
   }
 
-  /** Encodes texts, each cut to `maxTokens` with its closing special token kept. */
-  async encodeBatch(texts: readonly string[], maxTokens: number): Promise<TokenBatch> {
-    const limit = maxTokens * CHARACTERS_PER_TOKEN;
-    const encodings = await this.tokenizer.encodeBatch(
-      texts.map((text) => (text.length > limit ? text.slice(0, limit) : text)),
+  /**
+   * Encodes texts, each cut to `maxTokens` with its closing special token kept. The ids are those of the whole text, cut;
+   * the work is bounded by the tokens wanted, whatever the length of the text.
+   */
+  async encode(texts: readonly string[], maxTokens: number): Promise<TokenRow[]> {
+    const firstLook = (maxTokens + SPARE_TOKENS) * CHARACTERS_PER_TOKEN;
+    const encodings = await this.tokenizer.encodeBatch(texts.map((text) => beginning(text, firstLook)));
+    return Promise.all(
+      encodings.map(async (encoding, row) => {
+        const text = texts[row] as string;
+        let ids = encoding.getIds();
+        let seen = firstLook;
+        while (text.length > seen && ids.length < maxTokens + SPARE_TOKENS) {
+          seen *= 4;
+          ids = (await this.tokenizer.encode(beginning(text, seen))).getIds();
+        }
+        return cut(ids, maxTokens);
+      }),
     );
-    const rows = encodings.map((encoding) => encoding.getIds());
-    const longest = Math.max(1, ...rows.map((ids) => Math.min(ids.length, maxTokens)));
-    const inputIds = new BigInt64Array(rows.length * longest);
-    const attentionMask = new BigInt64Array(rows.length * longest);
-    const tokenCounts: number[] = [];
-    const truncated: boolean[] = [];
-    rows.forEach((ids, row) => {
-      const count = Math.min(ids.length, maxTokens);
-      for (let i = 0; i < count; i++) {
-        const source = i === count - 1 ? ids.length - 1 : i;
-        inputIds[row * longest + i] = BigInt(ids[source] as number);
-        attentionMask[row * longest + i] = 1n;
-      }
-      tokenCounts.push(count);
-      truncated.push(ids.length > maxTokens || (texts[row] as string).length > limit);
-    });
-    const shape = [rows.length, longest];
-    return {
-      inputIds: tensor('int64', shape, inputIds),
-      attentionMask: tensor('int64', shape, attentionMask),
-      tokenCounts,
-      truncated,
-    };
   }
+
+  /** Encodes texts as one padded batch. */
+  async encodeBatch(texts: readonly string[], maxTokens: number): Promise<TokenBatch> {
+    return padTokens(await this.encode(texts, maxTokens));
+  }
+}
+
+/** Pads rows of ids with zeros to the longest. */
+export function padTokens(rows: readonly TokenRow[]): TokenBatch {
+  const longest = Math.max(1, ...rows.map(({ ids }) => ids.length));
+  const inputIds = new BigInt64Array(rows.length * longest);
+  const attentionMask = new BigInt64Array(rows.length * longest);
+  rows.forEach(({ ids }, row) => {
+    ids.forEach((id, position) => {
+      inputIds[row * longest + position] = BigInt(id);
+      attentionMask[row * longest + position] = 1n;
+    });
+  });
+  const shape = [rows.length, longest];
+  return {
+    inputIds: tensor('int64', shape, inputIds),
+    attentionMask: tensor('int64', shape, attentionMask),
+    tokenCounts: rows.map(({ ids }) => ids.length),
+    truncated: rows.map(({ truncated }) => truncated),
+  };
+}
+
+function cut(ids: number[], maxTokens: number): TokenRow {
+  if (ids.length <= maxTokens) return { ids, truncated: false };
+  return { ids: [...ids.slice(0, maxTokens - 1), ids.at(-1) as number], truncated: true };
+}
+
+/** At most so many UTF-16 units from the start, never half of a pair. */
+function beginning(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const isHigh = (text.charCodeAt(length - 1) & 0xfc00) === 0xd800;
+  return text.slice(0, isHigh ? length - 1 : length);
 }

@@ -24,7 +24,12 @@ export const hostSettings = defineSettings({
   ...artifactSettings(),
   ...updaterAddress(),
   threads: setting('THALAMUS_INFERENCE_THREADS', count(1), 'Threads inside one operator of ONNX Runtime.'),
-  maxBatch: setting('THALAMUS_MAX_BATCH', count(32), 'Largest batch.'),
+  maxBatch: setting('THALAMUS_MAX_BATCH', count(32), 'Most texts of a batch.'),
+  maxBatchTokens: setting(
+    'THALAMUS_MAX_BATCH_TOKENS',
+    count(512),
+    'Most tokens of a batch, padding included; one text alone may have more.',
+  ),
   batchDelayMs: setting(
     'THALAMUS_BATCH_DELAY_MS',
     milliseconds(2),

@@ -1,21 +1,11 @@
-import {
-  materialiseBundle,
-  openBundle,
-  parseDigest,
-  type ArtifactStore,
-  type ExpertManifest,
-  type OpenedBundle,
-} from '@thalamus/bundle';
+import type { ArtifactStore } from '@thalamus/bundle';
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
 import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
-import { RawGraphExpert } from './graph-experts.js';
-import { ResidentBase, type BatchSettings } from './resident-base.js';
+import { ExpertOpener, type OpenOutcome, type OpenerOptions } from './expert-opener.js';
 import type { ServedExpert } from './served-expert.js';
-import { EmbeddingExpert, headIdOf, ProbeExpert } from './text-experts.js';
-import { TwinExpert } from './twin-expert.js';
 
 /** Where a version stands on this host. */
 export type SlotState = 'loading' | 'ready' | 'draining' | 'failed';
@@ -29,24 +19,36 @@ export interface Slot {
   /** Why loading failed. */
   error: ThalamusError | undefined;
   readonly counts: { success: number; failure: number; inferenceNs: bigint };
+  /** Requests that it is answering now. */
+  inFlight: number;
+  /** Told when the last of them has ended. */
+  onIdle: (() => void) | undefined;
 }
 
 /** What the library needs. */
-export interface LibraryOptions extends BatchSettings {
-  readonly cacheFolder: string;
-  readonly memoryLimitBytes: number;
+export interface LibraryOptions extends OpenerOptions {
+  /** Wait before a load that failed for now is tried again, milliseconds; doubles with each failure. Default 1,000. */
+  readonly retryMs?: number;
 }
+
+const LONGEST_RETRY_MS = 30_000;
 
 /**
  * Everything that is loaded here. It follows the registry: every channel's version of a local kind is loaded, what no
- * channel names any more is let go. A bundle that is broken fails alone.
+ * channel names any more is let go after its last request. A bundle that is broken fails alone; a load that failed for a
+ * passing reason is tried again.
  */
 export class ExpertLibrary {
   readonly name = 'expert library';
   private readonly slots = new Map<string, Slot>();
-  private readonly bases = new Map<string, Promise<ResidentBase>>();
   private readonly listeners = new Set<(slot: Slot) => void>();
+  private readonly opener: ExpertOpener;
+  /** Versions that were unloaded, or loaded, by hand. */
   private readonly unwanted = new Set<string>();
+  private readonly pinned = new Set<string>();
+  private readonly leaving = new Set<Promise<void>>();
+  private readonly failures = new Map<string, number>();
+  private readonly retries = new Map<string, NodeJS.Timeout>();
   private work: Promise<void> = Promise.resolve();
   private scheduled = false;
   private stopFollowing: (() => void) | undefined;
@@ -54,10 +56,14 @@ export class ExpertLibrary {
 
   constructor(
     private readonly view: RegistryView,
-    private readonly store: ArtifactStore,
-    private readonly runtime: InferenceRuntime,
+    store: ArtifactStore,
+    runtime: InferenceRuntime,
     private readonly options: LibraryOptions,
-  ) {}
+  ) {
+    this.opener = new ExpertOpener(store, runtime, options, () =>
+      this.list().reduce((sum, slot) => sum + (slot.served?.ownBytes ?? 0), 0),
+    );
+  }
 
   async start(): Promise<void> {
     this.stopFollowing = this.view.onChange((key) => {
@@ -69,7 +75,9 @@ export class ExpertLibrary {
 
   async close(): Promise<void> {
     this.stopFollowing?.();
+    for (const timer of this.retries.values()) clearTimeout(timer);
     await this.work;
+    await Promise.all(this.leaving);
   }
 
   /** All slots, by name. */
@@ -79,14 +87,19 @@ export class ExpertLibrary {
 
   /** Bytes accounted to what is loaded. */
   get residentBytes(): number {
-    return this.list().reduce((sum, slot) => sum + (slot.served?.memoryBytes ?? 0), 0);
+    return this.list().reduce((sum, slot) => sum + (slot.served?.ownBytes ?? 0), this.opener.sharedBytes);
+  }
+
+  /** True for a version that is loaded, or is being loaded. */
+  has(expert: string, version: string): boolean {
+    return this.slots.has(`${expert}@${version}`);
   }
 
   onChange(listener: (slot: Slot) => void): void {
     this.listeners.add(listener);
   }
 
-  /** The slot of a version. @throws EXPERT_NOT_FOUND, REQUEST_INVALID for an empty version */
+  /** The slot of a version. @throws EXPERT_NOT_FOUND, EXPERT_NOT_READY, REQUEST_INVALID for an empty version */
   slot(expert: string, version: string): Slot {
     if (version === '')
       throw new ThalamusError(
@@ -96,45 +109,74 @@ export class ExpertLibrary {
       );
     const slot = this.slots.get(`${expert}@${version}`);
     if (slot) return slot;
-    const known = this.view.version(expert, version);
-    if (known)
-      throw new ThalamusError('EXPERT_NOT_READY', `${expert}@${version} is registered but not loaded here.`, {
-        retryAfterMs: 1_000,
-      });
-    throw new ThalamusError('EXPERT_NOT_FOUND', `No expert ${expert}@${version} is known here.`);
+    this.requireKnown(expert, version);
+    throw new ThalamusError('EXPERT_NOT_READY', `${expert}@${version} is registered but not loaded here.`, {
+      retryAfterMs: 1_000,
+    });
   }
 
-  /** The expert of a version, ready. @throws EXPERT_NOT_READY as well */
+  /** The expert of a version, ready. @throws what `slot` throws, and EXPERT_NOT_READY while it is loaded or has failed */
   ready(expert: string, version: string): ServedExpert {
     const slot = this.slot(expert, version);
-    if (slot.state === 'failed')
-      throw new ThalamusError(
-        'EXPERT_NOT_READY',
-        `${expert}@${version} could not be loaded: ${slot.error?.message ?? ''}`,
-      );
-    if (!slot.served)
-      throw new ThalamusError(
-        'EXPERT_NOT_READY',
-        `${expert}@${version} is being loaded; try again in a moment.`,
-        { retryAfterMs: 500 },
-      );
-    return slot.served;
+    if (slot.served) return slot.served;
+    throw slot.state === 'failed'
+      ? new ThalamusError(
+          'EXPERT_NOT_READY',
+          `${expert}@${version} could not be loaded: ${slot.error?.message ?? ''}`,
+          { metadata: { cause: slot.error?.code ?? 'INTERNAL' } },
+        )
+      : new ThalamusError(
+          'EXPERT_NOT_READY',
+          `${expert}@${version} is being loaded; try again in a moment.`,
+          { retryAfterMs: 500 },
+        );
   }
 
-  /** Loads a version that was unloaded by hand; resolves when it is ready or has failed. */
+  /** Lets a request use a version, which is not unloaded before the request has ended; counts how it ended. */
+  async use<R>(expert: string, version: string, work: (served: ServedExpert) => Promise<R>): Promise<R> {
+    const slot = this.slot(expert, version);
+    const startedAt = performance.now();
+    slot.inFlight += 1;
+    try {
+      const result = await work(this.ready(expert, version));
+      slot.counts.success += 1;
+      slot.counts.inferenceNs += BigInt(Math.round((performance.now() - startedAt) * 1e6));
+      return result;
+    } catch (fault) {
+      slot.counts.failure += 1;
+      throw fault;
+    } finally {
+      slot.inFlight -= 1;
+      if (slot.inFlight === 0) slot.onIdle?.();
+    }
+  }
+
+  /** Loads a registered version, also one that no channel names, or one that failed; resolves when it is ready. */
   async load(expert: string, version: string): Promise<void> {
-    this.unwanted.delete(`${expert}@${version}`);
+    this.requireKnown(expert, version);
+    const key = `${expert}@${version}`;
+    this.unwanted.delete(key);
+    this.pinned.add(key);
+    if (this.slots.get(key)?.state === 'failed') this.slots.delete(key);
     this.schedule();
     await this.work;
     this.ready(expert, version);
   }
 
-  /** Lets a version go until it is loaded by hand again. */
+  /** Lets a version go until it is loaded by hand again; resolves after its last request. */
   async unload(expert: string, version: string): Promise<void> {
-    this.slot(expert, version);
-    this.unwanted.add(`${expert}@${version}`);
+    this.requireKnown(expert, version);
+    const key = `${expert}@${version}`;
+    this.unwanted.add(key);
+    this.pinned.delete(key);
     this.schedule();
     await this.work;
+    await Promise.all(this.leaving);
+  }
+
+  private requireKnown(expert: string, version: string): void {
+    if (!this.view.version(expert, version))
+      throw new ThalamusError('EXPERT_NOT_FOUND', `No expert ${expert}@${version} is known here.`);
   }
 
   private schedule(): void {
@@ -142,142 +184,86 @@ export class ExpertLibrary {
     this.scheduled = true;
     this.work = this.work.then(async () => {
       this.scheduled = false;
-      await this.reconcile();
+      await this.reconcile().catch((error: unknown) => {
+        this.logger.error({ error }, 'experts could not be brought in line with the registry');
+      });
     });
   }
 
   private async reconcile(): Promise<void> {
     const wanted = this.wanted();
-    for (const slot of this.list()) if (!wanted.has(keyOf(slot))) await this.remove(slot);
+    for (const slot of this.list()) if (!wanted.has(keyOf(slot))) this.remove(slot);
     const missing = [...wanted].filter(([key]) => !this.slots.has(key)).map(([, version]) => version);
-    for (const version of missing) {
-      this.put({
-        expert: version.expert,
-        version: version.version,
-        state: 'loading',
-        served: undefined,
-        error: undefined,
-        counts: { success: 0, failure: 0, inferenceNs: 0n },
-      });
-    }
-    // Bases first, then all heads of one base at once: one new stack for all of them.
-    const standing = missing.filter(({ kind }) => kind !== registryV1.ExpertKind.PROBE);
-    for (const version of standing) await this.fill(version, () => this.openStanding(version));
-    const byBase = Map.groupBy(
-      missing.filter(({ kind }) => kind === registryV1.ExpertKind.PROBE),
-      ({ baseDigest }) => baseDigest,
-    );
-    for (const versions of byBase.values()) await this.openProbes(versions);
+    for (const { expert, version } of missing) this.put(newSlot(expert, version));
+    for (const outcome of await this.opener.open(missing)) this.settle(outcome);
   }
 
   private wanted(): Map<string, registryV1.ExpertVersion> {
+    const keys = new Set(this.pinned);
+    for (const { name, stable, candidate, shadow } of this.view.experts())
+      for (const number of [stable, candidate, shadow]) if (number !== '') keys.add(`${name}@${number}`);
     const wanted = new Map<string, registryV1.ExpertVersion>();
-    for (const expert of this.view.experts()) {
-      for (const number of [expert.stable, expert.candidate, expert.shadow]) {
-        const version = number === '' ? undefined : this.view.version(expert.name, number);
-        const key = `${expert.name}@${number}`;
-        if (version && version.kind !== registryV1.ExpertKind.UPSTREAM && !this.unwanted.has(key))
-          wanted.set(key, version);
-      }
+    for (const key of keys) {
+      const [expert = '', number = ''] = key.split('@');
+      const version = this.view.version(expert, number);
+      if (version && version.kind !== registryV1.ExpertKind.UPSTREAM && !this.unwanted.has(key))
+        wanted.set(key, version);
     }
     return wanted;
   }
 
-  private async fill(version: registryV1.ExpertVersion, open: () => Promise<ServedExpert>): Promise<void> {
-    const slot = this.slots.get(`${version.expert}@${version.version}`);
+  private settle({ version, served }: OpenOutcome): void {
+    const key = `${version.expert}@${version.version}`;
+    const slot = this.slots.get(key);
     if (!slot) return;
-    try {
-      if (this.residentBytes + Number(version.sizeBytes) > this.options.memoryLimitBytes) {
-        throw new ThalamusError(
-          'EXPERT_OVERLOADED',
-          `Loading ${keyOf(slot)} would pass the memory limit of ${this.options.memoryLimitBytes} bytes; raise THALAMUS_MEMORY_LIMIT or unload others.`,
-        );
-      }
-      slot.served = await open();
-      slot.state = 'ready';
-    } catch (fault) {
-      slot.error = toThalamusError(fault);
+    if (ThalamusError.is(served)) {
+      slot.error = served;
       slot.state = 'failed';
-      this.logger.error(
-        { expert: slot.expert, version: slot.version, code: slot.error.code, reason: slot.error.message },
-        'expert could not be loaded',
-      );
+      const facts = { expert: slot.expert, version: slot.version, code: served.code, reason: served.message };
+      this.logger.error({ ...facts, error: served.cause }, 'expert could not be loaded');
+      if (served.spec.retryable) this.retryLater(key);
+    } else {
+      slot.served = served;
+      slot.state = 'ready';
+      this.failures.delete(key);
     }
     this.tell(slot);
   }
 
-  private async openStanding(version: registryV1.ExpertVersion): Promise<ServedExpert> {
-    const bundle = await this.fetch(version.manifestDigest);
-    const { kind, task } = bundle.manifest;
-    if (kind === 'twin') return TwinExpert.open(bundle, this.runtime, this.options.threads);
-    if (kind === 'full' && task === 'feature-extraction' && bundle.has('tokenizer.json')) {
-      const base = await this.base(version.manifestDigest);
-      base.retain();
-      return new EmbeddingExpert(bundle.manifest, base, () => this.letGo(version.manifestDigest, base));
-    }
-    if (kind === 'full') return RawGraphExpert.open(bundle, this.runtime, this.options.threads);
-    throw new ThalamusError(
-      'BUNDLE_INVALID',
-      `${version.expert} is of the kind ${kind}, which this host does not serve.`,
-    );
+  private retryLater(key: string): void {
+    const failures = this.failures.get(key) ?? 0;
+    this.failures.set(key, failures + 1);
+    const pauseMs = Math.min(LONGEST_RETRY_MS, (this.options.retryMs ?? 1_000) * 2 ** failures);
+    const retry = () => {
+      this.retries.delete(key);
+      if (this.slots.get(key)?.state !== 'failed') return;
+      this.slots.delete(key);
+      this.schedule();
+    };
+    clearTimeout(this.retries.get(key));
+    this.retries.set(key, setTimeout(retry, pauseMs).unref());
   }
 
-  private async openProbes(versions: readonly registryV1.ExpertVersion[]): Promise<void> {
-    const opened: {
-      version: registryV1.ExpertVersion;
-      bundle: OpenedBundle<ExpertManifest>;
-      base: ResidentBase;
-      head: Awaited<ReturnType<ResidentBase['readHead']>>;
-    }[] = [];
-    for (const version of versions) {
-      try {
-        const base = await this.base(version.baseDigest);
-        const bundle = await this.fetch(version.manifestDigest);
-        opened.push({ version, bundle, base, head: await base.readHead(bundle) });
-      } catch (fault) {
-        await this.fill(version, () => Promise.reject(toThalamusError(fault)));
-      }
-    }
-    const base = opened[0]?.base;
-    if (!base) return;
-    await base.heads.change(new Map(opened.map(({ bundle, head }) => [headIdOf(bundle), head])), []);
-    for (const { version, bundle } of opened) {
-      base.retain();
-      const release = async () => {
-        await base.heads.change(new Map(), [headIdOf(bundle)]);
-        await this.letGo(version.baseDigest, base);
-      };
-      await this.fill(version, () =>
-        Promise.resolve(new ProbeExpert(bundle.manifest, headIdOf(bundle), base, release)),
-      );
-    }
-  }
-
-  private base(digest: string): Promise<ResidentBase> {
-    let base = this.bases.get(digest);
-    if (!base) {
-      base = this.fetch(digest).then((bundle) => ResidentBase.open(bundle, this.runtime, this.options));
-      this.bases.set(digest, base);
-      base.catch(() => this.bases.delete(digest));
-    }
-    return base;
-  }
-
-  private async letGo(digest: string, base: ResidentBase): Promise<void> {
-    if (await base.letGo()) this.bases.delete(digest);
-  }
-
-  private async fetch(digest: string): Promise<OpenedBundle<ExpertManifest>> {
-    return openBundle(await materialiseBundle(parseDigest(digest), this.store, this.options.cacheFolder));
-  }
-
-  private async remove(slot: Slot): Promise<void> {
+  private remove(slot: Slot): void {
     slot.state = 'draining';
     this.tell(slot);
     this.slots.delete(keyOf(slot));
-    await slot.served?.release().catch((error: unknown) => {
-      this.logger.warn({ expert: slot.expert, version: slot.version, error }, 'expert did not end cleanly');
-    });
+    const left = this.release(slot).finally(() => this.leaving.delete(left));
+    this.leaving.add(left);
+  }
+
+  private async release(slot: Slot): Promise<void> {
+    if (slot.inFlight > 0)
+      await new Promise<void>((resolve) => {
+        slot.onIdle = resolve;
+      });
+    try {
+      await slot.served?.release();
+    } catch (fault) {
+      const { code, message } = toThalamusError(fault);
+      const facts = { expert: slot.expert, version: slot.version, code, reason: message };
+      this.logger.warn({ ...facts, error: fault }, 'expert did not end cleanly');
+    }
   }
 
   private put(slot: Slot): void {
@@ -293,4 +279,17 @@ export class ExpertLibrary {
 /** expert@version */
 export function keyOf(slot: { readonly expert: string; readonly version: string }): string {
   return `${slot.expert}@${slot.version}`;
+}
+
+function newSlot(expert: string, version: string): Slot {
+  return {
+    expert,
+    version,
+    state: 'loading',
+    served: undefined,
+    error: undefined,
+    counts: { success: 0, failure: 0, inferenceNs: 0n },
+    inFlight: 0,
+    onIdle: undefined,
+  };
 }

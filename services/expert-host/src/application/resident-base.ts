@@ -1,31 +1,16 @@
 import { requireFloat32, readSafetensors, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
-import { METRICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import {
-  DynamicBatcher,
   TextEncoder,
   Tokenizer,
+  type BatchOutcome,
   type InferenceRuntime,
   type InferenceSession,
   type SubmitOptions,
 } from '@thalamus/inference';
-import { inspectGraph } from '@thalamus/onnx-graph';
-import { countHistogram, durationHistogram } from '@thalamus/telemetry';
-import { ProbeHeads } from './probe-heads.js';
-
-/** How batches are made. */
-export interface BatchSettings {
-  readonly maxBatch: number;
-  readonly batchDelayMs: number;
-  readonly maxQueue: number;
-  readonly threads: number;
-}
-
-/** What a text is to be run through: a probe head, or nothing but the base. */
-interface Item {
-  readonly text: string;
-  readonly head: string | undefined;
-}
+import { inspectBundleGraph, MODEL_FILE } from './inspect-bundle.js';
+import { ProbeHeads, type ProbeHead } from './probe-heads.js';
+import { TextQueue, type BatchSettings, type QueuedText } from './text-queue.js';
 
 /** What comes back for one text. */
 export interface BaseAnswer {
@@ -38,33 +23,39 @@ export interface BaseAnswer {
   readonly batchSize: number;
 }
 
+/** Id of the head that a text is to be run through; undefined for nothing but the base. */
+type HeadWish = string | undefined;
+
+interface OpenedBase {
+  readonly bundle: OpenedBundle<ExpertManifest>;
+  readonly width: number;
+  readonly session: InferenceSession;
+  readonly encoder: TextEncoder;
+}
+
 /** One base encoder that is loaded once, with its queue and the heads that stand on it. */
 export class ResidentBase {
   readonly heads: ProbeHeads;
-  private readonly batcher: DynamicBatcher<Item, BaseAnswer>;
+  readonly manifest: ExpertManifest;
+  /** Width of the embedding. */
+  readonly width: number;
+  readonly memoryBytes: number;
+  private readonly queue: TextQueue<HeadWish, BaseAnswer>;
   private users = 0;
 
   private constructor(
-    readonly manifest: ExpertManifest,
-    readonly width: number,
-    readonly memoryBytes: number,
-    private readonly session: InferenceSession,
-    private readonly encoder: TextEncoder,
+    private readonly opened: OpenedBase,
     runtime: InferenceRuntime,
     settings: BatchSettings,
   ) {
-    this.heads = new ProbeHeads(runtime, width);
-    const sizes = countHistogram(METRICS.batchSize, 'Texts in a batch.', [1, 2, 4, 8, 16, 32, 64]);
-    const waits = durationHistogram(METRICS.queueDuration, 'How long a text waited for its batch.');
-    this.batcher = new DynamicBatcher({
-      maxBatch: settings.maxBatch,
-      maxDelayMs: settings.batchDelayMs,
-      maxQueue: settings.maxQueue,
+    this.manifest = opened.bundle.manifest;
+    this.width = opened.width;
+    this.memoryBytes = opened.bundle.sizeBytes;
+    this.heads = new ProbeHeads(runtime, opened.width);
+    this.queue = new TextQueue({
+      ...settings,
+      tokenise: (texts) => opened.encoder.tokenise(texts),
       run: (items) => this.run(items),
-      onBatch: (size, waitsMs) => {
-        sizes.record(size);
-        for (const wait of waitsMs) waits.record(wait / 1000);
-      },
     });
   }
 
@@ -75,7 +66,7 @@ export class ResidentBase {
     settings: BatchSettings,
   ): Promise<ResidentBase> {
     const { manifest } = bundle;
-    const summary = inspectGraph(await bundle.readFile('model.onnx'));
+    const summary = await inspectBundleGraph(bundle);
     const output = summary.outputs.find(({ name }) => name === 'embedding');
     const width = output?.shape.at(-1);
     if (output?.dtype !== 'float32' || typeof width !== 'number') {
@@ -85,28 +76,36 @@ export class ResidentBase {
       );
     }
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
-    const session = await runtime.load(
-      { path: bundle.filePath('model.onnx') },
-      { threads: settings.threads },
-    );
+    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads: settings.threads });
     const encoder = new TextEncoder(tokenizer, session, manifest.maxTokens);
-    await encoder.encode(['warm-up']);
-    return new ResidentBase(manifest, width, bundle.sizeBytes, session, encoder, runtime, settings);
+    try {
+      await encoder.encode(['warm-up']);
+    } catch (fault) {
+      await session.release();
+      throw fault;
+    }
+    return new ResidentBase({ bundle, width, session, encoder }, runtime, settings);
   }
 
-  /** Runs one text, in a batch with whatever else waits. */
-  submit(text: string, head: string | undefined, options: SubmitOptions): Promise<BaseAnswer> {
-    return this.batcher.submit({ text, head }, options);
+  /** Runs texts, in batches with whatever else waits. */
+  submit(texts: readonly string[], head: HeadWish, options: SubmitOptions): Promise<BaseAnswer[]> {
+    return this.queue.submit(texts, () => head, options);
   }
 
-  /** Reads a head from a bundle that stands on this base. */
-  async readHead(bundle: OpenedBundle<ExpertManifest>) {
+  /** Reads a head from a bundle that stands on this base. @throws BUNDLE_INVALID */
+  async readHead(bundle: OpenedBundle<ExpertManifest>): Promise<ProbeHead> {
     const labels = bundle.manifest.labels?.length ?? 0;
     const file = readSafetensors(await bundle.readFile('head.safetensors'));
-    return {
+    const head = {
       weights: requireFloat32(file, 'head.weight', [labels, this.width]),
       bias: requireFloat32(file, 'head.bias', [labels]),
     };
+    if (![head.weights, head.bias].every((values) => values.every(Number.isFinite)))
+      throw new ThalamusError(
+        'BUNDLE_INVALID',
+        `The head of ${bundle.manifest.name} holds numbers that are not finite; train it again.`,
+      );
+    return head;
   }
 
   retain(): void {
@@ -118,32 +117,30 @@ export class ResidentBase {
     this.users -= 1;
     if (this.users > 0) return false;
     await this.heads.release();
-    await this.session.release();
+    await this.opened.session.release();
     return true;
   }
 
-  private async run(items: readonly Item[]): Promise<BaseAnswer[]> {
-    const encoded = await this.encoder.encode(items.map(({ text }) => text));
-    const { embeddings, width } = encoded;
-    const withHead = items.flatMap(({ head }, index) => (head === undefined ? [] : [{ index, head }]));
-    const logits = new Map<number, Float32Array>();
-    if (withHead.length > 0) {
-      const rows = new Float32Array(withHead.length * width);
-      withHead.forEach(({ index }, at) => {
-        rows.set(embeddings.subarray(index * width, (index + 1) * width), at * width);
-      });
-      const results = await this.heads.logits(
-        rows,
-        withHead.map(({ head }) => head),
-      );
-      withHead.forEach(({ index }, at) => logits.set(index, results[at] as Float32Array));
-    }
-    return items.map((_, index) => ({
-      embedding: embeddings.slice(index * width, (index + 1) * width),
-      logits: logits.get(index),
-      tokenCount: encoded.tokenCounts[index] ?? 0,
-      truncated: encoded.truncated[index] ?? false,
-      batchSize: items.length,
-    }));
+  private async run(items: readonly QueuedText<HeadWish>[]): Promise<BatchOutcome<BaseAnswer>[]> {
+    const encoded = await this.opened.encoder.encodeTokens(items.map(({ tokens }) => tokens));
+    const { width } = this;
+    const embeddings = items.map((_, index) => encoded.embeddings.slice(index * width, (index + 1) * width));
+    const logits = await this.heads.logits(
+      items.flatMap(({ wish }, index) =>
+        wish === undefined ? [] : [{ head: wish, embedding: embeddings[index] as Float32Array }],
+      ),
+    );
+    let next = 0;
+    return items.map(({ wish, tokens }, index) => {
+      const outcome = wish === undefined ? undefined : logits[next++];
+      if (ThalamusError.is(outcome)) return outcome;
+      return {
+        embedding: embeddings[index] as Float32Array,
+        logits: outcome,
+        tokenCount: tokens.ids.length,
+        truncated: tokens.truncated,
+        batchSize: items.length,
+      };
+    });
   }
 }

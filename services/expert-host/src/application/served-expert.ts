@@ -12,7 +12,7 @@ export interface ExpertAnswer {
   readonly promptTokens: number;
   /** Whether any text was cut. */
   readonly truncated: boolean;
-  /** Size of the batch that it ran in. */
+  /** Size of the largest batch that a part of it ran in. */
   readonly batchSize: number;
 }
 
@@ -28,8 +28,10 @@ export interface ServedExpert {
   readonly manifest: ExpertManifest;
   readonly inputs: readonly ExpertValue[];
   readonly outputs: readonly ExpertValue[];
-  /** Bytes accounted to this version beyond what it shares. */
+  /** Bytes of weights that it needs. */
   readonly memoryBytes: number;
+  /** Those of them that it shares with nobody. */
+  readonly ownBytes: number;
   /** @throws TENSOR_INVALID, EXPERT_OVERLOADED, DEADLINE_EXCEEDED, CANCELLED, EXPERT_CRASHED */
   infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer>;
   /** Lets go of what it holds. */

@@ -1,17 +1,20 @@
-import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
+import type { ExpertManifest } from '@thalamus/bundle';
+import { ThalamusError } from '@thalamus/errors';
 import type { SubmitOptions } from '@thalamus/inference';
 import { argMax, softmax, tensor, type Tensor } from '@thalamus/tensor';
 import type { BaseAnswer, ResidentBase } from './resident-base.js';
 import type { ExpertAnswer, ExpertValue, ServedExpert } from './served-expert.js';
 import { textsOf } from './text-input.js';
 
-const TEXT_INPUT: ExpertValue = { name: 'text', datatype: 'BYTES', shape: [-1] };
+/** The one input of every text expert. */
+export const TEXT_INPUT: ExpertValue = { name: 'text', datatype: 'BYTES', shape: [-1] };
 
 /** The base itself as a feature-extraction expert: one normalised vector for each text. */
 export class EmbeddingExpert implements ServedExpert {
   readonly inputs = [TEXT_INPUT];
   readonly outputs: readonly ExpertValue[];
   readonly memoryBytes: number;
+  readonly ownBytes = 0;
 
   constructor(
     readonly manifest: ExpertManifest,
@@ -24,7 +27,7 @@ export class EmbeddingExpert implements ServedExpert {
 
   async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
     const texts = textsOf(inputs);
-    const answers = await Promise.all(texts.map((text) => this.base.submit(text, undefined, options)));
+    const answers = await this.base.submit(texts, undefined, options);
     const data = new Float32Array(texts.length * this.base.width);
     answers.forEach((answer, index) => {
       data.set(answer.embedding, index * this.base.width);
@@ -45,6 +48,7 @@ export class ProbeExpert implements ServedExpert {
   readonly inputs = [TEXT_INPUT];
   readonly outputs: readonly ExpertValue[];
   readonly memoryBytes: number;
+  readonly ownBytes: number;
   private readonly labels: readonly string[];
 
   constructor(
@@ -55,13 +59,17 @@ export class ProbeExpert implements ServedExpert {
   ) {
     this.labels = manifest.labels ?? [];
     this.outputs = classifierOutputs(this.labels.length);
-    this.memoryBytes = this.labels.length * (base.width + 1) * 4;
+    this.ownBytes = this.labels.length * (base.width + 1) * Float32Array.BYTES_PER_ELEMENT;
+    this.memoryBytes = this.ownBytes;
   }
 
   async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
     const texts = textsOf(inputs);
-    const answers = await Promise.all(texts.map((text) => this.base.submit(text, this.headId, options)));
-    const logits = answers.map((answer) => answer.logits ?? new Float32Array(this.labels.length));
+    const answers = await this.base.submit(texts, this.headId, options);
+    const logits = answers.map((answer) => {
+      if (!answer.logits) throw new ThalamusError('INTERNAL', `${this.headId} gave no logits.`);
+      return answer.logits;
+    });
     return { outputs: classifierTensors(logits, this.labels), labels: this.labels, ...facts(answers) };
   }
 
@@ -111,15 +119,13 @@ export function classifierTensors(
   ]);
 }
 
-function facts(answers: readonly BaseAnswer[]) {
+/** Facts of a request from those of its texts. */
+export function facts(
+  answers: readonly Pick<BaseAnswer, 'tokenCount' | 'truncated' | 'batchSize'>[],
+): Pick<ExpertAnswer, 'promptTokens' | 'truncated' | 'batchSize'> {
   return {
     promptTokens: answers.reduce((sum, answer) => sum + answer.tokenCount, 0),
     truncated: answers.some((answer) => answer.truncated),
     batchSize: Math.max(...answers.map((answer) => answer.batchSize)),
   };
-}
-
-/** Identity of a head in the stack of its base. */
-export function headIdOf(bundle: OpenedBundle<ExpertManifest>): string {
-  return `${bundle.manifest.name}@${bundle.manifest.version}`;
 }

@@ -88,9 +88,17 @@ function decodeInput(input: InputTensor, raw: Uint8Array | undefined): Tensor {
   if (values.length !== count)
     throw invalid(input.name, `has ${values.length} elements, but its shape needs ${count}`);
   const data = kind.view(new ArrayBuffer(count * kind.width)) as { [index: number]: unknown };
-  for (let i = 0; i < count; i++) data[i] = typeof values[i] === 'boolean' ? Number(values[i]) : values[i];
+  for (let i = 0; i < count; i++) {
+    const value = typeof values[i] === 'boolean' ? Number(values[i]) : values[i];
+    data[i] = value;
+    // Narrow types travel in wide fields: what does not fit would wrap around.
+    if (NARROW.has(input.datatype) && data[i] !== value)
+      throw invalid(input.name, `has the element ${String(value)}, which is no ${input.datatype}`);
+  }
   return { dtype: kind.dtype, shape, data } as unknown as Tensor;
 }
+
+const NARROW = new Set(['INT8', 'INT16', 'UINT8', 'UINT16']);
 
 function decodeTexts(input: InputTensor, raw: Uint8Array | undefined, count: number): string[] {
   const parts = raw === undefined ? (input.contents?.bytesContents ?? []) : splitBytes(input.name, raw);

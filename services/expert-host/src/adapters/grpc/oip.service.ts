@@ -4,7 +4,7 @@ import { ATTRIBUTES, METRICS, RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { counter } from '@thalamus/telemetry';
-import type { ExpertLibrary, Slot } from '../../application/expert-library.js';
+import type { ExpertLibrary } from '../../application/expert-library.js';
 import type { ExpertAnswer, ExpertValue } from '../../application/served-expert.js';
 import { decodeInputs, encodeOutput } from '../../domain/oip-tensors.js';
 
@@ -56,20 +56,27 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
   }
 
   async modelInfer(request: inference.ModelInferRequest, context: CallContext): Promise<InferResponse> {
-    const slot = this.library.slot(request.modelName, request.modelVersion);
     const startedAt = performance.now();
+    const { modelName, modelVersion } = request;
+    let outcome = 'failure';
     try {
-      const served = this.library.ready(request.modelName, request.modelVersion);
-      const answer = await served.infer(decodeInputs(request), {
-        signal: context.signal,
-        deadlineAtMs: context.deadlineAtMs,
+      const answer = await this.library.use(modelName, modelVersion, async (served) => {
+        refuseParameters(request);
+        return response(
+          request,
+          await served.infer(decodeInputs(request), {
+            signal: context.signal,
+            deadlineAtMs: context.deadlineAtMs,
+          }),
+        );
       });
-      this.count(slot, 'success', startedAt);
       context.setTrailer(RPC_METADATA.timings, `infer=${(performance.now() - startedAt).toFixed(2)}`);
-      return response(request, answer);
-    } catch (fault) {
-      this.count(slot, 'failure', startedAt);
-      throw fault;
+      outcome = 'success';
+      return answer;
+    } finally {
+      // Only of experts that are known: a caller must not make up label values.
+      if (this.library.has(modelName, modelVersion))
+        this.inferences.add(1, { [ATTRIBUTES.expertName]: modelName, [ATTRIBUTES.outcome]: outcome });
     }
   }
 
@@ -155,13 +162,6 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     await this.library.unload(name, version);
     return {};
   }
-
-  private count(slot: Slot, outcome: 'success' | 'failure', startedAt: number): void {
-    slot.counts[outcome] += 1;
-    if (outcome === 'success')
-      slot.counts.inferenceNs += BigInt(Math.round((performance.now() - startedAt) * 1e6));
-    this.inferences.add(1, { [ATTRIBUTES.expertName]: slot.expert, [ATTRIBUTES.outcome]: outcome });
-  }
 }
 
 function split(modelName: string): { name: string; version: string } {
@@ -171,6 +171,25 @@ function split(modelName: string): { name: string; version: string } {
       violations: [{ field: 'model_name', description: 'expert@version' }],
     });
   return { name, version };
+}
+
+/** Nothing that a caller wishes is ignored: what is not offered is refused. */
+function refuseParameters({ parameters, inputs, outputs }: inference.ModelInferRequest): void {
+  const fields = [
+    ...Object.keys(parameters).map((key) => `parameters.${key}`),
+    ...inputs.flatMap((input) =>
+      Object.keys(input.parameters).map((key) => `inputs.${input.name}.parameters.${key}`),
+    ),
+    ...outputs.flatMap((output) =>
+      Object.keys(output.parameters).map((key) => `outputs.${output.name}.parameters.${key}`),
+    ),
+  ];
+  if (fields.length > 0)
+    throw new ThalamusError(
+      'REQUEST_INVALID',
+      `The parameter ${fields.join(', ')} is unknown here; hosts take none.`,
+      { violations: fields.map((field) => ({ field, description: 'is not a known parameter' })) },
+    );
 }
 
 function response(request: inference.ModelInferRequest, answer: ExpertAnswer): InferResponse {

@@ -1,0 +1,185 @@
+import {
+  materialiseBundle,
+  openBundle,
+  parseDigest,
+  type ArtifactStore,
+  type ExpertManifest,
+  type OpenedBundle,
+} from '@thalamus/bundle';
+import { registryV1 } from '@thalamus/contracts';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { InferenceRuntime } from '@thalamus/inference';
+import { RawGraphExpert } from './graph-experts.js';
+import type { ProbeHead } from './probe-heads.js';
+import { ResidentBase } from './resident-base.js';
+import type { ServedExpert } from './served-expert.js';
+import { EmbeddingExpert, ProbeExpert } from './text-experts.js';
+import type { BatchSettings } from './text-queue.js';
+import { TwinExpert } from './twin-expert.js';
+
+/** What the opener needs. */
+export interface OpenerOptions extends BatchSettings {
+  readonly cacheFolder: string;
+  readonly memoryLimitBytes: number;
+}
+
+/** A version, and what became of opening it. */
+export interface OpenOutcome {
+  readonly version: registryV1.ExpertVersion;
+  readonly served: ServedExpert | ThalamusError;
+}
+
+type Bundle = OpenedBundle<ExpertManifest>;
+
+/** Turns registered versions into experts that can answer: fetches, checks, loads, and shares bases among heads. */
+export class ExpertOpener {
+  private readonly bases = new Map<string, Promise<ResidentBase>>();
+  private baseBytes = 0;
+  private opened = 0;
+
+  constructor(
+    private readonly store: ArtifactStore,
+    private readonly runtime: InferenceRuntime,
+    private readonly options: OpenerOptions,
+    /** Bytes that the experts which are loaded have for themselves. */
+    private readonly ownBytes: () => number,
+  ) {}
+
+  /** Bytes of all bases that are loaded. */
+  get sharedBytes(): number {
+    return this.baseBytes;
+  }
+
+  /** Opens versions; each fails alone. Heads of one base are stacked at once. */
+  async open(versions: readonly registryV1.ExpertVersion[]): Promise<OpenOutcome[]> {
+    const outcomes: OpenOutcome[] = [];
+    const isProbe = ({ kind }: registryV1.ExpertVersion) => kind === registryV1.ExpertKind.PROBE;
+    for (const version of versions.filter((candidate) => !isProbe(candidate)))
+      outcomes.push({ version, served: await orError(this.openStanding(version)) });
+    const byBase = Map.groupBy(versions.filter(isProbe), ({ baseDigest }) => baseDigest);
+    for (const [digest, probes] of byBase) outcomes.push(...(await this.openProbes(digest, probes)));
+    return outcomes;
+  }
+
+  private async openStanding(version: registryV1.ExpertVersion): Promise<ServedExpert> {
+    const digest = version.manifestDigest;
+    const bundle = await this.fetch(version);
+    const { kind, task } = bundle.manifest;
+    if (kind === 'full' && task === 'feature-extraction' && bundle.has('tokenizer.json')) {
+      const base = await this.base(digest, bundle);
+      base.retain();
+      return new EmbeddingExpert(bundle.manifest, base, () => this.letGo(digest, base));
+    }
+    this.reserve(bundle);
+    if (kind === 'twin') return TwinExpert.open(bundle, this.runtime, this.options);
+    if (kind === 'full') return RawGraphExpert.open(bundle, this.runtime, this.options.threads);
+    throw new ThalamusError(
+      'BUNDLE_INVALID',
+      `${version.expert} is of the kind ${kind}, which this host does not serve.`,
+    );
+  }
+
+  private async openProbes(
+    baseDigest: string,
+    versions: readonly registryV1.ExpertVersion[],
+  ): Promise<OpenOutcome[]> {
+    const base = await orError(this.base(baseDigest));
+    if (ThalamusError.is(base)) return versions.map((version) => ({ version, served: base }));
+    const outcomes: OpenOutcome[] = [];
+    const heads: { version: registryV1.ExpertVersion; bundle: Bundle; id: string; head: ProbeHead }[] = [];
+    for (const version of versions) {
+      // Held already while the head is read: a base without a user may be freed.
+      base.retain();
+      const read = await orError(this.readHead(version, base));
+      if (ThalamusError.is(read)) {
+        outcomes.push({ version, served: read });
+        await this.letGo(baseDigest, base);
+      } else
+        heads.push({ version, id: `${version.expert}@${version.version}#${(this.opened += 1)}`, ...read });
+    }
+    if (heads.length === 0) return outcomes;
+    const stacked = await orError(base.heads.change(new Map(heads.map(({ id, head }) => [id, head])), []));
+    for (const { version, bundle, id } of heads) {
+      if (ThalamusError.is(stacked)) {
+        outcomes.push({ version, served: stacked });
+        await this.letGo(baseDigest, base);
+        continue;
+      }
+      const release = async () => {
+        await base.heads.change(new Map(), [id]);
+        await this.letGo(baseDigest, base);
+      };
+      outcomes.push({ version, served: new ProbeExpert(bundle.manifest, id, base, release) });
+    }
+    return outcomes;
+  }
+
+  private async readHead(
+    version: registryV1.ExpertVersion,
+    base: ResidentBase,
+  ): Promise<{ bundle: Bundle; head: ProbeHead }> {
+    const bundle = await this.fetch(version);
+    const named = bundle.manifest.base?.digest ?? '';
+    if (named !== version.baseDigest)
+      throw new ThalamusError(
+        'BUNDLE_INVALID',
+        `${version.expert}@${version.version} is registered over the base ${version.baseDigest}, but its manifest names ${named}.`,
+      );
+    this.reserve(bundle);
+    return { bundle, head: await base.readHead(bundle) };
+  }
+
+  /** The base of a digest, loaded once; whoever gets it retains it before the next wait. */
+  private base(digest: string, bundle?: Bundle): Promise<ResidentBase> {
+    let base = this.bases.get(digest);
+    if (!base) {
+      base = this.openBase(digest, bundle);
+      this.bases.set(digest, base);
+      base.catch(() => this.bases.delete(digest));
+    }
+    return base;
+  }
+
+  private async openBase(digest: string, bundle?: Bundle): Promise<ResidentBase> {
+    const checked = bundle ?? (await this.fetchDigest(digest));
+    this.reserve(checked);
+    const base = await ResidentBase.open(checked, this.runtime, this.options);
+    this.baseBytes += base.memoryBytes;
+    return base;
+  }
+
+  private async letGo(digest: string, base: ResidentBase): Promise<void> {
+    if (!(await base.letGo())) return;
+    this.bases.delete(digest);
+    this.baseBytes -= base.memoryBytes;
+  }
+
+  private reserve({ manifest, sizeBytes }: Bundle): void {
+    const limit = this.options.memoryLimitBytes;
+    if (this.baseBytes + this.ownBytes() + sizeBytes <= limit) return;
+    throw new ThalamusError(
+      'EXPERT_OVERLOADED',
+      `Loading ${manifest.name}@${manifest.version} would pass the memory limit of ${limit} bytes; raise THALAMUS_MEMORY_LIMIT or unload others.`,
+    );
+  }
+
+  private async fetch(version: registryV1.ExpertVersion): Promise<Bundle> {
+    const bundle = await this.fetchDigest(version.manifestDigest);
+    const { name, version: number } = bundle.manifest;
+    if (name !== version.expert || number !== version.version)
+      throw new ThalamusError(
+        'BUNDLE_INVALID',
+        `${version.expert}@${version.version} is registered with the bundle of ${name}@${number}; register that one.`,
+      );
+    return bundle;
+  }
+
+  private async fetchDigest(digest: string): Promise<Bundle> {
+    return openBundle(await materialiseBundle(parseDigest(digest), this.store, this.options.cacheFolder));
+  }
+}
+
+/** What a piece of work gives, or why it failed. */
+function orError<T>(work: Promise<T>): Promise<T | ThalamusError> {
+  return work.catch((fault: unknown) => toThalamusError(fault));
+}
