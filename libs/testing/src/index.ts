@@ -1,1 +1,3 @@
 export * from './wait-until.js';
+export { freePorts } from './broker/free-ports.js';
+export { kafkaBroker, provisionKafka, sharedKafka, type KafkaBroker } from './broker/kafka-broker.js';

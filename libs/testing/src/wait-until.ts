@@ -4,6 +4,8 @@ export interface WaitOptions {
   readonly timeoutMs?: number;
   /** Milliseconds between looks. Default 20. */
   readonly everyMs?: number;
+  /** Says of a throw of the condition that waiting on is in vain. */
+  readonly unless?: (fault: unknown) => boolean;
 }
 
 /**
@@ -13,7 +15,7 @@ export interface WaitOptions {
 export async function waitUntil<T>(
   what: string,
   condition: () => T | Promise<T>,
-  { timeoutMs = 20_000, everyMs = 20 }: WaitOptions = {},
+  { timeoutMs = 20_000, everyMs = 20, unless }: WaitOptions = {},
 ): Promise<NonNullable<T>> {
   const until = performance.now() + timeoutMs;
   let cause: unknown;
@@ -22,6 +24,7 @@ export async function waitUntil<T>(
       const value = await condition();
       if (value !== false && value !== undefined && value !== null) return value;
     } catch (fault) {
+      if (unless?.(fault)) throw fault;
       cause = fault;
     }
     if (performance.now() >= until)
