@@ -40,9 +40,10 @@ export function startJobProcess(work: JobWork, observer: WorkObserver): RunningW
     child.once('error', (cause) => {
       reject(crashed('it could not be started', cause));
     });
-    // After 'exit' messages may still come; after 'close' of the channel none.
+    // Messages may still be on their way after 'exit', but none comes after the channel has closed.
+    const closed = new Promise<void>((resolve) => child.once('disconnect', resolve));
     child.once('exit', (code, signal) => {
-      setImmediate(() => {
+      void closed.then(() => {
         reject(crashed(signal ?? `exit code ${code ?? 'unknown'}`));
       });
     });

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { JOB_KINDS, JOB_PARAMETERS, trainParametersSchema } from './job-kinds.js';
+
+const page = readFileSync(new URL('../../../docs/reference/jobs.md', import.meta.url), 'utf8');
+
+describe('the reference page of jobs', () => {
+  it.each(Object.values(JOB_KINDS))('names every parameter of %s and no other', (kind) => {
+    const section = page.split(`\n### ${kind}\n`)[1]?.split('\n#')[0] ?? '';
+    const table = section.split('\n').filter((line) => line.startsWith('| `'));
+    const named = table.flatMap((line) =>
+      [...(line.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    );
+    expect(named.sort()).toEqual(Object.keys(JOB_PARAMETERS[kind].shape).sort());
+  });
+});
+
+it('fills in the defaults that the page promises', () => {
+  expect(trainParametersSchema.parse({ expert: 'a', dataset: 'b@1' })).toEqual({
+    expert: 'a',
+    dataset: 'b@1',
+    channel: 'candidate',
+    seed: 0,
+    ignoredColumns: [],
+  });
+});

@@ -1,0 +1,185 @@
+import { FolderArtifactStore, importBundle } from '@thalamus/bundle';
+import { artifactV1, jobV1, registryV1, releaseV1 } from '@thalamus/contracts';
+import { createClient } from '@thalamus/grpc';
+import { RemoteArtifactStore } from '@thalamus/registry';
+import { execFileSync, fork, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** A service of its own process, as it is built. */
+export interface ServiceProcess {
+  readonly pid: number;
+  /** Resolves with exit code or signal. */
+  readonly exited: Promise<number | string>;
+  signal(name: NodeJS.Signals): void;
+}
+
+/** A real updater with its clients, and workers on demand. */
+export class MeshProcesses {
+  readonly folder = mkdtempSync(join(tmpdir(), 'thalamus-worker-'));
+  private readonly children = new Set<ChildProcess>();
+  private address = '';
+  private workers = 0;
+  jobs!: ReturnType<typeof jobClient>;
+  registry!: ReturnType<typeof registryClient>;
+  releases!: ReturnType<typeof releaseClient>;
+  artifacts!: RemoteArtifactStore;
+  private artifactClient!: ReturnType<typeof artifactClient>;
+
+  async start(): Promise<void> {
+    const port = await freePort();
+    this.address = `127.0.0.1:${port}`;
+    await this.run('updater', {
+      THALAMUS_GRPC_PORT: String(port),
+      THALAMUS_BUS: 'embedded',
+      THALAMUS_BUS_FILE: join(this.folder, 'events.sqlite'),
+      THALAMUS_ARTIFACTS_FOLDER: join(this.folder, 'artifacts'),
+    });
+    this.jobs = jobClient(this.address);
+    this.registry = registryClient(this.address);
+    this.releases = releaseClient(this.address);
+    this.artifactClient = artifactClient(this.address);
+    this.artifacts = new RemoteArtifactStore(this.artifactClient);
+  }
+
+  /** Registers the shipped base. */
+  async registerBase(): Promise<void> {
+    const store = new FolderArtifactStore(join(this.folder, 'artifacts'));
+    const { digest } = await importBundle(join(root, 'zoo/base/minilm-l6'), store);
+    await this.registry.registerVersion({ version: { manifestDigest: digest } });
+  }
+
+  /** Stores and registers a data set; resolves with name@version. */
+  async registerData(name: string, csv: string | Uint8Array, split = 'train'): Promise<string> {
+    const { digest } = await this.artifacts.put(Buffer.from(csv));
+    const dataset = { name, version: '1', digest, licence: 'CC0-1.0', origin: 'test', split };
+    await this.registry.registerDataset({ dataset });
+    return `${name}@1`;
+  }
+
+  /** Starts a worker with a data folder of its own; its leases are short. */
+  worker(): Promise<ServiceProcess> {
+    return this.run('worker', {
+      THALAMUS_UPDATER_ADDRESS: this.address,
+      THALAMUS_ARTIFACTS: 'updater',
+      THALAMUS_DATA: join(this.folder, `worker-${++this.workers}`),
+      THALAMUS_JOB_LEASE_MS: '2000',
+    });
+  }
+
+  async submit(kind: string, parameters: Record<string, string | number>, maxAttempts = 3): Promise<string> {
+    const { job } = await this.jobs.submit({ kind, parameters, maxAttempts });
+    if (!job) throw new Error('no job was stored');
+    return job.id;
+  }
+
+  /** The job once `isThere` holds for it. */
+  async until(id: string, isThere: (job: jobV1.Job) => boolean): Promise<jobV1.Job> {
+    for await (const { job } of this.jobs.watch({ id }, { deadlineMs: 120_000 })) {
+      if (job && isThere(job)) return job;
+      if (job && isEnd(job))
+        throw new Error(`job ended as ${jobV1.JobState[job.state]}: ${job.errorMessage}`);
+    }
+    throw new Error('the watch ended');
+  }
+
+  end(id: string): Promise<jobV1.Job> {
+    return this.until(id, isEnd);
+  }
+
+  async versionsOf(expert: string): Promise<registryV1.ExpertVersion[]> {
+    const { resources } = await this.registry.listResources({ kind: 'version', namePrefix: `${expert}@` });
+    return resources.flatMap(({ value }) => (value.case === 'version' ? [value.value] : []));
+  }
+
+  async stop(): Promise<void> {
+    for (const client of [this.jobs, this.registry, this.releases, this.artifactClient]) client.close();
+    await Promise.all(
+      [...this.children].map(async (child) => {
+        child.kill('SIGKILL');
+        if (child.exitCode === null && child.signalCode === null)
+          await new Promise((resolve) => child.once('exit', resolve));
+      }),
+    );
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private async run(service: string, settings: Record<string, string>): Promise<ServiceProcess> {
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('THALAMUS_'));
+    const child = fork(join(root, 'services', service, 'dist/main.js'), [], {
+      env: {
+        ...Object.fromEntries(inherited),
+        THALAMUS_OPS_PORT: '0',
+        THALAMUS_DATA: join(this.folder, service),
+        THALAMUS_LOG_LEVEL: 'error',
+        ...settings,
+      },
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.children.add(child);
+    const exited = new Promise<number | string>((resolve) => {
+      child.once('exit', (code, signal) => {
+        resolve(signal ?? code ?? 1);
+      });
+    });
+    await Promise.race([
+      new Promise<void>((resolve, reject) => {
+        child.on('message', (message: { kind: string; message?: string }) => {
+          if (message.kind === 'ready') resolve();
+          else reject(new Error(`${service}: ${message.message ?? message.kind}`));
+        });
+      }),
+      exited.then((how) => {
+        throw new Error(`${service} ended while starting: ${how}`);
+      }),
+    ]);
+    return { pid: child.pid ?? 0, exited, signal: (name) => void child.kill(name) };
+  }
+}
+
+/** Process ids of the children of a process. */
+export function childrenOf(pid: number): number[] {
+  try {
+    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a process exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether nothing more happens to a job. */
+export function isEnd({ state }: jobV1.Job): boolean {
+  return [jobV1.JobState.SUCCEEDED, jobV1.JobState.FAILED, jobV1.JobState.CANCELLED].includes(state);
+}
+
+const at = (address: string) => ({ address, defaultDeadlineMs: 20_000 });
+const jobClient = (address: string) => createClient(jobV1.JobService, at(address));
+const registryClient = (address: string) => createClient(registryV1.RegistryService, at(address));
+const releaseClient = (address: string) => createClient(releaseV1.ReleaseService, at(address));
+const artifactClient = (address: string) => createClient(artifactV1.ArtifactService, at(address));
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
