@@ -20,7 +20,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'tests',
-          include: ['**/src/**/*.spec.ts', '**/test/**/*.spec.ts'],
+          include: ['**/src/**/*.spec.ts', '**/test/**/*.spec.ts', 'zoo/test/*.spec.mjs'],
           exclude: [...excluded, ...kafkaFiles],
           testTimeout: 20_000,
           hookTimeout: 60_000,

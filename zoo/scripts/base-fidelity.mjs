@@ -10,7 +10,9 @@ const BATCH = 8;
 
 /** The first texts of every training sample in turn, `count` together. */
 export function sampleTexts(count = 1000) {
-  const files = readdirSync(SAMPLE).filter((name) => name.endsWith('.train.csv')).sort();
+  const files = readdirSync(SAMPLE)
+    .filter((name) => name.endsWith('.train.csv'))
+    .sort();
   const columns = files.map((name) => readCsv(readFileSync(join(SAMPLE, name)), name).map((row) => row.text));
   const texts = [];
   for (let row = 0; texts.length < count && columns.some((column) => row < column.length); row++) {

@@ -22,7 +22,9 @@ export function readPublishedBase(source) {
   const bytes = readFileSync(path);
   const digest = digestOf(bytes);
   if (digest !== WEIGHTS_DIGEST) {
-    console.error(`${path} has the digest ${digest}, expected ${WEIGHTS_DIGEST}: this is another model or another version.`);
+    console.error(
+      `${path} has the digest ${digest}, expected ${WEIGHTS_DIGEST}: this is another model or another version.`,
+    );
     process.exit(1);
   }
   const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8'));
@@ -42,7 +44,8 @@ export function readPublishedBase(source) {
 }
 
 /** float32 as published: what everything else is compared with. */
-export const referenceGraph = ({ sizes, weights }) => encodeModel(buildBertEncoder(sizes, weights, { kind: 'float32' }));
+export const referenceGraph = ({ sizes, weights }) =>
+  encodeModel(buildBertEncoder(sizes, weights, { kind: 'float32' }));
 
 /**
  * The shipped form: int8 in blocks of 32. ONNX Runtime rounds the inputs of such products to int8 as well; the inputs of

@@ -3,7 +3,15 @@
 //   npm run zoo:router -- --data DIR     (DIR holds <set>.train.csv, <set>.test.csv and clinc_oos.csv)
 // Fitted on rows of use "router"; chosen on even rows of use "validation", calibrated on odd ones; test rows are read
 // once, for the report.
-import { digestOf, float32Tensor, openBundle, readSafetensors, requireFloat32, writeRouterBundle, writeSafetensors } from '@thalamus/bundle';
+import {
+  digestOf,
+  float32Tensor,
+  openBundle,
+  readSafetensors,
+  requireFloat32,
+  writeRouterBundle,
+  writeSafetensors,
+} from '@thalamus/bundle';
 import { predictLosses, prototypeDistances } from '@thalamus/routing';
 import {
   abstentionThreshold,
@@ -72,7 +80,10 @@ function measure(rows, features) {
     const logs = headLogProbabilities(head, features, width);
     rows.forEach((row, at) => {
       const label = labelIndex.get(row.label);
-      losses[at * K + k] = labelLoss(label === undefined ? undefined : logs[at * labels.length + label], scale);
+      losses[at * K + k] = labelLoss(
+        label === undefined ? undefined : logs[at * labels.length + label],
+        scale,
+      );
     });
   });
   return losses;
@@ -81,7 +92,9 @@ function measure(rows, features) {
 function part(rows, features, chosen) {
   const indices = rows.map((_, index) => index).filter((index) => chosen(rows[index], index));
   const vectors = new Float32Array(indices.length * width);
-  indices.forEach((index, at) => vectors.set(features.subarray(index * width, (index + 1) * width), at * width));
+  indices.forEach((index, at) =>
+    vectors.set(features.subarray(index * width, (index + 1) * width), at * width),
+  );
   return { rows: indices.map((index) => rows[index]), features: vectors };
 }
 
@@ -97,16 +110,29 @@ function join2(parts) {
 
 const parts = { expert: [], router: [], choose: [], calibrate: [], test: [] };
 for (const task of TASKS) {
-  const named = (file) => readCsv(readFileSync(join(values.data, file)), file).map((row) => ({ ...row, set: task.set }));
+  const named = (file) =>
+    readCsv(readFileSync(join(values.data, file)), file).map((row) => ({ ...row, set: task.set }));
   const trainRows = named(`${task.set}.train.csv`);
   const testRows = named(`${task.set}.test.csv`);
-  const trainFeatures = await embedAll(base, trainRows.map((row) => row.text), `${task.set}.train`);
+  const trainFeatures = await embedAll(
+    base,
+    trainRows.map((row) => row.text),
+    `${task.set}.train`,
+  );
   const use = trainRows.map((row) => rowUse(row.text, SPLIT_RULE));
-  for (const name of ['expert', 'router']) parts[name].push(part(trainRows, trainFeatures, (_, i) => use[i] === name));
+  for (const name of ['expert', 'router'])
+    parts[name].push(part(trainRows, trainFeatures, (_, i) => use[i] === name));
   const validation = part(trainRows, trainFeatures, (_, i) => use[i] === 'validation');
   parts.choose.push(part(validation.rows, validation.features, (_, i) => i % 2 === 0));
   parts.calibrate.push(part(validation.rows, validation.features, (_, i) => i % 2 === 1));
-  parts.test.push({ rows: testRows, features: await embedAll(base, testRows.map((row) => row.text), `${task.set}.test`) });
+  parts.test.push({
+    rows: testRows,
+    features: await embedAll(
+      base,
+      testRows.map((row) => row.text),
+      `${task.set}.test`,
+    ),
+  });
 }
 const data = Object.fromEntries(
   Object.entries(parts).map(([name, list]) => {
@@ -120,7 +146,12 @@ console.log('rows', counts);
 // The loss table: what a router for this library is fitted on. Ids are hashes; texts stay where they came from.
 const idOf = (row) => `${row.set}:${createHash('sha256').update(row.text).digest('hex').slice(0, 16)}`;
 const tableRows = (name, use) =>
-  data[name].rows.map((row, at) => ({ id: idOf(row), task: 'text-classification', use, losses: Array.from(data[name].losses.subarray(at * K, (at + 1) * K)) }));
+  data[name].rows.map((row, at) => ({
+    id: idOf(row),
+    task: 'text-classification',
+    use,
+    losses: Array.from(data[name].losses.subarray(at * K, (at + 1) * K)),
+  }));
 const table = encodeLossTable({
   meta: {
     set: 'zoo-v0',
@@ -132,7 +163,11 @@ const table = encodeLossTable({
     origin: 'measured by zoo/scripts/train-router.mjs',
     n: counts.router + counts.choose + counts.calibrate,
   },
-  rows: [...tableRows('router', 'router'), ...tableRows('choose', 'validation'), ...tableRows('calibrate', 'validation')],
+  rows: [
+    ...tableRows('router', 'router'),
+    ...tableRows('choose', 'validation'),
+    ...tableRows('calibrate', 'validation'),
+  ],
 });
 mkdirSync('zoo/router', { recursive: true });
 writeFileSync('zoo/router/losses.jsonl.gz', gzipSync(table, { level: 9 }));
@@ -140,11 +175,18 @@ writeFileSync('zoo/router/losses.jsonl.gz', gzipSync(table, { level: 9 }));
 // Ideas, judged by mean regret on the choosing half of the validation rows.
 const rows = { features: data.router.features, dimension: width, losses: data.router.losses, candidates: K };
 const outcomesOn = (heads, name) =>
-  routingOutcomes({ predicted: predictLosses(heads, data[name].features), measured: data[name].losses, candidates: K });
+  routingOutcomes({
+    predicted: predictLosses(heads, data[name].features),
+    measured: data[name].losses,
+    candidates: K,
+  });
 const regrets = (outcomes) => outcomes.routed.map((loss, at) => loss - outcomes.oracle[at]);
 const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
 const ideas = [
-  ...[1e-5, 1e-4, 3e-4, 1e-3, 1e-2].map((l2) => ({ name: `ridge, l2 ${l2}`, fit: () => fitLinearLosses(rows, l2) })),
+  ...[1e-5, 1e-4, 3e-4, 1e-3, 1e-2].map((l2) => ({
+    name: `ridge, l2 ${l2}`,
+    fit: () => fitLinearLosses(rows, l2),
+  })),
   ...[
     [64, 0, 1e-4],
     [64, 1, 1e-4],
@@ -162,9 +204,18 @@ for (const idea of ideas) {
   const startedAt = performance.now();
   const heads = idea.fit();
   const outcomes = outcomesOn(heads, 'choose');
-  const row = { name: idea.name, regret: mean(regrets(outcomes)), top1: mean(nearOptimal(outcomes, 0)), calibration: lossCalibrationError(predictLosses(heads, data.choose.features), data.choose.losses), seconds: (performance.now() - startedAt) / 1000, heads };
+  const row = {
+    name: idea.name,
+    regret: mean(regrets(outcomes)),
+    top1: mean(nearOptimal(outcomes, 0)),
+    calibration: lossCalibrationError(predictLosses(heads, data.choose.features), data.choose.losses),
+    seconds: (performance.now() - startedAt) / 1000,
+    heads,
+  };
   tried.push(row);
-  console.log(`${row.name.padEnd(34)} regret ${row.regret.toFixed(4)}  top-1 ${row.top1.toFixed(4)}  calibration ${row.calibration.toFixed(4)}  ${row.seconds.toFixed(1)} s`);
+  console.log(
+    `${row.name.padEnd(34)} regret ${row.regret.toFixed(4)}  top-1 ${row.top1.toFixed(4)}  calibration ${row.calibration.toFixed(4)}  ${row.seconds.toFixed(1)} s`,
+  );
 }
 const chosen = tried.reduce((a, b) => (b.regret < a.regret ? b : a));
 const { heads } = chosen;
@@ -172,11 +223,17 @@ console.log('chosen:', chosen.name);
 
 // Abstention: which score finds out-of-scope prompts best at 5 % false abstention, judged on the oos validation rows.
 const oosRows = parse(readFileSync(join(values.data, 'clinc_oos.csv')), { columns: true, bom: true });
-const oosAll = await embedAll(base, oosRows.map((row) => row.text), 'clinc_oos');
+const oosAll = await embedAll(
+  base,
+  oosRows.map((row) => row.text),
+  'clinc_oos',
+);
 const oosOf = (split) => part(oosRows, oosAll, (row) => row.split === split).features;
 const minLoss = (features) => {
   const predicted = predictLosses(heads, features);
-  return Float32Array.from({ length: features.length / width }, (_, at) => Math.min(...predicted.subarray(at * K, (at + 1) * K)));
+  return Float32Array.from({ length: features.length / width }, (_, at) =>
+    Math.min(...predicted.subarray(at * K, (at + 1) * K)),
+  );
 };
 const both = join2([data.expert, data.router]).features;
 const scores = [
@@ -186,14 +243,21 @@ const scores = [
     ['1024 prototypes of the expert and router rows', both, 1024],
   ].map(([name, vectors, count]) => {
     const prototypes = sphericalKMeans(vectors, width, count, SEED, 8);
-    return { name, score: 'prototype-distance', prototypes, of: (features) => prototypeDistances(features, prototypes, width) };
+    return {
+      name,
+      score: 'prototype-distance',
+      prototypes,
+      of: (features) => prototypeDistances(features, prototypes, width),
+    };
   }),
 ];
 const share = (list, threshold) => list.filter((score) => score > threshold).length / list.length;
 for (const item of scores) {
   item.threshold = abstentionThreshold(item.of(data.calibrate.features), FALSE_ABSTENTION);
   item.validation = share(item.of(oosOf('oos_val')), item.threshold);
-  console.log(`${item.name.padEnd(48)} abstains on ${(100 * item.validation).toFixed(1)} % of the out-of-scope validation prompts`);
+  console.log(
+    `${item.name.padEnd(48)} abstains on ${(100 * item.validation).toFixed(1)} % of the out-of-scope validation prompts`,
+  );
 }
 const abstain = scores.reduce((a, b) => (b.validation > a.validation ? b : a));
 
@@ -201,7 +265,9 @@ const abstain = scores.reduce((a, b) => (b.validation > a.validation ? b : a));
 const predictedCalibration = predictLosses(heads, data.calibrate.features);
 const column = (values_, k) => Array.from({ length: values_.length / K }, (_, at) => values_[at * K + k]);
 const intervals = experts.map(({ expert }, k) => {
-  const residuals = column(data.calibrate.losses, k).map((loss, at) => loss - predictedCalibration[at * K + k]);
+  const residuals = column(data.calibrate.losses, k).map(
+    (loss, at) => loss - predictedCalibration[at * K + k],
+  );
   return { expert, ...residualInterval(residuals, COVERAGE) };
 });
 
@@ -223,17 +289,35 @@ const results = {
   'oracle loss': figure(outcomes.oracle),
   [`best single loss (${experts[single].expert})`]: figure(column(data.test.losses, single)),
   'random loss': figure(outcomes.random),
-  'false abstention': figure(Array.from(abstain.of(data.test.features), (score) => (score > abstain.threshold ? 1 : 0))),
-  'out-of-scope prompts abstained': figure(Array.from(abstain.of(oosOf('oos_test')), (score) => (score > abstain.threshold ? 1 : 0))),
+  'false abstention': figure(
+    Array.from(abstain.of(data.test.features), (score) => (score > abstain.threshold ? 1 : 0)),
+  ),
+  'out-of-scope prompts abstained': figure(
+    Array.from(abstain.of(oosOf('oos_test')), (score) => (score > abstain.threshold ? 1 : 0)),
+  ),
   [`coverage of the ${COVERAGE * 100} % intervals`]: { ...figure(covered), n: data.test.rows.length },
 };
 const calibrationError = lossCalibrationError(predictedTest, data.test.losses);
 const perSet = TASKS.map((task, k) => {
-  const at = data.test.rows.map((row, index) => (row.set === task.set ? index : -1)).filter((index) => index >= 0);
-  return { set: task.set, n: at.length, own: mean(at.map((index) => (outcomes.chosen[index] === k ? 1 : 0))), regret: mean(at.map((index) => outcomes.routed[index] - outcomes.oracle[index])) };
+  const at = data.test.rows
+    .map((row, index) => (row.set === task.set ? index : -1))
+    .filter((index) => index >= 0);
+  return {
+    set: task.set,
+    n: at.length,
+    own: mean(at.map((index) => (outcomes.chosen[index] === k ? 1 : 0))),
+    regret: mean(at.map((index) => outcomes.routed[index] - outcomes.oracle[index])),
+  };
 });
 
-const row = (metric, { value, n }, split = 'test') => ({ dataset: 'zoo-v0', split, metric, value: Number(value.toFixed(6)), n, date: DATE });
+const row = (metric, { value, n }, split = 'test') => ({
+  dataset: 'zoo-v0',
+  split,
+  metric,
+  value: Number(value.toFixed(6)),
+  n,
+  date: DATE,
+});
 const tensors = {
   ...(heads.kind === 'mlp'
     ? {
@@ -249,7 +333,14 @@ const tensors = {
         }
       : { 'heads.weight': float32Tensor([K, width], heads.weights) }),
   'heads.bias': float32Tensor([K], heads.bias),
-  ...(abstain.prototypes ? { 'abstention.prototypes': float32Tensor([abstain.prototypes.length / width, width], abstain.prototypes) } : {}),
+  ...(abstain.prototypes
+    ? {
+        'abstention.prototypes': float32Tensor(
+          [abstain.prototypes.length / width, width],
+          abstain.prototypes,
+        ),
+      }
+    : {}),
   'regions.centroids': float32Tensor([32, width], sphericalKMeans(data.router.features, width, 32, SEED)),
 };
 const tableDigest = digestOf(Buffer.from(table));
@@ -261,10 +352,29 @@ const written = await writeRouterBundle(
     version: '1',
     task: 'text-classification',
     lossUnit: 'nats',
-    description: 'Predicts the cross-entropy of the nine probe experts of the zoo from the frozen sentence encoder.',
-    encoder: { name: base.bundle.manifest.name, digest: base.bundle.digest, maxTokens: base.bundle.manifest.maxTokens, dimension: width },
-    candidates: experts.map(({ expert, version, digest }) => ({ expert, version, digest, fittedOn: { lossTable: tableDigest, rows: counts.router } })),
-    heads: { kind: heads.kind, file: 'heads.safetensors', ...(heads.kind === 'mlp' ? { hidden: heads.hiddenBias.length } : heads.kind === 'gated' ? { hidden: K } : {}) },
+    description:
+      'Predicts the cross-entropy of the nine probe experts of the zoo from the frozen sentence encoder.',
+    encoder: {
+      name: base.bundle.manifest.name,
+      digest: base.bundle.digest,
+      maxTokens: base.bundle.manifest.maxTokens,
+      dimension: width,
+    },
+    candidates: experts.map(({ expert, version, digest }) => ({
+      expert,
+      version,
+      digest,
+      fittedOn: { lossTable: tableDigest, rows: counts.router },
+    })),
+    heads: {
+      kind: heads.kind,
+      file: 'heads.safetensors',
+      ...(heads.kind === 'mlp'
+        ? { hidden: heads.hiddenBias.length }
+        : heads.kind === 'gated'
+          ? { hidden: K }
+          : {}),
+    },
     lossScale: scale,
     costScales: {
       size: { unit: 'flopsPerToken', transform: 'log10', min: 1e6, max: 1e12 },
@@ -274,11 +384,24 @@ const written = await writeRouterBundle(
       security: { unit: 'distrust', transform: 'linear', min: 0, max: 1 },
     },
     verbalLevels: { low: 0.1, medium: 0.5, high: 2 },
-    calibration: { coverage: COVERAGE, intervals, abstention: { score: abstain.score, threshold: abstain.threshold, falseAbstention: FALSE_ABSTENTION } },
+    calibration: {
+      coverage: COVERAGE,
+      intervals,
+      abstention: { score: abstain.score, threshold: abstain.threshold, falseAbstention: FALSE_ABSTENTION },
+    },
     regionCount: 32,
     licence: 'Apache-2.0',
-    trainingData: TASKS.map((task) => ({ name: task.set, licence: task.licence, origin: task.origin, rows: data.router.rows.filter(({ set }) => set === task.set).length })),
-    evaluation: [row('top-1', results['top-1']), row('regret', results.regret), row('loss', results['routed loss'])],
+    trainingData: TASKS.map((task) => ({
+      name: task.set,
+      licence: task.licence,
+      origin: task.origin,
+      rows: data.router.rows.filter(({ set }) => set === task.set).length,
+    })),
+    evaluation: [
+      row('top-1', results['top-1']),
+      row('regret', results.regret),
+      row('loss', results['routed loss']),
+    ],
     releaseDate: DATE,
   },
   { 'heads.safetensors': writeSafetensors(tensors) },
@@ -287,7 +410,8 @@ const index = JSON.parse(readFileSync('zoo/zoo.json', 'utf8'));
 index.routers = [{ folder: 'router/zoo-router', digest: written.digest }];
 writeFileSync('zoo/zoo.json', `${JSON.stringify(index, null, 2)}\n`);
 
-const cell = ({ value, interval, n }) => `${value.toFixed(4)} | ${interval.map((x) => x.toFixed(4)).join(' to ')} | ${n}`;
+const cell = ({ value, interval, n }) =>
+  `${value.toFixed(4)} | ${interval.map((x) => x.toFixed(4)).join(' to ')} | ${n}`;
 const report = `# Router v0
 
 What a linear or a small non-linear head on frozen sentence vectors knows about which of the nine probe experts will do
@@ -299,7 +423,9 @@ below, read once. Intervals are 95 % bootstrap intervals over prompts.
 
 | test figure | value | interval | n |
 |---|---|---|---|
-${Object.entries(results).map(([name, result]) => `| ${name} | ${cell(result)} |`).join('\n')}
+${Object.entries(results)
+  .map(([name, result]) => `| ${name} | ${cell(result)} |`)
+  .join('\n')}
 
 Calibration error of the predicted losses (15 bins of equal mass): ${calibrationError.toFixed(4)} nats.
 

@@ -1,0 +1,108 @@
+import { openBundle, readSafetensors, requireFloat32 } from '@thalamus/bundle';
+import { wilson } from '@thalamus/compatibility';
+import { ChildProcessRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
+import { embedTexts, evaluateHead, labelled } from '@thalamus/training';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SAMPLE_ROWS, TASKS } from '../scripts/tasks.mjs';
+import { checkCommitted, readSample } from '../scripts/verify/check-index.mjs';
+import { Report } from '../scripts/verify/report.mjs';
+
+const ZOO = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Answers that another processor's rounding may move in one sample. */
+const ROUNDED_ANSWERS = 2;
+
+describe('committed files of the zoo', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'thalamus-zoo-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const faultsOf = async (zoo) => {
+    const report = new Report();
+    await checkCommitted(zoo, report);
+    return report.faults;
+  };
+  /** The zoo with one file changed: everything else is as committed. */
+  const changed = (path, change) => {
+    const zoo = mkdtempSync(join(folder, 'zoo-'));
+    for (const part of ['zoo.json', 'data', 'router', 'experts'])
+      cpSync(join(ZOO, part), join(zoo, part), { recursive: true });
+    symlinkSync(join(ZOO, 'base'), join(zoo, 'base'));
+    writeFileSync(join(zoo, path), change(readFileSync(join(zoo, path), 'utf8')));
+    return zoo;
+  };
+
+  it('agree: digests, licences, splits, samples, loss table', async () => {
+    expect(await faultsOf(ZOO)).toEqual([]);
+  });
+
+  it('are refused when a bundle is not the one that the index names', async () => {
+    const zoo = changed('zoo.json', (text) => text.replace(/sha256:.{4}/, 'sha256:0000'));
+    expect((await faultsOf(zoo)).join()).toContain('the digest of base/minilm-l6');
+  });
+
+  it('are refused when a manifest claims other figures than its bytes', async () => {
+    const zoo = changed('experts/snips7/expert.json', (text) => text.replace('"n": 695', '"n": 696'));
+    expect((await faultsOf(zoo)).join()).toContain('the digest of experts/snips7');
+  });
+
+  it('are refused when a row of the split manifest changes its use', async () => {
+    const zoo = changed('data/splits.json', (text) => text.replace('"uses": "ee', '"uses": "rr'));
+    const faults = (await faultsOf(zoo)).join();
+    expect(faults).toContain('expert rows of banking77');
+    expect(faults).toContain('router rows of banking77');
+  });
+
+  it('are refused when a test sample holds a training text', async () => {
+    const train = readFileSync(join(ZOO, 'data/sample/snips7.train.csv'), 'utf8').split('\n')[1];
+    const zoo = changed('data/sample/snips7.test.csv', (text) =>
+      [text.split('\n')[0], train, ...text.split('\n').slice(2)].join('\n'),
+    );
+    expect((await faultsOf(zoo)).join()).toContain('snips7.test.csv holds a training text');
+  });
+});
+
+describe('experts on their committed samples, through ONNX Runtime in a child process', () => {
+  const runtime = new ChildProcessRuntime();
+  const figures = JSON.parse(readFileSync(join(ZOO, 'data/sample/figures.json'), 'utf8'));
+  let encoder;
+  beforeAll(async () => {
+    const base = await openBundle(join(ZOO, 'base/minilm-l6'));
+    const session = await runtime.load({ path: base.filePath('model.onnx') }, { threads: 2 });
+    encoder = new TextEncoder(
+      Tokenizer.parse(await base.readFile('tokenizer.json')),
+      session,
+      base.manifest.maxTokens,
+    );
+  });
+  afterAll(() => runtime.close());
+
+  it.each(TASKS)('$expert answers as committed', { timeout: 120_000 }, async ({ set, expert }) => {
+    const bundle = await openBundle(join(ZOO, 'experts', expert));
+    const { labels, evaluation } = bundle.manifest;
+    const tensors = readSafetensors(await bundle.readFile('head.safetensors'));
+    const rows = readSample(ZOO, set, 'test');
+    const { features, width } = await embedTexts(
+      encoder,
+      rows.map(({ text }) => text),
+    );
+    const head = {
+      weights: requireFloat32(tensors, 'head.weight', [labels.length, width]),
+      bias: requireFloat32(tensors, 'head.bias', [labels.length]),
+    };
+    const found = evaluateHead(
+      head,
+      labelled({ features, labels: rows.map(({ label }) => label) }, labels, width),
+    );
+    const right = Math.round(found.accuracy * found.n);
+    expect(found.n).toBe(SAMPLE_ROWS);
+    expect(Math.abs(right - figures[set].right)).toBeLessThanOrEqual(ROUNDED_ANSWERS);
+    // The sample is drawn from the test file: the accuracy on the whole file lies in its interval (99.9 %).
+    const { value } = evaluation.find(({ split, metric }) => split === 'test' && metric === 'accuracy');
+    const { low, high } = wilson(right, found.n, 3.29);
+    expect(value).toBeGreaterThan(low);
+    expect(value).toBeLessThan(high);
+  });
+});
