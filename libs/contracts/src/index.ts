@@ -19,7 +19,7 @@ export {
   type TopicName,
 } from './topics.js';
 export { EVENT_HEADERS, HTTP_HEADERS, RPC_METADATA } from './headers.js';
-export { ATTRIBUTES, METRICS } from './telemetry-names.js';
+export { ATTRIBUTES, METRICS, type MetricDefinition, type MetricKind } from './telemetry-names.js';
 export { TASKS, isTask, type Task } from './tasks.js';
 export {
   evaluateParametersSchema,

@@ -30,29 +30,124 @@ export const ATTRIBUTES = {
   jobKind: 'thalamus.job.kind',
 } as const;
 
-/** Metric names. Units are in the instruments; Prometheus names follow from them. */
+/** What a metric counts. Prometheus names follow: dots become `_`, `s` adds `_seconds`, `By` adds `_bytes`, counters `_total`. */
+export interface MetricDefinition<K extends MetricKind = MetricKind> {
+  /** Name in OpenTelemetry. */
+  readonly name: string;
+  readonly kind: K;
+  /** Unit in UCUM: `s`, `By`, or `1` for counts. */
+  readonly unit: 's' | 'By' | '1';
+  /** One sentence for HELP and the reference page. */
+  readonly description: string;
+  /** Attributes it is split by; none of them is chosen freely by a caller. */
+  readonly attributes: readonly (keyof typeof ATTRIBUTES)[];
+  /** Upper bounds of the buckets of a histogram. */
+  readonly boundaries?: readonly number[];
+}
+
+/** Kinds of metric. */
+export type MetricKind = 'counter' | 'gauge' | 'histogram';
+
+type Attribute = keyof typeof ATTRIBUTES;
+
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+const counter = (
+  name: string,
+  description: string,
+  attributes: readonly Attribute[] = [],
+): MetricDefinition<'counter'> => ({ name, kind: 'counter', unit: '1', description, attributes });
+
+const duration = (
+  name: string,
+  description: string,
+  attributes: readonly Attribute[] = [],
+): MetricDefinition<'histogram'> => ({
+  name,
+  kind: 'histogram',
+  unit: 's',
+  description,
+  attributes,
+  boundaries: SECONDS,
+});
+
+const gauge = (name: string, unit: 's' | 'By' | '1', description: string): MetricDefinition<'gauge'> => ({
+  name,
+  kind: 'gauge',
+  unit,
+  description,
+  attributes: [],
+});
+
+/** Every metric of the mesh. */
 export const METRICS = {
-  rpcServerDuration: 'rpc.server.call.duration',
-  rpcClientDuration: 'rpc.client.call.duration',
-  httpServerDuration: 'http.server.request.duration',
-  messagesSent: 'messaging.client.sent.messages',
-  messagesConsumed: 'messaging.client.consumed.messages',
-  processDuration: 'messaging.process.duration',
-  deadLetters: 'thalamus.events.dead_letters',
-  spoolRecords: 'thalamus.events.spool.records',
-  spoolDropped: 'thalamus.events.spool.dropped',
-  decisions: 'thalamus.router.decisions',
-  decisionDuration: 'thalamus.router.decision.duration',
-  requests: 'thalamus.gateway.requests',
-  stageDuration: 'thalamus.gateway.stage.duration',
-  batchSize: 'thalamus.host.batch.size',
-  queueDuration: 'thalamus.host.queue.duration',
-  inferences: 'thalamus.host.inferences',
-  residentBytes: 'thalamus.host.resident.size',
-  childRestarts: 'thalamus.host.child.restarts',
-  registryRevision: 'thalamus.registry.revision',
-  registryWrites: 'thalamus.registry.writes',
-  jobs: 'thalamus.jobs',
-  eventLoopDelay: 'thalamus.process.event_loop.delay',
-  residentMemory: 'process.memory.usage',
-} as const;
+  rpcServerDuration: duration('rpc.server.call.duration', 'Duration of served gRPC calls.', [
+    'rpcMethod',
+    'rpcStatus',
+  ]),
+  rpcClientDuration: duration('rpc.client.call.duration', 'Duration of gRPC calls made.', [
+    'rpcMethod',
+    'rpcStatus',
+  ]),
+  httpServerDuration: duration('http.server.request.duration', 'Duration of HTTP requests.', [
+    'httpMethod',
+    'httpRoute',
+    'httpStatus',
+    'errorType',
+  ]),
+  messagesSent: counter('messaging.client.sent.messages', 'Records published.', ['messagingDestination']),
+  messagesConsumed: counter('messaging.client.consumed.messages', 'Records handled, by outcome.', [
+    'messagingDestination',
+    'outcome',
+  ]),
+  processDuration: duration('messaging.process.duration', 'Duration of one handling of a record.', [
+    'messagingDestination',
+  ]),
+  deadLetters: counter(
+    'thalamus.events.dead_letters',
+    'Records given up and written to a dead-letter topic.',
+    ['messagingDestination', 'errorType'],
+  ),
+  spoolRecords: gauge('thalamus.events.spool.records', '1', 'Records that wait for the bus.'),
+  spoolDropped: counter('thalamus.events.spool.dropped', 'Records dropped because the queue was full.'),
+  decisions: counter('thalamus.router.decisions', 'Routing decisions, by task and outcome.', [
+    'task',
+    'outcome',
+  ]),
+  decisionDuration: duration('thalamus.router.decision.duration', 'Duration of a routing decision.', [
+    'task',
+  ]),
+  requests: counter('thalamus.gateway.requests', 'Requests that ended, by operation and outcome.', [
+    'stage',
+    'expertName',
+    'outcome',
+  ]),
+  batchSize: {
+    name: 'thalamus.host.batch.size',
+    kind: 'histogram',
+    unit: '1',
+    description: 'Texts in a batch.',
+    attributes: [],
+    boundaries: [1, 2, 4, 8, 16, 32, 64],
+  },
+  queueDuration: duration('thalamus.host.queue.duration', 'How long a text waited for its batch.'),
+  inferences: counter('thalamus.host.inferences', 'Requests that were inferred, by outcome.', [
+    'expertName',
+    'outcome',
+  ]),
+  residentBytes: gauge('thalamus.host.resident.size', 'By', 'Bytes accounted to loaded experts.'),
+  childRestarts: counter('thalamus.host.child.restarts', 'How often the inference process ended unasked.'),
+  registryRevision: gauge(
+    'thalamus.registry.revision',
+    '1',
+    'Newest registry revision this process has seen.',
+  ),
+  registryWrites: counter('thalamus.registry.writes', 'Changes of the registry.'),
+  jobs: counter('thalamus.jobs', 'Jobs that ended, by kind and outcome.', ['jobKind', 'outcome']),
+  eventLoopDelay: gauge(
+    'thalamus.process.event_loop.delay',
+    's',
+    'Event-loop delay since the last scrape, 99th percentile.',
+  ),
+  residentMemory: gauge('process.memory.usage', 'By', 'Resident memory of the process.'),
+} as const satisfies Record<string, MetricDefinition>;

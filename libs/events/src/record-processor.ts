@@ -5,7 +5,7 @@ import {
   contextFromHeaders,
   counter,
   createLogger,
-  durationHistogram,
+  histogram,
   withSpan,
   type Logger,
 } from '@thalamus/telemetry';
@@ -18,7 +18,7 @@ let instruments:
   | {
       consumed: ReturnType<typeof counter>;
       dead: ReturnType<typeof counter>;
-      duration: ReturnType<typeof durationHistogram>;
+      duration: ReturnType<typeof histogram>;
     }
   | undefined;
 let logger: Logger | undefined;
@@ -157,9 +157,9 @@ export class RecordProcessor {
 
   private instruments() {
     instruments ??= {
-      consumed: counter(METRICS.messagesConsumed, 'Records handled, by outcome.'),
-      dead: counter(METRICS.deadLetters, 'Records given up and written to a dead-letter topic.'),
-      duration: durationHistogram(METRICS.processDuration, 'Duration of one handling of a record.'),
+      consumed: counter(METRICS.messagesConsumed),
+      dead: counter(METRICS.deadLetters),
+      duration: histogram(METRICS.processDuration),
     };
     return instruments;
   }

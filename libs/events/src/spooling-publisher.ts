@@ -45,11 +45,7 @@ export class SpoolingPublisher {
     await mkdir(dirname(this.options.file), { recursive: true });
     this.queue.push(...(await this.readFile()));
     this.onDisk = this.queue.length;
-    this.stopGauge = gauge(
-      METRICS.spoolRecords,
-      { description: 'Records that wait for the bus.', unit: '1' },
-      () => [[this.queue.length, {}]],
-    );
+    this.stopGauge = gauge(METRICS.spoolRecords, () => [[this.queue.length, {}]]);
     this.kick();
   }
 
@@ -127,7 +123,7 @@ export class SpoolingPublisher {
   private drop(count: number): void {
     this.queue.splice(0, count);
     this.droppedCount += count;
-    counter(METRICS.spoolDropped, 'Records dropped because the queue was full.').add(count);
+    counter(METRICS.spoolDropped).add(count);
     this.logger.error({ dropped: count, total: this.droppedCount }, 'records were dropped');
   }
 

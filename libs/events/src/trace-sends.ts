@@ -23,7 +23,7 @@ export async function traceSends<T>(
     const result = await publish(
       records.map((record) => ({ ...record, headers: { ...record.headers, ...trace } })),
     );
-    sent ??= counter(METRICS.messagesSent, 'Records published.');
+    sent ??= counter(METRICS.messagesSent);
     for (const record of records) sent.add(1, { [ATTRIBUTES.messagingDestination]: record.topic });
     return result;
   });

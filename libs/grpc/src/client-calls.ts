@@ -9,18 +9,18 @@ import type {
 import { context, SpanKind, trace } from '@opentelemetry/api';
 import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
 import type { ThalamusError } from '@thalamus/errors';
-import { durationHistogram, failSpan, tracer, withSpan } from '@thalamus/telemetry';
+import { failSpan, histogram, tracer, withSpan } from '@thalamus/telemetry';
 import { textMetadata, type CallOptions, type Channel } from './channel.js';
 import { methodDefinition, methodPath } from './definition.js';
 import { callFailure, cancelOn, prepareCall, type PreparedCall } from './prepare-call.js';
 import { fromGrpcError } from './status.js';
 import { writeRequests } from './write-requests.js';
 
-let histogram: ReturnType<typeof durationHistogram> | undefined;
+let callDuration: ReturnType<typeof histogram> | undefined;
 
 function record(path: string, startedAt: number, code: string): void {
-  histogram ??= durationHistogram(METRICS.rpcClientDuration, 'Duration of gRPC calls made.');
-  histogram.record((performance.now() - startedAt) / 1000, {
+  callDuration ??= histogram(METRICS.rpcClientDuration);
+  callDuration.record((performance.now() - startedAt) / 1000, {
     [ATTRIBUTES.rpcMethod]: path,
     [ATTRIBUTES.rpcStatus]: code,
   });

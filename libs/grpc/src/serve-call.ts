@@ -6,7 +6,7 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import {
   contextFromHeaders,
   createLogger,
-  durationHistogram,
+  histogram,
   failSpan,
   tracer,
   type Logger,
@@ -23,7 +23,7 @@ type Callback = (error: Partial<StatusObject> | null, value?: Buffer, trailer?: 
 type Method = (request: unknown, context: CallContext) => unknown;
 
 let logger: Logger | undefined;
-let duration: ReturnType<typeof durationHistogram> | undefined;
+let duration: ReturnType<typeof histogram> | undefined;
 
 /** What the calls of a server share. */
 export interface ServeOptions {
@@ -102,7 +102,7 @@ function serverSpan(path: string, parent: ReturnType<typeof contextFromHeaders>)
 function measure(span: Span, path: string, startedAt: number, statusName: string): void {
   span.setAttribute(ATTRIBUTES.rpcStatus, statusName);
   span.end();
-  duration ??= durationHistogram(METRICS.rpcServerDuration, 'Duration of served gRPC calls.');
+  duration ??= histogram(METRICS.rpcServerDuration);
   duration.record((performance.now() - startedAt) / 1000, {
     [ATTRIBUTES.rpcMethod]: path,
     [ATTRIBUTES.rpcStatus]: statusName,

@@ -55,8 +55,8 @@ export class OpsServer {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       send(response, 405, 'Only GET is answered here.\n');
     else if (path === '/metrics') {
-      const handler = getSdk()?.metricsHandler;
-      if (handler) handler(request, response);
+      const sdk = getSdk();
+      if (sdk) void sdk.answerScrape(response);
       else
         send(
           response,

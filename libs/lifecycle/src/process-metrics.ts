@@ -6,20 +6,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 export function registerProcessMetrics(): () => void {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
-  const stopMemory = gauge(
-    METRICS.residentMemory,
-    { description: 'Resident memory of the process.', unit: 'By' },
-    () => [[process.memoryUsage.rss(), {}]],
-  );
-  const stopDelay = gauge(
-    METRICS.eventLoopDelay,
-    { description: 'Event-loop delay since the last scrape, 99th percentile.', unit: 's' },
-    () => {
-      const seconds = delay.percentile(99) / 1e9;
-      delay.reset();
-      return [[seconds, {}]];
-    },
-  );
+  const stopMemory = gauge(METRICS.residentMemory, () => [[process.memoryUsage.rss(), {}]]);
+  const stopDelay = gauge(METRICS.eventLoopDelay, () => {
+    const seconds = delay.percentile(99) / 1e9;
+    delay.reset();
+    return [[seconds, {}]];
+  });
   return () => {
     stopMemory();
     stopDelay();

@@ -4,6 +4,9 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { killAll, spawnService, type SpawnedService } from './support/spawn-service.js';
 
+/** A process takes a second to start on an idle machine, and many on a busy one. */
+const LONG = { timeout: 60_000 };
+
 const cleanups: (() => void)[] = [];
 afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup();
@@ -54,7 +57,7 @@ async function takenPort(): Promise<number> {
   return (other.address() as AddressInfo).port;
 }
 
-describe('a running service', () => {
+describe('a running service', LONG, () => {
   it('answers probes and metrics on its ops port', async () => {
     const service = await ready();
     expect((await fetch(`${service.ops}/healthz`)).status).toBe(200);
@@ -66,7 +69,7 @@ describe('a running service', () => {
   });
 });
 
-describe('the end of a service', () => {
+describe('the end of a service', LONG, () => {
   it('withdraws readiness first, lets calls and streams in flight finish, then exits with 0', async () => {
     const service = await ready();
     const { unary, stream, seen } = await inFlight(service);
@@ -116,7 +119,7 @@ describe('the end of a service', () => {
   });
 });
 
-describe('a start that fails', () => {
+describe('a start that fails', LONG, () => {
   it('says why in one message and exits with 1', async () => {
     const service = spawnService({ THALAMUS_MODE: 'fail' });
     expect(await service.exited).toBe(1);
@@ -154,7 +157,7 @@ describe('a start that fails', () => {
   });
 });
 
-describe('--help', () => {
+describe('--help', LONG, () => {
   it('lists every setting with its default and starts nothing', async () => {
     const service = spawnService({}, ['--help']);
     expect(await service.exited).toBe(0);

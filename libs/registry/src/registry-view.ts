@@ -1,7 +1,7 @@
 import { decodeEvent, type EventBus, type Follower, type ReceivedRecord } from '@thalamus/events';
-import { EVENT_HEADERS, TOPICS, type registryV1 } from '@thalamus/contracts';
+import { EVENT_HEADERS, METRICS, TOPICS, type registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { createLogger } from '@thalamus/telemetry';
+import { createLogger, gauge } from '@thalamus/telemetry';
 
 /** A change of the view: the resource as it now is, or undefined when it is gone. */
 export type RegistryListener = (key: string, resource: registryV1.Resource | undefined) => void;
@@ -24,11 +24,13 @@ export class RegistryView {
   private current = 0n;
   private ready = false;
   private failure: string | undefined;
+  private stopGauge: () => void = () => undefined;
 
   constructor(private readonly bus: EventBus) {}
 
   /** Follows the topic and resolves once caught up. */
   async start(): Promise<void> {
+    this.stopGauge = gauge(METRICS.registryRevision, () => [[Number(this.current), {}]]);
     this.follower = await this.bus.follow({
       topic: TOPICS.registryState.name,
       onRecord: (record) => {
@@ -53,6 +55,7 @@ export class RegistryView {
   }
 
   async close(): Promise<void> {
+    this.stopGauge();
     await this.follower?.stop();
   }
 

@@ -23,7 +23,8 @@ export function describeError(fault: unknown, depth = 0): DescribedError | undef
   if (fault === undefined || fault === null) return undefined;
   if (!(fault instanceof Error)) return { type: typeof fault };
   const { code } = fault as { code?: unknown };
-  const frames = (fault.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  // The stack begins with the message, which may itself have lines that look like frames.
+  const frames = (fault.stack ?? '').replace(fault.message, '').split('\n').filter(isFrame);
   const cause = depth < MAX_DEPTH ? describeError(fault.cause, depth + 1) : undefined;
   return {
     type: fault.name,
@@ -33,6 +34,8 @@ export function describeError(fault: unknown, depth = 0): DescribedError | undef
     ...(cause === undefined ? {} : { cause }),
   };
 }
+
+const isFrame = (line: string) => /^\s+at /.test(line);
 
 function isTextSafe(fault: Error): boolean {
   const facts = fault as unknown as Record<string | symbol, unknown>;

@@ -1,6 +1,6 @@
 export { getSdk, type TelemetrySdk } from './sdk-handle.js';
 export { createLogger, setLogLevel, type Logger, type LogLevel } from './logger.js';
-export { counter, countHistogram, durationHistogram, gauge, meter } from './instruments.js';
+export { counter, gauge, histogram, meter } from './instruments.js';
 export {
   contextFromHeaders,
   failSpan,

@@ -5,10 +5,10 @@
 import { context, metrics, propagation, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { CompositePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { basename, dirname } from 'node:path';
+import { PullReader } from './pull-reader.js';
 import { setSdk } from './sdk-handle.js';
 import { createTracerProvider } from './tracer-provider.js';
 
@@ -22,8 +22,8 @@ const resource = resourceFromAttributes({
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 propagation.setGlobalPropagator(new CompositePropagator({ propagators: [new W3CTraceContextPropagator()] }));
 
-const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
-const meterProvider = new MeterProvider({ resource, readers: [exporter] });
+const reader = new PullReader();
+const meterProvider = new MeterProvider({ resource, readers: [reader] });
 metrics.setGlobalMeterProvider(meterProvider);
 
 const endpoint = process.env['THALAMUS_OTLP_ENDPOINT'];
@@ -36,7 +36,7 @@ trace.setGlobalTracerProvider(tracerProvider);
 
 setSdk({
   serviceName,
-  metricsHandler: (request, response) => exporter.getMetricsRequestHandler(request, response),
+  answerScrape: (response) => reader.answer(response),
   shutdown: async () => {
     await tracerProvider.shutdown();
     await meterProvider.shutdown();

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
 const KEY = Symbol.for('thalamus.telemetry.sdk');
 
@@ -6,7 +6,7 @@ const KEY = Symbol.for('thalamus.telemetry.sdk');
 export interface TelemetrySdk {
   readonly serviceName: string;
   /** Writes the Prometheus text of all metrics. */
-  readonly metricsHandler: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly answerScrape: (response: ServerResponse) => Promise<void>;
   /** Flushes and stops. */
   readonly shutdown: () => Promise<void>;
 }

@@ -26,7 +26,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const logger = createLogger('expert-host');
   const bus = eventBusFor(settings, 'thalamus-expert-host');
   const view = new RegistryView(bus);
-  const restarts = counter(METRICS.childRestarts, 'How often the inference process ended unasked.');
+  const restarts = counter(METRICS.childRestarts);
   const runtime = new ChildProcessRuntime({
     runTimeoutMs: settings.runTimeoutMs,
     onCrash: (reason) => {
@@ -66,11 +66,7 @@ function components(settings: HostSettings): ServiceComponent[] {
       start: async () => {
         await server.start();
         serving = true;
-        stopGauge = gauge(
-          METRICS.residentBytes,
-          { description: 'Bytes accounted to loaded experts.', unit: 'By' },
-          () => [[library.residentBytes, {}]],
-        );
+        stopGauge = gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]);
       },
       drain: (deadlineMs) => {
         serving = false;

@@ -22,7 +22,9 @@ const artifacts: Partial<ServiceImplementation<typeof artifactV1.ArtifactService
   put: () => Promise.resolve({}),
 };
 
-class Module {}
+class TestModule {
+  readonly name = 'test';
+}
 
 await runService({
   name: 'test-service',
@@ -34,7 +36,7 @@ await runService({
     mode: setting('THALAMUS_MODE', z.enum(['work', 'fail', 'crash']).default('work'), 'What it does.'),
   }),
   module: (settings) => ({
-    module: Module,
+    module: TestModule,
     providers: [{ provide: COMPONENTS, useFactory: () => components(settings) }],
   }),
 });

@@ -1,6 +1,6 @@
 import { METRICS } from '@thalamus/contracts';
 import { DynamicBatcher, type BatchOutcome, type SubmitOptions, type TokenRow } from '@thalamus/inference';
-import { countHistogram, durationHistogram } from '@thalamus/telemetry';
+import { histogram } from '@thalamus/telemetry';
 
 /** How batches are made. */
 export interface BatchSettings {
@@ -29,8 +29,8 @@ export class TextQueue<T, R> {
   private readonly batcher: DynamicBatcher<QueuedText<T>, R>;
 
   constructor(private readonly options: TextQueueOptions<T, R>) {
-    const sizes = countHistogram(METRICS.batchSize, 'Texts in a batch.', [1, 2, 4, 8, 16, 32, 64]);
-    const waits = durationHistogram(METRICS.queueDuration, 'How long a text waited for its batch.');
+    const sizes = histogram(METRICS.batchSize);
+    const waits = histogram(METRICS.queueDuration);
     this.batcher = new DynamicBatcher({
       maxBatch: options.maxBatch,
       maxCost: options.maxBatchTokens,

@@ -25,7 +25,7 @@ const SOURCE = '/gateway';
 
 /** Says how each request ended: a completion event and a counter. Never text, never an embedding. */
 export class RecordOutcome {
-  private readonly requests = counter(METRICS.requests, 'Requests that ended, by operation and outcome.');
+  private readonly requests = counter(METRICS.requests);
 
   constructor(private readonly sink: OutcomeSink) {}
 

@@ -12,7 +12,7 @@ import {
   type Flag,
   type RouteConstraints,
 } from '@thalamus/routing';
-import { counter, durationHistogram, withSpan } from '@thalamus/telemetry';
+import { counter, histogram, withSpan } from '@thalamus/telemetry';
 import { flagsFromMessages } from '../domain/flag-messages.js';
 import type { Candidates } from './candidates.js';
 import type { LoadedRouterModel, PromptPrediction } from './loaded-router-model.js';
@@ -34,8 +34,8 @@ export interface RoutedPrompt {
 
 /** Routes one prompt: check, strip flags, encode and predict, filter, weigh, rank. */
 export class RoutePrompt {
-  private readonly decisions = counter(METRICS.decisions, 'Routing decisions, by outcome.');
-  private readonly duration = durationHistogram(METRICS.decisionDuration, 'Duration of a routing decision.');
+  private readonly decisions = counter(METRICS.decisions);
+  private readonly duration = histogram(METRICS.decisionDuration);
 
   constructor(
     private readonly models: RouterModels,

@@ -264,7 +264,7 @@ export class JobTable {
   private async save(entry: JobEntry): Promise<jobV1.Job> {
     await this.append([encodeJob(entry, this.now())]);
     if (isFinal(entry.job))
-      counter(METRICS.jobs, 'Jobs that ended.').add(1, {
+      counter(METRICS.jobs).add(1, {
         [ATTRIBUTES.jobKind]: entry.job.kind,
         [ATTRIBUTES.outcome]: JobState[entry.job.state],
       });

@@ -159,7 +159,7 @@ export class RegistryWriter {
       records.push(this.audit(actor, key, revision));
     }
     await writer.append(records);
-    counter(METRICS.registryWrites, 'Changes of the registry.').add(changes.length);
+    counter(METRICS.registryWrites).add(changes.length);
     // The next decision must see this one.
     await this.view.refresh();
     return resources;

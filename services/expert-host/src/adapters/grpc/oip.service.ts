@@ -16,7 +16,7 @@ const PLATFORM = 'onnxruntime_onnx';
 
 /** The Open Inference Protocol v2 over the expert library. */
 export class OipService implements ServiceImplementation<typeof inference.GRPCInferenceService> {
-  private readonly inferences = counter(METRICS.inferences, 'Requests that were inferred, by outcome.');
+  private readonly inferences = counter(METRICS.inferences);
 
   constructor(
     private readonly library: ExpertLibrary,

@@ -1,7 +1,7 @@
 import { context, SpanKind, trace, type Context, type Span } from '@opentelemetry/api';
 import { ATTRIBUTES, HTTP_HEADERS, METRICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { contextFromHeaders, createLogger, durationHistogram, failSpan, tracer } from '@thalamus/telemetry';
+import { contextFromHeaders, createLogger, histogram, failSpan, tracer } from '@thalamus/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { Admission } from '../../application/admission.js';
@@ -62,7 +62,7 @@ export interface ScopeOptions {
  */
 export function openScopes(server: FastifyInstance, options: ScopeOptions): void {
   const logger = createLogger('access');
-  const duration = durationHistogram(METRICS.httpServerDuration, 'Duration of HTTP requests.');
+  const duration = histogram(METRICS.httpServerDuration);
   server.addHook('onRequest', (request, reply, done) => {
     const scope = open(request, options.requestTimeoutMs);
     scopes.set(request, scope);
