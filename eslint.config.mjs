@@ -49,6 +49,12 @@ const depConstraints = [
   },
 ];
 
+/** Tests may also use what is shared among tests. */
+const testConstraints = depConstraints.map((constraint) => ({
+  ...constraint,
+  onlyDependOnLibsWithTags: [...constraint.onlyDependOnLibsWithTags, 'type:testing'],
+}));
+
 export default tseslint.config(
   { ignores: ['**/dist', '**/coverage', '**/gen', '**/node_modules', '.nx', '.cache', '**/lint-violations'] },
   {
@@ -96,8 +102,12 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/*.spec.ts', 'e2e/**/*.ts', 'libs/testing/**/*.ts'],
+    files: ['**/*.spec.ts', '**/test/**/*.ts', 'e2e/**/*.ts', 'libs/testing/**/*.ts'],
     rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { depConstraints: testConstraints, enforceBuildableLibDependency: false, allow: [] },
+      ],
       'max-lines-per-function': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/unbound-method': 'off',
