@@ -1,0 +1,28 @@
+import { toThalamusError } from '@thalamus/errors';
+import { OrtRuntime } from '@thalamus/inference';
+import { makeComposition } from '../../application/make-composition.js';
+import type { MakingReply, MakingRequest } from './making-protocol.js';
+
+/** The process that one composition is made in: ONNX Runtime and the fitting live and end here. */
+process.on('disconnect', () => process.exit(0));
+// Ctrl-C reaches the whole group: the service decides when this process stops.
+process.on('SIGINT', () => undefined);
+
+const say = (reply: MakingReply, sent?: () => void) => process.send?.(reply, undefined, undefined, sent);
+
+process.once('message', ({ task }: MakingRequest) => {
+  makeComposition(task, new OrtRuntime(), (progress) => say({ kind: 'progress', progress }))
+    .then(
+      (made): MakingReply => ({ kind: 'made', made }),
+      (fault: unknown): MakingReply => {
+        const { code, message, violations } = toThalamusError(fault);
+        if (code === 'INTERNAL')
+          process.stderr.write(
+            `${fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)}\n`,
+          );
+        return { kind: 'failed', code, message, violations };
+      },
+    )
+    .then((reply) => say(reply, () => process.exit(0)))
+    .catch(() => process.exit(1));
+});

@@ -1,0 +1,96 @@
+import { ThalamusError } from '@thalamus/errors';
+import { fork, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type {
+  CompositionMaker,
+  MadeComposition,
+  MakingTask,
+} from '../../application/composition-maker.port.js';
+import type { OnProgress } from '../../domain/progress.js';
+import type { MakingReply, MakingRequest } from './making-protocol.js';
+
+/** How the process is watched. */
+export interface ProcessCompositionMakerOptions {
+  /** A process that says nothing for so long is killed, milliseconds. */
+  readonly stallMs: number;
+}
+
+/** Makes each composition in a process of its own, which ends with it: an idle composer holds no runtime. */
+export class ProcessCompositionMaker implements CompositionMaker {
+  private readonly running = new Set<ChildProcess>();
+
+  constructor(private readonly options: ProcessCompositionMakerOptions) {}
+
+  /** Process ids of what runs. */
+  get pids(): readonly number[] {
+    return [...this.running].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  }
+
+  make(task: MakingTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
+    signal.throwIfAborted();
+    const child = fork(childScript(), [], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: ['--max-semi-space-size=2'],
+    });
+    this.running.add(child);
+    return new Promise<MadeComposition>((resolve, reject) => {
+      let reason = 'it ended without an answer';
+      let stall: NodeJS.Timeout | undefined;
+      const watch = () => {
+        clearTimeout(stall);
+        stall = setTimeout(() => {
+          reason = `it said nothing for ${this.options.stallMs} ms`;
+          child.kill('SIGKILL');
+        }, this.options.stallMs);
+      };
+      const onAbort = () => {
+        reject(signal.reason as Error);
+        child.kill('SIGKILL');
+      };
+      const end = (how: string) => {
+        clearTimeout(stall);
+        signal.removeEventListener('abort', onAbort);
+        this.running.delete(child);
+        reject(crashed(reason, how));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      child.once('exit', (code, name) => {
+        end(name ?? `exit code ${code ?? 'unknown'}`);
+      });
+      // A process that could not be started has no exit.
+      child.once('error', (error) => {
+        if (child.pid === undefined) end(error.message);
+      });
+      child.on('message', (reply: MakingReply) => {
+        watch();
+        if (reply.kind === 'progress') onProgress(reply.progress);
+        else if (reply.kind === 'made') resolve(reply.made);
+        else reject(new ThalamusError(reply.code, reply.message, { violations: reply.violations }));
+      });
+      watch();
+      child.send({ kind: 'make', task } satisfies MakingRequest);
+    });
+  }
+
+  async close(): Promise<void> {
+    const ended = [...this.running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
+    for (const child of this.running) child.kill('SIGKILL');
+    await Promise.all(ended);
+  }
+}
+
+function crashed(reason: string, how: string): ThalamusError {
+  return new ThalamusError(
+    'EXPERT_CRASHED',
+    `The composing process failed: ${reason} (${how}). Nothing was registered; see the composer's log, and try again with more memory.`,
+  );
+}
+
+/** The compiled script of the process; tests that run from sources use the last build. */
+function childScript(): string {
+  const beside = fileURLToPath(new URL('./making-main.js', import.meta.url));
+  return existsSync(beside)
+    ? beside
+    : fileURLToPath(new URL('../../../dist/adapters/process/making-main.js', import.meta.url));
+}

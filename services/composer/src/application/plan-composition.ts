@@ -1,0 +1,173 @@
+import {
+  MAX_MANIFEST_BYTES,
+  isDigest,
+  parseDigest,
+  parseExpertManifest,
+  readArtifact,
+  type ArtifactStore,
+  type Digest,
+  type ExpertManifest,
+} from '@thalamus/bundle';
+import { ThalamusError } from '@thalamus/errors';
+import { findObstacles, type Obstacle, type ParentFacts } from '@thalamus/model-merge';
+import type { RegistryView } from '@thalamus/registry';
+import {
+  canonicalRecipe,
+  expertNameOf,
+  recipeDigest,
+  type PinnedParent,
+  type Recipe,
+} from '../domain/recipe.js';
+import { citedDatasets, type CitedDatasets } from './cited-datasets.js';
+
+/** A parent with what the registry and its manifest say. */
+export interface PlannedParent extends PinnedParent, CitedDatasets {
+  /** Undefined for what has no bundle. */
+  readonly manifest: ExpertManifest | undefined;
+}
+
+/** The base that parents stand on. */
+export interface PlannedBase {
+  readonly digest: Digest;
+  readonly manifest: ExpertManifest;
+}
+
+/** What a recipe would do. */
+export interface CompositionPlan {
+  readonly recipe: Recipe;
+  /** Text whose digest is the recipe's identity. */
+  readonly canonical: string;
+  readonly digest: Digest;
+  /** Name of the expert to be made. */
+  readonly expert: string;
+  /** Sorted by name. */
+  readonly parents: readonly PlannedParent[];
+  /** Undefined when it is not registered or no parent has one. */
+  readonly base: PlannedBase | undefined;
+  readonly obstacles: readonly Obstacle[];
+  /** Bytes of the resulting bundle, estimated. */
+  readonly sizeBytes: number;
+  /** Bytes of memory while it is made, estimated. */
+  readonly memoryBytes: number;
+}
+
+/** The composing process itself with both runtimes, measured. */
+const PROCESS_BYTES = 160 * 2 ** 20;
+/** Copies of the base's graph that are held at the worst moment: files, parsed graphs and sessions of base and result. */
+const BASE_COPIES = 9;
+
+/** Finds out what a recipe would do, without opening any weights. */
+export class PlanComposition {
+  constructor(
+    private readonly view: RegistryView,
+    private readonly store: ArtifactStore,
+  ) {}
+
+  /** @throws EXPERT_NOT_FOUND for a parent that is not registered, ARTIFACT_NOT_FOUND for a manifest that is not stored */
+  async run(recipe: Recipe): Promise<CompositionPlan> {
+    const parents = await Promise.all(recipe.parents.map((parent, index) => this.parent(parent, index)));
+    const base = await this.base(parents);
+    const canonical = canonicalRecipe(recipe, parents);
+    const digest = recipeDigest(canonical);
+    const obstacles = findObstacles(
+      recipe.method,
+      parents.map((parent) => this.factsOf(parent)),
+      base && {
+        id: `${base.manifest.name}@${base.manifest.version}`,
+        digest: base.digest,
+        tokenizerDigest: fileDigest(base.manifest, 'tokenizer.json'),
+        licence: base.manifest.licence,
+      },
+    );
+    const expert = expertNameOf(recipe, digest);
+    this.checkName(expert);
+    return { recipe, canonical, digest, expert, parents, base, obstacles, ...estimate(parents, base) };
+  }
+
+  private async parent({ name, version }: Recipe['parents'][number], index: number): Promise<PlannedParent> {
+    const expert = this.view.expert(name);
+    const number = version || (expert?.stable ?? '');
+    const known = this.view.version(name, number);
+    if (!known) {
+      const missing = expert
+        ? `${name} has no version ${number || 'on its stable channel'}`
+        : `No expert "${name}" is registered`;
+      throw new ThalamusError(
+        'EXPERT_NOT_FOUND',
+        `${missing}; "thalamus experts list" shows what there is.`,
+        {
+          violations: [{ field: `recipe.parents[${index}]`, description: 'unknown expert or version' }],
+        },
+      );
+    }
+    const manifest = isDigest(known.manifestDigest)
+      ? await this.readManifest(known.manifestDigest)
+      : undefined;
+    return {
+      name,
+      version: number,
+      digest: known.manifestDigest,
+      manifest,
+      ...citedDatasets(this.view, manifest?.trainingData.map((row) => row.name) ?? []),
+    };
+  }
+
+  private factsOf({ name, version, manifest, train }: PlannedParent): ParentFacts {
+    const id = `${name}@${version}`;
+    const hasTrainingRows = train.length > 0;
+    if (manifest) {
+      const { kind, task, licence, labels = [] } = manifest;
+      const baseDigest = manifest.base?.digest ?? '';
+      const tokenizerDigest = fileDigest(manifest, 'tokenizer.json');
+      return { id, kind, task, licence, labels, baseDigest, tokenizerDigest, hasTrainingRows };
+    }
+    // Without a bundle it is an upstream, and that is the obstacle.
+    return {
+      id,
+      kind: 'upstream',
+      task: '',
+      licence: '',
+      labels: [],
+      baseDigest: '',
+      tokenizerDigest: '',
+      hasTrainingRows,
+    };
+  }
+
+  private async base(parents: readonly PlannedParent[]): Promise<PlannedBase | undefined> {
+    const wanted = parents.find(({ manifest }) => manifest?.base !== undefined)?.manifest?.base?.digest;
+    const known = this.view
+      .list('version/')
+      .some(({ value }) => value.case === 'version' && value.value.manifestDigest === wanted);
+    if (wanted === undefined || !known) return undefined;
+    return { digest: wanted, manifest: await this.readManifest(wanted) };
+  }
+
+  private async readManifest(digest: string): Promise<ExpertManifest> {
+    const bytes = await readArtifact(this.store, parseDigest(digest), MAX_MANIFEST_BYTES);
+    return parseExpertManifest(bytes, digest);
+  }
+
+  private checkName(name: string): void {
+    const task = this.view.expert(name)?.task;
+    if (task === undefined || task === 'text-classification') return;
+    throw new ThalamusError(
+      'REQUEST_INVALID',
+      `${name} is an expert for ${task}; a composition of classifiers cannot be a version of it. Choose another name.`,
+      { violations: [{ field: 'recipe.name', description: `is taken by an expert for ${task}` }] },
+    );
+  }
+}
+
+function fileDigest(manifest: ExpertManifest | undefined, path: string): string {
+  return manifest?.files.find((file) => file.path === path)?.sha256 ?? '';
+}
+
+function estimate(parents: readonly PlannedParent[], base: PlannedBase | undefined) {
+  const sizeOf = (manifest: ExpertManifest | undefined) =>
+    manifest?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+  const baseBytes = sizeOf(base?.manifest);
+  // Heads are stored as float16 and fused as float32.
+  const headBytes = parents.reduce((sum, { manifest }) => sum + 2 * sizeOf(manifest), 0);
+  return { sizeBytes: baseBytes + headBytes, memoryBytes: PROCESS_BYTES + BASE_COPIES * baseBytes };
+}

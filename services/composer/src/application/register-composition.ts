@@ -1,0 +1,108 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  importBundle,
+  isDigest,
+  MAX_MANIFEST_BYTES,
+  parseExpertManifest,
+  readArtifact,
+  type ArtifactStore,
+} from '@thalamus/bundle';
+import { RPC_METADATA, type registryV1 } from '@thalamus/contracts';
+import type { RpcClient } from '@thalamus/grpc';
+import type { RegistryView } from '@thalamus/registry';
+import { figuresOf } from '../domain/figures.js';
+import type { MadeComposition } from './composition-maker.port.js';
+import type { FoundComposition } from './find-composition.js';
+import type { CompositionPlan } from './plan-composition.js';
+
+const METADATA = { [RPC_METADATA.actor]: 'composer' };
+const DEADLINE_MS = 30_000;
+
+/** A composed version and its figures. */
+export type ComposedVersion = Pick<FoundComposition, 'version' | 'manifestDigest' | 'metrics'>;
+
+/** What is to be registered. */
+export interface Registration {
+  readonly plan: CompositionPlan;
+  readonly version: string;
+  readonly folder: string;
+  readonly made: MadeComposition;
+  /** Seconds that a new expert lives unless used; 0 means for ever. */
+  readonly timeToLiveS: number;
+}
+
+/** Stores a made bundle and registers it: first the version, then the composition, so that a recipe found is complete. */
+export class RegisterComposition {
+  constructor(
+    private readonly view: RegistryView,
+    private readonly store: ArtifactStore,
+    private readonly registry: RpcClient<typeof registryV1.RegistryService>,
+    private readonly now: () => number,
+  ) {}
+
+  /** A version that was registered for this recipe by a run that ended before it could record the composition. */
+  async unfinished(plan: CompositionPlan): Promise<ComposedVersion | undefined> {
+    for (const { version, manifestDigest } of this.view.versions(plan.expert)) {
+      if (!isDigest(manifestDigest)) continue;
+      const bytes = await readArtifact(this.store, manifestDigest, MAX_MANIFEST_BYTES);
+      const manifest = parseExpertManifest(bytes, manifestDigest);
+      if (manifest.lineage?.recipe === plan.canonical)
+        return { version, manifestDigest, metrics: figuresOf(manifest) };
+    }
+    return undefined;
+  }
+
+  /** The version that the next result gets. */
+  nextVersion(expert: string): string {
+    const versions = this.view.versions(expert).map(({ version }) => BigInt(version));
+    return String(versions.reduce((most, version) => (version > most ? version : most), 0n) + 1n);
+  }
+
+  async run(registration: Registration, signal: AbortSignal): Promise<FoundComposition> {
+    const { plan, version, folder, timeToLiveS, made } = registration;
+    const { digest: manifestDigest } = await importBundle(folder, this.store);
+    const options = { signal, deadlineMs: DEADLINE_MS, metadata: METADATA };
+    const description = describe(plan);
+    await this.registry.registerVersion(
+      {
+        version: { expert: plan.expert, version, manifestDigest },
+        description: this.view.expert(plan.expert) ? '' : description,
+        ...(timeToLiveS > 0 ? { expiresAt: timestampFromMs(this.now() + timeToLiveS * 1000) } : {}),
+      },
+      options,
+    );
+    return this.record(plan, { version, manifestDigest, metrics: made.metrics }, signal);
+  }
+
+  /** Records that a recipe has run, and waits until this process sees it. */
+  async record(
+    plan: CompositionPlan,
+    result: ComposedVersion,
+    signal: AbortSignal,
+  ): Promise<FoundComposition> {
+    const parents = plan.parents.map(({ name, version }) => `${name}@${version}`);
+    const { composition } = await this.registry.registerComposition(
+      {
+        composition: {
+          recipeDigest: plan.digest,
+          expert: plan.expert,
+          version: result.version,
+          parents,
+          method: plan.recipe.method.name,
+          metrics: { ...result.metrics },
+        },
+      },
+      { signal, deadlineMs: DEADLINE_MS, metadata: METADATA },
+    );
+    if (composition) await this.view.waitForRevision(composition.revision, signal);
+    return { expert: plan.expert, ...result, recipeDigest: plan.digest, parents, existed: false };
+  }
+}
+
+function describe({ parents, recipe }: CompositionPlan): string {
+  const names = parents.map(({ name, version }) => `${name}@${version}`).join(', ');
+  return `Composed by ${recipe.method.name} of ${names}: one graph that chooses among them for each text.`.slice(
+    0,
+    2000,
+  );
+}

@@ -1,0 +1,39 @@
+import {
+  artifactSettings,
+  busSettings,
+  count,
+  dataSettings,
+  defineSettings,
+  grpcSettings,
+  milliseconds,
+  opsSettings,
+  setting,
+  telemetrySettings,
+  updaterAddress,
+  type SettingsValues,
+} from '@thalamus/config';
+
+/** Settings of the composer. */
+export const composerSettings = defineSettings({
+  ...grpcSettings(7404),
+  ...opsSettings(7504),
+  ...busSettings(),
+  ...telemetrySettings(),
+  ...dataSettings('composer'),
+  ...artifactSettings(),
+  ...updaterAddress(),
+  threads: setting('THALAMUS_INFERENCE_THREADS', count(1), 'Threads inside one operator of ONNX Runtime.'),
+  maxQueue: setting(
+    'THALAMUS_MAX_QUEUE',
+    count(8),
+    'Compositions that may wait while one is made; more are refused.',
+  ),
+  stallMs: setting(
+    'THALAMUS_STALL_MS',
+    milliseconds(120_000),
+    'A composing process that reports nothing for so long counts as hung and is ended, milliseconds.',
+  ),
+});
+
+/** Values of the settings. */
+export type ComposerSettings = SettingsValues<typeof composerSettings>;

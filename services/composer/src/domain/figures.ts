@@ -1,0 +1,39 @@
+import type { EvaluationRow, ExpertManifest } from '@thalamus/bundle';
+
+/** What rows of a composed manifest are about, when not about one parent. */
+export const WHOLE = 'composition';
+
+/** Metrics of a composed manifest. Those of one parent have the parent as their data set. */
+export const FIGURES = {
+  /** Largest difference between a probability of the graph and of a parent, each parent named and all heads compared. */
+  parity: 'parity-max-abs',
+  /** Share of the parents' held-out rows that the router gives to their own parent. */
+  routerAccuracy: 'router-accuracy',
+  /** The same on the rows that chose the regularisation. */
+  routerValidationAccuracy: 'router-validation-accuracy',
+  /** Share of right answers when the router chooses. */
+  accuracy: 'accuracy',
+  /** Share of right answers of the parent alone on the same rows. */
+  parentAccuracy: 'parent-accuracy',
+  /** What the router costs: parent-accuracy minus accuracy. */
+  accuracyLoss: 'accuracy-loss',
+} as const;
+
+/** One figure as a row of a manifest, six significant digits. */
+export function figure(
+  what: { readonly dataset: string; readonly metric: string; readonly split: EvaluationRow['split'] },
+  value: number,
+  n: number,
+  date: string,
+): EvaluationRow {
+  return { ...what, value: Number(value.toPrecision(6)), n, date };
+}
+
+/** The figures of a composed manifest by name: `accuracy`, `accuracy/<parent>`, `parity_max_abs`, ..., and `bytes`. */
+export function figuresOf(manifest: ExpertManifest): Record<string, number> {
+  const rows = manifest.evaluation.map(({ dataset, metric, value }) => {
+    const name = metric.replaceAll('-', '_');
+    return [dataset === WHOLE ? name : `${name}/${dataset}`, value] as const;
+  });
+  return { ...Object.fromEntries(rows), bytes: manifest.files.reduce((sum, file) => sum + file.bytes, 0) };
+}
