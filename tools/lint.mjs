@@ -9,11 +9,12 @@ const bin = (name) => join(root, 'node_modules/.bin', name);
 const node = existsSync(join(root, 'node_modules/node/bin/node'))
   ? join(root, 'node_modules/node/bin/node')
   : process.execPath;
-const script = (path) => [node, [join(root, path)]];
 
 const checks = [
   // The boundary rule reads Nx's graph of projects; without one it would skip itself.
   ['project graph', bin('nx'), ['show', 'projects']],
+  // Everything compiles, and the checks that read built code read the code as it is.
+  ['types', node, [join(root, 'tools/build.mjs')]],
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
   [
     'eslint',
@@ -44,6 +45,7 @@ const checks = [
   ['proto style', bin('buf'), ['lint']],
   ['proto compatibility', bin('buf'), ['breaking', '--against', 'proto/baseline.binpb']],
   ['generated code', node, [join(root, 'tools/generate.mjs'), '--check']],
+  ['generated pages', node, [join(root, 'tools/generate-docs.mjs'), '--check']],
 ];
 let failed = 0;
 for (const [name, command, args] of checks) {

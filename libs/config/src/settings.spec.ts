@@ -60,6 +60,45 @@ describe('loadSettings', () => {
   });
 });
 
+describe('secrets', () => {
+  const secretive = defineSettings({
+    token: setting('THALAMUS_HUB_TOKEN', z.string().min(40, 'must have 40 characters'), 'Token.'),
+    endpoint: setting('THALAMUS_ENDPOINT', z.string().regex(/^https:/, 'must be https'), 'Endpoint.'),
+  });
+
+  it('never stand in the message about a bad value', () => {
+    const error = catchError(() =>
+      loadSettings(secretive, {
+        THALAMUS_HUB_TOKEN: 'abc-secret',
+        THALAMUS_ENDPOINT: 'http://me:abc-secret@host:1/x',
+      }),
+    );
+    expect(error.violations).toHaveLength(2);
+    expect(error.message).not.toContain('abc-secret');
+    expect(error.message).toContain('http://***@host:1/x');
+  });
+
+  it('are not asked for by a value that is only unknown', () => {
+    const error = catchError(() => loadSettings(defineSettings({}), { THALAMUS_OTHER: 'abc-secret' }));
+    expect(error.message).toContain('THALAMUS_OTHER');
+    expect(error.message).not.toContain('abc-secret');
+  });
+});
+
+describe('setting', () => {
+  it('refuses a variable that is not ours', () => {
+    expect(() => setting('PATH', z.string(), 'x')).toThrow(TypeError);
+    expect(() => setting('THALAMUS_lower', z.string(), 'x')).toThrow(TypeError);
+  });
+
+  it('takes an empty variable for an unset one', () => {
+    const values = loadSettings(defineSettings({ port: setting('THALAMUS_X', milliseconds(5), 'x') }), {
+      THALAMUS_X: '',
+    });
+    expect(values.port).toBe(5);
+  });
+});
+
 describe('describeSettings', () => {
   it('shows defaults and marks required ones', () => {
     const rows = describeSettings(definition);

@@ -58,7 +58,7 @@ export function loadSettings<S extends SettingsShape>(
     const parsed = entry.schema.safeParse(text === '' ? undefined : text);
     if (parsed.success) values[name] = parsed.data;
     else {
-      const got = text === undefined || text === '' ? 'it is not set' : `got "${text}"`;
+      const got = text === undefined || text === '' ? 'it is not set' : quoted(entry.variable, text);
       const rules = parsed.error.issues.map((issue) => issue.message).join('; ');
       violations.push({ field: entry.variable, description: `${rules} (${got}). ${entry.description}` });
     }
@@ -70,6 +70,12 @@ export function loadSettings<S extends SettingsShape>(
     throw new ThalamusError('CONFIG_INVALID', `Bad settings in the environment:\n${list}`, { violations });
   }
   return values as ValuesOf<S>;
+}
+
+/** A bad value as it may be shown: a secret never stands in a message, which may end in a log. */
+function quoted(variable: string, text: string): string {
+  if (/_(KEY|SECRET|TOKEN|PASSWORD)(_|$)/.test(variable)) return 'got a value that is not shown';
+  return `got "${text.replace(/\/\/[^/@\s]*@/, '//***@')}"`;
 }
 
 /** One row of the settings table of `--help` and the reference page. */

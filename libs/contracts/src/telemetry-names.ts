@@ -1,32 +1,60 @@
 /** Attribute names on spans and metrics: semantic conventions first, then our own under `thalamus.`. */
 export const ATTRIBUTES = {
+  /** Code of the error table; absent on success. */
   errorType: 'error.type',
+  /** Always `grpc`. */
   rpcSystem: 'rpc.system.name',
+  /** Full name of the method, `package.Service/Method`. */
   rpcMethod: 'rpc.method',
+  /** Name of the gRPC status. */
   rpcStatus: 'rpc.response.status_code',
+  /** HTTP method. */
   httpMethod: 'http.request.method',
+  /** Pattern of the route; never the path itself. */
   httpRoute: 'http.route',
+  /** HTTP status; 499 when the client went away. */
   httpStatus: 'http.response.status_code',
+  /** `kafka` or the embedded log. */
   messagingSystem: 'messaging.system',
+  /** Topic. */
   messagingDestination: 'messaging.destination.name',
+  /** Operation of the client, in its own words. */
   messagingOperation: 'messaging.operation.name',
+  /** `send` or `process`. */
   messagingOperationType: 'messaging.operation.type',
+  /** Partition, on spans only. */
   messagingPartition: 'messaging.destination.partition.id',
+  /** Offset, on spans only. */
   messagingOffset: 'messaging.kafka.offset',
+  /** Consumer group. */
   messagingGroup: 'messaging.consumer.group.name',
+  /** Records of one send. */
   messagingBatchCount: 'messaging.batch.message_count',
+  /** How it ended: `OK`, an error code, or the outcome of a record. */
   outcome: 'thalamus.outcome',
+  /** Part of the work. */
   stage: 'thalamus.stage',
+  /** Task of the request. */
   task: 'thalamus.task',
+  /** Registered name of the expert. */
   expertName: 'thalamus.expert.name',
+  /** Version of the expert, on spans only. */
   expertVersion: 'thalamus.expert.version',
+  /** Digest of the bundle, on spans only. */
   expertDigest: 'thalamus.expert.digest',
+  /** Predicted loss of the chosen expert, on spans only. */
   predictedLoss: 'thalamus.predicted_loss',
+  /** Experts that passed the filters, on spans only. */
   candidates: 'thalamus.candidates',
+  /** Whether no expert was chosen. */
   abstained: 'thalamus.abstained',
+  /** Why the expert was chosen. */
   reason: 'thalamus.reason',
+  /** Tenant, on spans only. */
   tenant: 'thalamus.tenant',
+  /** Id of the request, on spans only. */
   requestId: 'thalamus.request.id',
+  /** Kind of job. */
   jobKind: 'thalamus.job.kind',
 } as const;
 
