@@ -1,83 +1,237 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { composerV1 } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
-import type { RpcClient } from '@thalamus/grpc';
+import { composerV1, inference, RPC_METADATA, type registryV1 } from '@thalamus/contracts';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { createClient, type RpcClient } from '@thalamus/grpc';
 import { EXIT } from '../exit-codes.js';
+import { keyOf, runningMesh } from '../gateway-client.js';
 import { outputOf, type CommonOptions } from '../mesh-command.js';
-import { progressBar } from '../progress-bar.js';
-import { withService } from '../registry-client.js';
+import { table } from '../output.js';
+import { progressBar, type ProgressBar } from '../progress-bar.js';
+import { withRegistry, withService } from '../registry-client.js';
 
-const COMPOSER = { name: 'composer', service: composerV1.ComposerService, deadlineMs: 600_000 };
+const COMPOSER = { name: 'composer', service: composerV1.ComposerService, deadlineMs: 30_000 };
+/** A composition of many parents on a busy machine takes minutes. */
+const COMPOSE_DEADLINE_MS = 3_600_000;
+/** How long to wait until a host has loaded the result, milliseconds. */
+const READY_MS = 30_000;
+const POLL_MS = 100;
 
-/** Options of `compose run`. */
-export interface ComposeOptions extends CommonOptions {
+/** Options that make a recipe. */
+export interface RecipeOptions extends CommonOptions {
   readonly method: string;
   readonly name?: string;
   readonly seed: number;
-  readonly dryRun: boolean;
+  readonly parameter?: readonly string[];
 }
 
-/** Makes one expert of several, or only says what would happen. @throws COMPOSITION_REFUSED, EXPERT_NOT_FOUND */
+/** Options of `compose run`. */
+export interface ComposeOptions extends RecipeOptions {
+  readonly dryRun: boolean;
+  readonly ttl: number;
+}
+
+type Recipe = MessageInitShape<typeof composerV1.RecipeSchema>;
+
+/** Makes one expert of several, registers it and waits until it answers. @throws COMPOSITION_REFUSED, EXPERT_NOT_FOUND */
 export async function run(parents: readonly string[], options: ComposeOptions): Promise<void> {
-  if (parents.length < 2)
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      'Name two or more experts; "thalamus experts list" shows them.',
-    );
-  const recipe = {
-    method: options.method,
-    parents: parents.map(parent),
-    name: options.name ?? '',
-    seed: BigInt(options.seed),
+  const request = {
+    recipe: recipeOf(parents, options),
+    dryRun: options.dryRun,
+    timeToLiveS: BigInt(options.ttl),
   };
-  await withService(options, COMPOSER, (composer) =>
-    options.dryRun ? preflight(composer, recipe, options) : compose(composer, recipe, options),
+  const made = await withService(options, COMPOSER, (composer) => compose(composer, request, options.json));
+  const { expert, version, manifestDigest, recipeDigest, metrics, existed } = made;
+  const state = options.dryRun && !existed ? 'not registered' : await stateOf(made, options);
+  outputOf(options).answer(
+    { expert, version, manifestDigest, recipeDigest, parents: made.parents, metrics, existed, state },
+    () => [
+      `${expert}@${version} ${existed ? 'existed already' : state === 'not registered' ? 'would be made' : 'is registered'}: ${made.parents.join(' + ')}`,
+      ...table(
+        Object.entries(metrics).map(([name, value]) => [`  ${name}`, String(Number(value.toPrecision(4)))]),
+      ),
+      ...next(made, state),
+    ],
   );
 }
 
-type Composer = RpcClient<typeof composerV1.ComposerService>;
-type Recipe = MessageInitShape<typeof composerV1.RecipeSchema>;
-
-async function preflight(composer: Composer, recipe: Recipe, options: ComposeOptions): Promise<void> {
-  const answer = await composer.preflight({ recipe });
-  outputOf(options).answer(answer, () => describe(answer));
-  if (answer.obstacles.length > 0) process.exitCode = EXIT.negative;
+/** Says whether experts can be composed and what that would cost; exit code 4 when they cannot. */
+export async function preflight(parents: readonly string[], options: RecipeOptions): Promise<void> {
+  const recipe = recipeOf(parents, options);
+  const answer = await withService(options, COMPOSER, (composer) => composer.preflight({ recipe }));
+  const { obstacles, recipeDigest, sizeBytes, memoryBytes, existing } = answer;
+  outputOf(options).answer(
+    {
+      obstacles: obstacles.map(({ kind, parent, description }) => ({ kind, parent, description })),
+      recipeDigest,
+      sizeBytes: Number(sizeBytes),
+      memoryBytes: Number(memoryBytes),
+      existing,
+    },
+    () =>
+      obstacles.length > 0
+        ? [
+            'These experts cannot be composed:',
+            ...obstacles.map(
+              (obstacle) => `  ${obstacle.kind}: ${obstacle.parent || 'the parents'} ${obstacle.description}`,
+            ),
+          ]
+        : [
+            `can be composed: ${recipeDigest}`,
+            `  bundle about ${mebibytes(sizeBytes)}, memory while it is made about ${mebibytes(memoryBytes)}`,
+            ...(existing === '' ? [] : [`  exists as ${existing}`]),
+          ],
+  );
+  if (obstacles.length > 0) process.exitCode = EXIT.negative;
 }
 
-async function compose(composer: Composer, recipe: Recipe, options: ComposeOptions): Promise<void> {
-  const bar = await progressBar(options.json);
+/** Lists the merge methods with their parameters. */
+export async function methods(options: CommonOptions): Promise<void> {
+  const answer = await withService(options, COMPOSER, (composer) => composer.listMethods({}));
+  const listed = answer.methods.map(({ name, reference, parentKinds, parameters }) => ({
+    name,
+    reference,
+    parentKinds,
+    parameters: parameters.map(({ name: parameter, description, defaultValue, minimum, maximum }) => ({
+      name: parameter,
+      description,
+      default: defaultValue,
+      minimum,
+      maximum,
+    })),
+  }));
+  outputOf(options).answer(listed, () =>
+    listed.flatMap(({ name, reference, parentKinds, parameters }) => [
+      `${name}   of ${parentKinds.join(', ')}   ${reference}`,
+      ...parameters.map(
+        (parameter) =>
+          `  ${parameter.name} (default ${parameter.default}, ${parameter.minimum} to ${parameter.maximum}): ${parameter.description}`,
+      ),
+    ]),
+  );
+}
+
+async function compose(
+  composer: RpcClient<typeof composerV1.ComposerService>,
+  request: MessageInitShape<typeof composerV1.ComposeRequestSchema>,
+  json: boolean,
+): Promise<composerV1.Composition> {
+  const bar = json || process.stderr.isTTY ? await progressBar(json) : plainLines();
   let made: composerV1.Composition | undefined;
   try {
-    for await (const { event } of composer.compose({ recipe })) {
+    for await (const { event } of composer.compose(request, { deadlineMs: COMPOSE_DEADLINE_MS })) {
       if (event.case === 'progress') bar.step(event.value);
       else if (event.case === 'composition') made = event.value;
     }
   } finally {
     bar.end();
   }
-  if (!made) throw new ThalamusError('UPSTREAM_ERROR', 'The composer ended without a result.');
-  const { expert, version, manifestDigest, recipeDigest, parents, metrics, existed } = made;
-  outputOf(options).answer(
-    { expert, version, manifestDigest, recipeDigest, parents, metrics, existed },
-    () => [
-      `${expert}@${version}${existed ? ' existed already' : ' is registered'}: ${parents.join(' + ')}`,
-      ...Object.entries(metrics).map(([name, value]) => `  ${name}  ${Number(value.toPrecision(4))}`),
-      '',
-      `  npx thalamus ask "..." --model ${expert}`,
-    ],
+  if (!made) throw new ThalamusError('UPSTREAM_ERROR', 'The composer ended without a result; see its log.');
+  return made;
+}
+
+/** One line when a step is done, for pipes and log files. */
+function plainLines(): ProgressBar {
+  let last = '';
+  return {
+    step: ({ stage, done, total }) => {
+      if (stage === last || Number(done) < Number(total)) return;
+      last = stage;
+      process.stderr.write(`${stage}: ${done}/${total}\n`);
+    },
+    end: () => undefined,
+  };
+}
+
+/** Whether the result answers: waits for a host when it is the stable version. */
+async function stateOf(
+  { expert, version }: composerV1.Composition,
+  options: ComposeOptions,
+): Promise<'ready' | 'loading' | 'not stable'> {
+  const { resource } = await withRegistry(options, (registry) =>
+    registry.getResource({ key: `expert/${expert}` }),
   );
+  const value: registryV1.Resource['value'] | undefined = resource?.value;
+  if (value?.case !== 'expert' || value.value.stable !== version) return 'not stable';
+  const client = createClient(inference.GRPCInferenceService, {
+    address: runningMesh(options).grpc,
+    defaultDeadlineMs: 2_000,
+  });
+  const key = keyOf(options);
+  const metadata = key === undefined ? {} : { [RPC_METADATA.authorization]: `Bearer ${key}` };
+  try {
+    for (const until = Date.now() + READY_MS; Date.now() < until;) {
+      if (await isReady(() => client.modelReady({ name: expert, version }, { metadata }))) return 'ready';
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    return 'loading';
+  } finally {
+    client.close();
+  }
+}
+
+/** The gateway may not have heard of the expert yet. */
+async function isReady(ask: () => Promise<{ readonly ready: boolean }>): Promise<boolean> {
+  try {
+    return (await ask()).ready;
+  } catch (fault) {
+    const { code } = toThalamusError(fault);
+    if (['EXPERT_NOT_FOUND', 'EXPERT_NOT_READY', 'DEADLINE_EXCEEDED', 'UPSTREAM_UNAVAILABLE'].includes(code))
+      return false;
+    throw fault;
+  }
+}
+
+function next({ expert, version }: composerV1.Composition, state: string): string[] {
+  switch (state) {
+    case 'not registered':
+      return [];
+    case 'not stable':
+      return [
+        '',
+        `It is not the stable version of ${expert}; "thalamus release promote ${expert} ${version}" makes it so.`,
+      ];
+    case 'loading':
+      return ['', `No host has loaded it yet; "thalamus doctor" and the log of the expert host tell more.`];
+    default:
+      return ['', `  npx thalamus ask "..." --model ${expert}`];
+  }
+}
+
+function recipeOf(parents: readonly string[], options: RecipeOptions): Recipe {
+  if (parents.length < 2)
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      'Name two or more experts; "thalamus experts list" shows them.',
+    );
+  return {
+    method: options.method,
+    parents: parents.map(parentOf),
+    name: options.name ?? '',
+    seed: BigInt(options.seed),
+    parameters: Object.fromEntries((options.parameter ?? []).map(parameterOf)),
+  };
 }
 
 /** `name` or `name@version`. */
-function parent(text: string) {
-  const [expert = '', version = ''] = text.split('@');
+function parentOf(text: string): { expert: string; version: string } {
+  const [expert = '', version = '', ...more] = text.split('@');
+  if (more.length > 0 || expert === '' || (version === '' && text.includes('@')))
+    throw new ThalamusError('CONFIG_INVALID', `"${text}" is no parent; write an expert, or expert@version.`);
   return { expert, version };
 }
 
-function describe(preflight: composerV1.PreflightResponse): string[] {
-  if (preflight.obstacles.length > 0)
-    return preflight.obstacles.map(({ kind, parent, description }) => `${kind} ${parent}: ${description}`);
-  const size = `${(Number(preflight.sizeBytes) / 2 ** 20).toFixed(1)} MiB`;
-  const existing = preflight.existing === '' ? '' : `; it exists as ${preflight.existing}`;
-  return [`can be composed: ${preflight.recipeDigest}, about ${size}${existing}`];
+/** `name=value`. */
+function parameterOf(text: string): [string, number] {
+  const [name = '', value = '', ...more] = text.split('=');
+  const number = Number(value);
+  if (more.length > 0 || name === '' || value.trim() === '' || Number.isNaN(number))
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `"${text}" is no parameter; write name=number, such as router_l2=0.001.`,
+    );
+  return [name, number];
+}
+
+function mebibytes(bytes: bigint): string {
+  return `${(Number(bytes) / 2 ** 20).toFixed(0)} MiB`;
 }
