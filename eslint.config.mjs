@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import nx from '@nx/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
@@ -49,6 +51,24 @@ const depConstraints = [
   },
 ];
 
+/** A library is what its index exports; `exports` of its package refuses the rest too, but only when it is compiled. */
+const deepImports = {
+  group: ['@thalamus/*/src/**', '@thalamus/*/dist/**'],
+  message: 'Import the library by its name: what its index does not export is its own.',
+};
+/** Services speak over gRPC and events. They export nothing, so the boundary rule does not know their names. */
+const serviceImports = {
+  group: readdirSync(join(import.meta.dirname, 'services')).flatMap((name) => [
+    `@thalamus/${name}`,
+    `@thalamus/${name}/**`,
+  ]),
+  message: 'A service is reached over gRPC or events, never by import.',
+};
+const environmentImports = {
+  group: ['process', 'node:process'],
+  message: 'Only config.ts files read the environment: take a typed setting instead.',
+};
+
 /** Tests may also use what is shared among tests. */
 const testConstraints = depConstraints.map((constraint) => ({
   ...constraint,
@@ -56,7 +76,7 @@ const testConstraints = depConstraints.map((constraint) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['**/dist', '**/coverage', '**/gen', '**/node_modules', '.nx', '.cache', '**/lint-violations'] },
+  { ignores: ['**/dist', '**/coverage', '**/gen', '**/node_modules', '.nx', '.cache'] },
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],
@@ -91,11 +111,13 @@ export default tseslint.config(
       'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
       'max-params': ['error', 5],
       complexity: ['error', 15],
+      'no-restricted-imports': ['error', { patterns: [deepImports, serviceImports, environmentImports] }],
       'no-restricted-syntax': [
         'error',
         { selector: 'ExportDefaultDeclaration', message: 'Name every export.' },
         {
-          selector: "MemberExpression[object.name='process'][property.name='env']",
+          selector:
+            "MemberExpression[object.name='process']:matches([property.name='env'], [property.value='env'])",
           message: 'Only config.ts files read the environment: take a typed setting instead.',
         },
       ],
@@ -133,7 +155,19 @@ export default tseslint.config(
     files: kernelFiles.map((name) => `libs/${name}/src/**/*.ts`),
     ignores: ['**/*.spec.ts'],
     rules: {
-      'no-restricted-imports': ['error', { patterns: ['node:*', 'fs', 'net', 'http', 'child_process'] }],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            deepImports,
+            serviceImports,
+            {
+              group: ['node:*', 'fs', 'net', 'http', 'child_process', 'process'],
+              message: 'Kernels are pure.',
+            },
+          ],
+        },
+      ],
       'no-restricted-globals': ['error', 'process', 'fetch', 'setTimeout', 'setInterval'],
       'max-lines-per-function': ['error', { max: 140, skipBlankLines: true, skipComments: true }],
       '@typescript-eslint/no-non-null-assertion': 'off',
