@@ -55,7 +55,8 @@ function sessionSettings(options: SessionOptions): Ort.InferenceSession.SessionO
     executionMode: 'sequential',
     graphOptimizationLevel: options.optimisation ?? 'all',
     enableCpuMemArena: options.arena ?? true,
-    logSeverityLevel: 3,
+    // Faults come back as errors; lines of its own would stand among the structured logs.
+    logSeverityLevel: 4,
     // Idle threads must sleep: services share few cores.
     extra: { 'session.intra_op.allow_spinning': '0', ...options.settings },
   };

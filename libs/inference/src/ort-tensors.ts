@@ -26,7 +26,11 @@ export function toOrt(ort: typeof Ort, value: Tensor, name: string): Ort.Tensor 
       `Tensor ${name} is bfloat16, which ONNX Runtime for Node does not take.`,
     );
   try {
-    return new ort.Tensor(value.dtype as 'float32', value.data as Float32Array, value.shape);
+    if (value.dtype !== 'float16')
+      return new ort.Tensor(value.dtype as 'float32', value.data as Float32Array, value.shape);
+    // Where the engine has Float16Array, onnxruntime-node 1.30 makes one that its native part cannot read: bits stay bits.
+    const bits = new ort.Tensor('uint16', value.data, value.shape);
+    return Object.defineProperty(bits, 'type', { value: 'float16' });
   } catch (cause) {
     const shape = value.shape.join(', ');
     throw new ThalamusError(

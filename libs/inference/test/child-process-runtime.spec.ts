@@ -1,0 +1,150 @@
+import { encodeModel } from '@thalamus/onnx-graph';
+import { linearGraph, slowGraph, waitUntil } from '@thalamus/testing';
+import { tensor } from '@thalamus/tensor';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ChildProcessRuntime, type ChildProcessRuntimeOptions } from '../src/index.js';
+import { EXPECTED, refusalOf, ROWS, runtimeContract } from './runtime-contract.js';
+
+runtimeContract('a child process', () => new ChildProcessRuntime());
+
+/** A runtime that is closed after the test, with the linear and the slow model open. */
+async function opened(options: ChildProcessRuntimeOptions = {}) {
+  const crashes: string[] = [];
+  const runtime = new ChildProcessRuntime({
+    onCrash: (reason) => crashes.push(reason),
+    closeGraceMs: 0,
+    ...options,
+  });
+  onTestFinished(() => runtime.close());
+  const linear = await runtime.load({ bytes: encodeModel(linearGraph()) });
+  const slow = await runtime.load({ bytes: encodeModel(slowGraph()) });
+  return { runtime, linear, slow, crashes };
+}
+
+const side = (n: number) => ({ side: tensor('int64', [2], BigInt64Array.of(BigInt(n), BigInt(n))) });
+/** Takes far longer than any test waits for it. */
+const ENDLESS = side(9_000);
+const processRuns = (pid: number) => existsSync(`/proc/${pid}`);
+
+describe('ChildProcessRuntime', () => {
+  it('fails only what was in flight when its child is killed, and goes on in a new one', async () => {
+    const { runtime, linear, slow, crashes } = await opened();
+    const first = runtime.pid!;
+    const inFlight = [refusalOf(slow.run(ENDLESS)), refusalOf(linear.run({ x: ROWS }))];
+    process.kill(first, 'SIGKILL');
+    for (const refusal of await Promise.all(inFlight)) {
+      expect(refusal.code).toBe('EXPERT_CRASHED');
+      expect(refusal.message).toContain('SIGKILL');
+    }
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    expect((await slow.run(side(10)))['sum']?.data[0]).toBe(1_000);
+    expect(runtime.pid).not.toBe(first);
+    expect(runtime.crashCount).toBe(1);
+    expect(crashes).toEqual(['SIGKILL']);
+  });
+
+  it('warms a new child before the next request comes', async () => {
+    const { runtime } = await opened();
+    const first = runtime.pid!;
+    process.kill(first, 'SIGKILL');
+    await waitUntil('there is a new child', () => runtime.pid !== undefined && runtime.pid !== first);
+    expect(processRuns(runtime.pid!)).toBe(true);
+  });
+
+  it('keeps calls that come while the child restarts, and survives crash after crash', async () => {
+    const { runtime, linear } = await opened();
+    for (let round = 0; round < 3; round++) {
+      const pid = runtime.pid!;
+      process.kill(pid, 'SIGKILL');
+      await waitUntil('the old child is gone', () => runtime.pid !== pid);
+      const results = await Promise.all(Array.from({ length: 5 }, () => linear.run({ x: ROWS })));
+      expect(results.map(({ y }) => [...(y!.data as Float32Array)])).toEqual(Array(5).fill(EXPECTED));
+    }
+    expect(runtime.crashCount).toBe(3);
+  });
+
+  it('ends a hung run at its limit, and only that child', async () => {
+    const { runtime, linear, slow, crashes } = await opened();
+    const first = runtime.pid!;
+    const refusal = await refusalOf(slow.run(ENDLESS, { timeoutMs: 200 }));
+    expect(refusal).toMatchObject({ code: 'EXPERT_CRASHED' });
+    expect(refusal.message).toContain('no answer within 200 ms');
+    expect(crashes).toEqual(['no answer within 200 ms']);
+    await waitUntil('the hung child is gone', () => !processRuns(first));
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+  });
+
+  it('lets a caller go at its deadline and answers it at once; the child lives on', async () => {
+    const { runtime, slow, linear } = await opened();
+    const first = runtime.pid;
+    const aborter = new AbortController();
+    const refusal = refusalOf(slow.run(side(2_500), { signal: aborter.signal }));
+    aborter.abort();
+    expect((await refusal).code).toBe('CANCELLED');
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    expect(runtime.pid).toBe(first);
+  });
+
+  it('bounds the runs that wait', async () => {
+    const { slow } = await opened({ maxPending: 2 });
+    const waiting = [slow.run(ENDLESS), slow.run(ENDLESS)].map((run) => refusalOf(run));
+    expect(await refusalOf(slow.run(ENDLESS))).toMatchObject({ code: 'EXPERT_OVERLOADED' });
+    expect(waiting.length).toBe(2);
+  });
+
+  it('gives up a model that cannot be loaded again, and serves the others', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'thalamus-runtime-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const path = join(folder, 'model.onnx');
+    await writeFile(path, encodeModel(linearGraph()));
+    const { runtime, linear } = await opened();
+    const fromFile = await runtime.load({ path });
+    await rm(path);
+    const pid = runtime.pid!;
+    process.kill(pid, 'SIGKILL');
+    await waitUntil('the old child is gone', () => runtime.pid !== pid);
+    expect((await refusalOf(fromFile.run({ x: ROWS }))).code).toBe('GRAPH_INVALID');
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+  });
+
+  it('lets runs in flight end when it is closed, for as long as it was told', async () => {
+    const { runtime, slow } = await opened({ closeGraceMs: 20_000 });
+    const pid = runtime.pid!;
+    const run = slow.run(side(800));
+    await runtime.close();
+    expect((await run)['sum']?.data[0]).toBe(800 ** 3);
+    expect(processRuns(pid)).toBe(false);
+  });
+
+  it('leaves no process behind when a run never ends', async () => {
+    const { runtime, slow } = await opened({ closeGraceMs: 0 });
+    const pid = runtime.pid!;
+    const run = refusalOf(slow.run(ENDLESS));
+    await runtime.close();
+    expect((await run).code).toBe('EXPERT_CRASHED');
+    expect(processRuns(pid)).toBe(false);
+  });
+
+  it('carries a large tensor there and back', async () => {
+    const { linear } = await opened();
+    const rows = 200_000;
+    const x = tensor(
+      'float32',
+      [rows, 2],
+      Float32Array.from({ length: 2 * rows }, (_, i) => i % 7),
+    );
+    const { y } = await linear.run({ x });
+    expect(y?.shape).toEqual([rows, 3]);
+    const at = 123_456;
+    const [a, b] = [(2 * at) % 7, (2 * at + 1) % 7];
+    expect([...(y!.data as Float32Array).subarray(3 * at, 3 * at + 3)]).toEqual([
+      a + 4 * b + 1,
+      2 * a + 5 * b + 1,
+      3 * a + 6 * b + 1,
+    ]);
+  });
+});
