@@ -76,6 +76,19 @@ it('ends a watch whose caller went away', async () => {
   expect(seen).toHaveLength(1);
 });
 
+it('ends watches and waiting claims when the server drains', async () => {
+  const drainer = new AbortController();
+  const context = localContext({ draining: drainer.signal });
+  const { id } = await table.submit(create(jobV1.SubmitRequestSchema, { kind: 'evaluate' }));
+  const claiming = service.claim(claimRequest(20_000), context);
+  const stream = service.watch(create(jobV1.WatchRequestSchema, { id }), context)[Symbol.asyncIterator]();
+  await stream.next();
+  const waiting = stream.next();
+  drainer.abort();
+  expect(await claiming).toEqual({});
+  expect((await waiting).done).toBe(true);
+});
+
 it('lets a claim wait for a job that comes later', async () => {
   const waiting = service.claim(claimRequest(20_000), localContext());
   const { id } = await submitted();

@@ -46,14 +46,15 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
     context: CallContext,
   ): AsyncIterable<MessageInitShape<typeof jobV1.WatchResponseSchema>> {
     let last: jobV1.Job | undefined;
-    while (!context.signal.aborted) {
+    const over = AbortSignal.any([context.signal, context.draining]);
+    while (!over.aborted) {
       // Read before the job: a change while the caller is slow to take this one must not be missed.
       const since = this.jobs.changes;
       const job = this.jobs.get(request.id);
       if (job !== last) yield { job };
       last = job;
       if (isFinal(job)) return;
-      await this.jobs.changed(since, context.signal);
+      await this.jobs.changed(since, over);
     }
   }
 
@@ -66,6 +67,7 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
     if (request.kinds.length === 0) throw invalid('kinds', 'is empty; name the kinds that the worker runs');
     const until = AbortSignal.any([
       context.signal,
+      context.draining,
       AbortSignal.timeout(Math.min(request.waitMs, MAX_WAIT_MS)),
     ]);
     for (;;) {
