@@ -24,6 +24,8 @@ export class MeshProcesses {
   readonly folder = mkdtempSync(join(tmpdir(), 'thalamus-worker-'));
   private readonly children = new Set<ChildProcess>();
   private address = '';
+  private port = 0;
+  private updater!: ServiceProcess;
   private workers = 0;
   jobs!: ReturnType<typeof jobClient>;
   registry!: ReturnType<typeof registryClient>;
@@ -32,19 +34,21 @@ export class MeshProcesses {
   private artifactClient!: ReturnType<typeof artifactClient>;
 
   async start(): Promise<void> {
-    const port = await freePort();
-    this.address = `127.0.0.1:${port}`;
-    await this.run('updater', {
-      THALAMUS_GRPC_PORT: String(port),
-      THALAMUS_BUS: 'embedded',
-      THALAMUS_BUS_FILE: join(this.folder, 'events.sqlite'),
-      THALAMUS_ARTIFACTS_FOLDER: join(this.folder, 'artifacts'),
-    });
+    this.port = await freePort();
+    this.address = `127.0.0.1:${this.port}`;
+    this.updater = await this.startUpdater();
     this.jobs = jobClient(this.address);
     this.registry = registryClient(this.address);
     this.releases = releaseClient(this.address);
     this.artifactClient = artifactClient(this.address);
     this.artifacts = new RemoteArtifactStore(this.artifactClient);
+  }
+
+  /** Kills the updater and starts another on the same address and log. */
+  async replaceUpdater(): Promise<void> {
+    this.updater.signal('SIGKILL');
+    await this.updater.exited;
+    this.updater = await this.startUpdater();
   }
 
   /** Registers the shipped base. */
@@ -62,13 +66,13 @@ export class MeshProcesses {
     return `${name}@1`;
   }
 
-  /** Starts a worker with a data folder of its own; its leases are short. */
-  worker(): Promise<ServiceProcess> {
+  /** Starts a worker with a data folder of its own; its leases are short unless asked otherwise. */
+  worker(leaseMs = 2_000): Promise<ServiceProcess> {
     return this.run('worker', {
       THALAMUS_UPDATER_ADDRESS: this.address,
       THALAMUS_ARTIFACTS: 'updater',
       THALAMUS_DATA: join(this.folder, `worker-${++this.workers}`),
-      THALAMUS_JOB_LEASE_MS: '2000',
+      THALAMUS_JOB_LEASE_MS: String(leaseMs),
     });
   }
 
@@ -107,6 +111,15 @@ export class MeshProcesses {
       }),
     );
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private startUpdater(): Promise<ServiceProcess> {
+    return this.run('updater', {
+      THALAMUS_GRPC_PORT: String(this.port),
+      THALAMUS_BUS: 'embedded',
+      THALAMUS_BUS_FILE: join(this.folder, 'events.sqlite'),
+      THALAMUS_ARTIFACTS_FOLDER: join(this.folder, 'artifacts'),
+    });
   }
 
   private async run(service: string, settings: Record<string, string>): Promise<ServiceProcess> {

@@ -156,6 +156,44 @@ describe('a worker', () => {
     await end(second);
   });
 
+  it('that was paused past its lease drops what it has when it wakes: the other one’s version is the only one', async () => {
+    const sleeper = await mesh.worker();
+    const id = await mesh.submit('train', { expert: 'contested', dataset: data, testDataset: test });
+    await mesh.until(id, isEmbedding);
+    sleeper.signal('SIGSTOP');
+    const other = await mesh.worker();
+    const job = await mesh.end(id);
+    expect(job).toMatchObject({ state: JobState.SUCCEEDED, attempt: 2 });
+    // Its own process has gone on meanwhile and has a result for it.
+    sleeper.signal('SIGCONT');
+    await end(other);
+    // It claims and ends the next job: by then it has dealt with the old one.
+    const next = await mesh.end(await mesh.submit('evaluate', { expert: 'contested', dataset: test }));
+    expect(next.state).toBe(JobState.SUCCEEDED);
+    const versions = await mesh.versionsOf('contested');
+    expect(versions.map(({ manifestDigest }) => manifestDigest)).toEqual([job.outputs[0]!.digest]);
+    await end(sleeper);
+  });
+
+  it('works on while the updater is replaced, and tells the new one', async () => {
+    const worker = await mesh.worker(30_000);
+    const id = await mesh.submit('train', { expert: 'patient', dataset: data, testDataset: test });
+    await mesh.until(id, isEmbedding);
+    await mesh.replaceUpdater();
+    const job = await vi.waitFor(
+      async () => {
+        const found = (await mesh.jobs.get({ id })).job!;
+        expect(isEnd(found)).toBe(true);
+        return found;
+      },
+      { timeout: 90_000, interval: 100 },
+    );
+    expect(job).toMatchObject({ state: JobState.SUCCEEDED, attempt: 1 });
+    expect(await weightsOf(job)).toBe(weights);
+    expect(await mesh.versionsOf('patient')).toHaveLength(1);
+    await end(worker);
+  });
+
   it('ends a job that is cancelled, registers nothing, and takes the next', async () => {
     const worker = await mesh.worker();
     const id = await mesh.submit('train', { expert: 'unwanted', dataset: data });
@@ -207,6 +245,20 @@ describe('a worker', () => {
     expect(seen).not.toContain('embedding');
     await end(worker);
   });
+});
+
+it('refuses to evaluate on labels that the version does not have, without quoting them', async () => {
+  const worker = await mesh.worker();
+  const dataset = await mesh.registerData(
+    'swapped',
+    'label,text\nsnips7,banking77\nSECRET prompt,snips7\n',
+    'test',
+  );
+  const job = await mesh.end(await mesh.submit('evaluate', { expert: 'undisturbed', dataset }));
+  expect(job).toMatchObject({ state: JobState.FAILED, errorCode: 'DATASET_INVALID', attempt: 1 });
+  expect(job.errorMessage).toMatch(/swapped@1: the label on line 3 is none of the 3 that undisturbed@1 has/);
+  expect(job.errorMessage).not.toContain('SECRET');
+  await end(worker);
 });
 
 describe('what cannot work is refused when it is submitted', () => {

@@ -8,7 +8,10 @@ export function readRows({ path, label }: DataFile, ignoredColumns: readonly str
   return readDataset(readFileSync(path), label, { ignoredColumns });
 }
 
-/** Refuses rows whose label is not of the list. @throws DATASET_INVALID that names data set, line and cure. */
+/**
+ * Refuses rows whose label is not of the list. The label is not quoted: where columns were swapped it would be a prompt.
+ * @throws DATASET_INVALID that names data set, line and cure.
+ */
 export function requireLabels(
   rows: readonly DatasetRow[],
   known: ReadonlySet<string>,
@@ -17,9 +20,8 @@ export function requireLabels(
 ): void {
   const odd = rows.find(({ label }) => !known.has(label));
   if (!odd) return;
-  const shown = odd.label.length > 60 ? `${odd.label.slice(0, 60)}…` : odd.label;
   throw new ThalamusError(
     'DATASET_INVALID',
-    `${file}: line ${odd.line} has the label "${shown}", which ${whose} does not have; correct the label or remove the row.`,
+    `${file}: the label on line ${odd.line} is none of the ${known.size} that ${whose} has; correct it or remove the row.`,
   );
 }
