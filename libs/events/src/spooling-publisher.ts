@@ -4,7 +4,7 @@ import { counter, createLogger, gauge } from '@thalamus/telemetry';
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { context } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { BusRecord, EventBus } from './event-bus.port.js';
 import { headersFromContext } from '@thalamus/telemetry';
 
@@ -84,7 +84,7 @@ export class SpoolingPublisher {
   private kick(): void {
     if (this.working || this.retry || this.closed || this.queue.length === 0) return;
     this.working = context
-      .with(context.active(), () => this.flush())
+      .with(ROOT_CONTEXT, () => this.flush())
       .finally(() => {
         this.working = undefined;
         if (this.queue.length > 0) setImmediate(() => this.kick());

@@ -1,30 +1,49 @@
-import { SpanKind } from '@opentelemetry/api';
+import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
 import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
-import { counter, headersFromContext, withSpan } from '@thalamus/telemetry';
+import { contextFromHeaders, counter, failSpan, headersFromContext, tracer } from '@thalamus/telemetry';
 import type { BusRecord } from './event-bus.port.js';
 
 let sent: ReturnType<typeof counter> | undefined;
 
-/** Publishes inside a producer span and writes its trace context into the headers of every record. */
+/**
+ * Publishes with a producer span for each record, whose trace context goes into the headers of the record. The parent is
+ * the trace context that the record already carries (it may have waited in a queue, next to records of other requests),
+ * else the current span.
+ */
 export async function traceSends<T>(
   system: string,
   records: readonly BusRecord[],
   publish: (records: readonly BusRecord[]) => Promise<T>,
 ): Promise<T> {
-  const topic = records[0]?.topic ?? '';
-  const attributes = {
-    [ATTRIBUTES.messagingSystem]: system,
-    [ATTRIBUTES.messagingDestination]: topic,
-    [ATTRIBUTES.messagingOperationType]: 'send',
-    [ATTRIBUTES.messagingBatchCount]: records.length,
-  };
-  return withSpan(`send ${topic}`, { kind: SpanKind.PRODUCER, attributes }, async () => {
-    const trace = headersFromContext();
-    const result = await publish(
-      records.map((record) => ({ ...record, headers: { ...record.headers, ...trace } })),
+  const spans: Span[] = [];
+  const traced = records.map((record) => {
+    const parent = contextFromHeaders(record.headers);
+    const span = tracer().startSpan(
+      `send ${record.topic}`,
+      {
+        kind: SpanKind.PRODUCER,
+        attributes: {
+          [ATTRIBUTES.messagingSystem]: system,
+          [ATTRIBUTES.messagingDestination]: record.topic,
+          [ATTRIBUTES.messagingOperationType]: 'send',
+          [ATTRIBUTES.messagingBatchCount]: records.length,
+        },
+      },
+      parent,
     );
+    spans.push(span);
+    const headers = context.with(trace.setSpan(parent, span), headersFromContext);
+    return { ...record, headers: { ...record.headers, ...headers } };
+  });
+  try {
+    const result = await publish(traced);
     sent ??= counter(METRICS.messagesSent);
     for (const record of records) sent.add(1, { [ATTRIBUTES.messagingDestination]: record.topic });
     return result;
-  });
+  } catch (fault) {
+    for (const span of spans) failSpan(span, fault);
+    throw fault;
+  } finally {
+    for (const span of spans) span.end();
+  }
 }
