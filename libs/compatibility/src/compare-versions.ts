@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { mcnemarExact, wilson, type Rate } from './intervals.js';
-import type { Prediction } from './predictions.js';
+import { quoted, type Prediction } from './predictions.js';
 
 /** Figures of one slice of items. */
 export interface SliceComparison {
@@ -63,7 +63,11 @@ export function compareVersions(
   const overall = compareSlice('', pairs);
   const bySlice = new Map<string, Pair[]>();
   for (const item of pairs)
-    for (const slice of item.before.slices) bySlice.set(slice, [...(bySlice.get(slice) ?? []), item]);
+    for (const slice of item.before.slices) {
+      const members = bySlice.get(slice);
+      if (members) members.push(item);
+      else bySlice.set(slice, [item]);
+    }
   const slices = [...bySlice]
     .map(([name, members]) => compareSlice(name, members))
     .sort((a, b) => b.n - a.n || (a.slice < b.slice ? -1 : 1));
@@ -84,12 +88,12 @@ function pair(before: readonly Prediction[], after: readonly Prediction[]): Pair
     if (!other)
       throw new ThalamusError(
         'DATASET_INVALID',
-        `The item "${row.id}" is in the old predictions only; both versions must answer the same items.`,
+        `The item ${quoted(row.id)} is in the old predictions only; both versions must answer the same items.`,
       );
     if (other.label !== row.label)
       throw new ThalamusError(
         'DATASET_INVALID',
-        `The item "${row.id}" has the right label "${row.label}" in the old file and "${other.label}" in the new one.`,
+        `The item ${quoted(row.id)} has the right label ${quoted(row.label)} in the old file and ${quoted(other.label)} in the new one; label it alike in both.`,
       );
     byId.delete(row.id);
     return { before: row, after: other };
@@ -98,7 +102,7 @@ function pair(before: readonly Prediction[], after: readonly Prediction[]): Pair
   if (!extra.done)
     throw new ThalamusError(
       'DATASET_INVALID',
-      `The item "${extra.value}" is in the new predictions only; both versions must answer the same items.`,
+      `The item ${quoted(extra.value)} is in the new predictions only; both versions must answer the same items.`,
     );
   return pairs;
 }

@@ -26,13 +26,18 @@ export function parsePredictions(text: string, file: string): Prediction[] {
     if (seen.has(row.id))
       throw new ThalamusError(
         'DATASET_INVALID',
-        `${where}: the id "${row.id}" stands there twice; every item has one row.`,
+        `${where}: the id ${quoted(row.id)} stands there twice; every item has one row.`,
       );
     seen.add(row.id);
     rows.push(row);
   });
   if (rows.length === 0) throw new ThalamusError('DATASET_INVALID', `${file} holds no predictions.`);
   return rows;
+}
+
+/** A value of a file as messages show it: in quotes, cut where it is long. */
+export function quoted(value: string): string {
+  return value.length > 60 ? `"${value.slice(0, 60)}…"` : `"${value}"`;
 }
 
 const KNOWN = new Set(['id', 'label', 'prediction', 'score', 'slice']);
@@ -51,7 +56,7 @@ function parseRow(line: string, where: string): Prediction {
   if (unknown !== undefined)
     throw new ThalamusError(
       'DATASET_INVALID',
-      `${where} has the unknown field "${unknown}"; known are ${[...KNOWN].join(', ')}.`,
+      `${where} has the unknown field ${quoted(unknown)}; known are ${[...KNOWN].join(', ')}.`,
     );
   const text = (key: string): string => {
     const field = row[key];

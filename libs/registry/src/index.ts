@@ -1,4 +1,4 @@
-export { RegistryView, type RegistryListener } from './registry-view.js';
+export { REGISTRY_HEAD_KEY, RegistryView, type RegistryListener } from './registry-view.js';
 export { ResidencyView, type Resident } from './residency-view.js';
 export { RemoteArtifactStore } from './remote-artifact-store.js';
 export {

@@ -9,6 +9,12 @@ export type RegistryListener = (key: string, resource: registryV1.Resource | und
 type ValueOf<K extends string> =
   Extract<registryV1.Resource['value'], { case: K }> extends { value: infer V } ? V : never;
 
+/**
+ * Key of the record that keeps the highest revision. Tombstones leave a compacted topic; without this record the
+ * revision would fall back when the last change was a removal and the registry is read again from offset zero.
+ */
+export const REGISTRY_HEAD_KEY = 'head/revision';
+
 const DEFAULT_POLICY_TENANT = 'default';
 
 /**
@@ -25,6 +31,8 @@ export class RegistryView {
   private ready = false;
   private failure: string | undefined;
   private stopGauge: () => void = () => undefined;
+  /** The record that the view stopped at. */
+  private unreadable: string | undefined;
 
   constructor(private readonly bus: EventBus) {}
 
@@ -44,13 +52,21 @@ export class RegistryView {
     this.ready = true;
   }
 
-  /** Reads everything that stands now. */
+  /** Reads everything that stands now. @throws REGISTRY_NOT_READY when a record cannot be read */
   async refresh(): Promise<void> {
     await this.follower?.catchUp();
+    this.requireReadable();
+  }
+
+  /** @throws REGISTRY_NOT_READY when a record could not be read: what the view says since then may be wrong. */
+  requireReadable(): void {
+    if (this.unreadable !== undefined)
+      throw new ThalamusError('REGISTRY_NOT_READY', `The ${this.unreadable}.`);
   }
 
   readiness(): { ready: boolean; reason?: string } {
-    if (this.failure !== undefined) return { ready: false, reason: this.failure };
+    const fault = this.unreadable ?? this.failure;
+    if (fault !== undefined) return { ready: false, reason: fault };
     return this.ready ? { ready: true } : { ready: false, reason: 'reading the registry from its beginning' };
   }
 
@@ -137,9 +153,13 @@ export class RegistryView {
     return () => this.listeners.delete(listener);
   }
 
-  /** Resolves once the view has seen a revision. @throws DEADLINE_EXCEEDED, or the reason of the signal. */
+  /**
+   * Resolves once the view has seen a revision.
+   * @throws REGISTRY_NOT_READY when a record before it cannot be read; DEADLINE_EXCEEDED, or the reason of the signal.
+   */
   async waitForRevision(revision: bigint, signal: AbortSignal): Promise<void> {
     while (this.current < revision) {
+      this.requireReadable();
       if (signal.aborted) throw signalError(signal, revision, this.current);
       await new Promise<void>((resolve) => {
         const wake = () => {
@@ -154,21 +174,24 @@ export class RegistryView {
   }
 
   private apply(record: ReceivedRecord): void {
+    // Nothing is skipped: what follows an unreadable record may rest on it.
+    if (this.unreadable !== undefined) return;
     try {
       const resource = decodeEvent(TOPICS.registryState, record);
       const revision = resource?.revision ?? BigInt(record.headers[EVENT_HEADERS.revision] ?? '0');
-      if (resource) this.resources.set(record.key, resource);
+      if (resource && record.key !== REGISTRY_HEAD_KEY) this.resources.set(record.key, resource);
       else this.resources.delete(record.key);
       if (revision > this.current) this.current = revision;
-      for (const listener of this.listeners) listener(record.key, resource);
-      for (const wake of [...this.waiting]) wake();
+      if (record.key !== REGISTRY_HEAD_KEY)
+        for (const listener of this.listeners) listener(record.key, resource);
     } catch (fault) {
-      this.failure = `record ${record.offset} of ${record.topic} cannot be read; upgrade this service or mend the topic`;
+      this.unreadable = `record ${record.offset} of ${record.topic} cannot be read; upgrade this service or mend the topic`;
       createLogger('registry').error(
         { offset: String(record.offset), key: record.key, error: fault },
         'registry record cannot be read',
       );
     }
+    for (const wake of [...this.waiting]) wake();
   }
 
   private value<K extends string>(key: string, kind: K): ValueOf<K> | undefined {

@@ -5,6 +5,7 @@ import { topicSpec } from '@thalamus/events';
 import { GrpcServer, implementService } from '@thalamus/grpc';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { eventBusFor, RegistryView } from '@thalamus/registry';
+import { createLogger } from '@thalamus/telemetry';
 import { ArtifactGrpcService } from './adapters/grpc/artifact.service.js';
 import { JobGrpcService } from './adapters/grpc/job.service.js';
 import { RegistryGrpcService } from './adapters/grpc/registry.service.js';
@@ -59,7 +60,10 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   if (bootstrapKeyFile !== undefined) {
     writer.onElected(async () => {
       // Not awaited: the key is written through the writer that is being elected.
-      void keys.bootstrap(bootstrapKeyFile);
+      keys.bootstrap(bootstrapKeyFile).catch((error: unknown) => {
+        const logger = createLogger('updater');
+        logger.error({ file: bootstrapKeyFile, error }, 'the first administrator’s key was not made');
+      });
       await Promise.resolve();
     });
   }

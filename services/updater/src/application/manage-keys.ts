@@ -4,7 +4,7 @@ import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { mintApiKey } from '@thalamus/security';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Actor, RegistryWriter } from './registry-writer.js';
 
@@ -32,14 +32,8 @@ export class ManageKeys {
       });
     }
     const minted = mintApiKey();
-    const value = create(registryV1.ApiKeySchema, {
-      id: minted.id,
-      tenant: request.tenant,
-      role: request.role,
-      description: request.description,
-      secretSha256: minted.secretSha256,
-      createdAt: timestampFromMs(Date.now()),
-    });
+    const { tenant, role, description } = request;
+    const value = keyValue(minted, { tenant, role, description });
     const [key] = await this.writer.write(actor, () => [
       { key: `key/${minted.id}`, value: { case: 'apiKey', value }, expectedRevision: 0n },
     ]);
@@ -65,20 +59,37 @@ export class ManageKeys {
     return this.view.get(`key/${id}`) as registryV1.Resource;
   }
 
-  /** While the registry holds no key: makes an administrator's and writes it to a file that only its owner can read. */
+  /**
+   * While the registry holds no key: makes an administrator's and writes it to a file that only its owner can read. The
+   * file is written first, so that no key exists that nobody knows.
+   */
   async bootstrap(file: string): Promise<void> {
     if (this.view.list('key/').length > 0) return;
+    const minted = mintApiKey();
+    await mkdir(dirname(file), { recursive: true });
+    await rm(file, { force: true });
+    await writeFile(file, `${minted.key}\n`, { mode: 0o600, flag: 'wx' });
+    const role = registryV1.Role.ADMIN;
+    const value = keyValue(minted, { tenant: 'default', role, description: 'first administrator' });
     const actor = {
       id: 'updater',
       tenant: 'default',
       action: 'bootstrap',
       reason: 'the registry held no key',
     };
-    const { secret } = await this.create(
-      { tenant: 'default', role: registryV1.Role.ADMIN, description: 'first administrator' },
-      actor,
-    );
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, `${secret}\n`, { mode: 0o600 });
+    const key = `key/${minted.id}`;
+    await this.writer.write(actor, () => [{ key, value: { case: 'apiKey', value }, expectedRevision: 0n }]);
   }
+}
+
+function keyValue(
+  minted: ReturnType<typeof mintApiKey>,
+  facts: { readonly tenant: string; readonly role: registryV1.Role; readonly description: string },
+): registryV1.ApiKey {
+  return create(registryV1.ApiKeySchema, {
+    ...facts,
+    id: minted.id,
+    secretSha256: minted.secretSha256,
+    createdAt: timestampFromMs(Date.now()),
+  });
 }

@@ -35,6 +35,7 @@ export class RegisterVersion {
     request: registryV1.RegisterVersionRequest,
     actor: Actor,
   ): Promise<{ expert: registryV1.Resource; version: registryV1.Resource; existed: boolean }> {
+    this.writer.requireLeader();
     const manifest = await this.readExpert(request.version?.manifestDigest ?? '');
     const version = versionFacts(manifest, request.version as registryV1.ExpertVersion);
     checkClaims(request.version as registryV1.ExpertVersion, version);
@@ -43,40 +44,15 @@ export class RegisterVersion {
     const versionKey = `version/${version.expert}@${version.version}`;
     let existed = false;
     await this.writer.write(actor, () => {
-      const known = this.view.version(version.expert, version.version);
-      if (known && known.manifestDigest !== version.manifestDigest) {
-        throw new ThalamusError(
-          'REVISION_CONFLICT',
-          `${version.expert}@${version.version} is registered already with other content; versions are immutable, give it a new one.`,
-        );
-      }
-      const expert = this.view.expert(version.expert);
-      if (expert && expert.task !== version.task) {
-        throw new ThalamusError(
-          'REQUEST_INVALID',
-          `${version.expert} serves ${expert.task}; a version of it cannot serve ${version.task}.`,
-        );
-      }
-      existed = known !== undefined;
-      if (known && (request.description === '' || request.description === expert?.description)) return [];
-      const changes: Change[] = known
+      existed = this.isRegistered(version);
+      const expert = this.expertAfter(request, version, manifest);
+      const changes: Change[] = existed
         ? []
         : [{ key: versionKey, value: { case: 'version', value: version } }];
-      const description = request.description || (expert?.description ?? manifest.description);
-      const next = expert
-        ? { ...expert, description }
-        : create(registryV1.ExpertSchema, {
-            name: version.expert,
-            task: version.task,
-            description,
-            stable: version.version,
-            tenants: request.tenants,
-            ...(request.expiresAt ? { expiresAt: request.expiresAt } : {}),
-          });
-      if (!expert || expert.description !== description)
+      if (expert)
         changes.push({
           key: expertKey,
-          value: { case: 'expert', value: next },
+          value: { case: 'expert', value: expert },
           expectedRevision: request.expectedRevision,
         });
       return changes;
@@ -84,11 +60,48 @@ export class RegisterVersion {
     return { expert: this.need(expertKey), version: this.need(versionKey), existed };
   }
 
+  /** Whether the same version is registered with the same content. @throws REVISION_CONFLICT when with other content */
+  private isRegistered(version: registryV1.ExpertVersion): boolean {
+    const known = this.view.version(version.expert, version.version);
+    if (known && known.manifestDigest !== version.manifestDigest)
+      throw new ThalamusError(
+        'REVISION_CONFLICT',
+        `${version.expert}@${version.version} is registered already with other content; versions are immutable, give it a new one.`,
+      );
+    return known !== undefined;
+  }
+
+  /** The expert as it must be written, or undefined when it stays as it is. */
+  private expertAfter(
+    request: registryV1.RegisterVersionRequest,
+    version: registryV1.ExpertVersion,
+    manifest: ExpertManifest,
+  ): registryV1.Expert | undefined {
+    const expert = this.view.expert(version.expert);
+    if (!expert)
+      return create(registryV1.ExpertSchema, {
+        name: version.expert,
+        task: version.task,
+        description: request.description || manifest.description,
+        stable: version.version,
+        tenants: request.tenants,
+        ...(request.expiresAt ? { expiresAt: request.expiresAt } : {}),
+      });
+    if (expert.task !== version.task)
+      throw new ThalamusError(
+        'REQUEST_INVALID',
+        `${version.expert} serves ${expert.task}; a version of it cannot serve ${version.task}.`,
+      );
+    const description = request.description || expert.description;
+    return description === expert.description ? undefined : { ...expert, description };
+  }
+
   /** Registers a router model; activation makes it the only active one of its task. */
   async routerModel(
     request: registryV1.RegisterRouterModelRequest,
     actor: Actor,
   ): Promise<registryV1.Resource> {
+    this.writer.requireLeader();
     const digest = parseDigest(request.routerModel?.manifestDigest ?? '');
     const manifest = parseRouterManifest(
       await readArtifact(this.artifacts, digest, MAX_MANIFEST_BYTES),

@@ -10,7 +10,7 @@ import {
   type EventBus,
   type FencedWriter,
 } from '@thalamus/events';
-import type { RegistryView } from '@thalamus/registry';
+import { REGISTRY_HEAD_KEY, type RegistryView } from '@thalamus/registry';
 import { counter, createLogger } from '@thalamus/telemetry';
 
 /** Value of a resource to be written. */
@@ -104,7 +104,11 @@ export class RegistryWriter {
    * @throws NOT_LEADER, REVISION_CONFLICT, and what `decide` throws.
    */
   write(actor: Actor, decide: () => readonly Change[]): Promise<registryV1.Resource[]> {
-    const result = this.queue.then(() => this.writeNow(actor, decide()));
+    const result = this.queue.then(() => {
+      // A follower's view may lag: it says who leads before it decides anything.
+      this.requireLeader();
+      return this.writeNow(actor, decide());
+    });
     this.queue = result.catch(() => undefined);
     return result;
   }
@@ -118,13 +122,19 @@ export class RegistryWriter {
     return result;
   }
 
-  /** @throws NOT_LEADER with the leader's address when this process does not write. */
+  /**
+   * @throws NOT_LEADER with the leader's address when this process does not write; REGISTRY_NOT_READY when it cannot
+   * read what it would change.
+   */
   requireLeader(): void {
     this.leader();
   }
 
   private leader(): FencedWriter {
-    if (this.writer) return this.writer;
+    if (this.writer) {
+      this.view.requireReadable();
+      return this.writer;
+    }
     const leader = this.leaderAddress;
     const text =
       leader === ''
@@ -158,11 +168,19 @@ export class RegistryWriter {
       }
       records.push(this.audit(actor, key, revision));
     }
+    if (changes.some(({ value }) => value === undefined)) records.push(this.head(revision));
     await writer.append(records);
     counter(METRICS.registryWrites).add(changes.length);
     // The next decision must see this one.
     await this.view.refresh();
     return resources;
+  }
+
+  /** Keeps the highest revision when the change itself leaves nothing behind. */
+  private head(revision: bigint): BusRecord {
+    const key = REGISTRY_HEAD_KEY;
+    const headers = { [EVENT_HEADERS.revision]: String(revision) };
+    return encodeEvent(TOPICS.registryState, { key, revision }, { source: SOURCE, key, headers });
   }
 
   private checkRevision({ key, expectedRevision }: Change): void {

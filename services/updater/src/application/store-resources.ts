@@ -30,6 +30,7 @@ export class StoreResources {
     if (!['train', 'validation', 'test'].includes(value.split))
       faults.push({ field: 'dataset.split', description: 'train, validation or test' });
     refuse('The data set', faults);
+    this.writer.requireLeader();
     const digest = parseDigest(value.digest);
     if (!(await this.artifacts.stat(digest)))
       throw new ThalamusError(

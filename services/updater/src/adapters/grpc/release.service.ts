@@ -15,6 +15,8 @@ import type { SetChannel } from '../../application/set-channel.js';
 import { actorOf } from './actor.js';
 
 const MAX_PREDICTION_BYTES = 256 * 2 ** 20;
+/** Largest file in a call; larger ones come from the artifact store. */
+const MAX_INLINE_BYTES = 3 * 2 ** 20;
 const DEFAULT_BUDGET = 0.01;
 const DEFAULT_ITEMS = 20;
 
@@ -37,7 +39,7 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
   async compare(
     request: releaseV1.CompareRequest,
   ): Promise<MessageInitShape<typeof releaseV1.CompareResponseSchema>> {
-    const budget = request.negativeFlipBudget || DEFAULT_BUDGET;
+    const budget = request.negativeFlipBudget === 0 ? DEFAULT_BUDGET : request.negativeFlipBudget;
     if (!(budget > 0 && budget <= 1)) {
       throw new ThalamusError(
         'REQUEST_INVALID',
@@ -110,7 +112,14 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
         utf8(await readArtifact(this.artifacts, parseDigest(file.value), MAX_PREDICTION_BYTES), label),
         label,
       );
-    if (file.value instanceof Uint8Array) return parsePredictions(utf8(file.value, label), label);
+    if (file.value instanceof Uint8Array) {
+      if (file.value.byteLength > MAX_INLINE_BYTES)
+        throw new ThalamusError(
+          'REQUEST_TOO_LARGE',
+          `The file of ${label} has ${file.value.byteLength} bytes; at most ${MAX_INLINE_BYTES} are taken in the call. Put it into the artifact store and send its digest.`,
+        );
+      return parsePredictions(utf8(file.value, label), label);
+    }
     throw new ThalamusError('REQUEST_INVALID', `${label} are missing; send a digest or the file itself.`);
   }
 }
