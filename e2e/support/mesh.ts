@@ -1,3 +1,4 @@
+import { waitUntil } from '@thalamus/testing';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from './paths.js';
@@ -9,7 +10,6 @@ import {
   type RunOptions,
   type RunningCommand,
 } from './run-command.js';
-import { waitUntil } from './wait-until.js';
 
 /** What every kind of mesh under test offers. */
 export interface Mesh {
@@ -139,29 +139,31 @@ interface ReadyLine extends MeshFile {
 }
 
 async function readyLine(launcher: RunningCommand): Promise<ReadyLine> {
-  let ended: CommandResult | undefined;
-  void launcher.ended.then((result) => (ended = result));
-  const text = await waitUntil(
-    'the ready line of thalamus up',
-    () => {
-      if (ended) throw new Error(`thalamus up ended with ${ended.exit}: ${ended.stderr}${ended.stdout}`);
-      return launcher.said.stdout.includes('\n') && launcher.said.stdout;
-    },
-    120_000,
-  );
-  return JSON.parse(text.slice(0, text.indexOf('\n'))) as ReadyLine;
+  const line = waitUntil('thalamus up has printed its ready line', () => firstLine(launcher), {
+    timeoutMs: 120_000,
+  });
+  const failed = launcher.ended.then(({ exit, stderr, stdout }) => {
+    throw new Error(`thalamus up ended with ${exit}: ${stderr}${stdout}`);
+  });
+  line.catch(() => undefined);
+  failed.catch(() => undefined);
+  return JSON.parse(await Promise.race([line, failed])) as ReadyLine;
+}
+
+function firstLine({ said }: RunningCommand): string | undefined {
+  const end = said.stdout.indexOf('\n');
+  return end < 0 ? undefined : said.stdout.slice(0, end);
 }
 
 /** Fails, with their command lines, when processes of a data folder are left after a short time. */
 export async function expectNothingLeft(dataFolder: string, timeoutMs = 15_000): Promise<void> {
   let left: readonly ProcessRow[] = [];
-  await waitUntil(
-    'no process of the mesh is left',
-    () => (left = processesOf(dataFolder)).length === 0,
-    timeoutMs,
-  ).catch((fault: unknown) => {
-    throw new Error(`These are left:\n${left.map(({ pid, command }) => `${pid} ${command}`).join('\n')}`, {
-      cause: fault,
-    });
+  const isEmpty = () => {
+    left = processesOf(dataFolder);
+    return left.length === 0;
+  };
+  await waitUntil('no process of the mesh is left', isEmpty, { timeoutMs }).catch((cause: unknown) => {
+    const rows = left.map(({ pid, command }) => `${pid} ${command}`).join('\n');
+    throw new Error(`These processes are left:\n${rows}`, { cause });
   });
 }

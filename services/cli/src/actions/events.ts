@@ -45,6 +45,8 @@ export async function tail(options: TailOptions): Promise<void> {
 async function follow(bus: EventBus, topic: string, options: TailOptions): Promise<void> {
   const startedAt = Date.now();
   let printed = 0;
+  // An idle follower does not keep the process alive by itself.
+  const alive = setInterval(() => undefined, 60_000);
   await new Promise<void>((resolve, reject) => {
     onInterrupt(resolve);
     const following = bus.follow({
@@ -63,6 +65,8 @@ async function follow(bus: EventBus, topic: string, options: TailOptions): Promi
       .then(() => {
         if (process.stderr.isTTY) process.stderr.write(`Following ${topic}; Ctrl-C ends.\n`);
       }, reject);
+  }).finally(() => {
+    clearInterval(alive);
   });
 }
 

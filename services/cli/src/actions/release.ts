@@ -14,6 +14,11 @@ export interface CompareOptions extends CommonOptions {
   readonly budget: number;
 }
 
+/** Options of `release promote`. */
+export interface PromoteOptions extends CommonOptions {
+  readonly reason: string;
+}
+
 /** Compares two prediction files and prints the verdict; any but "compatible" is exit code 4. @throws DATASET_INVALID */
 export async function compare(oldFile: string, newFile: string, options: CompareOptions): Promise<void> {
   const request = {
@@ -49,8 +54,10 @@ export async function compare(oldFile: string, newFile: string, options: Compare
 }
 
 /** Makes a version the stable one. @throws EXPERT_NOT_FOUND */
-export async function promote(expert: string, version: string, options: CommonOptions): Promise<void> {
-  await withService(options, RELEASES, (releases) => releases.promote({ expert, version }, AS_CLI));
+export async function promote(expert: string, version: string, options: PromoteOptions): Promise<void> {
+  await withService(options, RELEASES, (releases) =>
+    releases.promote({ expert, version, reason: options.reason }, AS_CLI),
+  );
   outputOf(options).answer({ expert, version, channel: 'stable' }, () => [
     `${expert}@${version} is stable now.`,
   ]);

@@ -30,9 +30,12 @@ export function releaseCommand(): Command {
       .action(async (...given: Parameters<typeof actions.compare>) => (await load()).compare(...given)),
   );
   command.addCommand(
-    meshVerb('promote', 'make a version the stable one', ['thalamus release promote banking77 2'])
+    meshVerb('promote', 'make a version the stable one', [
+      'thalamus release promote banking77 2 --reason "compared: no negative flips"',
+    ])
       .argument('<expert>', 'name')
       .argument('<version>', 'version')
+      .requiredOption('--reason <text>', 'why, for the audit')
       .action(async (...given: Parameters<typeof actions.promote>) => (await load()).promote(...given)),
   );
   return command;

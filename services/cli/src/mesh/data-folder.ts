@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { readMeshFile } from './mesh-file.js';
 
@@ -17,7 +17,7 @@ const LOCK_FILE = 'launcher.lock';
  */
 export function takeDataFolder(folder: string): LockedFolder {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw unusable(folder, cause);
@@ -36,6 +36,16 @@ export function takeDataFolder(folder: string): LockedFolder {
       held.close();
     },
   };
+}
+
+/** Makes a folder and those above it. One step at a time: where a folder refuses children, Node's recursive form never ends. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) {
+    if (!statSync(folder).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+    return;
+  }
+  makeFolder(dirname(folder));
+  mkdirSync(folder);
 }
 
 function isBusy(fault: unknown): boolean {
