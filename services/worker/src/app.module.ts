@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { JobTableClient } from './adapters/grpc/job-table-client.js';
 import { RegistryClient } from './adapters/grpc/registry-client.js';
-import { startJobProcess } from './adapters/process/start-job-process.js';
+import { startJobProcess } from './adapters/child/start-job-process.js';
 import { JobInputs } from './application/job-inputs.js';
 import { RunEvaluate } from './application/run-evaluate.js';
 import { RunTrain } from './application/run-train.js';

@@ -1,5 +1,5 @@
 import { FolderArtifactStore, importBundle } from '@thalamus/bundle';
-import { artifactV1, jobV1, registryV1, releaseV1 } from '@thalamus/contracts';
+import { artifactV1, composerV1, jobV1, registryV1, releaseV1 } from '@thalamus/contracts';
 import { createClient } from '@thalamus/grpc';
 import { RemoteArtifactStore } from '@thalamus/registry';
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
@@ -53,9 +53,43 @@ export class MeshProcesses {
 
   /** Registers the shipped base. */
   async registerBase(): Promise<void> {
-    const store = new FolderArtifactStore(join(this.folder, 'artifacts'));
-    const { digest } = await importBundle(join(root, 'zoo/base/minilm-l6'), store);
-    await this.registry.registerVersion({ version: { manifestDigest: digest } });
+    await this.registerBundle('base/minilm-l6');
+  }
+
+  /** Registers an expert of the zoo. */
+  async registerExpert(name: string): Promise<void> {
+    await this.registerBundle(`experts/${name}`);
+  }
+
+  /** Starts a composer. */
+  async composer(): Promise<{
+    compose(name: string, parents: readonly string[]): Promise<void>;
+    stop(): Promise<void>;
+  }> {
+    const port = await freePort();
+    const composer = await this.run('composer', {
+      THALAMUS_GRPC_PORT: String(port),
+      THALAMUS_UPDATER_ADDRESS: this.address,
+      THALAMUS_ARTIFACTS: 'updater',
+      THALAMUS_BUS: 'embedded',
+      THALAMUS_BUS_FILE: join(this.folder, 'events.sqlite'),
+    });
+    const client = createClient(composerV1.ComposerService, {
+      address: `127.0.0.1:${port}`,
+      defaultDeadlineMs: 120_000,
+    });
+    return {
+      compose: async (name, parents) => {
+        const recipe = { name, method: 'twin', parents: parents.map((expert) => ({ expert })) };
+        for await (const { event } of client.compose({ recipe })) if (event.case === 'composition') return;
+        throw new Error('the composer ended without a composition');
+      },
+      stop: async () => {
+        client.close();
+        composer.signal('SIGKILL');
+        await composer.exited;
+      },
+    };
   }
 
   /** Stores and registers a data set; resolves with name@version. */
@@ -111,6 +145,12 @@ export class MeshProcesses {
       }),
     );
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private async registerBundle(folder: string): Promise<void> {
+    const store = new FolderArtifactStore(join(this.folder, 'artifacts'));
+    const { digest } = await importBundle(join(root, 'zoo', folder), store);
+    await this.registry.registerVersion({ version: { manifestDigest: digest } });
   }
 
   private startUpdater(): Promise<ServiceProcess> {

@@ -63,7 +63,7 @@ describe('a worker', () => {
     expect(job.result).toMatchObject({ expert: 'undisturbed', version: '1', labels: 3 });
     const manifest = await manifestOf(job.outputs[0]!.digest);
     expect(manifest).toMatchObject({ kind: 'probe', labels: [...SETS].sort(), licence: 'CC0-1.0' });
-    expect(manifest.trainingData[0]).toMatchObject({ name: 'domains', licence: 'CC0-1.0' });
+    expect(manifest.trainingData[0]).toMatchObject({ name: 'domains@1', licence: 'CC0-1.0' });
     expect(manifest.lineage?.parents[0]).toMatchObject({ name: 'minilm-l6', digest: manifest.base?.digest });
     const figures = new Map(
       manifest.evaluation.map((row) => [`${row.dataset} ${row.split} ${row.metric}`, row]),
@@ -245,6 +245,40 @@ describe('a worker', () => {
     expect(seen).not.toContain('embedding');
     await end(worker);
   });
+});
+
+it('evaluates a composed expert as it is served: its own router chooses the head for every row', async () => {
+  const worker = await mesh.worker();
+  const composer = await mesh.composer();
+  const parents = ['snips7', 'overruling'];
+  const test = [];
+  for (const parent of parents) {
+    await mesh.registerExpert(parent);
+    const sample = (part: string) =>
+      readCsv(
+        readFileSync(new URL(`../../../zoo/data/sample/${parent}.${part}.csv`, import.meta.url)),
+        parent,
+      );
+    const [train, held] = [sample('train').slice(0, 60), sample('test').slice(0, 40)];
+    await mesh.registerData(parent, writeCsv(train));
+    await mesh.registerData(`${parent}-test`, writeCsv(held), 'test');
+    test.push(...held);
+  }
+  await composer.compose('pair', parents);
+  const dataset = await mesh.registerData('pair-test', writeCsv(test), 'test');
+  const job = await mesh.end(await mesh.submit('evaluate', { expert: 'pair', dataset }));
+  expect(job).toMatchObject({ state: JobState.SUCCEEDED, result: { labels: 9, rows: { test: 80 } } });
+  const figures = new Map(
+    (job.result as { evaluation: { metric: string; value: number }[] }).evaluation.map((row) => [
+      row.metric,
+      row.value,
+    ]),
+  );
+  expect(figures.get('accuracy')).toBeGreaterThan(0.85);
+  // A row that went to the wrong parent costs ln(9) + 1 nats, not infinity.
+  expect(figures.get('log-loss')).toBeLessThan(Math.log(9) + 1);
+  await composer.stop();
+  await end(worker);
 });
 
 it('refuses to evaluate on labels that the version does not have, without quoting them', async () => {

@@ -100,7 +100,7 @@ const startWork: StartWork = (work) => {
   };
 };
 
-beforeEach(async () => {
+beforeEach(() => {
   events = [];
   taken = new Map();
   heartbeatFault = undefined;

@@ -91,7 +91,8 @@ export class RunTrain {
           description: parameters.description ?? (known?.description || `Classifies text by ${facts.name}.`),
           licence,
           trainingData: {
-            name: facts.name,
+            // With its version: a later one of the same name is other rows.
+            name: dataset,
             licence: facts.licence,
             origin: facts.origin || 'not stated',
           },

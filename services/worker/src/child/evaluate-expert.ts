@@ -22,6 +22,9 @@ import { openBase, openTwin } from './open-encoder.js';
 import { readRows, requireLabels } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
 
+/** Logits at or below this belong to labels that the chosen parent of a twin does not have. */
+const ABSENT_LOGIT = -1e8;
+
 type EvaluateWork = Extract<JobWork, { kind: 'evaluate' }>;
 
 /** Answers every row with one version, writes the answers, and measures them. Labels are checked before anything runs. */
@@ -74,12 +77,20 @@ async function answer(
   );
 }
 
+/**
+ * Log-probabilities of a twin. A label that the chosen parent does not have has no probability; it costs ln(labels) + 1 nats,
+ * as everywhere where losses are compared across label sets.
+ */
 function logSoftmax({ features, width }: EmbeddedTexts): Float64Array {
+  const absent = -(Math.log(width) + 1);
   const result = Float64Array.from(features);
   for (let from = 0; from < result.length; from += width) {
     const row = result.subarray(from, from + width);
     const norm = logSumExp(row);
-    for (let k = 0; k < width; k++) row[k] = (row[k] ?? 0) - norm;
+    for (let k = 0; k < width; k++) {
+      const logit = row[k] ?? 0;
+      row[k] = logit <= ABSENT_LOGIT ? absent : logit - norm;
+    }
   }
   return result;
 }

@@ -1,5 +1,6 @@
 import { openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
 import { OrtRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
+import { TWIN_VALUES } from '@thalamus/model-merge';
 import { inspectGraph } from '@thalamus/onnx-graph';
 import { asFloat32, tensor } from '@thalamus/tensor';
 import type { BatchEncoder } from '@thalamus/training';
@@ -25,11 +26,14 @@ export async function openTwin(folder: string, threads: number): Promise<OpenedE
     encoder: {
       encode: async (texts) => {
         const batch = await tokenizer.encodeBatch(texts, bundle.manifest.maxTokens);
-        // -1: the router of the graph chooses the head.
-        const head = tensor('int64', [texts.length], new BigInt64Array(texts.length).fill(-1n));
-        const feeds = { input_ids: batch.inputIds, attention_mask: batch.attentionMask, head };
-        const outputs = await session.run(feeds, { outputs: ['logits'] });
-        return { embeddings: asFloat32(outputs['logits'], 'logits').data, width };
+        const feeds = {
+          [TWIN_VALUES.inputIds]: batch.inputIds,
+          [TWIN_VALUES.attentionMask]: batch.attentionMask,
+          // Negative: the router of the graph chooses the parent.
+          [TWIN_VALUES.task]: tensor('int64', [texts.length], new BigInt64Array(texts.length).fill(-1n)),
+        };
+        const outputs = await session.run(feeds, { outputs: [TWIN_VALUES.logits] });
+        return { embeddings: asFloat32(outputs[TWIN_VALUES.logits], TWIN_VALUES.logits).data, width };
       },
     },
   };
