@@ -17,7 +17,9 @@ import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
 import { EmbedTexts } from './application/embed-texts.js';
 import { InferOnHost } from './application/infer-on-host.js';
+import { InferTensors } from './application/infer-tensors.js';
 import { ListExperts } from './application/list-experts.js';
+import { RankExperts } from './application/rank-experts.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { ResolveExpert } from './application/resolve-expert.js';
 import { RouteText } from './application/route-text.js';
@@ -31,13 +33,17 @@ export const HTTP_PARTS = Symbol('thalamus.gateway.http-parts');
 export interface HttpParts {
   readonly authenticate: Authenticate;
   readonly admission: Admission;
+  readonly outcomes: RecordOutcome;
   readonly server: HttpServer;
 }
+
+/** Nest token of the gRPC server. */
+export const GRPC_SERVER = Symbol('thalamus.gateway.grpc-server');
 
 /** Wiring of the gateway. */
 export class AppModule {
   static register(settings: GatewaySettings): DynamicModule {
-    const { components, useCases, http } = wire(settings);
+    const { components, useCases, http, grpc } = wire(settings);
     return {
       module: AppModule,
       controllers: [V1Controller, RootController],
@@ -45,6 +51,7 @@ export class AppModule {
         { provide: COMPONENTS, useValue: components },
         { provide: USE_CASES, useValue: useCases },
         { provide: HTTP_PARTS, useValue: http },
+        { provide: GRPC_SERVER, useValue: grpc },
       ],
     };
   }
@@ -67,14 +74,20 @@ function wire(settings: GatewaySettings) {
     classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, view, recordOutcome),
     embedTexts: new EmbedTexts(resolveExpert, inferOnHost, recordOutcome),
     listExperts: new ListExperts(view),
-    routeText,
+    rankExperts: new RankExperts(routeText, recordOutcome),
+    inferTensors: new InferTensors(resolveExpert, inferOnHost, recordOutcome),
     resolveExpert,
     inferOnHost,
     recordOutcome,
   };
   const authenticate = new Authenticate(view, settings.anonymous);
   const admission = new Admission(view, settings.maxInFlight);
-  const scopes = new CallScopes(authenticate, admission, settings.requestTimeoutMs);
+  const scopes = new CallScopes({
+    authenticate,
+    admission,
+    outcomes: recordOutcome,
+    requestTimeoutMs: settings.requestTimeoutMs,
+  });
   const ready = () => view.readiness().ready;
   const grpc = new GrpcServer({
     host: settings.host,
@@ -106,5 +119,10 @@ function wire(settings: GatewaySettings) {
     { name: 'gRPC server', start: () => grpc.start(), drain: (deadlineMs) => grpc.drain(deadlineMs) },
     server,
   ];
-  return { components, useCases, http: { authenticate, admission, server } satisfies HttpParts };
+  return {
+    components,
+    useCases,
+    grpc,
+    http: { authenticate, admission, outcomes: recordOutcome, server } satisfies HttpParts,
+  };
 }

@@ -1,9 +1,11 @@
 import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HttpErrorFilter } from './adapters/http/http-error.filter.js';
+import { answerUnreadable } from './adapters/http/answer-unreadable.js';
 import { acceptJson } from './adapters/http/read-body.js';
+import { refuseOtherMethods } from './adapters/http/refuse-methods.js';
 import { openScopes } from './adapters/http/request-scopes.js';
 import { HTTP_PARTS, type HttpParts } from './app.module.js';
 import type { GatewaySettings } from './config.js';
@@ -13,11 +15,17 @@ export async function httpApplication(
   module: DynamicModule,
   settings: GatewaySettings,
 ): Promise<INestApplicationContext> {
+  // Set below: the filter needs the application, which needs the adapter.
+  const late: { filter?: HttpErrorFilter } = {};
   const adapter = new FastifyAdapter({
     logger: false,
     bodyLimit: settings.maxBodyBytes,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: answerUnreadable,
+    frameworkErrors: (fault: Error, request: FastifyRequest, reply: FastifyReply) => {
+      late.filter?.answer(fault, request, reply);
+    },
   });
   const application = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: false,
@@ -25,11 +33,14 @@ export async function httpApplication(
     bodyParser: false,
   });
   const parts = application.get<HttpParts>(HTTP_PARTS);
-  const server = adapter.getInstance() as unknown as FastifyInstance;
+  const server: FastifyInstance = adapter.getInstance();
   acceptJson(server, settings.maxBodyBytes);
   openScopes(server, { ...parts, requestTimeoutMs: settings.requestTimeoutMs });
-  application.useGlobalFilters(new HttpErrorFilter());
+  late.filter = new HttpErrorFilter(parts.outcomes);
+  application.useGlobalFilters(late.filter);
+  const refuse = refuseOtherMethods(server);
   await application.init();
+  refuse();
   await server.ready();
   parts.server.attach(application);
   return application;

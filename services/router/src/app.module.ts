@@ -11,17 +11,24 @@ import { RoutePrompt } from './application/route-prompt.js';
 import { RouterModels } from './application/router-models.js';
 import type { RouterSettings } from './config.js';
 
+/** Nest token of the gRPC server. */
+export const GRPC_SERVER = Symbol('thalamus.router.grpc-server');
+
 /** Wiring of the router. */
 export class AppModule {
   static register(settings: RouterSettings): DynamicModule {
+    const { components, server } = wire(settings);
     return {
       module: AppModule,
-      providers: [{ provide: COMPONENTS, useFactory: () => components(settings) }],
+      providers: [
+        { provide: COMPONENTS, useValue: components },
+        { provide: GRPC_SERVER, useValue: server },
+      ],
     };
   }
 }
 
-function components(settings: RouterSettings): ServiceComponent[] {
+function wire(settings: RouterSettings) {
   const bus = eventBusFor(settings, 'thalamus-router');
   const view = new RegistryView(bus);
   const residency = new ResidencyView(bus);
@@ -36,7 +43,7 @@ function components(settings: RouterSettings): ServiceComponent[] {
     port: settings.grpcPort,
     services: [implementService(routerV1.RouterService, new RouterGrpcService(routePrompt, models))],
   });
-  return [
+  const components: ServiceComponent[] = [
     {
       name: 'event bus',
       start: () => bus.start(),
@@ -48,6 +55,7 @@ function components(settings: RouterSettings): ServiceComponent[] {
     models,
     { name: 'gRPC server', start: () => server.start(), drain: (deadlineMs) => server.drain(deadlineMs) },
   ];
+  return { components, server };
 }
 
 function readiness(health: { readonly ok: boolean; readonly reason?: string }): {

@@ -2,7 +2,8 @@ import type { routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { mergeFlags, type Flag } from '@thalamus/routing';
-import type { RequestScope } from '../domain/caller.js';
+import { scopeOfText, type RequestScope } from '../domain/caller.js';
+import { round } from '../domain/milliseconds.js';
 import { parseModelReference } from '../domain/model-reference.js';
 import { readClassification, type LabelScore } from '../domain/oip-answers.js';
 import { textsRequest } from '../domain/oip-questions.js';
@@ -12,6 +13,7 @@ import type { ResolvedExpert, ResolveExpert } from './resolve-expert.js';
 import type { RoutedText, RouteText } from './route-text.js';
 
 const TASK = 'text-classification';
+const CLASSIFY = { operation: 'classifications', task: TASK } as const;
 
 /** A text to classify. */
 export interface ClassifyWish {
@@ -44,6 +46,17 @@ export class ClassifyText {
     private readonly outcomes: RecordOutcome,
   ) {}
 
+  /** Texts that share all but the text; each is routed, answered and told of on its own. Fails as a whole. */
+  runAll(
+    texts: readonly string[],
+    wish: Omit<ClassifyWish, 'input'>,
+    scope: RequestScope,
+  ): Promise<Classification[]> {
+    return Promise.all(
+      texts.map((input, index) => this.run({ ...wish, input }, scopeOfText(scope, index, texts.length))),
+    );
+  }
+
   async run(wish: ClassifyWish, scope: RequestScope): Promise<Classification> {
     const startedAt = performance.now();
     const facts: { routed?: RoutedText; chosen?: ResolvedExpert } = {};
@@ -65,8 +78,7 @@ export class ClassifyText {
         total: round(performance.now() - startedAt),
       };
       this.outcomes.succeeded({
-        operation: 'classifications',
-        task: TASK,
+        ...CLASSIFY,
         scope,
         target,
         routed: facts.routed,
@@ -85,8 +97,7 @@ export class ClassifyText {
       };
     } catch (fault) {
       this.outcomes.failed({
-        operation: 'classifications',
-        task: TASK,
+        ...CLASSIFY,
         scope,
         target: facts.chosen,
         routed: facts.routed,
@@ -117,7 +128,7 @@ export class ClassifyText {
     );
     facts.routed = routed;
     const target = this.resolve.run(this.winner(routed.decision, scope), undefined, scope.caller);
-    facts.chosen = target;
+    facts.chosen = needTask(target);
     return { text: routed.strippedPrompt, target };
   }
 
@@ -152,9 +163,4 @@ function routerTimings(routed: RoutedText | undefined): Record<string, number> {
     ...Object.fromEntries(routed.timings.map(({ stage, durationMs }) => [stage, round(durationMs)])),
     route: round(routed.durationMs),
   };
-}
-
-/** Hundredths of a millisecond are enough. */
-export function round(milliseconds: number): number {
-  return Math.round(milliseconds * 100) / 100;
 }

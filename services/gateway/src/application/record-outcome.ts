@@ -1,5 +1,6 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { ATTRIBUTES, METRICS, TOPICS } from '@thalamus/contracts';
+import { ATTRIBUTES, METRICS, TOPICS, type eventsV1, type routerV1 } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
 import { encodeEvent, type BusRecord } from '@thalamus/events';
 import { counter } from '@thalamus/telemetry';
@@ -13,7 +14,9 @@ export interface OutcomeSink {
   enqueue(record: BusRecord): void;
 }
 
+/** What a request was about, as far as it got. */
 interface Common {
+  /** classifications, embeddings, route, ModelInfer. */
   readonly operation: string;
   readonly task: string;
   readonly scope: RequestScope;
@@ -21,7 +24,10 @@ interface Common {
   readonly routed: RoutedText | undefined;
 }
 
+type Completed = MessageInitShape<typeof eventsV1.RequestCompletedSchema>;
+
 const SOURCE = '/gateway';
+const NO_TARGET = { expert: '', version: '', channel: '' } as const;
 
 /** Says how each request ended: a completion event and a counter. Never text, never an embedding. */
 export class RecordOutcome {
@@ -53,6 +59,12 @@ export class RecordOutcome {
     });
   }
 
+  /** Tells the end of a request that failed before anything else told it: a bad body, a limit. */
+  failedEarly(operation: Operation, scope: RequestScope, fault: unknown): void {
+    if (scope.completion.isRecorded) return;
+    this.failed({ ...operation, scope, target: undefined, routed: undefined, fault, totalMs: 0 });
+  }
+
   /** Stores what somebody says of an answer; returns the id of the event. */
   feedback(
     given: { readonly requestId: string; readonly score: number | undefined; readonly label: string },
@@ -73,45 +85,55 @@ export class RecordOutcome {
 
   private record(
     outcome: Common,
-    facts: { timingsMs: Record<string, number>; inputTokens: number; confidence: number; errorCode: string },
+    facts: Pick<Completed, 'timingsMs' | 'inputTokens' | 'confidence'> & { readonly errorCode: string },
   ): void {
-    const { operation, task, scope, target, routed } = outcome;
+    const { operation, task, scope, routed } = outcome;
+    const { expert, version, channel } = outcome.target ?? NO_TARGET;
+    scope.completion.isRecorded = true;
     this.requests.add(1, {
       [ATTRIBUTES.stage]: operation,
       [ATTRIBUTES.outcome]: facts.errorCode || 'OK',
-      [ATTRIBUTES.expertName]: target?.expert ?? '',
+      [ATTRIBUTES.expertName]: expert,
     });
-    const decision = routed?.decision;
-    const chosen = decision?.ranked.find(({ expert }) => expert === target?.expert);
+    const message: Completed = {
+      requestId: scope.requestId,
+      tenant: scope.caller.tenant,
+      task,
+      operation,
+      expert,
+      version,
+      channel,
+      samplingRate: 1,
+      completedAt: timestampFromMs(Date.now()),
+      ...(routed ? decisionFacts(routed.decision, expert) : {}),
+      ...facts,
+    };
     this.sink.enqueue(
-      encodeEvent(
-        TOPICS.requestCompleted,
-        {
-          requestId: scope.requestId,
-          tenant: scope.caller.tenant,
-          task,
-          operation,
-          expert: target?.expert ?? '',
-          version: target?.version ?? '',
-          channel: target?.channel ?? '',
-          routed: decision !== undefined,
-          routerModel: decision ? `${decision.routerModel}@${decision.routerModelVersion}` : '',
-          encoderDigest: decision?.encoderDigest ?? '',
-          regionId: decision?.regionId ?? 0,
-          propensity: chosen?.propensity ?? 0,
-          predictedLoss: chosen?.predictedLoss ?? 0,
-          candidates: (decision?.ranked ?? []).map(({ expert, predictedLoss, total }) => ({
-            expert,
-            predictedLoss,
-            total,
-          })),
-          abstained: decision?.abstained ?? false,
-          samplingRate: 1,
-          completedAt: timestampFromMs(Date.now()),
-          ...facts,
-        },
-        { source: SOURCE, key: scope.requestId },
-      ),
+      encodeEvent(TOPICS.requestCompleted, message, { source: SOURCE, key: scope.requestId }),
     );
   }
+}
+
+/** What kind of request it is. */
+export interface Operation {
+  readonly operation: string;
+  readonly task: string;
+}
+
+function decisionFacts(decision: routerV1.Decision, expert: string): Completed {
+  const chosen = decision.ranked.find((ranked) => ranked.expert === expert);
+  return {
+    routed: true,
+    routerModel: `${decision.routerModel}@${decision.routerModelVersion}`,
+    encoderDigest: decision.encoderDigest,
+    regionId: decision.regionId,
+    propensity: chosen?.propensity ?? 0,
+    predictedLoss: chosen?.predictedLoss ?? 0,
+    candidates: decision.ranked.map(({ expert: name, predictedLoss, total }) => ({
+      expert: name,
+      predictedLoss,
+      total,
+    })),
+    abstained: decision.abstained,
+  };
 }

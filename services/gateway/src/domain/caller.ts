@@ -13,4 +13,11 @@ export interface RequestScope {
   readonly signal: AbortSignal;
   /** Unix time in milliseconds at which the answer is worthless. */
   readonly deadlineAtMs: number;
+  /** Whether the end of the request has been told; shared by the texts of one request. */
+  readonly completion: { isRecorded: boolean };
+}
+
+/** The scope of one text among several: its own id, `<request id>/<index>`, and all else of the request. */
+export function scopeOfText(scope: RequestScope, index: number, count: number): RequestScope {
+  return count === 1 ? scope : { ...scope, requestId: `${scope.requestId}/${index}` };
 }

@@ -19,18 +19,19 @@ export function textsRequest(texts: readonly string[], id: string): TextsRequest
   return { id, inputs: [{ name: 'text', datatype: 'BYTES', shape: [BigInt(texts.length)], contents }] };
 }
 
+type TextInput = inference.ModelInferRequest_InferInputTensor;
+
+/** Most texts of one request to `auto`. */
+const MAX_TEXTS = 256;
+
 /** Texts of the one BYTES input `text`, typed or raw. @throws TENSOR_INVALID */
 export function textsOf(request: inference.ModelInferRequest): string[] {
   const [input, ...others] = request.inputs;
   if (input?.name !== 'text' || others.length > 0)
-    throw invalid('text', 'the model auto takes one input named "text"');
-  if (input.datatype !== 'BYTES') throw invalid('text', `has the datatype ${input.datatype}, not BYTES`);
-  const [count, ...more] = input.shape;
-  if (count === undefined || more.length > 0)
-    throw invalid('text', `has ${input.shape.length} dimensions; it must have one`);
-  const raw = request.rawInputContents[0];
-  const entries = raw === undefined ? (input.contents?.bytesContents ?? []) : splitRaw(raw);
-  if (BigInt(entries.length) !== count)
+    throw invalid('text', 'the model auto takes this one input');
+  const count = textCount(input);
+  const entries = entriesOf(input, request.rawInputContents);
+  if (entries.length !== count)
     throw invalid('text', `holds ${entries.length} texts, but its shape says ${count}`);
   const decoder = new TextDecoder('utf-8', { fatal: true });
   return entries.map((entry, index) => {
@@ -40,6 +41,24 @@ export function textsOf(request: inference.ModelInferRequest): string[] {
       throw invalid('text', `entry ${index} is not UTF-8`);
     }
   });
+}
+
+function textCount({ datatype, shape }: TextInput): number {
+  if (datatype !== 'BYTES') throw invalid('text', `has the datatype ${datatype.slice(0, 16)}, not BYTES`);
+  const [count, ...more] = shape;
+  if (count === undefined || more.length > 0)
+    throw invalid('text', `has ${shape.length} dimensions; it must have one`);
+  if (count < 1n || count > BigInt(MAX_TEXTS))
+    throw invalid('text', `holds ${count} texts by its shape; 1 to ${MAX_TEXTS} are taken`);
+  return Number(count);
+}
+
+function entriesOf({ contents }: TextInput, raw: readonly Uint8Array[]): Uint8Array[] {
+  const [first, ...more] = raw;
+  if (more.length > 0) throw invalid('text', 'has more than one raw content');
+  if (first === undefined) return contents?.bytesContents ?? [];
+  if (contents !== undefined) throw invalid('text', 'has both contents and raw contents; send one');
+  return splitRaw(first);
 }
 
 /** Entries of the binary form: each is its length, 4 bytes little-endian, and that many bytes. */

@@ -3,40 +3,55 @@ import type { CallContext } from '@thalamus/grpc';
 import { randomUUID } from 'node:crypto';
 import type { Admission } from '../../application/admission.js';
 import type { Authenticate } from '../../application/authenticate.js';
+import type { Operation, RecordOutcome } from '../../application/record-outcome.js';
 import type { RequestScope } from '../../domain/caller.js';
+
+/** What calls are checked against. */
+export interface CallScopeParts {
+  readonly authenticate: Authenticate;
+  readonly admission: Admission;
+  readonly outcomes: RecordOutcome;
+  readonly requestTimeoutMs: number;
+}
 
 /** Gives gRPC calls their caller, id and deadline, and a place among the requests in flight. */
 export class CallScopes {
-  constructor(
-    private readonly authenticate: Authenticate,
-    private readonly admission: Admission,
-    private readonly requestTimeoutMs: number,
-  ) {}
+  constructor(private readonly parts: CallScopeParts) {}
 
   /** The scope of a call. @throws KEY_INVALID */
   open(context: CallContext, requestId = ''): RequestScope {
-    const caller = this.authenticate.run(context.metadata.get(RPC_METADATA.authorization));
-    const timeoutMs = Math.min(context.remainingMs(), this.requestTimeoutMs);
+    const caller = this.parts.authenticate.run(context.metadata.get(RPC_METADATA.authorization));
+    const timeoutMs = Math.min(context.remainingMs(), this.parts.requestTimeoutMs);
     return {
       requestId: requestId || context.requestId || randomUUID(),
       caller,
       signal: context.signal,
       deadlineAtMs: Date.now() + timeoutMs,
+      completion: { isRecorded: false },
     };
   }
 
-  /** Runs work inside a scope and a place among the requests in flight. @throws KEY_INVALID, RATE_LIMITED */
+  /**
+   * Runs work inside a scope and a place among the requests in flight. With an operation, a failure that the work has
+   * not told of itself is told as the end of such a request.
+   * @throws KEY_INVALID, RATE_LIMITED, EXPERT_OVERLOADED
+   */
   async run<T>(
     context: CallContext,
-    requestId: string,
+    call: { readonly requestId: string; readonly operation?: Operation },
     work: (scope: RequestScope) => Promise<T>,
   ): Promise<T> {
-    const scope = this.open(context, requestId);
-    const leave = this.admission.enter(scope.caller.tenant);
+    const scope = this.open(context, call.requestId);
     try {
-      return await work(scope);
-    } finally {
-      leave();
+      const leave = this.parts.admission.enter(scope.caller.tenant);
+      try {
+        return await work(scope);
+      } finally {
+        leave();
+      }
+    } catch (fault) {
+      if (call.operation) this.parts.outcomes.failedEarly(call.operation, scope, fault);
+      throw fault;
     }
   }
 }

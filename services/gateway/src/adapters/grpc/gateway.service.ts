@@ -1,13 +1,15 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { gatewayV1 } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
+import { isTask, type gatewayV1 } from '@thalamus/contracts';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { UseCases } from '../../application/use-cases.js';
 import { flagsFromMessages } from '../../domain/flag-messages.js';
+import { invalid, needText } from '../../domain/texts.js';
 import type { CallScopes } from './call-scopes.js';
 
 const DEFAULT_LABELS = 5;
 const MAX_TEXTS = 256;
+const CLASSIFY = { operation: 'classifications', task: 'text-classification' } as const;
+const EMBED = { operation: 'embeddings', task: 'feature-extraction' } as const;
 
 type RouteAnswer = MessageInitShape<typeof gatewayV1.RouteResponseSchema>;
 type ClassifyAnswer = MessageInitShape<typeof gatewayV1.ClassifyResponseSchema>;
@@ -20,7 +22,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
   ) {}
 
   classify(request: gatewayV1.ClassifyRequest, context: CallContext): Promise<ClassifyAnswer> {
-    return this.scopes.run(context, request.requestId, async (scope) => {
+    return this.scopes.run(context, { requestId: request.requestId, operation: CLASSIFY }, async (scope) => {
       needText(request.input, 'input');
       const wish = {
         input: request.input,
@@ -43,7 +45,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
   }
 
   embed(request: gatewayV1.EmbedRequest, context: CallContext) {
-    return this.scopes.run(context, '', async (scope) => {
+    return this.scopes.run(context, { requestId: '', operation: EMBED }, async (scope) => {
       const { inputs, model } = request;
       if (inputs.length === 0 || inputs.length > MAX_TEXTS)
         throw invalid('inputs', `must hold 1 to ${MAX_TEXTS} texts`);
@@ -60,22 +62,24 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
   }
 
   route(request: gatewayV1.RouteRequest, context: CallContext): Promise<RouteAnswer> {
-    return this.scopes.run(context, request.requestId, async (scope) => {
+    const task = request.task || CLASSIFY.task;
+    const operation = { operation: 'route', task: isTask(task) ? task : '' };
+    return this.scopes.run(context, { requestId: request.requestId, operation }, async (scope) => {
       needText(request.input, 'input');
       const wish = {
         prompt: request.input,
-        task: request.task || 'text-classification',
+        task,
         flags: flagsFromMessages(request.flags),
         topK: request.topK,
       };
-      const { decision, timings } = await this.useCases.routeText.run(wish, scope);
+      const { decision, timings } = await this.useCases.rankExperts.run(wish, scope);
       const timingsMs = Object.fromEntries(timings.map(({ stage, durationMs }) => [stage, durationMs]));
       return { requestId: scope.requestId, decision, timingsMs };
     });
   }
 
   giveFeedback(request: gatewayV1.GiveFeedbackRequest, context: CallContext) {
-    return this.scopes.run(context, request.requestId, (scope) => {
+    return this.scopes.run(context, { requestId: request.requestId }, (scope) => {
       const { requestId, score, label } = request;
       if (requestId === '') throw invalid('request_id', 'must not be empty');
       if (score === undefined && label === '') throw invalid('score', 'a score or a label is needed');
@@ -84,14 +88,4 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
       return Promise.resolve({ eventId });
     });
   }
-}
-
-function needText(text: string, field: string): void {
-  if (text.trim() === '') throw invalid(field, 'must hold more than white space');
-}
-
-function invalid(field: string, description: string): ThalamusError {
-  return new ThalamusError('REQUEST_INVALID', `${field}: ${description}.`, {
-    violations: [{ field, description }],
-  });
 }

@@ -2,18 +2,17 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { inference } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
-import { parseFlags } from '@thalamus/routing';
 import type { ResolvedExpert } from '../../application/resolve-expert.js';
 import type { UseCases } from '../../application/use-cases.js';
 import type { RequestScope } from '../../domain/caller.js';
+import { AUTO, AUTO_METADATA, autoWish, isAuto } from '../../domain/oip-auto.js';
 import { textsOf } from '../../domain/oip-questions.js';
+import { needText } from '../../domain/texts.js';
 import type { CallScopes } from './call-scopes.js';
 
 type Answer = MessageInitShape<typeof inference.ModelInferResponseSchema>;
 
-const AUTO = 'auto';
-/** Parameter of a request to `auto` that carries flags, as "size=0.5, latency=high". */
-const FLAGS_PARAMETER = 'flags';
+const OPERATION = 'ModelInfer';
 
 /**
  * The Open Inference Protocol at the front door: `auto` routes each text and answers label, score and expert; any
@@ -41,7 +40,7 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
 
   async modelReady(request: inference.ModelReadyRequest, context: CallContext) {
     const scope = this.scopes.open(context);
-    if (request.name === AUTO) return { ready: this.ready() };
+    if (isAuto(request.name)) return { ready: this.ready() };
     const target = this.target(request.name, request.version, scope);
     try {
       return await this.host(target).modelReady(
@@ -59,7 +58,7 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
     context: CallContext,
   ): Promise<MessageInitShape<typeof inference.ModelMetadataResponseSchema>> {
     const scope = this.scopes.open(context);
-    if (request.name === AUTO) return AUTO_METADATA;
+    if (isAuto(request.name)) return AUTO_METADATA;
     const target = this.target(request.name, request.version, scope);
     return this.host(target).modelMetadata(
       { name: target.expert, version: target.version },
@@ -68,8 +67,11 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
   }
 
   modelInfer(request: inference.ModelInferRequest, context: CallContext): Promise<Answer> {
-    return this.scopes.run(context, request.id, (scope) =>
-      request.modelName === AUTO ? this.inferAuto(request, scope) : this.inferNamed(request, scope),
+    const operation = { operation: OPERATION, task: '' };
+    return this.scopes.run(context, { requestId: request.id, operation }, (scope) =>
+      isAuto(request.modelName)
+        ? this.inferAuto(request, scope)
+        : this.useCases.inferTensors.run(request, scope),
     );
   }
 
@@ -123,57 +125,13 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
     return notHere();
   }
 
-  systemSharedMemoryStatus(): Promise<never> {
-    return noSharedMemory();
-  }
-
-  systemSharedMemoryRegister(): Promise<never> {
-    return noSharedMemory();
-  }
-
-  systemSharedMemoryUnregister(): Promise<never> {
-    return noSharedMemory();
-  }
-
-  cudaSharedMemoryStatus(): Promise<never> {
-    return noSharedMemory();
-  }
-
-  cudaSharedMemoryRegister(): Promise<never> {
-    return noSharedMemory();
-  }
-
-  cudaSharedMemoryUnregister(): Promise<never> {
-    return noSharedMemory();
-  }
-
-  traceSetting(): Promise<never> {
-    return Promise.reject(
-      new ThalamusError('METHOD_UNSUPPORTED', 'Trace settings are made with OTEL_* variables, not by calls.'),
-    );
-  }
-
-  logSettings(): Promise<never> {
-    return Promise.reject(
-      new ThalamusError('METHOD_UNSUPPORTED', 'Log settings are made with THALAMUS_LOG_LEVEL, not by calls.'),
-    );
-  }
-
-  private async inferNamed(request: inference.ModelInferRequest, scope: RequestScope): Promise<Answer> {
-    const target = this.target(request.modelName, request.modelVersion, scope);
-    const { id, parameters, inputs, outputs, rawInputContents } = request;
-    const passed = { id, parameters, inputs, outputs, rawInputContents };
-    return this.useCases.inferOnHost.run(target.expert, target.version, passed, scope);
-  }
-
   private async inferAuto(request: inference.ModelInferRequest, scope: RequestScope): Promise<Answer> {
-    const flagsText = request.parameters[FLAGS_PARAMETER]?.parameterChoice;
-    const flags = flagsText?.case === 'stringParam' ? parseFlags(flagsText.value) : [];
-    const answers = await Promise.all(
-      textsOf(request).map((input) =>
-        this.useCases.classifyText.run({ input, model: AUTO, flags, topLabels: 1 }, scope),
-      ),
-    );
+    const wish = autoWish(request);
+    const texts = textsOf(request);
+    texts.forEach((text, index) => {
+      needText(text, `text[${index}]`);
+    });
+    const answers = await this.useCases.classifyText.runAll(texts, wish, scope);
     const encoder = new TextEncoder();
     const shape = [BigInt(answers.length)];
     const bytes = (name: string, values: readonly string[]) => ({
@@ -185,6 +143,7 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
     return {
       id: request.id,
       modelName: AUTO,
+      parameters: truncationOf(answers),
       outputs: [
         bytes(
           'label',
@@ -213,17 +172,10 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
   }
 }
 
-const AUTO_METADATA: MessageInitShape<typeof inference.ModelMetadataResponseSchema> = {
-  name: AUTO,
-  versions: [],
-  platform: 'thalamus_router',
-  inputs: [{ name: 'text', datatype: 'BYTES', shape: [-1n] }],
-  outputs: [
-    { name: 'label', datatype: 'BYTES', shape: [-1n] },
-    { name: 'score', datatype: 'FP32', shape: [-1n] },
-    { name: 'expert', datatype: 'BYTES', shape: [-1n] },
-  ],
-};
+function truncationOf(answers: readonly { readonly truncated: boolean }[]) {
+  const boolParam = answers.some(({ truncated }) => truncated);
+  return { truncated: { parameterChoice: { case: 'boolParam' as const, value: boolParam } } };
+}
 
 function notHere(): Promise<never> {
   return Promise.reject(
@@ -231,11 +183,5 @@ function notHere(): Promise<never> {
       'METHOD_UNSUPPORTED',
       'The gateway loads no models; the registry says what hosts hold, see "thalamus experts".',
     ),
-  );
-}
-
-function noSharedMemory(): Promise<never> {
-  return Promise.reject(
-    new ThalamusError('METHOD_UNSUPPORTED', 'Shared memory is not offered; send tensors in the message.'),
   );
 }

@@ -1,26 +1,35 @@
-import { FLAG_NAMES, parseFlags, type Flag } from '@thalamus/routing';
+import { ThalamusError } from '@thalamus/errors';
+import { FLAG_NAMES, isFlagName, parseFlags, type Flag } from '@thalamus/routing';
 import { z } from 'zod';
+import { MAX_TEXT_CHARACTERS } from '../../domain/texts.js';
 
-/** Longest text of a request, in characters; the body limit refuses earlier what is larger in bytes. */
-export const MAX_TEXT_CHARACTERS = 262_144;
 /** Most texts of a request. */
 export const MAX_TEXTS = 64;
 
 const text = z
-  .string()
+  .string('must be a text')
   .min(1, 'must not be empty')
   .max(MAX_TEXT_CHARACTERS, `must have at most ${MAX_TEXT_CHARACTERS} characters`)
   .refine((value) => value.trim() !== '', 'must hold more than white space');
 
 const texts = z
-  .union([
-    text,
-    z.array(text).min(1, 'must not be empty').max(MAX_TEXTS, `must have at most ${MAX_TEXTS} texts`),
-  ])
+  .union(
+    [text, z.array(text).min(1, 'must not be empty').max(MAX_TEXTS, `must have at most ${MAX_TEXTS} texts`)],
+    'must be a text or a list of texts',
+  )
   .describe(`A text, or up to ${MAX_TEXTS} texts.`);
 
 const flags = z
-  .union([z.string(), z.record(z.string(), z.union([z.number(), z.string()]))])
+  .union(
+    [
+      z.string(),
+      z.record(
+        z.string(),
+        z.union([z.number(), z.string()], 'must be a number or a text such as "high" or "<5"'),
+      ),
+    ],
+    'must be a text or an object',
+  )
   .describe(
     `Wishes and limits of the routing, as text ("size=0.5, latency=high") or object ({"size": 0.5}). Names: ${FLAG_NAMES.join(', ')}.`,
   );
@@ -35,11 +44,14 @@ export const classificationBody = z
     top: z.int().min(1).max(1000).default(5).describe('Labels to return, best first.'),
     flags: flags.optional(),
     thalamus: z
-      .strictObject({ decision: z.boolean().default(false).describe('Return why the expert was chosen.') })
+      .strictObject({
+        decision: z.boolean().default(false).describe('Return why the expert was chosen.'),
+        flags: flags.optional().describe('As flags of the body, for clients that keep extensions together.'),
+      })
       .optional(),
     user: z.string().max(256).optional().describe('Accepted for OpenAI clients; not used.'),
   })
-  .meta({ id: 'ClassificationRequest' });
+  .meta({ title: 'ClassificationRequest' });
 
 /** Body of POST /v1/embeddings, as OpenAI has it. */
 export const embeddingBody = z
@@ -49,7 +61,7 @@ export const embeddingBody = z
     encoding_format: z.enum(['float', 'base64']).default('float'),
     user: z.string().max(256).optional().describe('Accepted for OpenAI clients; not used.'),
   })
-  .meta({ id: 'EmbeddingRequest' });
+  .meta({ title: 'EmbeddingRequest' });
 
 /** Body of POST /v1/route. */
 export const routeBody = z
@@ -59,7 +71,7 @@ export const routeBody = z
     flags: flags.optional(),
     top_k: z.int().min(1).max(256).default(8).describe('Experts to return, best first.'),
   })
-  .meta({ id: 'RouteRequest' });
+  .meta({ title: 'RouteRequest' });
 
 /** Body of POST /v1/feedback. */
 export const feedbackBody = z
@@ -72,15 +84,32 @@ export const feedbackBody = z
     message: 'needs a score or a label',
     path: ['score'],
   })
-  .meta({ id: 'FeedbackRequest' });
+  .meta({ title: 'FeedbackRequest' });
 
-/** Flags of a body: text or object. @throws FLAG_INVALID */
-export function flagsOf(value: string | Record<string, number | string> | undefined): Flag[] {
-  if (value === undefined) return [];
-  if (typeof value === 'string') return parseFlags(value);
-  return parseFlags(
-    Object.entries(value)
-      .map(([name, wish]) => `${name}${/^[<>]/.test(String(wish)) ? '' : '='}${wish}`)
-      .join(','),
-  );
+type FlagsField = z.output<typeof flags> | undefined;
+
+/** Flags of a body, as text or object, from one of their two places. @throws FLAG_INVALID, REQUEST_INVALID for both */
+export function flagsOf(value: FlagsField, nested?: FlagsField): Flag[] {
+  if (value !== undefined && nested !== undefined)
+    throw new ThalamusError('REQUEST_INVALID', 'flags and thalamus.flags are both given; send one.', {
+      violations: [{ field: 'thalamus.flags', description: 'is given beside flags' }],
+    });
+  const given = value ?? nested;
+  if (given === undefined) return [];
+  if (typeof given === 'string') return parseFlags(given);
+  return Object.entries(given).flatMap(([name, wish]) => parseEntry(name, String(wish).trim()));
+}
+
+function parseEntry(name: string, wish: string): Flag[] {
+  // A name or a value with a comma in it would be read as several flags.
+  if (!isFlagName(name)) throw invalidFlag(name, `it is unknown; known are ${FLAG_NAMES.join(', ')}`);
+  if (wish.includes(',')) throw invalidFlag(name, 'its value is no number, level or limit');
+  return parseFlags(`${name}${/^[<>]/.test(wish) ? '' : '='}${wish}`);
+}
+
+function invalidFlag(name: string, reason: string): ThalamusError {
+  const named = name.slice(0, 40);
+  return new ThalamusError('FLAG_INVALID', `Flag "${named}": ${reason}.`, {
+    violations: [{ field: `flags.${named}`, description: reason }],
+  });
 }

@@ -1,13 +1,16 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { ERROR_CODES, ThalamusError, toThalamusError } from '@thalamus/errors';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Operation, RecordOutcome } from '../../application/record-outcome.js';
 import { scopeOf } from './request-scopes.js';
 
 /** Answers every failure in the form of OpenAI: `{"error": {message, type, param, code}}`. */
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
   private readonly logger = createLogger('http');
+
+  constructor(private readonly outcomes: RecordOutcome) {}
 
   catch(fault: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -17,27 +20,19 @@ export class HttpErrorFilter implements ExceptionFilter {
   /** Sends the error; used by Fastify too, for what fails before a route is reached. */
   answer(fault: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = translate(fault, request);
-    const status = statusOf(fault, error);
+    const status = error.spec.http;
     const scope = scopeOf(request);
     scope?.fail(error);
+    const operation = OPERATIONS.get(`${request.method} ${request.routeOptions.url ?? ''}`);
+    if (operation && scope?.caller)
+      this.outcomes.failedEarly(operation, scope.withCaller(scope.caller), error);
     if (error.code === 'INTERNAL')
       this.logger.error({ code: error.code, error: error.cause }, 'request failed');
     if (reply.sent) return;
     if (error.retryAfterMs !== undefined)
       void reply.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.code === 'KEY_INVALID') void reply.header('www-authenticate', 'Bearer');
-    void reply
-      .status(status)
-      .type('application/json')
-      .send({
-        error: {
-          message: error.message,
-          type: typeOf(status),
-          param: error.violations[0]?.field ?? null,
-          code: error.code,
-          request_id: scope?.requestId ?? null,
-        },
-      });
+    void reply.status(status).type('application/json').send(errorJson(error, scope?.requestId));
   }
 }
 
@@ -53,11 +48,12 @@ function translate(fault: unknown, request: FastifyRequest): ThalamusError {
     case 413:
       return new ThalamusError('REQUEST_TOO_LARGE', 'The request body is larger than this server takes.');
     case 415:
-      return new ThalamusError('REQUEST_INVALID', 'Send a body of the type application/json.');
+      return new ThalamusError('MEDIA_TYPE_UNSUPPORTED', 'Send a body of the type application/json.');
     case 400:
+    case 414:
       return new ThalamusError(
         'REQUEST_INVALID',
-        'The request could not be read: its body or its headers are malformed.',
+        'The request could not be read: its path, its headers or its body are malformed.',
       );
     default:
       return toThalamusError(fault);
@@ -72,8 +68,24 @@ function httpStatus(fault: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined;
 }
 
-function statusOf(fault: unknown, error: ThalamusError): number {
-  return httpStatus(fault) === 415 ? 415 : ERROR_CODES[error.code].http;
+/** Requests whose end is told on the bus. */
+const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
+  ['POST /v1/classifications', { operation: 'classifications', task: 'text-classification' }],
+  ['POST /v1/embeddings', { operation: 'embeddings', task: 'feature-extraction' }],
+  ['POST /v1/route', { operation: 'route', task: '' }],
+]);
+
+/** The body of a failure. */
+export function errorJson(error: ThalamusError, requestId: string | undefined) {
+  return {
+    error: {
+      message: error.message,
+      type: typeOf(error.spec.http),
+      param: error.violations[0]?.field ?? null,
+      code: error.code,
+      request_id: requestId ?? null,
+    },
+  };
 }
 
 /** Error types as OpenAI names them. */

@@ -1,79 +1,75 @@
-import { ERROR_CODES } from '@thalamus/errors';
+import { HTTP_HEADERS } from '@thalamus/contracts';
+import { ERROR_CODES, type ErrorCode } from '@thalamus/errors';
 import { z } from 'zod';
+import { answers } from './answer-schemas.js';
 import { classificationBody, embeddingBody, feedbackBody, routeBody } from './bodies.js';
+import { EXAMPLES } from './openapi-examples.js';
 
-const errorBody = z
-  .strictObject({
-    error: z.strictObject({
-      message: z.string().describe('What is wrong, where, and what to do.'),
-      type: z.string(),
-      param: z.string().nullable().describe('The faulty field.'),
-      code: z.enum(Object.keys(ERROR_CODES) as [string, ...string[]]),
-      request_id: z.string().nullable(),
-    }),
-  })
-  .meta({ id: 'Error' });
+/** What any request with a key can meet. */
+const GUARDED: readonly ErrorCode[] = ['KEY_INVALID', 'RATE_LIMITED', 'EXPERT_OVERLOADED', 'INTERNAL'];
+/** What any request with a body can meet. */
+const WITH_BODY: readonly ErrorCode[] = [
+  ...GUARDED,
+  'REQUEST_INVALID',
+  'REQUEST_TOO_LARGE',
+  'MEDIA_TYPE_UNSUPPORTED',
+];
+/** What any request that asks another service can meet. */
+const CALLING: readonly ErrorCode[] = [
+  'DEADLINE_EXCEEDED',
+  'CANCELLED',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_ERROR',
+];
+const ROUTING: readonly ErrorCode[] = [...CALLING, 'FLAG_INVALID', 'ROUTER_MODEL_NOT_FOUND'];
+const RUNNING: readonly ErrorCode[] = [
+  'EXPERT_NOT_FOUND',
+  'PERMISSION_DENIED',
+  'EXPERT_NOT_READY',
+  'EXPERT_CRASHED',
+  'INFERENCE_FAILED',
+];
 
-const scores = z.array(z.object({ label: z.string(), score: z.number() }));
-const decision = z
-  .looseObject({
-    ranked: z.array(
-      z.looseObject({
-        expert: z.string(),
-        predictedLoss: z.number(),
-        total: z.number(),
-        costs: z.array(z.looseObject({ name: z.string() })),
-      }),
-    ),
-    rejected: z.array(z.looseObject({ filter: z.string(), count: z.number() })),
-    abstained: z.boolean(),
-    reason: z.string(),
-  })
-  .describe('thalamus.router.v1.Decision in proto3 JSON.');
-const usage = z.object({ prompt_tokens: z.int(), total_tokens: z.int() });
-const milliseconds = z.record(z.string(), z.number()).describe('Milliseconds by stage.');
-
-const answers = {
-  classifications: z.object({
-    id: z.string(),
-    object: z.literal('list'),
-    model: z.string(),
-    data: z.array(
-      z.object({
-        object: z.literal('classification'),
-        index: z.int(),
-        expert: z.string(),
-        version: z.string(),
-        label: z.string().nullable(),
-        scores,
-        truncated: z.boolean(),
-        decision: decision.optional(),
-        timings_ms: milliseconds,
-      }),
-    ),
-    usage,
-  }),
-  embeddings: z.object({
-    object: z.literal('list'),
-    data: z.array(
-      z.object({
-        object: z.literal('embedding'),
-        index: z.int(),
-        embedding: z.union([z.array(z.number()), z.string()]),
-      }),
-    ),
-    model: z.string(),
-    usage,
-  }),
-  route: decision,
-  feedback: z.object({ id: z.string(), object: z.literal('feedback'), request_id: z.string() }),
-  model: z.looseObject({
-    id: z.string(),
-    object: z.literal('model'),
-    created: z.int(),
-    owned_by: z.string(),
-  }),
+const PARAMETERS = {
+  requestId: header(
+    HTTP_HEADERS.requestId,
+    'Id of the request, 1 to 128 of A-Z a-z 0-9 _ . : -; comes back in the header of the same name and in events. Default: a new one.',
+    { type: 'string', pattern: '^[\\w.:-]{1,128}$' },
+  ),
+  timeout: header(
+    HTTP_HEADERS.requestTimeoutMs,
+    'Longest time that the caller waits, milliseconds. Default and ceiling: THALAMUS_REQUEST_TIMEOUT_MS.',
+    { type: 'integer', minimum: 1 },
+  ),
+  flags: header(
+    HTTP_HEADERS.flags,
+    'Flags as text, such as "size=0.5, latency<100". Weaker than flags of the body, stronger than flags of the model name.',
+    { type: 'string' },
+  ),
 };
+const ANSWERED = {
+  [HTTP_HEADERS.requestId]: text('Id of the request.'),
+};
+const EXPERT = {
+  [HTTP_HEADERS.expert]: text('Who answered; several names when texts went to several experts.'),
+  [HTTP_HEADERS.version]: text('The version that answered.'),
+};
+const DECISION = {
+  [HTTP_HEADERS.decision]: text(
+    'The router model that decided and what it predicts of the expert: zoo-router@1; loss=0.214; total=0.214. Absent when no one decided or several texts were sent.',
+  ),
+};
+
+interface Operation {
+  readonly id: string;
+  readonly summary: string;
+  readonly body?: z.ZodType;
+  readonly answer: z.ZodType;
+  readonly status?: '200' | '202';
+  readonly errors: readonly ErrorCode[];
+  readonly headers?: Readonly<Record<string, unknown>>;
+  readonly parameters?: readonly unknown[];
+}
 
 /** The OpenAPI 3.1 document, made of the schemas that check the bodies. */
 export function openApiDocument() {
@@ -82,59 +78,163 @@ export function openApiDocument() {
     info: {
       title: 'Thalamus',
       version: '0.1.0',
-      description: 'Sends each prompt to the model that will do best at it under the caller’s constraints.',
+      description: [
+        'Sends each prompt to the model that will do best at it under the caller’s constraints.',
+        'Unknown paths answer 404 `RESOURCE_NOT_FOUND`, other methods 405 `METHOD_NOT_ALLOWED` with `Allow`,',
+        'headers that are too large 431 `HEADERS_TOO_LARGE`. Unknown fields are errors.',
+      ].join(' '),
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: [{ url: '/' }],
     security: [{ bearer: [] }],
     paths: {
-      '/v1/classifications': post(
-        'Classify texts with the best expert or a named one.',
-        classificationBody,
-        answers.classifications,
+      ...askingPaths(),
+      ...listingPaths(),
+      '/openapi.json': open(
+        get({ id: 'openApi', summary: 'This document.', answer: z.looseObject({}), errors: [] }),
       ),
-      '/v1/embeddings': post('Embed texts with a named expert.', embeddingBody, answers.embeddings),
-      '/v1/route': post('Rank the experts for a text without running any.', routeBody, answers.route),
-      '/v1/feedback': post('Say how good an answer was.', feedbackBody, answers.feedback, '202'),
-      '/v1/models': get(
-        'List the models.',
-        z.object({ object: z.literal('list'), data: z.array(answers.model) }),
+      '/healthz': open(
+        get({ id: 'health', summary: 'Whether the process is alive.', answer: answers.health, errors: [] }),
       ),
-      '/v1/models/{id}': {
-        parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }],
-        ...get('Describe a model.', answers.model),
-      },
     },
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'API key, thk_...' } },
-      schemas: { Error: jsonSchema(errorBody) },
+      schemas: { Error: jsonSchema(answers.error, 'output') },
     },
   };
 }
 
-function post(summary: string, body: z.ZodType, answer: z.ZodType, status = '200') {
-  const requestBody = { required: true, content: { 'application/json': { schema: jsonSchema(body) } } };
-  return { post: { summary, requestBody, responses: responses(answer, status) } };
+function askingPaths() {
+  const { requestId, timeout, flags } = PARAMETERS;
+  return {
+    '/v1/classifications': post({
+      id: 'classify',
+      summary: 'Classify texts with the best expert or a named one.',
+      body: classificationBody,
+      answer: answers.classifications,
+      errors: [...WITH_BODY, ...ROUTING, ...RUNNING, 'NO_SUITABLE_EXPERT'],
+      headers: { ...EXPERT, ...DECISION },
+      parameters: [requestId, timeout, flags],
+    }),
+    '/v1/embeddings': post({
+      id: 'embed',
+      summary: 'Embed texts with a named expert.',
+      body: embeddingBody,
+      answer: answers.embeddings,
+      errors: [...WITH_BODY, ...CALLING, ...RUNNING],
+      headers: EXPERT,
+      parameters: [requestId, timeout],
+    }),
+    '/v1/route': post({
+      id: 'route',
+      summary: 'Rank the experts for a text without running any.',
+      body: routeBody,
+      answer: answers.route,
+      errors: [...WITH_BODY, ...ROUTING],
+      headers: DECISION,
+      parameters: [requestId, timeout, flags],
+    }),
+    '/v1/feedback': post({
+      id: 'giveFeedback',
+      summary: 'Say how good an answer was.',
+      body: feedbackBody,
+      answer: answers.feedback,
+      status: '202',
+      errors: WITH_BODY,
+      parameters: [requestId],
+    }),
+  };
 }
 
-function get(summary: string, answer: z.ZodType) {
-  return { get: { summary, responses: responses(answer, '200') } };
+function listingPaths() {
+  const { requestId } = PARAMETERS;
+  return {
+    '/v1/models': get({
+      id: 'listModels',
+      summary: 'List the models that the caller may use.',
+      answer: answers.models,
+      errors: GUARDED,
+      parameters: [requestId],
+    }),
+    '/v1/models/{id}': get({
+      id: 'getModel',
+      summary: 'Describe a model.',
+      answer: answers.model,
+      errors: [...GUARDED, 'REQUEST_INVALID', 'EXPERT_NOT_FOUND'],
+      parameters: [
+        {
+          name: 'id',
+          in: 'path',
+          required: true,
+          schema: { type: 'string' },
+          description: 'auto or an expert.',
+        },
+        requestId,
+      ],
+    }),
+  };
 }
 
-function responses(answer: z.ZodType, status: string) {
-  const failure = {
-    description: 'An error of the table.',
-    content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+function post(operation: Operation) {
+  const example = EXAMPLES[operation.id];
+  const media = {
+    schema: jsonSchema(operation.body ?? z.looseObject({}), 'input'),
+    ...(example ? { examples: example } : {}),
+  };
+  const requestBody = { required: true, content: { 'application/json': media } };
+  return { post: { ...common(operation), requestBody } };
+}
+
+function get(operation: Operation) {
+  return { get: common(operation) };
+}
+
+function open<T extends { readonly get: object }>(item: T) {
+  return { ...item, get: { ...item.get, security: [] } };
+}
+
+function common({ id, summary, answer, status = '200', errors, headers, parameters }: Operation) {
+  const success = {
+    description: 'The answer.',
+    headers: { ...ANSWERED, ...headers },
+    content: { 'application/json': { schema: jsonSchema(answer, 'output') } },
   };
   return {
-    [status]: {
-      description: 'The answer.',
-      content: { 'application/json': { schema: jsonSchema(answer, 'output') } },
-    },
-    '4XX': failure,
-    '5XX': failure,
+    operationId: id,
+    summary,
+    ...(parameters ? { parameters } : {}),
+    responses: { [status]: success, ...failures(errors) },
   };
 }
 
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output' = 'input') {
-  const { $schema: _dialect, id: _id, ...rest } = z.toJSONSchema(schema, { io }) as Record<string, unknown>;
-  return rest;
+/** Failures by HTTP status, each with the codes it stands for. */
+function failures(codes: readonly ErrorCode[]) {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of [...new Set(codes)].sort()) {
+    const { http } = ERROR_CODES[code];
+    byStatus.set(http, [...(byStatus.get(http) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, listed]) => [
+      String(status),
+      {
+        description: listed.map((code) => `\`${code}\`: ${ERROR_CODES[code].summary}`).join('\n'),
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+      },
+    ]),
+  );
+}
+
+function header(name: string, description: string, schema: object) {
+  return { name, in: 'header', required: false, description, schema };
+}
+
+function text(description: string) {
+  return { description, schema: { type: 'string' } };
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
+  const document: Record<string, unknown> = { ...z.toJSONSchema(schema, { io }) };
+  delete document['$schema'];
+  return document;
 }

@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
+import { duplicateKey } from './duplicate-key.js';
 
 /** Takes JSON bodies in UTF-8 and nothing else; what is wrong with a body is said with our codes. */
 export function acceptJson(server: FastifyInstance, maxBodyBytes: number): void {
@@ -26,6 +27,20 @@ function parse(body: Buffer): unknown {
     throw new ThalamusError('REQUEST_INVALID', 'The body is not UTF-8; send JSON encoded in UTF-8.');
   }
   if (text === '') throw new ThalamusError('REQUEST_INVALID', 'The body is empty; send a JSON object.');
+  const value = parseJson(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ThalamusError('REQUEST_INVALID', 'The body is JSON, but not an object; send a JSON object.');
+  const twice = duplicateKey(text);
+  if (twice !== undefined) {
+    const field = twice.slice(0, 64);
+    throw new ThalamusError('REQUEST_INVALID', `The request is not valid. ${field}: is given twice.`, {
+      violations: [{ field, description: 'is given twice' }],
+    });
+  }
+  return value;
+}
+
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (fault) {
@@ -40,22 +55,29 @@ function parse(body: Buffer): unknown {
 export function readBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   const result = schema.safeParse(body ?? {}, { reportInput: false });
   if (result.success) return result.data;
-  const violations = result.error.issues.flatMap((issue) => describe(issue));
+  const violations = result.error.issues.flatMap((issue) => describe(issue, []));
   const listed = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   throw new ThalamusError('REQUEST_INVALID', `The request is not valid. ${listed}.`, { violations });
 }
 
-function describe(issue: z.core.$ZodIssue): { field: string; description: string }[] {
-  const path = issue.path.map(String).join('.');
+function describe(
+  issue: z.core.$ZodIssue,
+  above: readonly PropertyKey[],
+): { field: string; description: string }[] {
+  const path = [...above, ...issue.path];
+  const field = path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      field: path === '' ? key.slice(0, 64) : `${path}.${key.slice(0, 64)}`,
+      field: [...path, key.slice(0, 64)].map(String).join('.'),
       description: 'is unknown',
     }));
   }
   if (issue.code === 'invalid_union') {
-    const told = issue.errors.flat().find(({ code }) => code !== 'invalid_type');
-    return [{ field: path || 'body', description: told?.message ?? 'must be a text or a list of texts' }];
+    // The branch that the value was meant for is the one whose own type it has.
+    const meant = issue.errors.find((branch) =>
+      branch.some(({ code, path: at }) => code !== 'invalid_type' || at.length > 0),
+    );
+    if (meant) return meant.flatMap((inner) => describe(inner, path));
   }
-  return [{ field: path || 'body', description: issue.message }];
+  return [{ field: field || 'body', description: issue.message }];
 }

@@ -23,7 +23,7 @@ export function scopeOf(request: FastifyRequest): HttpScope | undefined {
 export function callerScope(request: FastifyRequest): RequestScope {
   const scope = scopes.get(request);
   if (!scope?.caller) throw new ThalamusError('KEY_INVALID', 'The request has no caller.');
-  return { ...scope.limits, caller: scope.caller, requestId: scope.requestId };
+  return scope.withCaller(scope.caller);
 }
 
 /** What one HTTP request carries from its first byte to its last. */
@@ -31,6 +31,7 @@ class HttpScope {
   caller: Caller | undefined;
   leave: () => void = () => undefined;
   error: ThalamusError | undefined;
+  readonly completion = { isRecorded: false };
   readonly limits: { readonly signal: AbortSignal; readonly deadlineAtMs: number };
 
   constructor(
@@ -41,6 +42,11 @@ class HttpScope {
     timeoutMs: number,
   ) {
     this.limits = { signal: aborter.signal, deadlineAtMs: Date.now() + timeoutMs };
+  }
+
+  withCaller(caller: Caller): RequestScope {
+    const { limits, requestId, completion } = this;
+    return { ...limits, caller, requestId, completion };
   }
 
   fail(error: ThalamusError): void {
@@ -79,7 +85,7 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
         });
       });
     });
-    if (request.url.startsWith(GUARDED)) {
+    if (isGuarded(request)) {
       scope.caller = options.authenticate.run(request.headers.authorization);
       scope.leave = options.admission.enter(scope.caller.tenant);
     }
@@ -160,6 +166,11 @@ function end(
   scope.span.setAttributes(attributes);
   scope.span.end();
   report(attributes, status);
+}
+
+/** By the path as it was sent and by the route that it found, so that no spelling of a path goes around the key. */
+function isGuarded(request: FastifyRequest): boolean {
+  return request.url.startsWith(GUARDED) || routeOf(request).startsWith(GUARDED);
 }
 
 /** The route's pattern; never the path itself, which callers choose. */

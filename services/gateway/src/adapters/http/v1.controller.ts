@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import { HTTP_HEADERS } from '@thalamus/contracts';
+import { HTTP_HEADERS, type routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { parseFlags } from '@thalamus/routing';
+import { mergeFlags, parseFlags } from '@thalamus/routing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { UseCases } from '../../application/use-cases.js';
 import { AUTO_MODEL, classificationJson, decisionJson, embeddingsJson, modelJson } from './answers.js';
@@ -23,11 +23,13 @@ export class V1Controller {
     const body = readBody(classificationBody, request.body);
     const scope = callerScope(request);
     const texts = typeof body.input === 'string' ? [body.input] : body.input;
-    const flags = [...flagsOf(body.flags), ...headerFlags(request)];
-    const wishes = texts.map((input) => ({ input, model: body.model, flags, topLabels: body.top }));
-    const answers = await Promise.all(wishes.map((wish) => this.useCases.classifyText.run(wish, scope)));
+    const flags = mergeFlags(flagsOf(body.flags, body.thalamus?.flags), headerFlags(request));
+    const wish = { model: body.model, flags, topLabels: body.top };
+    const answers = await this.useCases.classifyText.runAll(texts, wish, scope);
     const promptTokens = answers.reduce((sum, answer) => sum + answer.promptTokens, 0);
     nameExperts(reply, answers);
+    const [only, ...others] = answers;
+    if (only?.decision && others.length === 0) nameDecision(reply, only.decision, only.expert);
     return {
       id: scope.requestId,
       object: 'list',
@@ -51,12 +53,13 @@ export class V1Controller {
 
   @Post('/route')
   @HttpCode(200)
-  async route(@Req() request: FastifyRequest) {
+  async route(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     const body = readBody(routeBody, request.body);
     const scope = callerScope(request);
-    const flags = [...flagsOf(body.flags), ...headerFlags(request)];
+    const flags = mergeFlags(flagsOf(body.flags), headerFlags(request));
     const wish = { prompt: body.input, task: body.task, flags, topK: body.top_k };
-    const routed = await this.useCases.routeText.run(wish, scope);
+    const routed = await this.useCases.rankExperts.run(wish, scope);
+    nameDecision(reply, routed.decision, routed.decision.ranked[0]?.expert ?? '');
     return {
       id: scope.requestId,
       object: 'decision',
@@ -84,14 +87,14 @@ export class V1Controller {
 
   @Get('/models/:id')
   model(@Param('id') id: string, @Req() request: FastifyRequest) {
+    const { caller } = callerScope(request);
     if (id === AUTO_MODEL.id) return AUTO_MODEL;
-    const found = this.useCases.listExperts
-      .run(callerScope(request).caller)
-      .find(({ expert }) => expert.name === id);
+    const found = this.useCases.listExperts.run(caller).find(({ expert }) => expert.name === id);
     if (!found)
       throw new ThalamusError(
         'EXPERT_NOT_FOUND',
         `No model "${id.slice(0, 64)}" exists; GET /v1/models lists them.`,
+        { violations: [{ field: 'id', description: 'unknown expert' }] },
       );
     return modelJson(found.expert, found.stable);
   }
@@ -106,4 +109,13 @@ function headerFlags(request: FastifyRequest) {
 function nameExperts(reply: FastifyReply, answers: readonly { expert: string; version: string }[]): void {
   void reply.header(HTTP_HEADERS.expert, [...new Set(answers.map(({ expert }) => expert))].join(', '));
   void reply.header(HTTP_HEADERS.version, [...new Set(answers.map(({ version }) => version))].join(', '));
+}
+
+/** Header that says which router model decided, and what it predicts of the expert: `zoo-router@1; loss=0.214; total=0.214`. */
+function nameDecision(reply: FastifyReply, decision: routerV1.Decision, expert: string): void {
+  const chosen = decision.ranked.find((ranked) => ranked.expert === expert);
+  const facts = chosen ? `; loss=${chosen.predictedLoss.toFixed(3)}; total=${chosen.total.toFixed(3)}` : '';
+  const abstained = decision.abstained ? '; abstained' : '';
+  const value = `${decision.routerModel}@${decision.routerModelVersion}${facts}${abstained}`;
+  void reply.header(HTTP_HEADERS.decision, value);
 }

@@ -1,0 +1,100 @@
+import { ERROR_CODES } from '@thalamus/errors';
+import { z } from 'zod';
+
+const label = z.object({ label: z.string(), score: z.number().describe('Probability, 0 to 1.') });
+const cost = z.looseObject({
+  name: z.string().describe('Flag.'),
+  value: z.number().describe('Cost on the absolute scale of the router model, 0 to 1.'),
+  weight: z.number().describe('Lambda in nats; 0 when the cost is shown but was not weighed.'),
+});
+const ranked = z.looseObject({
+  expert: z.string(),
+  fittedVersion: z.string(),
+  inherited: z.boolean().describe('True when the stable version is another than the fitted one.'),
+  predictedLoss: z.number(),
+  lossLow: z.number(),
+  lossHigh: z.number(),
+  costs: z.array(cost),
+  total: z.number().describe('predictedLoss + sum of weight * value.'),
+  propensity: z.number(),
+});
+const decisionFields = {
+  ranked: z.array(ranked).describe('Best first.'),
+  rejected: z
+    .array(z.looseObject({ filter: z.string(), count: z.number(), description: z.string() }))
+    .describe('How many experts each hard filter rejected.'),
+  abstained: z.boolean(),
+  reason: z.string(),
+  routerModel: z.string(),
+  routerModelVersion: z.string(),
+  lossUnit: z.string(),
+};
+const milliseconds = z.record(z.string(), z.number()).describe('Milliseconds by stage.');
+const decision = z.looseObject(decisionFields).describe('thalamus.router.v1.Decision in proto3 JSON.');
+const usage = z.object({ prompt_tokens: z.int(), total_tokens: z.int() });
+
+const model = z.object({
+  id: z.string(),
+  object: z.literal('model'),
+  created: z.int().describe('Unix time of the stable version, seconds.'),
+  owned_by: z.string(),
+  thalamus: z.looseObject({ task: z.string(), description: z.string() }),
+});
+
+const embedding = z.union([z.array(z.number()), z.string().describe('float32, little-endian, base64.')]);
+
+/** Shapes of the answers, for the OpenAPI document; a test checks that what is answered has them. */
+export const answers = {
+  classifications: z.object({
+    id: z.string().describe('Request id; the id of one text among several is <id>/<index>.'),
+    object: z.literal('list'),
+    model: z.string(),
+    data: z.array(
+      z.object({
+        object: z.literal('classification'),
+        index: z.int(),
+        expert: z.string(),
+        version: z.string(),
+        label: z.string().nullable(),
+        scores: z.array(label).describe('Best first.'),
+        truncated: z.boolean().describe('True when the expert saw only the first tokens.'),
+        decision: decision.optional().describe('Why this expert; when asked for and the router chose.'),
+        timings_ms: milliseconds,
+      }),
+    ),
+    usage,
+  }),
+  embeddings: z.object({
+    object: z.literal('list'),
+    data: z.array(z.object({ object: z.literal('embedding'), index: z.int(), embedding })),
+    model: z.string(),
+    usage,
+  }),
+  route: z
+    .looseObject({
+      id: z.string(),
+      object: z.literal('decision'),
+      ...decisionFields,
+      timings_ms: milliseconds,
+    })
+    .describe('thalamus.router.v1.Decision in proto3 JSON, with id and timings.'),
+  feedback: z.object({ id: z.string(), object: z.literal('feedback'), request_id: z.string() }),
+  model,
+  models: z.object({ object: z.literal('list'), data: z.array(model) }),
+  health: z.object({ status: z.literal('alive') }),
+  error: z.object({
+    error: z.object({
+      message: z.string().describe('What is wrong, where, and what to do.'),
+      type: z.enum([
+        'invalid_request_error',
+        'authentication_error',
+        'permission_error',
+        'rate_limit_error',
+        'server_error',
+      ]),
+      param: z.string().nullable().describe('The faulty field.'),
+      code: z.enum(Object.keys(ERROR_CODES) as [string, ...string[]]),
+      request_id: z.string().nullable(),
+    }),
+  }),
+} as const;

@@ -1,0 +1,45 @@
+/** Bodies that the reference shows and that a test sends, by operation. */
+export const EXAMPLES: Readonly<
+  Record<string, Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>>
+> = {
+  classify: {
+    routed: {
+      summary: 'The best expert for the text.',
+      value: { input: 'I lost my card, please block it' },
+    },
+    flagged: {
+      summary: 'The best expert when a small one is worth up to half a nat, with the decision.',
+      value: {
+        model: 'auto:size=0.5',
+        input: 'I lost my card, please block it',
+        thalamus: { decision: true },
+      },
+    },
+    named: {
+      summary: 'A pinned version of a named expert, two texts, three labels each.',
+      value: { model: 'banking77@1', input: ['Where is my card?', 'My card was stolen'], top: 3 },
+    },
+  },
+  embed: {
+    floats: {
+      summary: 'Two vectors.',
+      value: { model: 'minilm-l6', input: ['one text', 'another text'], encoding_format: 'float' },
+    },
+  },
+  route: {
+    flagged: {
+      summary: 'The three best experts among those of at most a billion operations a token.',
+      value: {
+        input: 'The party of the first part shall indemnify',
+        flags: { size: '<1000000000', recency: 'low' },
+        top_k: 3,
+      },
+    },
+  },
+  giveFeedback: {
+    scored: {
+      summary: 'The answer was right.',
+      value: { request_id: 'f7a1c1d0-3a4e-4f0e-9a57-5c9a3f5f2b11', score: 1 },
+    },
+  },
+};

@@ -1,0 +1,194 @@
+import 'reflect-metadata';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { INestApplicationContext } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { loadSettings } from '@thalamus/config';
+import { type eventsV1, gatewayV1, inference, registryV1, TOPICS } from '@thalamus/contracts';
+import { decodeEvent, EmbeddedEventBus, encodeEvent, topicSpec, type EventBus } from '@thalamus/events';
+import { createClient, type GrpcServer } from '@thalamus/grpc';
+import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
+import { mintApiKey } from '@thalamus/security';
+import { createLogger, setLogLevel } from '@thalamus/telemetry';
+import type { FastifyInstance } from 'fastify';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AppModule, GRPC_SERVER, HTTP_PARTS, type HttpParts } from '../../src/app.module.js';
+import { gatewaySettings } from '../../src/config.js';
+import { httpApplication } from '../../src/http-application.js';
+import { FakeHost, FakeRouter, serve } from './fake-services.js';
+
+type Value = NonNullable<MessageInitShape<typeof registryV1.ResourceSchema>['value']>;
+type Completed = eventsV1.RequestCompleted;
+
+/** Keys of the tenants of the tests. */
+export const KEYS = {
+  acme: mintApiKey(),
+  globex: mintApiKey(),
+  slow: mintApiKey(),
+  strict: mintApiKey(),
+  revoked: mintApiKey(),
+};
+
+/** A whole gateway on free ports, with fakes behind it and a real bus beside it. */
+export class GatewayUnderTest {
+  readonly router = new FakeRouter();
+  readonly host = new FakeHost();
+  readonly completed: Completed[] = [];
+  private revision = 0n;
+  private stopFollowing: (() => Promise<void>) | undefined;
+
+  private constructor(
+    readonly folder: string,
+    private readonly bus: EventBus,
+  ) {}
+
+  private fakes!: GrpcServer;
+  private application!: INestApplicationContext;
+  private components!: ComponentHost;
+  /** http://127.0.0.1:port */
+  url = '';
+  /** Address of the gRPC server. */
+  address = '';
+
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<GatewayUnderTest> {
+    setLogLevel('error');
+    const folder = await mkdtemp(join(tmpdir(), 'thalamus-gateway-'));
+    const bus = new EmbeddedEventBus({ file: join(folder, 'events.sqlite') });
+    await bus.start();
+    await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));
+    const made = new GatewayUnderTest(folder, bus);
+    made.fakes = await serve(made.router, made.host);
+    await made.fillRegistry();
+    const settings = loadSettings(gatewaySettings, {
+      THALAMUS_BUS: 'embedded',
+      THALAMUS_BUS_FILE: join(folder, 'events.sqlite'),
+      THALAMUS_DATA: join(folder, 'gateway'),
+      THALAMUS_GRPC_PORT: '0',
+      THALAMUS_HTTP_PORT: '0',
+      THALAMUS_OPS_PORT: '0',
+      THALAMUS_ROUTER_ADDRESS: `127.0.0.1:${made.fakes.port}`,
+      THALAMUS_MAX_BODY_BYTES: '600000',
+      ...environment,
+    });
+    made.application = await httpApplication(AppModule.register(settings), settings);
+    const list = made.application.get<readonly ServiceComponent[]>(COMPONENTS);
+    made.components = new ComponentHost(list, createLogger('test'));
+    await made.components.start();
+    made.url = `http://127.0.0.1:${made.application.get<HttpParts>(HTTP_PARTS).server.port}`;
+    made.address = `127.0.0.1:${made.application.get<GrpcServer>(GRPC_SERVER).port}`;
+    const follower = await bus.follow({
+      topic: TOPICS.requestCompleted.name,
+      onRecord: (record) => {
+        const event = decodeEvent(TOPICS.requestCompleted, record);
+        if (event) made.completed.push(event);
+      },
+    });
+    made.stopFollowing = () => follower.stop();
+    return made;
+  }
+
+  async stop(): Promise<void> {
+    await this.components.stop(2_000, 0);
+    await this.application.close();
+    await this.stopFollowing?.();
+    await this.bus.close();
+    await this.fakes.drain(100);
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** The component of a name, to break it. */
+  component(name: string): ServiceComponent {
+    const found = this.application
+      .get<readonly ServiceComponent[]>(COMPONENTS)
+      .find((component) => component.name === name);
+    if (!found) throw new Error(`no component ${name}`);
+    return found;
+  }
+
+  /** The HTTP server inside. */
+  server(): FastifyInstance {
+    return (this.application as NestFastifyApplication).getHttpAdapter().getInstance();
+  }
+
+  /** Sends a request with the key of acme unless told otherwise. */
+  fetch(path: string, init: RequestInit & { readonly key?: string | null } = {}): Promise<Response> {
+    const { key = KEYS.acme.key, headers, ...rest } = init;
+    const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
+    return fetch(`${this.url}${path}`, { ...rest, headers: { ...authorization, ...(headers as object) } });
+  }
+
+  /** Posts JSON. */
+  post(path: string, body: unknown, init: Parameters<GatewayUnderTest['fetch']>[1] = {}): Promise<Response> {
+    const headers = { 'content-type': 'application/json', ...(init.headers as object) };
+    return this.fetch(path, { ...init, method: 'POST', body: JSON.stringify(body), headers });
+  }
+
+  gateway() {
+    return createClient(gatewayV1.GatewayService, { address: this.address, defaultDeadlineMs: 10_000 });
+  }
+
+  oip() {
+    return createClient(inference.GRPCInferenceService, { address: this.address, defaultDeadlineMs: 10_000 });
+  }
+
+  /** Publishes a resource as the updater does. */
+  async register(key: string, value: Value): Promise<void> {
+    this.revision += 1n;
+    const message = { key, revision: this.revision, value };
+    await this.bus.publish([encodeEvent(TOPICS.registryState, message, { source: '/test', key })]);
+  }
+
+  /** Says that the fake host has a version ready. */
+  async reside(expert: string, version: string): Promise<void> {
+    const key = `host-1/${expert}@${version}`;
+    const message = {
+      hostId: 'host-1',
+      address: `127.0.0.1:${this.fakes.port}`,
+      expert,
+      version,
+      state: 'ready',
+      leaseExpiresAt: timestampFromMs(Date.now() + 3_600_000),
+    };
+    await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/test', key })]);
+  }
+
+  private async fillRegistry(): Promise<void> {
+    const task = 'text-classification';
+    const experts = [
+      { name: 'banking', task, stable: '2', tenants: [] },
+      { name: 'clinic', task, stable: '1', tenants: [] },
+      { name: 'cold', task, stable: '1', tenants: [] },
+      { name: 'private', task, stable: '1', tenants: ['globex'] },
+      { name: 'base', task: 'feature-extraction', stable: '1', tenants: [] },
+    ];
+    for (const value of experts) {
+      await this.register(`expert/${value.name}`, { case: 'expert', value });
+      for (const version of value.stable === '2' ? ['1', '2'] : ['1']) {
+        const record = {
+          expert: value.name,
+          version,
+          task: value.task,
+          licence: 'Apache-2.0',
+          labelCount: 2,
+        };
+        await this.register(`version/${value.name}@${version}`, { case: 'version', value: record });
+        if (value.name !== 'cold') await this.reside(value.name, version);
+      }
+    }
+    for (const [tenant, { id, secretSha256 }] of Object.entries(KEYS)) {
+      const revokedAt = tenant === 'revoked' ? { revokedAt: timestampFromMs(Date.now()) } : {};
+      const value = { id, tenant, secretSha256, role: registryV1.Role.VIEWER, ...revokedAt };
+      await this.register(`key/${id}`, { case: 'apiKey', value });
+    }
+    await this.register('policy/strict', {
+      case: 'policy',
+      value: { tenant: 'strict', allowedExperts: ['banking'] },
+    });
+    await this.register('policy/slow', {
+      case: 'policy',
+      value: { tenant: 'slow', requestsPerSecond: 0.001, allowedExperts: ['banking'] },
+    });
+  }
+}
