@@ -11,7 +11,7 @@ const built = (path) => import(pathToFileURL(join(root, path)).href);
 const { ERROR_CODES } = await built('libs/errors/dist/index.js');
 const { describeSettings } = await built('libs/config/dist/index.js');
 const { ATTRIBUTES, METRICS } = await built('libs/contracts/dist/index.js');
-const { prometheusName } = await built('libs/telemetry/dist/prometheus-text.js');
+const { prometheusName } = await built('libs/telemetry/dist/prometheus-name.js');
 
 const pages = {
   'errors.md': errorsPage(),

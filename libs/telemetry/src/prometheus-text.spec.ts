@@ -2,7 +2,8 @@ import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { METRICS } from '@thalamus/contracts';
 import { describe, expect, it } from 'vitest';
-import { prometheusName, prometheusText } from './prometheus-text.js';
+import { prometheusName } from './prometheus-name.js';
+import { prometheusText } from './prometheus-text.js';
 import { PullReader } from './pull-reader.js';
 
 async function collect(

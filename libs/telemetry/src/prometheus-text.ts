@@ -1,11 +1,10 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
 import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { prometheusName } from './prometheus-name.js';
 
 /** Media type of the text. */
 export const PROMETHEUS_MEDIA_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
-const UNIT_SUFFIX: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' };
 
 /**
  * The Prometheus text of collected metrics (exposition format 0.0.4). Names follow the OpenTelemetry rules for Prometheus:
@@ -16,19 +15,6 @@ export function prometheusText(collected: ResourceMetrics): string {
   for (const { metrics } of collected.scopeMetrics)
     for (const metric of metrics) lines.push(...family(metric));
   return `${lines.join('\n')}\n`;
-}
-
-/** Name of a metric in Prometheus. */
-export function prometheusName(metric: {
-  readonly name: string;
-  readonly unit: string;
-  readonly isCounter: boolean;
-}): string {
-  const unit = UNIT_SUFFIX[metric.unit] ?? '';
-  let name = metric.name.replaceAll(/[^a-zA-Z0-9_]+/g, '_');
-  if (unit !== '' && !name.endsWith(unit)) name += unit;
-  if (metric.isCounter && !name.endsWith('_total')) name += '_total';
-  return name;
 }
 
 function targetInfo(resource: Resource): string[] {
