@@ -70,7 +70,7 @@ describe('the work loop', () => {
       errorMessage: 'line 3',
     });
     expect(jobs.ends[2]).toMatchObject({ id: 'c', state: JobState.FAILED, errorCode: 'METHOD_UNSUPPORTED' });
-    await loop.drain();
+    await loop.drain(10_000);
   });
 
   it('hides the text of faults that are not ours', async () => {
@@ -81,7 +81,7 @@ describe('the work loop', () => {
     expect(
       JSON.stringify(jobs.ends[0], (_key, value: unknown) => (typeof value === 'bigint' ? '' : value)),
     ).not.toContain('secret');
-    await loop.drain();
+    await loop.drain(10_000);
   });
 
   it('gives the job back when the worker drains, and claims no more', async () => {
@@ -96,9 +96,21 @@ describe('the work loop', () => {
         }),
     );
     await vi.waitUntil(() => jobs.waits.length > 0);
-    await loop.drain();
+    await loop.drain(10_000);
     expect(jobs.ends).toHaveLength(1);
     expect(jobs.ends[0]).toMatchObject({ id: 'a', state: JobState.QUEUED });
+  });
+
+  it('does not keep the process from ending when a job does not end', async () => {
+    const jobs = new FakeJobs([job('a')]);
+    let begun = false;
+    const loop = await start(jobs, () => {
+      begun = true;
+      return new Promise(() => undefined);
+    });
+    await vi.waitUntil(() => begun);
+    await loop.drain(10);
+    expect(jobs.ends).toEqual([]);
   });
 
   it('tells the end again when the updater was away for a moment', async () => {
@@ -107,7 +119,7 @@ describe('the work loop', () => {
     const loop = await start(jobs, ok);
     await vi.waitUntil(() => jobs.ends.length === 1);
     expect(jobs.ends[0]).toMatchObject({ id: 'a', state: JobState.SUCCEEDED });
-    await loop.drain();
+    await loop.drain(10_000);
   });
 
   it('goes on after a job whose end nobody wants any more', async () => {
@@ -116,7 +128,7 @@ describe('the work loop', () => {
     const loop = await start(jobs, ok);
     await vi.waitUntil(() => jobs.ends.length === 1);
     expect(jobs.ends[0]).toMatchObject({ id: 'b' });
-    await loop.drain();
+    await loop.drain(10_000);
   });
 
   it('is ready once the table has answered, and says why while it does not', async () => {
@@ -129,6 +141,6 @@ describe('the work loop', () => {
     await vi.waitUntil(() => loop.readiness().ready);
     // The call that proves it does not wait for a job.
     expect(jobs.waits[0]).toBe(0);
-    await loop.drain();
+    await loop.drain(10_000);
   });
 });

@@ -53,11 +53,18 @@ export class WorkLoop {
     return this.trouble === undefined ? { ready: true } : { ready: false, reason: this.trouble };
   }
 
-  /** Takes no new job and gives the present one back, so that another worker goes on at once. */
-  async drain(): Promise<void> {
+  /**
+   * Takes no new job and gives the present one back, so that another worker goes on at once. Past the deadline its lease
+   * lapses instead.
+   */
+  async drain(deadlineMs: number): Promise<void> {
     this.stopping.abort();
     this.current?.drain();
-    await this.running;
+    const timer = new AbortController();
+    const late = sleep(deadlineMs, 'late', { signal: timer.signal }).catch(() => undefined);
+    if ((await Promise.race([this.running, late])) === 'late')
+      this.logger.warn({ job: this.current?.id }, 'the job could not be given back in time');
+    timer.abort();
   }
 
   private async loop(): Promise<void> {

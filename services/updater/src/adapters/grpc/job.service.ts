@@ -73,7 +73,7 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
     for (;;) {
       const since = this.jobs.changes;
       const taken = await this.jobs.claim(request.worker, request.kinds, request.leaseMs);
-      if (taken && context.signal.aborted) {
+      if (taken && isAborted(context.signal)) {
         // The worker has gone meanwhile and will never learn of its claim.
         await this.jobs.giveBack(taken.job.id, taken.token);
         return {};
@@ -81,6 +81,7 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
       if (taken) return taken;
       if (request.waitMs === 0 || until.aborted) return {};
       await this.jobs.changed(since, until);
+      if (isAborted(context.signal)) return {};
     }
   }
 
@@ -97,6 +98,11 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
       throw invalid('state', 'must be SUCCEEDED, FAILED or CANCELLED, or QUEUED to give the claim back');
     return { job: await this.jobs.finish(request) };
   }
+}
+
+/** Asked again after a wait, which narrowing does not see. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 function invalid(field: string, description: string): ThalamusError {
