@@ -1,4 +1,4 @@
-// Writes the reference pages that come from code: errors, settings, telemetry, headers. They are made from the built
+// Writes the reference pages that come from code: errors, settings, telemetry, headers, the command line. They are made from the built
 // libraries, and from the comments of their sources. With --check it fails when a committed page differs.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ const built = (path) => import(pathToFileURL(join(root, path)).href);
 const { ERROR_CODES } = await built('libs/errors/dist/index.js');
 const { describeSettings } = await built('libs/config/dist/index.js');
 const { ATTRIBUTES, METRICS } = await built('libs/contracts/dist/index.js');
+const { referencePage } = await built('services/cli/dist/reference-page.js');
 const { prometheusName } = await built('libs/telemetry/dist/prometheus-name.js');
 
 const pages = {
@@ -18,6 +19,7 @@ const pages = {
   'config.md': await configPage(),
   'telemetry.md': telemetryPage(),
   'headers.md': headersPage(),
+  'cli.md': referencePage(),
 };
 const stale = [];
 for (const [name, text] of Object.entries(pages)) {

@@ -50,7 +50,9 @@ export async function startServices(brokers: string): Promise<ServiceMesh> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await Promise.all(names.map(start));
+    // The updater makes the topics that the others follow.
+    await start('updater');
+    await Promise.all(names.filter((name) => name !== 'updater').map(start));
     write();
     const updater = `127.0.0.1:${addresses.get('updater')?.grpc ?? 0}`;
     const loaded = await thalamus(['zoo', 'load', '--updater', updater, '--json'], { timeoutMs: 120_000 });

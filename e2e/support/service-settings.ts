@@ -56,5 +56,5 @@ export async function settingsFor(
 export async function knownSettings(service: Service): Promise<ReadonlySet<string>> {
   const { exit, stdout } = await startCommand(NODE, [serviceMain(service) ?? '', '--help']).ended;
   if (exit !== 0) throw new Error(`${service} --help ended with ${exit}.`);
-  return new Set(stdout.match(/THALAMUS_[A-Z_]+/g));
+  return new Set(Array.from(stdout.matchAll(/^ {2}(THALAMUS_[A-Z_]+) /gm), ([, name]) => name ?? ''));
 }

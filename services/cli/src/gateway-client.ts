@@ -26,12 +26,18 @@ export function runningMesh(options: Pick<MeshOptions, 'data'>): MeshFile {
 
 const TIMEOUT_MS = 30_000;
 
-/** The key to send: the option, else the administrator's of the local mesh. */
+/** The gateway to ask: --url, else THALAMUS_URL; undefined: that of the local mesh. */
+function urlOf(options: MeshOptions): string | undefined {
+  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
+  return options.url ?? process.env['THALAMUS_URL'];
+}
+
+/** The key to send: --key, else THALAMUS_KEY, else the administrator's of the local mesh; never that to another mesh. */
 export function keyOf(options: MeshOptions): string | undefined {
-  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read; a key is no default that help may print
+  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
   const given = options.key ?? process.env['THALAMUS_KEY'];
   if (given !== undefined) return given;
-  if (options.url !== undefined) return undefined;
+  if (urlOf(options) !== undefined) return undefined;
   const file = readMeshFile(options.data)?.keyFile;
   return file !== undefined && existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
@@ -72,8 +78,9 @@ export async function askGateway<T>(
 }
 
 /** @throws CONFIG_INVALID when --url is no HTTP address */
-function baseUrl({ url, data }: MeshOptions): string {
-  if (url === undefined) return runningMesh({ data }).http;
+function baseUrl(options: MeshOptions): string {
+  const url = urlOf(options);
+  if (url === undefined) return runningMesh(options).http;
   if (URL.canParse(url) && /^https?:/.test(url)) return url.replace(/\/+$/, '');
   throw new ThalamusError(
     'CONFIG_INVALID',

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { MeshOptions } from './gateway-client.js';
 import { defaultDataFolder } from './mesh/mesh-file.js';
 import { createOutput, type Output } from './output.js';
@@ -25,24 +25,26 @@ export function examplesOf(command: Command): readonly string[] {
 
 /** A verb for the mesh of a data folder on this machine: --json, --data. */
 export function meshVerb(name: string, description: string, shown: readonly string[]): Command {
-  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
-  const folder = defaultDataFolder(process.env);
   return verb(name, description, shown)
     .option('--json', 'print one JSON document', false)
-    .option('--data <folder>', 'data folder of the mesh (THALAMUS_HOME)', folder);
+    .addOption(dataFolderOption('--data', 'data folder of the mesh'));
+}
+
+/** The option that names the data folder of a mesh. */
+export function dataFolderOption(flag: string, description: string): Option {
+  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
+  const folder = defaultDataFolder(process.env);
+  return new Option(`${flag} <folder>`, description).default(
+    folder,
+    'THALAMUS_HOME, else data in the repository',
+  );
 }
 
 /** A verb for the gateway of any mesh: also --url and --key. */
 export function gatewayVerb(name: string, description: string, shown: readonly string[]): Command {
-  // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
-  const environment = process.env;
   return meshVerb(name, description, shown)
-    .option(
-      '--url <url>',
-      'gateway of another mesh, such as http://host:8080 (THALAMUS_URL)',
-      environment['THALAMUS_URL'],
-    )
-    .option('--key <key>', 'API key (THALAMUS_KEY); default: the administrator’s of the local mesh');
+    .option('--url <url>', 'gateway of another mesh, such as http://host:8080; default: THALAMUS_URL')
+    .option('--key <key>', 'API key; default: THALAMUS_KEY, else the administrator’s of the local mesh');
 }
 
 /** Where the answer goes. */

@@ -1,7 +1,6 @@
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
-import { collect, verb, wholeNumber } from '../mesh-command.js';
-import { defaultDataFolder } from '../mesh/mesh-file.js';
+import { collect, dataFolderOption, verb, wholeNumber } from '../mesh-command.js';
 
 /** SPDX's word for a licence that nobody has stated. */
 export const NO_LICENCE_STATED = 'NOASSERTION';
@@ -38,16 +37,13 @@ export function evaluateCommand(): Command {
 }
 
 function dataVerb(name: string, description: string, shown: readonly string[]): Command {
-  return (
-    verb(name, description, shown)
-      .option('--data <csv>', 'CSV file with the columns text and label, optionally id and slice')
-      .option('--dataset <name@version>', 'registered data set, instead of a file')
-      .option('--licence <spdx>', 'licence of the file', NO_LICENCE_STATED)
-      .option('--origin <text>', 'where the file comes from', 'not stated')
-      .option('--ignore-column <name>', 'column of the file that is left alone; may be repeated', collect, [])
-      .option('--detach', 'submit the job and return', false)
-      .option('--json', 'print one JSON document', false)
-      // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
-      .option('--mesh <folder>', 'data folder of the mesh (THALAMUS_HOME)', defaultDataFolder(process.env))
-  );
+  return verb(name, description, shown)
+    .option('--data <csv>', 'CSV file with the columns text and label, optionally id and slice')
+    .option('--dataset <name@version>', 'registered data set, instead of a file')
+    .option('--licence <spdx>', 'licence of the file', NO_LICENCE_STATED)
+    .option('--origin <text>', 'where the file comes from', 'not stated')
+    .option('--ignore-column <name>', 'column of the file that is left alone; may be repeated', collect, [])
+    .option('--detach', 'submit the job and return', false)
+    .option('--json', 'print one JSON document', false)
+    .addOption(dataFolderOption('--mesh', 'data folder of the mesh'));
 }

@@ -2,8 +2,7 @@ import { Option, type Command } from 'commander';
 import { toThalamusError } from '@thalamus/errors';
 import { resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
-import { verb, wholeNumber } from '../mesh-command.js';
-import { defaultDataFolder } from '../mesh/mesh-file.js';
+import { dataFolderOption, verb, wholeNumber } from '../mesh-command.js';
 import { onInterrupt } from '../interruption.js';
 import { launchMesh, type RunningMesh } from '../mesh/launch-mesh.js';
 import type { UpOptions } from '../mesh/plan.js';
@@ -26,28 +25,25 @@ interface Options {
 /** `thalamus up`: the whole mesh on this machine. */
 export function upCommand(): Command {
   const port = wholeNumber(0, 65_535);
-  return (
-    verb('up', 'start the whole mesh on this machine with the zoo of experts; Ctrl-C ends it', [
-      'thalamus up',
-      'thalamus up --port 0 --grpc-port 0 --data ./try --json',
-      'thalamus up --kafka broker-1:9092,broker-2:9092',
-    ])
-      .option('--host <address>', 'address to listen on', '127.0.0.1')
-      .option('--port <port>', 'port of the HTTP API; 0 picks a free one', port, DEFAULT_PORTS.http)
-      .option('--grpc-port <port>', 'port of the gRPC API; 0 picks a free one', port, DEFAULT_PORTS.grpc)
-      // eslint-disable-next-line no-restricted-syntax -- the command line is where its environment is read
-      .option('--data <folder>', 'folder for all state (THALAMUS_HOME)', defaultDataFolder(process.env))
-      .option('--kafka <brokers>', 'use this Kafka instead of the embedded log, host:port,...')
-      .option('--otlp <url>', 'send traces to this OTLP/HTTP endpoint')
-      .addOption(
-        new Option('--log-level <level>', 'least severe lines in the logs of the services')
-          .choices(['debug', 'info', 'warn', 'error'])
-          .default('info'),
-      )
-      .option('--json', 'print the addresses as one JSON line', false)
-      .option('--once', 'start, print how long it took, and stop', false)
-      .action(run)
-  );
+  return verb('up', 'start the whole mesh on this machine with the zoo of experts; Ctrl-C ends it', [
+    'thalamus up',
+    'thalamus up --port 0 --grpc-port 0 --data ./try --json',
+    'thalamus up --kafka broker-1:9092,broker-2:9092',
+  ])
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port of the HTTP API; 0 picks a free one', port, DEFAULT_PORTS.http)
+    .option('--grpc-port <port>', 'port of the gRPC API; 0 picks a free one', port, DEFAULT_PORTS.grpc)
+    .addOption(dataFolderOption('--data', 'folder for all state'))
+    .option('--kafka <brokers>', 'use this Kafka instead of the embedded log, host:port,...')
+    .option('--otlp <url>', 'send traces to this OTLP/HTTP endpoint')
+    .addOption(
+      new Option('--log-level <level>', 'least severe lines in the logs of the services')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .option('--json', 'print the addresses as one JSON line', false)
+    .option('--once', 'start, print how long it took, and stop', false)
+    .action(run);
 }
 
 async function run(options: Options): Promise<void> {

@@ -1,12 +1,15 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { ServiceName, ServiceProcess } from './service-process.js';
 
+/** What the supervisor needs of a process. */
+export type Supervised = Pick<ServiceProcess, 'pid' | 'exited' | 'stop' | 'signal'>;
+
 interface Watched {
-  process: ServiceProcess;
+  process: Supervised;
   restarts: number[];
 }
 
-type Start = () => { process: ServiceProcess; ready: Promise<void> };
+type Start = () => { process: Supervised; ready: Promise<void> };
 
 /** Restarts within this time are counted. */
 const WINDOW_MS = 60_000;

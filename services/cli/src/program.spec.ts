@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
+import { examplesOf } from './mesh-command.js';
+import { createProgram } from './program.js';
+import { leaves, referencePage } from './reference-page.js';
+
+const verbs = createProgram().commands.flatMap((command) => leaves(command, 'thalamus'));
+
+describe('every verb', () => {
+  it.each(verbs)('%s has a description, --json, and examples that it accepts', async (path, verb) => {
+    expect(verb.description()).toMatch(/^[a-z].*[^.]$/s);
+    expect(verb.options.map(({ long }) => long)).toContain('--json');
+    const examples = examplesOf(verb);
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) {
+      expect(example.startsWith(path)).toBe(true);
+      const words = example.replace(/ < .*$/, '').match(/"[^"]*"|\S+/g) ?? [];
+      const program = createProgram();
+      const [, command] = program.commands
+        .flatMap((item) => leaves(item, 'thalamus'))
+        .find(([name]) => name === path)!;
+      let ran = false;
+      command.action(() => {
+        ran = true;
+      });
+      await program.parseAsync(
+        words.slice(1).map((word) => word.replaceAll('"', '')),
+        { from: 'user' },
+      );
+      expect(ran).toBe(true);
+    }
+  });
+
+  it('is on the reference page, with every exit code', () => {
+    const page = referencePage();
+    for (const [path] of verbs) expect(page).toContain(`## ${path}\n`);
+    expect(Object.keys(EXIT_MEANINGS)).toEqual(Object.keys(EXIT));
+    // Nothing of the machine that makes the page is on it.
+    expect(page).not.toContain(process.cwd());
+  });
+});

@@ -1,0 +1,52 @@
+import { ThalamusError } from '@thalamus/errors';
+import { describe, expect, it } from 'vitest';
+import { EXIT } from './exit-codes.js';
+import { createProgram, verbOf } from './program.js';
+import { describeFault } from './report-fault.js';
+
+async function faultOf(...args: string[]) {
+  const program = createProgram();
+  const fault: unknown = await program.parseAsync(args, { from: 'user' }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return describeFault(fault, verbOf(program, args));
+}
+
+describe('describeFault', () => {
+  it.each([
+    [['askk'], 'unknown command \'askk\'\n(Did you mean ask?)\n"thalamus --help"'],
+    [['experts', 'lst'], 'unknown command \'lst\'\n(Did you mean list?)\n"thalamus experts --help"'],
+    [['ask', 'hello', '--modle', 'x'], "unknown option '--modle'\n(Did you mean --model?)"],
+    [['ask'], "missing required argument 'prompt'"],
+    [['ask', 'a', 'b'], 'too many arguments'],
+    [['release', 'compare', 'a', 'b', '--budget', '2'], 'It must be a number from 0 to 1.'],
+    [['up', '--port', ''], 'It must be a whole number from 0 to 65535.'],
+  ])('%j is a mistake of the command line', async (args, text) => {
+    const report = await faultOf(...args);
+    expect(report?.message).toContain(text);
+    expect(report?.exit).toBe(EXIT.usage);
+  });
+
+  it.each([
+    ['UPSTREAM_UNAVAILABLE', EXIT.unreachable],
+    ['KAFKA_UNREACHABLE', EXIT.unreachable],
+    ['CONFIG_INVALID', EXIT.usage],
+    ['FLAG_INVALID', EXIT.usage],
+    ['EXPERT_NOT_FOUND', EXIT.failed],
+  ] as const)('%s ends with %i', (code, exit) => {
+    expect(describeFault(new ThalamusError(code, 'what and what to do'), 'thalamus')).toEqual({
+      code,
+      message: 'what and what to do',
+      exit,
+    });
+  });
+
+  it('shows what an unexpected fault said', () => {
+    expect(describeFault(new TypeError('odd'), 'thalamus')).toMatchObject({
+      code: 'INTERNAL',
+      message: 'odd',
+      exit: EXIT.failed,
+    });
+  });
+});
