@@ -81,7 +81,8 @@ function decodeInput(input: InputTensor, raw: Uint8Array | undefined): Tensor {
         input.name,
         `has ${raw.byteLength} raw bytes, but its shape and datatype need ${count * kind.width}`,
       );
-    return { dtype: kind.dtype, shape, data: kind.view(raw.slice().buffer) } as Tensor;
+    // A true copy: the slice of a Buffer is a view into the whole message.
+    return { dtype: kind.dtype, shape, data: kind.view(new Uint8Array(raw).buffer) } as Tensor;
   }
   if (!kind.typed) throw invalid(input.name, `is ${input.datatype}, which must be sent raw`);
   const values = input.contents ? kind.typed(input.contents) : [];
