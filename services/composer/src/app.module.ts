@@ -1,11 +1,12 @@
 import type { DynamicModule } from '@nestjs/common';
-import { composerV1, registryV1 } from '@thalamus/contracts';
-import { createClient, GrpcServer, implementService } from '@thalamus/grpc';
+import { composerV1 } from '@thalamus/contracts';
+import { GrpcServer, implementService } from '@thalamus/grpc';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
-import { artifactStoreFor, eventBusFor, RegistryView } from '@thalamus/registry';
+import { artifactStoreFor } from '@thalamus/registry';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComposerGrpcService } from './adapters/grpc/composer.service.js';
+import { RegistryClient } from './adapters/grpc/registry-client.js';
 import { ProcessCompositionMaker } from './adapters/process/process-composition-maker.js';
 import { ComposeExperts } from './application/compose-experts.js';
 import { FetchParts } from './application/fetch-parts.js';
@@ -24,18 +25,13 @@ export class AppModule {
 }
 
 function components(settings: ComposerSettings): ServiceComponent[] {
-  const bus = eventBusFor(settings, 'thalamus-composer');
-  const view = new RegistryView(bus);
   const store = artifactStoreFor(settings);
-  const registry = createClient(registryV1.RegistryService, {
-    address: settings.updaterAddress,
-    defaultDeadlineMs: 15_000,
-  });
+  const registry = new RegistryClient(settings.updaterAddress);
   const maker = new ProcessCompositionMaker(settings);
-  const plans = new PlanComposition(view, store);
-  const registrar = new RegisterComposition(view, store, registry, Date.now);
+  const plans = new PlanComposition(registry, store);
+  const registrar = new RegisterComposition(registry, store, Date.now);
   const compose = new ComposeExperts(
-    { view, plans, maker, registrar, fetch: new FetchParts(store, join(settings.dataFolder, 'bundles')) },
+    { registry, plans, maker, registrar, fetch: new FetchParts(store, join(settings.dataFolder, 'bundles')) },
     {
       threads: settings.threads,
       maxQueue: settings.maxQueue,
@@ -48,17 +44,10 @@ function components(settings: ComposerSettings): ServiceComponent[] {
     host: settings.host,
     port: settings.grpcPort,
     services: [
-      implementService(composerV1.ComposerService, new ComposerGrpcService({ view, plans, compose })),
+      implementService(composerV1.ComposerService, new ComposerGrpcService({ registry, plans, compose })),
     ],
   });
   return [
-    {
-      name: 'event bus',
-      start: () => bus.start(),
-      readiness: () => readiness(bus.health()),
-      close: () => bus.close(),
-    },
-    view,
     {
       name: 'registry client',
       close: () => {
@@ -76,11 +65,4 @@ function codeVersion(): string {
     version: string;
   };
   return `thalamus ${file.version}`;
-}
-
-function readiness(health: { readonly ok: boolean; readonly reason?: string }): {
-  ready: boolean;
-  reason?: string;
-} {
-  return { ready: health.ok, ...(health.reason === undefined ? {} : { reason: health.reason }) };
 }

@@ -1,6 +1,5 @@
 import {
   artifactSettings,
-  busSettings,
   count,
   dataSettings,
   defineSettings,
@@ -13,11 +12,10 @@ import {
   type SettingsValues,
 } from '@thalamus/config';
 
-/** Settings of the composer. */
+/** Settings of the composer. It needs no event bus: it asks the updater when there is work. */
 export const composerSettings = defineSettings({
   ...grpcSettings(7404),
   ...opsSettings(7504),
-  ...busSettings(),
   ...telemetrySettings(),
   ...dataSettings('composer'),
   ...artifactSettings(),

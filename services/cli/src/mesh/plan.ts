@@ -54,7 +54,7 @@ export function settingsOf(
     THALAMUS_OPS_PORT: String(own?.opsPort ?? 0),
     THALAMUS_DATA: join(options.dataFolder, service),
     THALAMUS_LOG_LEVEL: options.logLevel,
-    ...(service === 'worker' ? {} : busOf(options)),
+    ...(service === 'worker' || service === 'composer' ? {} : busOf(options)),
     ...(options.otlpEndpoint === undefined ? {} : { THALAMUS_OTLP_ENDPOINT: options.otlpEndpoint }),
   };
   const listening = { THALAMUS_HOST: options.host, THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0) };

@@ -1,5 +1,4 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { RegistryView } from '@thalamus/registry';
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import type { FetchParts } from './fetch-parts.js';
 import { findComposition, type FoundComposition } from './find-composition.js';
 import type { CompositionPlan, PlanComposition } from './plan-composition.js';
 import type { RegisterComposition } from './register-composition.js';
+import type { Registry } from './registry.port.js';
 import { Turns } from './turns.js';
 
 /** How experts are composed. */
@@ -27,7 +27,7 @@ export interface ComposeOptions {
 
 /** Use cases and ports that composing needs. */
 export interface ComposeParts {
-  readonly view: RegistryView;
+  readonly registry: Registry;
   readonly fetch: FetchParts;
   readonly plans: PlanComposition;
   readonly maker: CompositionMaker;
@@ -64,12 +64,12 @@ export class ComposeExperts {
     const plan = await this.parts.plans.run(recipe);
     refuseObstacles(plan);
     onProgress({ stage: 'preflight', done: 1, total: 1 });
-    const known = findComposition(this.parts.view, plan.digest);
+    const known = await findComposition(this.parts.registry, plan.digest);
     if (known) return known;
     return this.turns.take(signal, async () => {
       // The one before may have been the same recipe.
       const meanwhile =
-        findComposition(this.parts.view, plan.digest) ?? (await this.resume(plan, wish, signal));
+        (await findComposition(this.parts.registry, plan.digest)) ?? (await this.resume(plan, wish, signal));
       return meanwhile ?? this.make(plan, wish, onProgress, signal);
     });
   }
@@ -98,7 +98,7 @@ export class ComposeExperts {
     const folder = join(this.options.workFolder, randomUUID());
     try {
       await mkdir(folder, { recursive: true });
-      const version = this.parts.registrar.nextVersion(plan.expert);
+      const version = await this.parts.registrar.nextVersion(plan.expert);
       const task = await this.task(plan, version, folder, (done, total) => {
         signal.throwIfAborted();
         onProgress({ stage: 'fetch', done, total });

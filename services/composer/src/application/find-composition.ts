@@ -1,5 +1,4 @@
-import type { registryV1 } from '@thalamus/contracts';
-import type { RegistryView } from '@thalamus/registry';
+import type { Registry } from './registry.port.js';
 
 /** A composition that ran. */
 export interface FoundComposition {
@@ -14,19 +13,15 @@ export interface FoundComposition {
 }
 
 /** The registered composition of a recipe whose expert is still there. */
-export function findComposition(view: RegistryView, digest: string): FoundComposition | undefined {
-  const value = view.get(`composition/${digest}`)?.value;
-  if (value?.case !== 'composition') return undefined;
-  const composition: registryV1.Composition = value.value;
-  const version = view.version(composition.expert, composition.version);
-  if (!version) return undefined;
-  return {
-    expert: composition.expert,
-    version: composition.version,
-    manifestDigest: version.manifestDigest,
-    recipeDigest: digest,
-    parents: composition.parents,
-    metrics: composition.metrics,
-    existed: true,
-  };
+export async function findComposition(
+  registry: Registry,
+  digest: string,
+): Promise<FoundComposition | undefined> {
+  const composition = await registry.composition(digest);
+  if (!composition) return undefined;
+  const { expert, version, parents, metrics } = composition;
+  const registered = await registry.version(expert, version);
+  if (!registered) return undefined;
+  const { manifestDigest } = registered;
+  return { expert, version, manifestDigest, recipeDigest: digest, parents, metrics, existed: true };
 }

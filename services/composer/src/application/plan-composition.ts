@@ -10,7 +10,6 @@ import {
 } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { findObstacles, type Obstacle, type ParentFacts } from '@thalamus/model-merge';
-import type { RegistryView } from '@thalamus/registry';
 import {
   canonicalRecipe,
   expertNameOf,
@@ -19,6 +18,7 @@ import {
   type Recipe,
 } from '../domain/recipe.js';
 import { citedDatasets, type CitedDatasets } from './cited-datasets.js';
+import type { Registry } from './registry.port.js';
 
 /** A parent with what the registry and its manifest say. */
 export interface PlannedParent extends PinnedParent, CitedDatasets {
@@ -59,7 +59,7 @@ const BASE_COPIES = 9;
 /** Finds out what a recipe would do, without opening any weights. */
 export class PlanComposition {
   constructor(
-    private readonly view: RegistryView,
+    private readonly registry: Registry,
     private readonly store: ArtifactStore,
   ) {}
 
@@ -80,14 +80,14 @@ export class PlanComposition {
       },
     );
     const expert = expertNameOf(recipe, digest);
-    this.checkName(expert);
+    await this.checkName(expert);
     return { recipe, canonical, digest, expert, parents, base, obstacles, ...estimate(parents, base) };
   }
 
   private async parent({ name, version }: Recipe['parents'][number], index: number): Promise<PlannedParent> {
-    const expert = this.view.expert(name);
+    const expert = await this.registry.expert(name);
     const number = version || (expert?.stable ?? '');
-    const known = this.view.version(name, number);
+    const known = number === '' ? undefined : await this.registry.version(name, number);
     if (!known) {
       const missing = expert
         ? `${name} has no version ${number || 'on its stable channel'}`
@@ -108,7 +108,7 @@ export class PlanComposition {
       version: number,
       digest: known.manifestDigest,
       manifest,
-      ...citedDatasets(this.view, manifest?.trainingData.map((row) => row.name) ?? []),
+      ...(await citedDatasets(this.registry, manifest?.trainingData.map((row) => row.name) ?? [])),
     };
   }
 
@@ -135,12 +135,10 @@ export class PlanComposition {
   }
 
   private async base(parents: readonly PlannedParent[]): Promise<PlannedBase | undefined> {
-    const wanted = parents.find(({ manifest }) => manifest?.base !== undefined)?.manifest?.base?.digest;
-    const known = this.view
-      .list('version/')
-      .some(({ value }) => value.case === 'version' && value.value.manifestDigest === wanted);
-    if (wanted === undefined || !known) return undefined;
-    return { digest: wanted, manifest: await this.readManifest(wanted) };
+    const wanted = parents.find(({ manifest }) => manifest?.base !== undefined)?.manifest?.base;
+    const versions = wanted ? await this.registry.versions(wanted.name) : [];
+    if (!wanted || !versions.some(({ manifestDigest }) => manifestDigest === wanted.digest)) return undefined;
+    return { digest: wanted.digest, manifest: await this.readManifest(wanted.digest) };
   }
 
   private async readManifest(digest: string): Promise<ExpertManifest> {
@@ -148,8 +146,8 @@ export class PlanComposition {
     return parseExpertManifest(bytes, digest);
   }
 
-  private checkName(name: string): void {
-    const task = this.view.expert(name)?.task;
+  private async checkName(name: string): Promise<void> {
+    const task = (await this.registry.expert(name))?.task;
     if (task === undefined || task === 'text-classification') return;
     throw new ThalamusError(
       'REQUEST_INVALID',

@@ -7,16 +7,11 @@ import {
   readArtifact,
   type ArtifactStore,
 } from '@thalamus/bundle';
-import { RPC_METADATA, type registryV1 } from '@thalamus/contracts';
-import type { RpcClient } from '@thalamus/grpc';
-import type { RegistryView } from '@thalamus/registry';
 import { figuresOf } from '../domain/figures.js';
 import type { MadeComposition } from './composition-maker.port.js';
 import type { FoundComposition } from './find-composition.js';
 import type { CompositionPlan } from './plan-composition.js';
-
-const METADATA = { [RPC_METADATA.actor]: 'composer' };
-const DEADLINE_MS = 30_000;
+import type { Registry } from './registry.port.js';
 
 /** A composed version and its figures. */
 export type ComposedVersion = Pick<FoundComposition, 'version' | 'manifestDigest' | 'metrics'>;
@@ -34,15 +29,14 @@ export interface Registration {
 /** Stores a made bundle and registers it: first the version, then the composition, so that a recipe found is complete. */
 export class RegisterComposition {
   constructor(
-    private readonly view: RegistryView,
+    private readonly registry: Registry,
     private readonly store: ArtifactStore,
-    private readonly registry: RpcClient<typeof registryV1.RegistryService>,
     private readonly now: () => number,
   ) {}
 
   /** A version that was registered for this recipe by a run that ended before it could record the composition. */
   async unfinished(plan: CompositionPlan): Promise<ComposedVersion | undefined> {
-    for (const { version, manifestDigest } of this.view.versions(plan.expert)) {
+    for (const { version, manifestDigest } of await this.registry.versions(plan.expert)) {
       if (!isDigest(manifestDigest)) continue;
       const bytes = await readArtifact(this.store, manifestDigest, MAX_MANIFEST_BYTES);
       const manifest = parseExpertManifest(bytes, manifestDigest);
@@ -53,48 +47,44 @@ export class RegisterComposition {
   }
 
   /** The version that the next result gets. */
-  nextVersion(expert: string): string {
-    const versions = this.view.versions(expert).map(({ version }) => BigInt(version));
+  async nextVersion(expert: string): Promise<string> {
+    const versions = (await this.registry.versions(expert)).map(({ version }) => BigInt(version));
     return String(versions.reduce((most, version) => (version > most ? version : most), 0n) + 1n);
   }
 
   async run(registration: Registration, signal: AbortSignal): Promise<FoundComposition> {
     const { plan, version, folder, timeToLiveS, made } = registration;
     const { digest: manifestDigest } = await importBundle(folder, this.store);
-    const options = { signal, deadlineMs: DEADLINE_MS, metadata: METADATA };
-    const description = describe(plan);
+    const isNew = (await this.registry.expert(plan.expert)) === undefined;
     await this.registry.registerVersion(
       {
         version: { expert: plan.expert, version, manifestDigest },
-        description: this.view.expert(plan.expert) ? '' : description,
+        description: isNew ? describe(plan) : '',
         ...(timeToLiveS > 0 ? { expiresAt: timestampFromMs(this.now() + timeToLiveS * 1000) } : {}),
       },
-      options,
+      signal,
     );
     return this.record(plan, { version, manifestDigest, metrics: made.metrics }, signal);
   }
 
-  /** Records that a recipe has run, and waits until this process sees it. */
+  /** Records that a recipe has run. */
   async record(
     plan: CompositionPlan,
     result: ComposedVersion,
     signal: AbortSignal,
   ): Promise<FoundComposition> {
     const parents = plan.parents.map(({ name, version }) => `${name}@${version}`);
-    const { composition } = await this.registry.registerComposition(
+    await this.registry.registerComposition(
       {
-        composition: {
-          recipeDigest: plan.digest,
-          expert: plan.expert,
-          version: result.version,
-          parents,
-          method: plan.recipe.method.name,
-          metrics: { ...result.metrics },
-        },
+        recipeDigest: plan.digest,
+        expert: plan.expert,
+        version: result.version,
+        parents,
+        method: plan.recipe.method.name,
+        metrics: { ...result.metrics },
       },
-      { signal, deadlineMs: DEADLINE_MS, metadata: METADATA },
+      signal,
     );
-    if (composition) await this.view.waitForRevision(composition.revision, signal);
     return { expert: plan.expert, ...result, recipeDigest: plan.digest, parents, existed: false };
   }
 }

@@ -4,7 +4,7 @@ import type { composerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { MERGE_METHODS } from '@thalamus/model-merge';
-import type { RegistryView } from '@thalamus/registry';
+import type { Registry } from '../../application/registry.port.js';
 import type { ComposeExperts } from '../../application/compose-experts.js';
 import { findComposition, type FoundComposition } from '../../application/find-composition.js';
 import type { PlanComposition } from '../../application/plan-composition.js';
@@ -15,7 +15,7 @@ type ComposeAnswer = MessageInitShape<typeof composerV1.ComposeResponseSchema>;
 
 /** What the composer service calls. */
 export interface ComposerUseCases {
-  readonly view: RegistryView;
+  readonly registry: Registry;
   readonly plans: PlanComposition;
   readonly compose: ComposeExperts;
 }
@@ -26,7 +26,7 @@ export class ComposerGrpcService implements ServiceImplementation<typeof compose
 
   async preflight({ recipe }: composerV1.PreflightRequest) {
     const plan = await this.uses.plans.run(parseRecipe(recipe));
-    const found = findComposition(this.uses.view, plan.digest);
+    const found = await findComposition(this.uses.registry, plan.digest);
     return {
       obstacles: plan.obstacles.map((obstacle) => ({ ...obstacle })),
       recipeDigest: plan.digest,
@@ -53,14 +53,14 @@ export class ComposerGrpcService implements ServiceImplementation<typeof compose
     yield { event: { case: 'composition', value: message(await work) } };
   }
 
-  getComposition({ recipeDigest }: composerV1.GetCompositionRequest) {
-    const found = findComposition(this.uses.view, parseDigest(recipeDigest));
+  async getComposition({ recipeDigest }: composerV1.GetCompositionRequest) {
+    const found = await findComposition(this.uses.registry, parseDigest(recipeDigest));
     if (!found)
       throw new ThalamusError(
         'RESOURCE_NOT_FOUND',
         `No composition with the recipe ${recipeDigest} is registered; Compose makes it.`,
       );
-    return Promise.resolve({ composition: message(found) });
+    return { composition: message(found) };
   }
 
   listMethods() {
