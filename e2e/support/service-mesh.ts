@@ -108,7 +108,7 @@ async function untilReady(service: Service, ops: number, process_: RunningComman
 /** Waits until every expert is ready somewhere and a prompt is routed. */
 async function untilAnswering(http: string, experts: readonly string[], key: string): Promise<void> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
-  const body = (model: string) => JSON.stringify({ input: 'Is the mesh awake?', model });
+  const body = (model: string) => JSON.stringify({ input: 'Book a table for two', model });
   for (const model of [...experts, 'auto'])
     await waitUntil(
       `${model} answers`,
