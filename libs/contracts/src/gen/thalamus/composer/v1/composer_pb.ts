@@ -33,7 +33,7 @@ export type Parent = Message<"thalamus.composer.v1.Parent"> & {
   version: string;
 
   /**
-   * Weight, for methods that take one. 0 means equal weights.
+   * Weight, for methods that take one, without unit. 0 means equal weights.
    *
    * @generated from field: double weight = 3;
    */
@@ -449,21 +449,21 @@ export type MethodParameter = Message<"thalamus.composer.v1.MethodParameter"> & 
   description: string;
 
   /**
-   * Value when absent.
+   * Value when absent, in the unit that the description says.
    *
    * @generated from field: double default_value = 3;
    */
   defaultValue: number;
 
   /**
-   * Smallest value.
+   * Smallest value, in the same unit.
    *
    * @generated from field: double minimum = 4;
    */
   minimum: number;
 
   /**
-   * Largest value.
+   * Largest value, in the same unit.
    *
    * @generated from field: double maximum = 5;
    */

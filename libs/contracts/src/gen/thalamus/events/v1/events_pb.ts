@@ -143,7 +143,7 @@ export type RouteCorrection = Message<"thalamus.events.v1.RouteCorrection"> & {
   bias: number;
 
   /**
-   * Effective number of outcomes that it rests on, after decay.
+   * Effective number of outcomes that it rests on, after decay; without unit.
    *
    * @generated from field: double weight = 4;
    */
@@ -178,14 +178,14 @@ export type CandidateLoss = Message<"thalamus.events.v1.CandidateLoss"> & {
   expert: string;
 
   /**
-   * Predicted loss.
+   * Predicted loss, in the loss unit of the router model.
    *
    * @generated from field: double predicted_loss = 2;
    */
   predictedLoss: number;
 
   /**
-   * Total after costs.
+   * Loss and weighted costs together, in the loss unit of the router model.
    *
    * @generated from field: double total = 3;
    */
@@ -283,14 +283,14 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
   regionId: number;
 
   /**
-   * Probability with which the expert was chosen.
+   * Probability with which the expert was chosen, 0 to 1.
    *
    * @generated from field: double propensity = 12;
    */
   propensity: number;
 
   /**
-   * Predicted loss of the expert that answered.
+   * Predicted loss of the expert that answered, in the loss unit of the router model.
    *
    * @generated from field: double predicted_loss = 13;
    */
@@ -353,7 +353,7 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
   completedAt?: Timestamp | undefined;
 
   /**
-   * Highest probability that the expert gave; 0 when it gives none.
+   * Highest probability that the expert gave, 0 to 1; 0 when it gives none.
    *
    * @generated from field: double confidence = 22;
    */

@@ -196,7 +196,7 @@ export const EmbedRequestSchema: GenMessage<EmbedRequest> = /*@__PURE__*/
  */
 export type Embedding = Message<"thalamus.gateway.v1.Embedding"> & {
   /**
-   * L2-normalised values.
+   * Values, L2-normalised, without unit.
    *
    * @generated from field: repeated float values = 1;
    */

@@ -147,7 +147,7 @@ export type EvaluationRow = Message<"thalamus.registry.v1.EvaluationRow"> & {
   metric: string;
 
   /**
-   * Value.
+   * Value, in the unit of the metric: accuracy and F1 are shares, 0 to 1.
    *
    * @generated from field: double value = 4;
    */

@@ -35,14 +35,14 @@ export type Rate = Message<"thalamus.release.v1.Rate"> & {
   value: number;
 
   /**
-   * Lower end of the 95 % Wilson interval.
+   * Lower end of the 95 % Wilson interval, 0 to 1.
    *
    * @generated from field: double low = 3;
    */
   low: number;
 
   /**
-   * Upper end of the 95 % Wilson interval.
+   * Upper end of the 95 % Wilson interval, 0 to 1.
    *
    * @generated from field: double high = 4;
    */
@@ -112,7 +112,7 @@ export type SliceComparison = Message<"thalamus.release.v1.SliceComparison"> & {
   inconsistentFlips?: Rate | undefined;
 
   /**
-   * Backward trust compatibility: P(new right | old right).
+   * Backward trust compatibility, P(new right | old right), 0 to 1.
    *
    * @generated from field: double backward_trust = 8;
    */
@@ -298,7 +298,7 @@ export type CompareResponse = Message<"thalamus.release.v1.CompareResponse"> & {
   reason: string;
 
   /**
-   * Budget that was applied.
+   * Budget that was applied: share of items, 0 to 1.
    *
    * @generated from field: double negative_flip_budget = 6;
    */

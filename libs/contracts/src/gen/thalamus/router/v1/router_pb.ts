@@ -255,14 +255,14 @@ export type RankedExpert = Message<"thalamus.router.v1.RankedExpert"> & {
   predictedLoss: number;
 
   /**
-   * Lower end of the 90 % conformal interval of the loss.
+   * Lower end of the 90 % conformal interval of the loss, in the same unit.
    *
    * @generated from field: double loss_low = 5;
    */
   lossLow: number;
 
   /**
-   * Upper end of the 90 % conformal interval of the loss.
+   * Upper end of the 90 % conformal interval of the loss, in the same unit.
    *
    * @generated from field: double loss_high = 6;
    */
@@ -276,7 +276,7 @@ export type RankedExpert = Message<"thalamus.router.v1.RankedExpert"> & {
   costs: CostTerm[];
 
   /**
-   * predicted_loss + sum of weight * value.
+   * predicted_loss + sum of weight * value, in the same unit.
    *
    * @generated from field: double total = 8;
    */
@@ -451,7 +451,7 @@ export type Decision = Message<"thalamus.router.v1.Decision"> & {
   flags: Flag[];
 
   /**
-   * Score of the prompt being outside of what any expert knows; compared with the threshold of the router model.
+   * Score, without unit, of the prompt being outside of what any expert knows; compared with the threshold of the router model.
    *
    * @generated from field: double out_of_scope_score = 13;
    */
