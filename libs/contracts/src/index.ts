@@ -13,7 +13,9 @@ export * as rpcStatus from './gen/google/rpc/status_pb.js';
 export * as rpcDetails from './gen/google/rpc/error_details_pb.js';
 export {
   DEAD_LETTER_SUFFIX,
+  DEAD_LETTER_RETENTION_MS,
   deadLetterTopic,
+  LEADER_TOPIC,
   TOPICS,
   type TopicDefinition,
   type TopicName,

@@ -109,6 +109,15 @@ export const TOPICS = {
 /** Short name of a topic in code. */
 export type TopicName = keyof typeof TOPICS;
 
+/**
+ * Who leads which role: key = role, value = the leader's address as text, without an envelope. Written and read by the Kafka
+ * adapter of the bus alone; the embedded log keeps leaders in a table.
+ */
+export const LEADER_TOPIC = { name: 'thalamus.leader.elected.v1', key: 'role' } as const;
+
+/** How long dead letters are kept, in milliseconds. */
+export const DEAD_LETTER_RETENTION_MS = 30 * DAY_MS;
+
 /** Ending of the names of dead-letter topics. */
 export const DEAD_LETTER_SUFFIX = '.dlq';
 

@@ -86,6 +86,7 @@ export const ERROR_CODES = {
     false,
     'An event record cannot be decoded or lacks a required header.',
   ),
+  EVENT_LOG_BUSY: spec('UNAVAILABLE', 503, true, 'Another process keeps the embedded event log locked.'),
   EVENT_LOG_CORRUPT: spec('DATA_LOSS', 500, false, 'The embedded event log is torn or is not an event log.'),
   EVENT_LOG_FULL: spec(
     'RESOURCE_EXHAUSTED',

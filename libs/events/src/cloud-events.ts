@@ -52,6 +52,8 @@ export function encodeTombstone(topic: TopicDefinition, facts: EventFacts): BusR
     [EVENT_HEADERS.id]: facts.id ?? randomUUID(),
     [EVENT_HEADERS.source]: facts.source,
     [EVENT_HEADERS.type]: topic.type,
+    [EVENT_HEADERS.subject]: facts.key,
+    [EVENT_HEADERS.time]: new Date().toISOString(),
     ...facts.headers,
   };
   return { topic: topic.name, key: facts.key, value: null, headers };

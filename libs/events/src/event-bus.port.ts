@@ -74,26 +74,28 @@ export interface Subscription {
 /** What a follower wants. */
 export interface FollowOptions {
   readonly topic: string;
-  /** Called for every record from offset zero, in order; compacted topics may skip replaced ones. */
+  /**
+   * Called for every record from offset zero, in order; compacted topics may skip replaced ones. A throw means that the record
+   * cannot be read: the follower halts there for good, and says so through `onError` and `catchUp`.
+   */
   readonly onRecord: (record: ReceivedRecord) => void;
   readonly onCaughtUp?: () => void;
+  /** Told of a record that cannot be read (EVENT_INVALID with its offset) and of a bus that cannot be reached just now. */
   readonly onError?: (error: ThalamusError) => void;
 }
 
 /** A reader without a group that sees everything. */
 export interface Follower {
-  /** Resolves once everything that stood at the start has been seen. */
+  /** Resolves once everything that stood at the start has been seen. Rejects as `catchUp` does. */
   readonly caughtUp: Promise<void>;
-  /** Resolves once everything that stands now has been seen. */
+  /** Resolves once everything that stands now has been seen. @throws EVENT_INVALID with the offset of a record that cannot be read. */
   catchUp(): Promise<void>;
-  /** Highest offset seen, -1 before the first. */
-  position(): bigint;
   stop(): Promise<void>;
 }
 
 /** Appends while its holder is the elected one. */
 export interface FencedWriter {
-  /** @throws LEADERSHIP_LOST once another has been elected; nothing of the call is then visible to readers. */
+  /** All of the records or none. @throws LEADERSHIP_LOST once another has been elected; nothing of the call is then visible to readers. */
   append(records: readonly BusRecord[]): Promise<readonly RecordPosition[]>;
 }
 
@@ -125,11 +127,16 @@ export interface BusHealth {
 
 /** The event bus: an append-only log with keys, groups, compaction and elections. Two adapters pass one contract suite. */
 export interface EventBus {
-  /** Connects. @throws KAFKA_UNREACHABLE, EVENT_LOG_CORRUPT */
+  /** Connects. @throws KAFKA_UNREACHABLE, EVENT_LOG_CORRUPT, EVENT_LOG_FULL, EVENT_LOG_BUSY, CONFIG_INVALID */
   start(): Promise<void>;
   /** Makes topics that do not exist; leaves the others alone. */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
-  /** Appends durably. @throws EVENT_TOO_LARGE, EVENT_LOG_FULL, KAFKA_UNREACHABLE */
+  /**
+   * Appends durably; returns where each record lies, in the order of the records. Records of one key stay in the order of a
+   * call, and of calls of which one awaits the other. After KAFKA_UNREACHABLE the records may or may not have been written:
+   * publish them again with the same ids.
+   * @throws EVENT_TOO_LARGE, EVENT_INVALID (no such topic), EVENT_LOG_FULL, EVENT_LOG_BUSY, KAFKA_UNREACHABLE
+   */
   publish(records: readonly BusRecord[]): Promise<readonly RecordPosition[]>;
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   follow(options: FollowOptions): Promise<Follower>;

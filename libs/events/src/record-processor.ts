@@ -46,14 +46,17 @@ export class RecordProcessor {
     const maxAttempts = this.options.maxAttempts ?? DEFAULT_ATTEMPTS;
     for (let attempt = 1; ; attempt++) {
       if (signal.aborted) return 'stopped';
-      const outcome = await this.attempt({ ...record, attempt }, signal);
+      const { outcome, fault } = await this.attempt({ ...record, attempt }, signal);
       this.count(record.topic, outcome.kind);
       if (outcome.kind === 'ack') return 'acked';
       if (outcome.kind === 'deadLetter' || attempt >= maxAttempts) {
         const error =
           outcome.kind === 'deadLetter'
             ? outcome.error
-            : new ThalamusError('INTERNAL', `Handling failed ${attempt} times.`);
+            : new ThalamusError(
+                fault?.code ?? 'INTERNAL',
+                `Handling failed ${attempt} times${fault ? `, the last time so: ${fault.message}` : '.'}`,
+              );
         await this.bury(record, attempt, error);
         return 'deadLettered';
       }
@@ -61,7 +64,10 @@ export class RecordProcessor {
     }
   }
 
-  private async attempt(record: ReceivedRecord, signal: AbortSignal): Promise<Outcome> {
+  private async attempt(
+    record: ReceivedRecord,
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: Outcome; readonly fault?: ThalamusError }> {
     const startedAt = performance.now();
     const attributes = {
       [ATTRIBUTES.messagingSystem]: this.system,
@@ -74,9 +80,10 @@ export class RecordProcessor {
     const parent = contextFromHeaders(record.headers);
     try {
       const options = { kind: SpanKind.CONSUMER, attributes, parent };
-      return await withSpan(`process ${record.topic}`, options, () =>
+      const outcome = await withSpan(`process ${record.topic}`, options, () =>
         this.options.handle(record, { signal }),
       );
+      return { outcome };
     } catch (fault) {
       const error = toThalamusError(fault);
       logger ??= createLogger('events');
@@ -91,7 +98,7 @@ export class RecordProcessor {
         },
         'handler failed',
       );
-      return { kind: 'retry' };
+      return { outcome: { kind: 'retry' }, fault: error };
     } finally {
       this.instruments().duration.record((performance.now() - startedAt) / 1000, {
         [ATTRIBUTES.messagingDestination]: record.topic,
@@ -107,24 +114,28 @@ export class RecordProcessor {
     const headers = {
       ...record.headers,
       [EVENT_HEADERS.errorCode]: error.code,
-      [EVENT_HEADERS.errorMessage]: error.message.slice(0, 500),
+      [EVENT_HEADERS.errorMessage]: error.message.slice(0, 300),
       [EVENT_HEADERS.attempt]: String(attempts),
       [EVENT_HEADERS.originTopic]: record.topic,
       [EVENT_HEADERS.originPartition]: String(record.partition),
       [EVENT_HEADERS.originOffset]: String(record.offset),
     };
-    await context.with(contextFromHeaders(record.headers), () =>
-      this.publishDeadLetter({
-        topic: deadLetterTopic(record.topic),
-        key: record.key,
-        value: record.value,
-        headers,
-      }),
-    );
+    const letter = { topic: deadLetterTopic(record.topic), key: record.key, value: record.value, headers };
+    await context.with(contextFromHeaders(record.headers), () => this.publishLetter(letter));
     this.instruments().dead.add(1, {
       [ATTRIBUTES.messagingDestination]: record.topic,
       [ATTRIBUTES.errorType]: error.code,
     });
+  }
+
+  /** A record that is too large with the facts of its death goes without its payload: it must not block its partition. */
+  private async publishLetter(letter: BusRecord): Promise<void> {
+    try {
+      await this.publishDeadLetter(letter);
+    } catch (fault) {
+      if (toThalamusError(fault).code !== 'EVENT_TOO_LARGE') throw fault;
+      await this.publishDeadLetter({ ...letter, value: null });
+    }
   }
 
   private backoff(attempt: number): number {
@@ -133,15 +144,15 @@ export class RecordProcessor {
   }
 
   private async wait(totalMs: number, signal: AbortSignal, tick: () => Promise<void>): Promise<void> {
-    const until = Date.now() + totalMs;
-    while (!signal.aborted && Date.now() < until) {
+    const until = performance.now() + totalMs;
+    while (!signal.aborted && performance.now() < until) {
       await new Promise<void>((resolve) => {
         const done = () => {
           clearTimeout(timer);
           signal.removeEventListener('abort', done);
           resolve();
         };
-        const timer = setTimeout(done, Math.min(1_000, until - Date.now()));
+        const timer = setTimeout(done, Math.min(1_000, until - performance.now()));
         signal.addEventListener('abort', done, { once: true });
       });
       await tick();

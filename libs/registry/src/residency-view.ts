@@ -18,6 +18,7 @@ export class ResidencyView {
   readonly name = 'residency view';
   private readonly records = new Map<string, eventsV1.HostResidency>();
   private follower: Follower | undefined;
+  private failure: string | undefined;
 
   constructor(private readonly bus: EventBus) {}
 
@@ -29,8 +30,16 @@ export class ResidencyView {
         if (residency) this.records.set(record.key, residency);
         else this.records.delete(record.key);
       },
+      onError: (error) => {
+        this.failure = error.message;
+      },
     });
     await this.follower.caughtUp;
+  }
+
+  /** Not ready once a record cannot be read: what came after it is not known. */
+  readiness(): { ready: boolean; reason?: string } {
+    return this.failure === undefined ? { ready: true } : { ready: false, reason: this.failure };
   }
 
   async close(): Promise<void> {

@@ -39,8 +39,7 @@ export class EmbeddedCampaign implements Campaign {
     clearInterval(this.timer);
     await this.asking;
     if (this.term === undefined) return;
-    this.lose('resigned');
-    await this.log.call('resign', this.options.role, this.holder).catch(() => undefined);
+    await this.stepDown('resigned');
   }
 
   private ask(): Promise<void> {
@@ -62,13 +61,23 @@ export class EmbeddedCampaign implements Campaign {
       this.known = leader;
       if (this.term !== undefined && (!held || term !== this.term))
         this.lose('the lease lapsed and another was elected');
-      if (held && this.term === undefined) {
-        this.term = term;
-        await this.options.onElected(this.writer(term), term);
-      }
+      if (held && this.term === undefined) this.rise(term);
     } catch (fault) {
       if (this.term !== undefined) this.lose(toThalamusError(fault).message);
     }
+  }
+
+  /** The lease is renewed while the elected one gets ready; when it cannot, another gets its turn. */
+  private rise(term: bigint): void {
+    this.term = term;
+    this.options.onElected(this.writer(term), term).catch(async (fault: unknown) => {
+      if (this.term === term) await this.stepDown(toThalamusError(fault).message);
+    });
+  }
+
+  private async stepDown(reason: string): Promise<void> {
+    this.lose(reason);
+    await this.log.call('resign', this.options.role, this.holder).catch(() => undefined);
   }
 
   private lose(reason: string): void {

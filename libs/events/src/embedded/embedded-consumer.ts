@@ -8,6 +8,7 @@ import type { StoredRecord } from './log-store.js';
 export const MEMBER_LEASE_MS = 3_000;
 const HEARTBEAT_MS = 800;
 const FETCH_LIMIT = 64;
+const FETCH_BYTES = 1_048_576;
 
 interface Lane {
   readonly topic: string;
@@ -15,6 +16,8 @@ interface Lane {
   next: bigint;
   working: Promise<void> | undefined;
   held: boolean;
+  /** Records may have come since the last look. */
+  stale: boolean;
 }
 
 /** One member of a group on the embedded log: a lane for each partition it holds, records of a lane in order. */
@@ -42,13 +45,14 @@ export class EmbeddedConsumer implements Subscription {
   async stop(deadlineMs = 10_000): Promise<void> {
     if (this.stopping.signal.aborted) return;
     this.stopping.abort();
-    clearInterval(this.heart);
     this.log.off('changed', this.wake);
-    const working = [...this.lanes.values()].map((lane) => lane.working);
-    await Promise.race([
-      Promise.all(working),
-      new Promise((resolve) => setTimeout(resolve, deadlineMs).unref()),
-    ]);
+    const working = [...this.lanes.values()].flatMap((lane) => (lane.working ? [lane.working] : []));
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadlineMs)));
+    await Promise.race([Promise.all(working), deadline]);
+    clearTimeout(timer);
+    // Only now: while a handler finishes, the partition stays with this member.
+    clearInterval(this.heart);
     await this.log.call('leave', this.options.group, this.member).catch(() => undefined);
   }
 
@@ -73,13 +77,18 @@ export class EmbeddedConsumer implements Subscription {
   private readonly wake = (): void => {
     if (this.paused || this.stopping.signal.aborted) return;
     for (const lane of this.lanes.values()) {
-      if (lane.held) lane.working ??= this.work(lane).finally(() => (lane.working = undefined));
+      if (!lane.held) continue;
+      lane.stale = true;
+      if (lane.working) continue;
+      lane.working = this.work(lane).finally(() => {
+        lane.working = undefined;
+      });
     }
   };
 
   private async beat(): Promise<void> {
     const busy = [...this.lanes.values()]
-      .filter((lane) => lane.working)
+      .filter(({ working }) => working !== undefined)
       .map(({ topic, partition }) => ({ topic, partition }));
     const held = await this.log.call('heartbeat', {
       group: this.options.group,
@@ -94,7 +103,15 @@ export class EmbeddedConsumer implements Subscription {
       const name = `${topic}/${partition}`;
       names.add(name);
       const lane = this.lanes.get(name);
-      if (!lane) this.lanes.set(name, { topic, partition, next: nextOffset, working: undefined, held: true });
+      if (!lane)
+        this.lanes.set(name, {
+          topic,
+          partition,
+          next: nextOffset,
+          working: undefined,
+          held: true,
+          stale: true,
+        });
       else if (!lane.held) {
         lane.held = true;
         lane.next = nextOffset;
@@ -109,11 +126,14 @@ export class EmbeddedConsumer implements Subscription {
   }
 
   private async work(lane: Lane): Promise<void> {
-    for (;;) {
-      if (this.paused || this.stopping.signal.aborted || !lane.held) return;
-      const records = await this.log.call('fetch', lane.topic, lane.partition, lane.next, FETCH_LIMIT);
-      if (records.length === 0) return;
+    while (lane.stale) {
+      lane.stale = false;
+      const { topic, partition, next } = lane;
+      const records = await this.log
+        .call('fetch', topic, partition, next, FETCH_LIMIT, FETCH_BYTES)
+        .catch(() => []);
       for (const record of records) if (!(await this.handle(lane, record))) return;
+      if (records.length > 0) lane.stale = true;
     }
   }
 

@@ -1,5 +1,4 @@
-import { ThalamusError } from '@thalamus/errors';
-import { deadLetterTopic } from '@thalamus/contracts';
+import { DEAD_LETTER_RETENTION_MS, deadLetterTopic } from '@thalamus/contracts';
 import type {
   BusHealth,
   BusRecord,
@@ -14,14 +13,12 @@ import type {
   TopicSpec,
 } from '../event-bus.port.js';
 import { traceSends } from '../trace-sends.js';
+import { checkRecordSizes } from '../record-size.js';
 import { RecordProcessor } from '../record-processor.js';
 import { EmbeddedCampaign } from './embedded-campaign.js';
 import { EmbeddedConsumer } from './embedded-consumer.js';
 import { EmbeddedFollower } from './embedded-follower.js';
 import { LogClient } from './log-client.js';
-
-/** Largest value of a record, in bytes; the same as a Kafka broker's default. */
-export const MAX_RECORD_BYTES = 1_048_576;
 
 /** How the embedded bus is made. */
 export interface EmbeddedBusOptions {
@@ -57,20 +54,18 @@ export class EmbeddedEventBus implements EventBus {
   }
 
   async publish(records: readonly BusRecord[]): Promise<readonly RecordPosition[]> {
-    for (const { topic, value } of records) {
-      if ((value?.byteLength ?? 0) > MAX_RECORD_BYTES) {
-        throw new ThalamusError(
-          'EVENT_TOO_LARGE',
-          `A record for ${topic} has ${value?.byteLength ?? 0} bytes; at most ${MAX_RECORD_BYTES} are taken.`,
-        );
-      }
-    }
+    checkRecordSizes(records);
     return traceSends('thalamus', records, (traced) => this.log.call('append', traced));
   }
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     await this.ensureTopics(
-      options.topics.map((topic) => ({ name: deadLetterTopic(topic), partitions: 1, compacted: false })),
+      options.topics.map((topic) => ({
+        name: deadLetterTopic(topic),
+        partitions: 1,
+        compacted: false,
+        retentionMs: DEAD_LETTER_RETENTION_MS,
+      })),
     );
     const publishDeadLetter = async (record: BusRecord) => {
       await this.publish([record]);

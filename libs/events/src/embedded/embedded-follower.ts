@@ -1,16 +1,22 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { Follower, FollowOptions } from '../event-bus.port.js';
+import { applyRecord } from '../apply-record.js';
 import type { LogClient } from './log-client.js';
 
 const FETCH_LIMIT = 500;
+const FETCH_BYTES = 1_048_576;
+const RETRY_MS = 500;
 
 /** Reads a topic of the embedded log from its first record on, then what is added. */
 export class EmbeddedFollower implements Follower {
   readonly caughtUp: Promise<void>;
-  private next: bigint[] = [];
+  private readonly next: bigint[] = [];
   private reading: Promise<void> | undefined;
   private again = false;
   private stopped = false;
+  /** A record that could not be applied: nothing after it is read. */
+  private halted: ThalamusError | undefined;
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly log: LogClient,
@@ -21,29 +27,27 @@ export class EmbeddedFollower implements Follower {
     this.caughtUp.catch(() => undefined);
   }
 
-  position(): bigint {
-    return this.next.reduce((sum, offset) => sum + offset, 0n) - 1n;
-  }
-
   async catchUp(): Promise<void> {
-    const ends = await this.log.call('ends', this.options.topic);
-    if (ends.length === 0)
-      throw new ThalamusError(
-        'EVENT_INVALID',
-        `The topic ${this.options.topic} does not exist; apply the topics first.`,
-      );
-    while (!this.stopped && ends.some((end, partition) => (this.next[partition] ?? 0n) < end))
+    const ends = await this.ends();
+    while (!this.isStopped() && ends.some((end, partition) => (this.next[partition] ?? 0n) < end))
       await this.read();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
+    clearTimeout(this.retry);
     this.log.off('changed', this.wake);
-    await this.reading;
+    await this.reading?.catch(() => undefined);
   }
 
   private readonly wake = (): void => {
-    void this.read();
+    if (this.stopped || this.halted) return;
+    this.read().catch((fault: unknown) => {
+      if (this.isStopped() || fault === this.haltedBy()) return;
+      this.options.onError?.(toThalamusError(fault));
+      clearTimeout(this.retry);
+      this.retry = setTimeout(this.wake, RETRY_MS).unref();
+    });
   };
 
   private read(): Promise<void> {
@@ -57,42 +61,52 @@ export class EmbeddedFollower implements Follower {
   private async readAll(): Promise<void> {
     do {
       this.again = false;
-      try {
-        const ends = await this.log.call('ends', this.options.topic);
-        for (let partition = 0; partition < ends.length; partition++)
-          await this.readPartition(partition, ends[partition] as bigint);
-      } catch (fault) {
-        if (!this.stopped) this.options.onError?.(toThalamusError(fault));
-        return;
-      }
+      this.checkHalted();
+      for (const [partition, end] of (await this.ends()).entries()) await this.readPartition(partition, end);
     } while (this.again && !this.isStopped());
   }
 
-  private async readPartition(partition: number, end: bigint): Promise<void> {
-    while (!this.stopped && (this.next[partition] ?? 0n) < end) {
-      const records = await this.log.call(
-        'fetch',
-        this.options.topic,
-        partition,
-        this.next[partition] ?? 0n,
-        FETCH_LIMIT,
+  private async ends(): Promise<bigint[]> {
+    const ends = await this.log.call('ends', this.options.topic);
+    if (ends.length === 0)
+      throw new ThalamusError(
+        'EVENT_INVALID',
+        `The topic ${this.options.topic} does not exist; apply the topics first.`,
       );
+    return ends;
+  }
+
+  private async readPartition(partition: number, end: bigint): Promise<void> {
+    const { topic } = this.options;
+    for (;;) {
+      const from = this.next[partition] ?? 0n;
+      if (this.isStopped() || from >= end) return;
+      const records = await this.log.call('fetch', topic, partition, from, FETCH_LIMIT, FETCH_BYTES);
       for (const record of records) {
         if (this.isStopped()) return;
-        this.options.onRecord({ ...record, attempt: 1 });
+        try {
+          applyRecord(this.options, record);
+        } catch (fault) {
+          this.halted = toThalamusError(fault);
+          this.options.onError?.(this.halted);
+          throw fault;
+        }
         this.next[partition] = record.offset + 1n;
       }
       // Compaction may have removed the records up to the end.
-      if (records.length < FETCH_LIMIT)
-        this.next[partition] = records.length === 0 ? end : maximum(end, this.next[partition] ?? 0n);
+      if (records.length === 0) this.next[partition] = end;
     }
+  }
+
+  private checkHalted(): void {
+    if (this.halted) throw this.halted;
+  }
+
+  private haltedBy(): ThalamusError | undefined {
+    return this.halted;
   }
 
   private isStopped(): boolean {
     return this.stopped;
   }
-}
-
-function maximum(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
 }

@@ -7,6 +7,9 @@ import { Worker } from 'node:worker_threads';
 import type { LogStore } from './log-store.js';
 import type { LogCall, LogReply, LogRequest, LogWorkerData } from './log-worker.js';
 
+/** Id under which the opening of the file waits. */
+const OPENING = 0;
+
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -35,18 +38,27 @@ export class LogClient extends EventEmitter<{ changed: [] }> {
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
     });
     this.worker = worker;
-    await new Promise<void>((resolve, reject) => {
-      this.waiting.set(0, { resolve: () => undefined, reject });
-      worker.on('message', (reply: LogReply) => {
-        if (reply.kind === 'opened') resolve();
-        this.receive(reply);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.waiting.set(OPENING, { resolve: () => undefined, reject });
+        worker.on('message', (reply: LogReply) => {
+          if (reply.kind === 'opened') resolve();
+          this.receive(reply);
+        });
+        worker.on('error', (cause: unknown) => {
+          this.breakDown(cause instanceof Error ? cause.message : String(cause));
+        });
+        worker.on('exit', (code) => {
+          this.breakDown(`it ended with code ${code}`);
+        });
       });
-      worker.on('error', (cause) => {
-        this.breakDown(cause.message);
-        reject(cause);
-      });
-    });
-    this.waiting.delete(0);
+    } catch (fault) {
+      this.worker = undefined;
+      await worker.terminate();
+      throw fault;
+    } finally {
+      this.waiting.delete(OPENING);
+    }
     worker.unref();
   }
 
@@ -69,11 +81,13 @@ export class LogClient extends EventEmitter<{ changed: [] }> {
     });
   }
 
+  /** Lets calls that were made before end, then closes the file. */
   async close(): Promise<void> {
-    if (!this.worker) return;
+    const { worker } = this;
+    if (!worker) return;
     await this.call('close').catch(() => undefined);
-    await this.worker.terminate();
     this.worker = undefined;
+    await worker.terminate();
   }
 
   private receive(reply: LogReply): void {
@@ -92,8 +106,9 @@ export class LogClient extends EventEmitter<{ changed: [] }> {
   }
 
   private breakDown(reason: string): void {
-    this.failure = new ThalamusError('INTERNAL', `The event log worker ended: ${reason}.`);
-    for (const waiting of this.waiting.values()) waiting.reject(this.failure);
+    if (this.worker) this.failure ??= new ThalamusError('INTERNAL', `The event log worker ended: ${reason}.`);
+    const error = this.failure ?? new ThalamusError('CANCELLED', 'The event log has been closed.');
+    for (const waiting of this.waiting.values()) waiting.reject(error);
     this.waiting.clear();
   }
 }

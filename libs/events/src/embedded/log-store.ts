@@ -1,29 +1,11 @@
 import { ThalamusError } from '@thalamus/errors';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { BusRecord, ReceivedRecord, RecordPosition, TopicSpec } from '../event-bus.port.js';
-import { LOG_SCHEMA, LOG_SCHEMA_VERSION } from './log-schema.js';
-
-/** A partition of a topic. */
-export interface TopicPartition {
-  readonly topic: string;
-  readonly partition: number;
-}
-
-/** A partition that a member of a group holds, and where it goes on. */
-export interface HeldPartition extends TopicPartition {
-  readonly nextOffset: bigint;
-}
+import { LogDatabase } from './log-database.js';
+import { LogElections, type Fence, type Leadership } from './log-elections.js';
+import { LogGroups, type Heartbeat, type HeldPartition } from './log-groups.js';
 
 /** A record as it is stored. */
 export type StoredRecord = Omit<ReceivedRecord, 'attempt'>;
-
-/** Result of an attempt to lead. */
-export interface Leadership {
-  readonly leader: string;
-  readonly term: bigint;
-  /** True when the asker leads. */
-  readonly held: boolean;
-}
 
 interface RecordRow {
   readonly topic: string;
@@ -35,354 +17,183 @@ interface RecordRow {
   readonly timestamp: number;
 }
 
-const DAY_MS = 86_400_000;
+interface TopicRow {
+  readonly partitions: number;
+  readonly compacted: number;
+}
+
+/** How long tombstones of compacted topics are kept, so that a reader that was away still sees them. */
+export const TOMBSTONE_MS = 86_400_000;
+const SWEPT_AT_ONCE = 500;
 
 /**
  * The embedded log: synchronous SQLite calls, made in a worker thread so that a lock never stalls a service. Several
  * processes share one file (WAL); every change is one transaction.
  */
 export class LogStore {
-  private readonly database: DatabaseSync;
-  private readonly statements = new Map<string, StatementSync>();
+  private readonly database: LogDatabase;
+  private readonly groups: LogGroups;
+  private readonly elections: LogElections;
 
-  /** @throws EVENT_LOG_CORRUPT when the file is torn, of another version, or not a log. */
-  constructor(
-    private readonly file: string,
-    maxPages?: number,
-  ) {
-    try {
-      this.database = new DatabaseSync(file, { timeout: 10_000 });
-      this.database.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 1000;',
-      );
-      if (maxPages !== undefined) this.database.exec(`PRAGMA max_page_count = ${maxPages}`);
-      const version = this.versionOf();
-      if (version === 0) this.database.exec(LOG_SCHEMA);
-      else if (version !== LOG_SCHEMA_VERSION)
-        throw new Error(`its format is ${version}, this program writes ${LOG_SCHEMA_VERSION}`);
-      const check = this.database.prepare('PRAGMA quick_check(1)').get() as
-        { quick_check?: string } | undefined;
-      if (check?.quick_check !== 'ok') throw new Error(check?.quick_check ?? 'the check failed');
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      if (/unable to open|readonly|permission/i.test(reason)) {
-        throw new ThalamusError(
-          'CONFIG_INVALID',
-          `The event log ${file} cannot be opened (${reason}); check that its folder exists and can be written.`,
-          { cause },
-        );
-      }
-      throw new ThalamusError(
-        'EVENT_LOG_CORRUPT',
-        `The event log ${file} cannot be used (${reason}). Move it away to start afresh, or restore it from a copy.`,
-        { cause },
-      );
-    }
+  /** @throws EVENT_LOG_CORRUPT, CONFIG_INVALID, EVENT_LOG_FULL, EVENT_LOG_BUSY */
+  constructor(file: string, maxPages?: number) {
+    this.database = new LogDatabase(file, maxPages);
+    this.groups = new LogGroups(this.database);
+    this.elections = new LogElections(this.database);
   }
 
-  /** Makes topics that do not exist. */
+  /** Makes topics that do not exist; leaves the others as they are. */
   ensureTopics(specs: readonly TopicSpec[]): void {
-    this.transaction(() => {
+    this.database.transaction(() => {
       for (const spec of specs) {
-        this.run(
+        const made = this.database.run(
           'INSERT OR IGNORE INTO topics (name, partitions, compacted, retention_ms) VALUES (?, ?, ?, ?)',
           spec.name,
           spec.partitions,
           spec.compacted ? 1 : 0,
           spec.retentionMs ?? null,
         );
-        for (let partition = 0; partition < spec.partitions; partition++) {
-          this.run(
-            'INSERT OR IGNORE INTO partitions (topic, partition, next_offset) VALUES (?, ?, 0)',
+        for (let partition = 0; made === 1 && partition < spec.partitions; partition++)
+          this.database.run(
+            'INSERT INTO partitions (topic, partition, next_offset) VALUES (?, ?, 0)',
             spec.name,
             partition,
           );
-        }
       }
     });
   }
 
-  /** Appends records; with `fence`, only while the holder still leads. */
-  append(
-    records: readonly BusRecord[],
-    fence?: { readonly role: string; readonly holder: string; readonly term: bigint },
-  ): RecordPosition[] {
-    return this.transaction(() => {
-      if (fence) this.checkFence(fence);
+  /** Appends records; with `fence`, only while the holder still leads. @throws LEADERSHIP_LOST, EVENT_LOG_FULL, EVENT_INVALID */
+  append(records: readonly BusRecord[], fence?: Fence): RecordPosition[] {
+    return this.database.transaction(() => {
+      if (fence) this.elections.check(fence);
       return records.map((record) => this.appendOne(record));
     });
   }
 
-  /** Records of a partition from an offset on. */
-  fetch(topic: string, partition: number, from: bigint, limit: number): StoredRecord[] {
-    const rows = this.prepare(
-      'SELECT topic, partition, offset, key, value, headers, timestamp FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?',
-    ).all(topic, partition, Number(from), limit) as unknown as RecordRow[];
-    return rows.map((row) => ({
-      topic: row.topic,
-      partition: row.partition,
-      offset: BigInt(row.offset),
-      key: row.key,
-      value: row.value,
-      headers: JSON.parse(row.headers) as Record<string, string>,
-      timestampMs: row.timestamp,
-    }));
-  }
-
-  /** Offset that the next record of each partition will get. */
-  ends(topic: string): bigint[] {
-    const rows = this.prepare(
-      'SELECT next_offset AS next FROM partitions WHERE topic = ? ORDER BY partition',
-    ).all(topic) as { next: number }[];
-    return rows.map((row) => BigInt(row.next));
-  }
-
-  /**
-   * Renews a membership and shares the partitions of a group among its live members; returns what the member holds. A
-   * partition changes hands only when its holder has let it go or its lease has lapsed.
-   */
-  heartbeat(request: {
-    readonly group: string;
-    readonly member: string;
-    readonly topics: readonly string[];
-    readonly leaseMs: number;
-    readonly latest: boolean;
-    readonly busy: readonly TopicPartition[];
-  }): HeldPartition[] {
-    const { group, member, topics } = request;
-    const now = Date.now();
-    return this.transaction(() => {
-      this.run('DELETE FROM members WHERE lease_until < ?', now);
-      this.run(
-        'INSERT INTO members (grp, member, lease_until) VALUES (?, ?, ?) ON CONFLICT (grp, member) DO UPDATE SET lease_until = excluded.lease_until',
-        group,
-        member,
-        now + request.leaseMs,
-      );
-      const members = (
-        this.prepare('SELECT member FROM members WHERE grp = ? ORDER BY member').all(group) as {
-          member: string;
-        }[]
-      ).map((row) => row.member);
-      const held: HeldPartition[] = [];
-      let index = 0;
-      for (const topic of topics) {
-        const ends = this.ends(topic);
-        for (let partition = 0; partition < ends.length; partition++, index++) {
-          const mine = members[index % members.length] === member;
-          const start = request.latest ? Number(ends[partition]) : 0;
-          this.run(
-            'INSERT OR IGNORE INTO offsets (grp, topic, partition, next_offset, owner, lease_until) VALUES (?, ?, ?, ?, NULL, 0)',
-            group,
-            topic,
-            partition,
-            start,
-          );
-          const keep =
-            mine || request.busy.some((item) => item.topic === topic && item.partition === partition);
-          const where = 'WHERE grp = ? AND topic = ? AND partition = ?';
-          if (keep) {
-            const condition = mine
-              ? '(owner IS NULL OR owner = ? OR lease_until < ?)'
-              : 'owner = ? AND ? > 0';
-            this.run(
-              `UPDATE offsets SET owner = ?, lease_until = ? ${where} AND ${condition}`,
-              member,
-              now + request.leaseMs,
-              group,
-              topic,
-              partition,
-              member,
-              now,
-            );
-          } else
-            this.run(
-              `UPDATE offsets SET owner = NULL, lease_until = 0 ${where} AND owner = ?`,
-              group,
-              topic,
-              partition,
-              member,
-            );
-          const row = this.prepare(`SELECT next_offset AS next, owner FROM offsets ${where}`).get(
-            group,
-            topic,
-            partition,
-          ) as { next: number; owner: string | null };
-          if (mine && row.owner === member) held.push({ topic, partition, nextOffset: BigInt(row.next) });
-        }
+  /** Records of a partition from an offset on: at most `limit`, and no more once they have `maxBytes` of payload. */
+  fetch(topic: string, partition: number, from: bigint, limit: number, maxBytes: number): StoredRecord[] {
+    return this.database.translated(() => {
+      const rows = this.database
+        .prepare(
+          'SELECT topic, partition, offset, key, value, headers, timestamp FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?',
+        )
+        .iterate(topic, partition, Number(from), limit) as Iterable<unknown> as Iterable<RecordRow>;
+      const records: StoredRecord[] = [];
+      let bytes = 0;
+      for (const row of rows) {
+        records.push(storedRecord(row));
+        bytes += row.value?.byteLength ?? 0;
+        if (bytes >= maxBytes) break;
       }
-      return held;
+      return records;
     });
   }
 
-  /** Moves the position of a group in a partition, when the member still holds it; false when it does not. */
+  /** Offset that the next record of each partition will get; empty when there is no such topic. */
+  ends(topic: string): bigint[] {
+    return this.database.translated(() =>
+      (
+        this.database
+          .prepare('SELECT next_offset AS next FROM partitions WHERE topic = ? ORDER BY partition')
+          .all(topic) as unknown as { next: number }[]
+      ).map((row) => BigInt(row.next)),
+    );
+  }
+
+  heartbeat(beat: Heartbeat): HeldPartition[] {
+    return this.groups.heartbeat(beat);
+  }
+
   commit(group: string, member: string, topic: string, partition: number, nextOffset: bigint): boolean {
-    const changes = this.transaction(() =>
-      this.run(
-        'UPDATE offsets SET next_offset = ? WHERE grp = ? AND topic = ? AND partition = ? AND owner = ?',
-        Number(nextOffset),
-        group,
-        topic,
-        partition,
-        member,
-      ),
-    );
-    return changes === 1;
+    return this.groups.commit(group, member, topic, partition, nextOffset);
   }
 
-  /** Ends a membership and lets its partitions go. */
   leave(group: string, member: string): void {
-    this.transaction(() => {
-      this.run('DELETE FROM members WHERE grp = ? AND member = ?', group, member);
-      this.run('UPDATE offsets SET owner = NULL, lease_until = 0 WHERE grp = ? AND owner = ?', group, member);
-    });
+    this.groups.leave(group, member);
   }
 
-  /** Asks for, or renews, the leadership of a role. */
   campaign(role: string, holder: string, candidate: string, leaseMs: number): Leadership {
-    const now = Date.now();
-    return this.transaction(() => {
-      const row = this.prepare(
-        'SELECT holder, candidate, term, lease_until AS lease FROM leaders WHERE role = ?',
-      ).get(role) as { holder: string; candidate: string; term: number; lease: number } | undefined;
-      if (row && row.holder !== holder && row.lease >= now)
-        return { leader: row.candidate, term: BigInt(row.term), held: false };
-      const term = row?.holder === holder && row.lease > 0 ? row.term : (row?.term ?? 0) + 1;
-      this.run(
-        'INSERT INTO leaders (role, holder, candidate, term, lease_until) VALUES (?, ?, ?, ?, ?) ON CONFLICT (role) DO UPDATE SET holder = excluded.holder, candidate = excluded.candidate, term = excluded.term, lease_until = excluded.lease_until',
-        role,
-        holder,
-        candidate,
-        term,
-        now + leaseMs,
-      );
-      return { leader: candidate, term: BigInt(term), held: true };
-    });
+    return this.elections.campaign(role, holder, candidate, leaseMs);
   }
 
-  /** Ends a leadership so that another may be elected at once. */
   resign(role: string, holder: string): void {
-    this.transaction(() =>
-      this.run('UPDATE leaders SET lease_until = 0 WHERE role = ? AND holder = ?', role, holder),
-    );
+    this.elections.resign(role, holder);
   }
 
-  /** Deletes what is past its time: records by retention, tombstones of compacted topics after a day. */
-  sweep(): void {
-    const now = Date.now();
-    this.transaction(() => {
-      this.run(
-        'DELETE FROM records WHERE EXISTS (SELECT 1 FROM topics WHERE topics.name = records.topic AND topics.retention_ms IS NOT NULL AND records.timestamp < ? - topics.retention_ms)',
-        now,
-      );
-      this.run(
-        'DELETE FROM records WHERE value IS NULL AND timestamp < ? AND EXISTS (SELECT 1 FROM topics WHERE topics.name = records.topic AND topics.compacted = 1)',
-        now - DAY_MS,
-      );
-    });
+  /** Deletes what is past its time, a little at once so that no writer waits long; returns how many records went. */
+  sweep(now = Date.now()): number {
+    const topics = this.database
+      .prepare('SELECT name, compacted, retention_ms AS retention FROM topics')
+      .all() as unknown as { name: string; compacted: number; retention: number | null }[];
+    let swept = 0;
+    for (const { name, compacted, retention } of topics) {
+      if (retention !== null) swept += this.deleteOlder(name, now - retention, '');
+      if (compacted === 1) swept += this.deleteOlder(name, now - TOMBSTONE_MS, 'AND value IS NULL');
+    }
+    return swept;
   }
 
   /** A number that changes when another process has written. */
   dataVersion(): number {
-    return (this.prepare('PRAGMA data_version').get() as { data_version: number }).data_version;
+    return this.database.translated(
+      () => (this.database.prepare('PRAGMA data_version').get() as { data_version: number }).data_version,
+    );
   }
 
   close(): void {
     this.database.close();
   }
 
+  private deleteOlder(topic: string, before: number, condition: '' | 'AND value IS NULL'): number {
+    let total = 0;
+    for (;;) {
+      const deleted = this.database.transaction(() =>
+        this.database.run(
+          `DELETE FROM records WHERE (topic, partition, offset) IN (SELECT topic, partition, offset FROM records WHERE topic = ? AND timestamp < ? ${condition} LIMIT ${SWEPT_AT_ONCE})`,
+          topic,
+          before,
+        ),
+      );
+      total += deleted;
+      if (deleted < SWEPT_AT_ONCE) return total;
+    }
+  }
+
   private appendOne(record: BusRecord): RecordPosition {
-    const topic = this.prepare('SELECT partitions, compacted FROM topics WHERE name = ?').get(
-      record.topic,
-    ) as { partitions: number; compacted: number } | undefined;
+    const topic = this.database
+      .prepare('SELECT partitions, compacted FROM topics WHERE name = ?')
+      .get(record.topic) as TopicRow | undefined;
     if (!topic)
       throw new ThalamusError(
         'EVENT_INVALID',
         `The topic ${record.topic} does not exist; apply the topics first.`,
       );
     const partition = partitionOf(record.key, topic.partitions);
-    const row = this.prepare(
-      'UPDATE partitions SET next_offset = next_offset + 1 WHERE topic = ? AND partition = ? RETURNING next_offset - 1 AS offset',
-    ).get(record.topic, partition) as { offset: number };
-    this.run(
+    const { offset } = this.database
+      .prepare(
+        'UPDATE partitions SET next_offset = next_offset + 1 WHERE topic = ? AND partition = ? RETURNING next_offset - 1 AS offset',
+      )
+      .get(record.topic, partition) as { offset: number };
+    this.database.run(
       'INSERT INTO records (topic, partition, offset, key, value, headers, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)',
       record.topic,
       partition,
-      row.offset,
+      offset,
       record.key,
       record.value,
       JSON.stringify(record.headers),
       Date.now(),
     );
-    if (topic.compacted === 1) {
-      this.run(
+    if (topic.compacted === 1)
+      this.database.run(
         'DELETE FROM records WHERE topic = ? AND key = ? AND partition = ? AND offset < ?',
         record.topic,
         record.key,
         partition,
-        row.offset,
+        offset,
       );
-    }
-    return { topic: record.topic, partition, offset: BigInt(row.offset) };
-  }
-
-  private checkFence(fence: { readonly role: string; readonly holder: string; readonly term: bigint }): void {
-    const row = this.prepare('SELECT holder, candidate, term FROM leaders WHERE role = ?').get(fence.role) as
-      { holder: string; candidate: string; term: number } | undefined;
-    if (row?.holder !== fence.holder || BigInt(row.term) !== fence.term) {
-      throw new ThalamusError(
-        'LEADERSHIP_LOST',
-        `${row?.candidate ?? 'Nobody'} now leads ${fence.role}; send the write there.`,
-        { metadata: { leader: row?.candidate ?? '' } },
-      );
-    }
-  }
-
-  private versionOf(): number {
-    return (this.database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
-  }
-
-  private prepare(sql: string): StatementSync {
-    let statement = this.statements.get(sql);
-    if (!statement) {
-      statement = this.database.prepare(sql);
-      this.statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  private run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.prepare(sql).run(...values).changes);
-  }
-
-  private transaction<T>(work: () => T): T {
-    try {
-      this.database.exec('BEGIN IMMEDIATE');
-      const result = work();
-      this.database.exec('COMMIT');
-      return result;
-    } catch (cause) {
-      if (this.database.isTransaction) this.database.exec('ROLLBACK');
-      throw this.translate(cause);
-    }
-  }
-
-  private translate(cause: unknown): unknown {
-    if (ThalamusError.is(cause)) return cause;
-    const code = (cause as { errcode?: number }).errcode ?? 0;
-    if ((code & 0xff) === 13)
-      return new ThalamusError(
-        'EVENT_LOG_FULL',
-        `The disk that holds ${this.file} is full; free some space, nothing was written.`,
-        { cause },
-      );
-    if ((code & 0xff) === 11 || (code & 0xff) === 26)
-      return new ThalamusError(
-        'EVENT_LOG_CORRUPT',
-        `The event log ${this.file} is damaged; move it away to start afresh, or restore it from a copy.`,
-        { cause },
-      );
-    return cause;
+    return { topic: record.topic, partition, offset: BigInt(offset) };
   }
 }
 
@@ -391,4 +202,16 @@ export function partitionOf(key: string, partitions: number): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   return (hash >>> 0) % partitions;
+}
+
+function storedRecord(row: RecordRow): StoredRecord {
+  return {
+    topic: row.topic,
+    partition: row.partition,
+    offset: BigInt(row.offset),
+    key: row.key,
+    value: row.value,
+    headers: JSON.parse(row.headers) as Record<string, string>,
+    timestampMs: row.timestamp,
+  };
 }

@@ -42,6 +42,8 @@ export interface LogWorkerData {
   readonly maxPages?: number;
 }
 
+/** Id of a reply that nobody waits for. */
+const UNASKED = 0;
 const SWEEP_MS = 60_000;
 const port = parentPort;
 if (!port) throw new Error('log-worker runs as a worker thread only');
@@ -65,32 +67,40 @@ function fail(id: number, fault: unknown): void {
 try {
   serve(new LogStore(data.file, data.maxPages));
 } catch (fault) {
-  fail(0, fault);
+  fail(UNASKED, fault);
 }
 
 function serve(store: LogStore): void {
   let version = store.dataVersion();
   const poll = setInterval(() => {
-    const next = store.dataVersion();
-    if (next !== version) port?.postMessage({ kind: 'changed' } satisfies LogReply);
-    version = next;
+    try {
+      const next = store.dataVersion();
+      if (next !== version) port?.postMessage({ kind: 'changed' } satisfies LogReply);
+      version = next;
+    } catch (fault) {
+      fail(UNASKED, fault);
+    }
   }, data.pollMs);
   const sweep = setInterval(() => {
-    store.sweep();
-  }, SWEEP_MS);
-  port?.on('message', (request: LogRequest) => {
     try {
-      const method = store[request.call] as (...values: readonly unknown[]) => unknown;
-      if (request.call === 'close') {
+      store.sweep();
+    } catch (fault) {
+      // A full disk or a lock of another: the next round tries again.
+      fail(UNASKED, fault);
+    }
+  }, SWEEP_MS);
+  port?.on('message', ({ id, call, values }: LogRequest) => {
+    try {
+      if (call === 'close') {
         clearInterval(poll);
         clearInterval(sweep);
       }
-      const value = method.apply(store, request.values as unknown[]);
-      port.postMessage({ kind: 'result', id: request.id, value } satisfies LogReply);
-      if (request.call === 'close') port.close();
-      else if (request.call === 'append') port.postMessage({ kind: 'changed' } satisfies LogReply);
+      const value = (store[call] as (...parameters: readonly unknown[]) => unknown).apply(store, [...values]);
+      port.postMessage({ kind: 'result', id, value } satisfies LogReply);
+      if (call === 'close') port.close();
+      else if (call === 'append') port.postMessage({ kind: 'changed' } satisfies LogReply);
     } catch (fault) {
-      fail(request.id, fault);
+      fail(id, fault);
     }
   });
   port?.postMessage({ kind: 'opened' } satisfies LogReply);

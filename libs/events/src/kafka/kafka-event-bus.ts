@@ -1,7 +1,7 @@
-import { deadLetterTopic } from '@thalamus/contracts';
+import { DEAD_LETTER_RETENTION_MS, deadLetterTopic } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
-import { CompressionTypes, Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
+import { Kafka, logLevel, type Admin } from 'kafkajs';
 import type {
   BusHealth,
   BusRecord,
@@ -19,8 +19,9 @@ import { RecordProcessor } from '../record-processor.js';
 import { traceSends } from '../trace-sends.js';
 import { KafkaCampaign } from './kafka-campaign.js';
 import { KafkaConsumer } from './kafka-consumer.js';
+import { translateKafka } from './kafka-errors.js';
 import { KafkaFollower } from './kafka-follower.js';
-import { toPositions, toTopicMessages } from './kafka-records.js';
+import { KafkaPublisher } from './kafka-publisher.js';
 
 /** How the Kafka bus is made. */
 export interface KafkaBusOptions {
@@ -32,16 +33,20 @@ export interface KafkaBusOptions {
 }
 
 const START_RETRY_MS = 250;
+const PING_MS = 1_000;
+const REQUEST_TIMEOUT_MS = 8_000;
 
 /** The event bus on Apache Kafka through kafkajs: idempotent producer, consumer groups, transactional leader. */
 export class KafkaEventBus implements EventBus {
   private readonly kafka: Kafka;
-  private readonly producer: Producer;
+  private readonly publisher: KafkaPublisher;
   private readonly admin: Admin;
   private readonly subscriptions = new Set<KafkaConsumer>();
-  private readonly followers = new Set<KafkaFollower>();
+  private readonly followers = new Set<Follower>();
   private readonly campaigns = new Set<KafkaCampaign>();
   private lastFailure: string | undefined;
+  private ping: NodeJS.Timeout | undefined;
+  private closed = false;
 
   constructor(private readonly options: KafkaBusOptions) {
     const logger = createLogger('kafkajs');
@@ -49,6 +54,7 @@ export class KafkaEventBus implements EventBus {
       clientId: options.clientId,
       brokers: [...options.brokers],
       connectionTimeout: 2_000,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 8 },
       logLevel: logLevel.ERROR,
       logCreator: () => (entry) => {
@@ -56,65 +62,42 @@ export class KafkaEventBus implements EventBus {
         logger.debug({ namespace: entry.namespace, detail: entry.log.message }, 'kafkajs');
       },
     });
-    this.producer = this.kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      retry: { retries: 12, maxRetryTime: 3_000 },
-    });
     this.admin = this.kafka.admin();
+    this.publisher = new KafkaPublisher(this.kafka, this.admin);
   }
 
   async start(): Promise<void> {
     const until = Date.now() + this.options.connectTimeoutMs;
-    const probe = new Kafka({
-      clientId: this.options.clientId,
-      brokers: [...this.options.brokers],
-      connectionTimeout: 1_000,
-      retry: { retries: 0 },
-      logLevel: logLevel.NOTHING,
-    }).admin();
     for (;;) {
       try {
-        await probe.connect();
-        await probe.describeCluster();
-        await probe.disconnect();
+        await this.probe();
         break;
       } catch (cause) {
-        if (Date.now() >= until) {
-          throw new ThalamusError(
-            'KAFKA_UNREACHABLE',
-            `No Kafka broker answers at ${this.options.brokers.join(', ')}; start one, or set THALAMUS_KAFKA_BROKERS to where it is.`,
-            { cause },
-          );
-        }
+        if (Date.now() >= until) throw this.unreachable(cause);
         await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS));
       }
     }
-    await Promise.all([this.producer.connect(), this.admin.connect()]);
+    try {
+      await Promise.all([this.publisher.connect(), this.admin.connect()]);
+    } catch (cause) {
+      throw this.unreachable(cause);
+    }
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
-    const existing = new Set(await this.admin.listTopics());
-    const topics = specs
-      .filter(({ name }) => !existing.has(name))
-      .map((spec) => ({
-        topic: spec.name,
-        numPartitions: spec.partitions,
-        configEntries: [
-          { name: 'cleanup.policy', value: spec.compacted ? 'compact' : 'delete' },
-          ...(spec.retentionMs === undefined
-            ? []
-            : [{ name: 'retention.ms', value: String(spec.retentionMs) }]),
-        ],
-      }));
-    if (topics.length === 0) return;
     try {
-      await this.admin.createTopics({ topics, waitForLeaders: true });
+      const existing = new Set(await this.admin.listTopics());
+      const topics = specs.filter(({ name }) => !existing.has(name)).map(topicConfig);
+      if (topics.length === 0) return;
+      try {
+        await this.admin.createTopics({ topics, waitForLeaders: true });
+      } catch (cause) {
+        // Another process may have made them meanwhile.
+        const now = new Set(await this.admin.listTopics());
+        if (!topics.every(({ topic }) => now.has(topic))) throw cause;
+      }
     } catch (cause) {
-      // Another process may have made them meanwhile.
-      const now = new Set(await this.admin.listTopics());
-      if (!topics.every(({ topic }) => now.has(topic))) throw this.translate(cause);
+      throw this.failed(cause);
     }
   }
 
@@ -122,44 +105,45 @@ export class KafkaEventBus implements EventBus {
     if (records.length === 0) return [];
     return traceSends('kafka', records, async (traced) => {
       try {
-        const answers = await this.producer.sendBatch({
-          topicMessages: toTopicMessages(traced),
-          acks: -1,
-          compression: CompressionTypes.None,
-        });
-        this.lastFailure = undefined;
-        return toPositions(answers);
+        return await this.publisher.publish(traced);
       } catch (cause) {
-        throw this.translate(cause);
+        throw this.failed(cause);
       }
     });
   }
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     await this.ensureTopics(
-      options.topics.map((topic) => ({ name: deadLetterTopic(topic), partitions: 1, compacted: false })),
+      options.topics.map((topic) => ({
+        name: deadLetterTopic(topic),
+        partitions: 1,
+        compacted: false,
+        retentionMs: DEAD_LETTER_RETENTION_MS,
+      })),
     );
     const publishDeadLetter = async (record: BusRecord) => {
       await this.publish([record]);
     };
     const processor = new RecordProcessor(options, publishDeadLetter, 'kafka');
-    const consumer = new KafkaConsumer(this.kafka, this.admin, options, processor);
-    await consumer.start();
+    const consumer = new KafkaConsumer(this.kafka, this.admin, options, processor, (fault) => {
+      this.failed(fault);
+    });
     this.subscriptions.add(consumer);
+    await this.translated(consumer.start());
     return consumer;
   }
 
   async follow(options: FollowOptions): Promise<Follower> {
-    const follower = new KafkaFollower(this.kafka, this.admin, options);
-    await follower.start();
+    const translate = (fault: unknown) => this.failed(fault);
+    const follower = await this.translated(KafkaFollower.start(this.kafka, this.admin, options, translate));
     this.followers.add(follower);
     return follower;
   }
 
   async campaign(options: CampaignOptions): Promise<Campaign> {
-    const campaign = new KafkaCampaign(this.kafka, this.admin, this, options);
+    const campaign = new KafkaCampaign(this.kafka, this.admin, this, options, (fault) => this.failed(fault));
     this.campaigns.add(campaign);
-    await campaign.start();
+    await this.translated(campaign.start());
     return campaign;
   }
 
@@ -168,26 +152,87 @@ export class KafkaEventBus implements EventBus {
   }
 
   async close(deadlineMs = 10_000): Promise<void> {
-    await Promise.all([...this.campaigns].map((campaign) => campaign.resign()));
-    await Promise.all([...this.subscriptions].map((subscription) => subscription.stop(deadlineMs)));
-    await Promise.all([...this.followers].map((follower) => follower.stop()));
-    await Promise.all([this.producer.disconnect(), this.admin.disconnect()]);
+    clearTimeout(this.ping);
+    const work = async () => {
+      await Promise.allSettled([...this.campaigns].map((campaign) => campaign.resign()));
+      await Promise.allSettled([...this.subscriptions].map((subscription) => subscription.stop(deadlineMs)));
+      await Promise.allSettled([...this.followers].map((follower) => follower.stop()));
+    };
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadlineMs)));
+    await Promise.race([work(), limit]);
+    clearTimeout(timer);
+    await Promise.allSettled([this.publisher.disconnect(), this.admin.disconnect()]);
+    this.closed = true;
+    clearTimeout(this.ping);
   }
 
-  private translate(cause: unknown): unknown {
-    if (ThalamusError.is(cause)) return cause;
-    const type = (cause as { type?: string }).type ?? (cause as { cause?: { type?: string } }).cause?.type;
-    if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') {
-      return new ThalamusError(
-        'EVENT_TOO_LARGE',
-        'A record is larger than the broker accepts; send less in one event.',
-        { cause },
-      );
+  private async translated<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (cause) {
+      throw this.failed(cause);
     }
-    if (cause instanceof Error && cause.name.startsWith('KafkaJS')) {
-      this.lastFailure = `Kafka at ${this.options.brokers.join(', ')} did not take a record: ${cause.message}`;
-      return new ThalamusError('KAFKA_UNREACHABLE', `${this.lastFailure}.`, { cause });
-    }
-    return cause;
   }
+
+  /** An error in our words. When it speaks of the brokers, the bus is unhealthy until they answer again. */
+  private failed(cause: unknown): unknown {
+    const fault = translateKafka(cause, this.options.brokers);
+    if (ThalamusError.is(fault) && fault.code === 'KAFKA_UNREACHABLE') {
+      this.lastFailure = fault.message;
+      this.pingLater();
+    }
+    return fault;
+  }
+
+  private pingLater(): void {
+    clearTimeout(this.ping);
+    if (this.closed) return;
+    this.ping = setTimeout(() => {
+      this.probe().then(
+        () => {
+          this.lastFailure = undefined;
+        },
+        (fault: unknown) => {
+          this.failed(fault);
+        },
+      );
+    }, PING_MS).unref();
+  }
+
+  /** Asks for the brokers over a connection of its own, once. */
+  private async probe(): Promise<void> {
+    const admin = new Kafka({
+      clientId: this.options.clientId,
+      brokers: [...this.options.brokers],
+      connectionTimeout: 1_000,
+      requestTimeout: 3_000,
+      retry: { retries: 0 },
+      logLevel: logLevel.NOTHING,
+    }).admin();
+    try {
+      await admin.connect();
+      await admin.describeCluster();
+    } finally {
+      await admin.disconnect().catch(() => undefined);
+    }
+  }
+
+  private unreachable(cause: unknown): ThalamusError {
+    return new ThalamusError(
+      'KAFKA_UNREACHABLE',
+      `No Kafka broker answers at ${this.options.brokers.join(', ')}; start one, or set THALAMUS_KAFKA_BROKERS to where it is.`,
+      { cause },
+    );
+  }
+}
+
+function topicConfig(spec: TopicSpec) {
+  const retention =
+    spec.retentionMs === undefined ? [] : [{ name: 'retention.ms', value: String(spec.retentionMs) }];
+  return {
+    topic: spec.name,
+    numPartitions: spec.partitions,
+    configEntries: [{ name: 'cleanup.policy', value: spec.compacted ? 'compact' : 'delete' }, ...retention],
+  };
 }

@@ -1,79 +1,88 @@
-import { toThalamusError } from '@thalamus/errors';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { randomUUID } from 'node:crypto';
-import type { Admin, Consumer, Kafka } from 'kafkajs';
+import type { Admin, Batch, Consumer, Kafka } from 'kafkajs';
+import { applyRecord } from '../apply-record.js';
 import type { Follower, FollowOptions } from '../event-bus.port.js';
 import { fromMessage } from './kafka-records.js';
+import { LastingConsumer } from './lasting-consumer.js';
 
 /**
- * Reads a whole topic from its first record on, alone in a group of its own that never commits. Transaction marks take
- * offsets too, so that "caught up" is judged by the position up to which the broker has been asked.
+ * Reads a whole topic from its first record on, alone in a group of its own that never commits. Marks of transactions and
+ * records of aborted ones take offsets too but are given to nobody: the position counts them, as kafkajs reports them.
  */
 export class KafkaFollower implements Follower {
   readonly caughtUp: Promise<void>;
-  private readonly consumer: Consumer;
+  private readonly lasting: LastingConsumer;
   private readonly group = `thalamus-follow-${randomUUID()}`;
   private readonly next = new Map<number, bigint>();
   private readonly waiting = new Set<() => void>();
-  private markCaughtUp: () => void = () => undefined;
+  /** A record that could not be applied: nothing after it is read. */
+  private halted: ThalamusError | undefined;
   private stopped = false;
 
-  constructor(
+  private constructor(
     kafka: Kafka,
     private readonly admin: Admin,
     private readonly options: FollowOptions,
+    private readonly translate: (fault: unknown) => unknown,
   ) {
-    this.consumer = kafka.consumer({
-      groupId: this.group,
-      readUncommitted: false,
-      maxWaitTimeInMs: 100,
-      sessionTimeout: 10_000,
-      heartbeatInterval: 1_000,
-      retry: { retries: 20, initialRetryTime: 200, maxRetryTime: 2_000 },
-    });
-    this.caughtUp = new Promise((resolve) => {
-      this.markCaughtUp = resolve;
-    });
-  }
-
-  async start(): Promise<void> {
-    const { topic } = this.options;
-    this.consumer.on(this.consumer.events.CRASH, ({ payload }) =>
-      this.options.onError?.(toThalamusError(payload.error)),
-    );
-    await this.consumer.connect();
-    await this.consumer.subscribe({ topic, fromBeginning: true });
-    await this.consumer.run({
-      autoCommit: false,
-      eachBatch: async ({ batch, heartbeat }) => {
-        for (const message of batch.messages) {
-          if (this.stopped) return;
-          const record = fromMessage(batch.topic, batch.partition, message);
-          if (record.offset < (this.next.get(batch.partition) ?? 0n)) continue;
-          this.options.onRecord({ ...record, attempt: 1 });
-          this.next.set(batch.partition, record.offset + 1n);
-        }
-        this.advance(batch.partition, BigInt(batch.lastOffset()) + 1n);
-        await heartbeat();
+    this.lasting = new LastingConsumer(kafka, {
+      config: {
+        groupId: this.group,
+        readUncommitted: false,
+        maxWaitTimeInMs: 100,
+        sessionTimeout: 10_000,
+        heartbeatInterval: 1_000,
+        allowAutoTopicCreation: false,
+        retry: { retries: 20, initialRetryTime: 200, maxRetryTime: 2_000 },
       },
+      topics: [options.topic],
+      fromBeginning: true,
+      run: {
+        autoCommit: false,
+        eachBatch: async (payload) => {
+          this.read(payload.batch);
+          await payload.heartbeat();
+        },
+      },
+      onMade: (consumer) => {
+        this.watch(consumer);
+      },
+      onCrash: (fault) => this.options.onError?.(toThalamusError(translate(fault))),
     });
-    void this.catchUp()
-      .then(() => {
-        this.markCaughtUp();
-        this.options.onCaughtUp?.();
-      })
-      .catch((fault: unknown) => this.options.onError?.(toThalamusError(fault)));
+    this.caughtUp = this.catchUp().then(() => options.onCaughtUp?.());
+    this.caughtUp.catch((fault: unknown) => {
+      if (fault !== this.halted) options.onError?.(toThalamusError(fault));
+    });
   }
 
-  position(): bigint {
-    return [...this.next.values()].reduce((sum, offset) => sum + offset, 0n) - 1n;
+  static async start(
+    kafka: Kafka,
+    admin: Admin,
+    options: FollowOptions,
+    translate: (fault: unknown) => unknown,
+  ): Promise<KafkaFollower> {
+    if (!(await admin.listTopics()).includes(options.topic))
+      throw new ThalamusError(
+        'EVENT_INVALID',
+        `The topic ${options.topic} does not exist; apply the topics first.`,
+      );
+    const follower = new KafkaFollower(kafka, admin, options, translate);
+    await follower.lasting.start();
+    return follower;
   }
 
   async catchUp(): Promise<void> {
-    const ends = await this.admin.fetchTopicOffsets(this.options.topic);
+    let ends;
+    try {
+      ends = await this.admin.fetchTopicOffsets(this.options.topic);
+    } catch (fault) {
+      throw this.translate(fault);
+    }
     for (const { partition, high, low } of ends) {
       if (BigInt(high) === BigInt(low)) continue;
-      const target = await this.lastReadable(partition, BigInt(low), BigInt(high));
-      while (!this.stopped && (this.next.get(partition) ?? 0n) < target) {
+      while (!this.stopped && (this.next.get(partition) ?? 0n) < BigInt(high)) {
+        if (this.halted) throw this.halted;
         await new Promise<void>((resolve) => this.waiting.add(resolve));
       }
     }
@@ -82,19 +91,36 @@ export class KafkaFollower implements Follower {
   async stop(): Promise<void> {
     this.stopped = true;
     this.wake();
-    await this.consumer.stop();
-    await this.consumer.disconnect();
+    await this.lasting.stop();
     await this.admin.deleteGroups([this.group]).catch(() => undefined);
   }
 
-  /** The last offset may be a transaction mark, which no reader is given: one less is then all there is. */
-  private lastReadable(_partition: number, low: bigint, high: bigint): Promise<bigint> {
-    return Promise.resolve(high - 1n > low ? high - 1n : low);
+  private read(batch: Batch): void {
+    for (const message of batch.messages) {
+      if (this.stopped || this.halted) return;
+      const record = fromMessage(batch.topic, batch.partition, message);
+      // After a reconnection the topic is read from its beginning again.
+      if (record.offset < (this.next.get(batch.partition) ?? 0n)) continue;
+      try {
+        applyRecord(this.options, record);
+      } catch (fault) {
+        this.halted = toThalamusError(fault);
+        this.options.onError?.(this.halted);
+        this.wake();
+        return;
+      }
+      this.next.set(batch.partition, record.offset + 1n);
+    }
   }
 
-  private advance(partition: number, offset: bigint): void {
-    if (offset > (this.next.get(partition) ?? 0n)) this.next.set(partition, offset);
-    this.wake();
+  /** A batch has ended, be it one of marks and aborted records alone, which are given to nobody. */
+  private watch(consumer: Consumer): void {
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
+      const next = BigInt(lastOffset) + 1n;
+      if (this.halted || this.stopped) return;
+      if (next > (this.next.get(partition) ?? 0n)) this.next.set(partition, next);
+      this.wake();
+    });
   }
 
   private wake(): void {

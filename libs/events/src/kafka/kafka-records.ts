@@ -1,25 +1,52 @@
-import type { IHeaders, KafkaMessage, RecordMetadata, TopicMessages } from 'kafkajs';
+import { Partitioners, type IHeaders, type KafkaMessage, type Message, type RecordMetadata } from 'kafkajs';
 import type { BusRecord, RecordPosition } from '../event-bus.port.js';
 import type { StoredRecord } from '../embedded/log-store.js';
 
-/** Records in the form of kafkajs, by topic and in order. */
-export function toTopicMessages(records: readonly BusRecord[]): TopicMessages[] {
-  const byTopic = new Map<string, TopicMessages>();
-  for (const { topic, key, value, headers } of records) {
-    const entry = byTopic.get(topic) ?? { topic, messages: [] };
-    entry.messages.push({ key, value: value === null ? null : Buffer.from(value), headers: { ...headers } });
-    byTopic.set(topic, entry);
+/** Records on their way to the broker; remembers the partition of each, so that each gets its position. */
+export class OutgoingRecords {
+  readonly topicMessages: { topic: string; messages: Message[] }[] = [];
+  private readonly messages: { readonly topic: string; readonly message: Message }[] = [];
+
+  constructor(records: readonly BusRecord[]) {
+    const byTopic = new Map<string, Message[]>();
+    for (const { topic, key, value, headers } of records) {
+      const message = { key, value: value === null ? null : Buffer.from(value), headers: { ...headers } };
+      this.messages.push({ topic, message });
+      const messages = byTopic.get(topic);
+      if (messages) messages.push(message);
+      else {
+        const first = [message];
+        byTopic.set(topic, first);
+        this.topicMessages.push({ topic, messages: first });
+      }
+    }
   }
-  return [...byTopic.values()];
+
+  /** Where each record lies: the broker says where the first of a partition does, the others follow it. */
+  positions(answers: readonly RecordMetadata[]): RecordPosition[] {
+    const next = new Map<string, bigint>();
+    for (const { topicName, partition, baseOffset, offset } of answers)
+      next.set(`${topicName}/${partition}`, BigInt(baseOffset ?? offset ?? '-1'));
+    return this.messages.map(({ topic, message }) => {
+      const partition = partitions.get(message) ?? 0;
+      const place = `${topic}/${partition}`;
+      const offset = next.get(place) ?? -1n;
+      next.set(place, offset + 1n);
+      return { topic, partition, offset };
+    });
+  }
 }
 
-/** Positions from the broker's answers. */
-export function toPositions(answers: readonly RecordMetadata[]): RecordPosition[] {
-  return answers.map((answer) => ({
-    topic: answer.topicName,
-    partition: answer.partition,
-    offset: BigInt(answer.baseOffset ?? answer.offset ?? '-1'),
-  }));
+const partitions = new WeakMap<Message, number>();
+
+/** Kafka's own choice of a partition (murmur2 of the key), noted for the position of the record. */
+export function createNotingPartitioner(): ReturnType<typeof Partitioners.DefaultPartitioner> {
+  const choose = Partitioners.DefaultPartitioner();
+  return (choice) => {
+    const partition = choose(choice);
+    partitions.set(choice.message, partition);
+    return partition;
+  };
 }
 
 /** A record of kafkajs in our form. */
