@@ -152,7 +152,7 @@ export class RecordProcessor {
           signal.removeEventListener('abort', done);
           resolve();
         };
-        const timer = setTimeout(done, Math.min(1_000, until - performance.now()));
+        const timer = setTimeout(done, Math.max(0, Math.min(1_000, until - performance.now())));
         signal.addEventListener('abort', done, { once: true });
       });
       await tick();

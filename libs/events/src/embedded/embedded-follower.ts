@@ -63,7 +63,7 @@ export class EmbeddedFollower implements Follower {
       this.again = false;
       this.checkHalted();
       for (const [partition, end] of (await this.ends()).entries()) await this.readPartition(partition, end);
-    } while (this.again && !this.isStopped());
+    } while (this.mustReadAgain());
   }
 
   private async ends(): Promise<bigint[]> {
@@ -100,6 +100,10 @@ export class EmbeddedFollower implements Follower {
 
   private checkHalted(): void {
     if (this.halted) throw this.halted;
+  }
+
+  private mustReadAgain(): boolean {
+    return this.again && !this.stopped;
   }
 
   private haltedBy(): ThalamusError | undefined {
