@@ -1,13 +1,13 @@
 /**
  * OIP ModelInfer against ONNX Runtime in this process, on the same graph and the same texts, interleaved.
- *   node services/expert-host/bench/infer-against-ort.mjs [--rounds 9] [--requests 64] [--batch 8] [--concurrency 16] [--out FILE]
+ *   node services/expert-host/bench/infer-against-ort.mjs [--rounds 9] [--requests 64] [--batch 8] [--concurrency 16] [--lengths mixed|equal] [--out FILE]
  * The baseline gets texts that are tokenised already, padded to the longest of each request, and runs them one after the
  * other; the host gets texts, tokenises them, answers through gRPC and applies a probe head besides.
  */
 import { openBundle } from '@thalamus/bundle';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '64' },
     batch: { type: 'string', default: '8' },
     concurrency: { type: 'string', default: '16' },
+    lengths: { type: 'string', default: 'mixed' },
     out: { type: 'string' },
   },
 });
@@ -26,7 +27,7 @@ const [rounds, requests, batch, concurrency] = ['rounds', 'requests', 'batch', '
   Number(values[name]),
 );
 
-const texts = sampleTexts(requests * batch);
+const texts = values.lengths === 'equal' ? equalTexts(requests * batch) : sampleTexts(requests * batch);
 const groups = Array.from({ length: requests }, (_, i) => texts.slice(i * batch, (i + 1) * batch));
 
 const bundle = await openBundle(BASE_FOLDER);
@@ -87,7 +88,8 @@ const perRound = figures('host', 'textsPerSecond').map(
 );
 const summary = {
   machine: `${cpus().length} x ${cpus()[0]?.model}`,
-  settings: { rounds, requests, batch, concurrency },
+  settings: { rounds, requests, batch, concurrency, lengths: values.lengths, maxBatchTokens: 512 },
+  loadAverage: loadavg(),
   readyMs: host.readyMs,
   inProcessTextsPerSecond: median(figures('inProcess', 'textsPerSecond')),
   hostTextsPerSecond: median(figures('host', 'textsPerSecond')),
@@ -109,6 +111,14 @@ function infer(group) {
     { name: 'text', datatype: 'BYTES', shape: [BigInt(group.length)], contents: { bytesContents } },
   ];
   return host.client.modelInfer({ modelName: 'banking77', modelVersion: '1', inputs });
+}
+
+/** Texts of one length: nothing to gain by sorting, what is left is what the service costs. */
+function equalTexts(count) {
+  return Array.from(
+    { length: count },
+    (_, i) => `transfer ${i % 10} of my money to the other card please block it now`,
+  );
 }
 
 /** Texts of the committed sample, of all tasks in turn. */

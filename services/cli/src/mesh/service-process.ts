@@ -22,6 +22,12 @@ export interface ServiceStart {
   readonly logFolder: string;
 }
 
+/**
+ * glibc gives large blocks back to the system as soon as they are free: what services need only while they start and load
+ * models would else stay with them. Saves about 10 MiB a service.
+ */
+const MEMORY_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
+
 /** A running service. It ends with this process: its IPC channel closing makes it drain. */
 export class ServiceProcess {
   /** Resolves with the exit code, or the signal's name. */
@@ -52,7 +58,12 @@ export class ServiceProcess {
     const log = openSync(logFile, 'a');
     const child = fork(entryPoint(start.service), [], {
       execArgv: ['--import', import.meta.resolve('@thalamus/telemetry/register'), '--max-semi-space-size=2'],
-      env: { ...inherited(), ...start.settings, OTEL_SERVICE_NAME: `thalamus-${start.service}` },
+      env: {
+        ...MEMORY_SETTINGS,
+        ...inherited(),
+        ...start.settings,
+        OTEL_SERVICE_NAME: `thalamus-${start.service}`,
+      },
       stdio: ['ignore', log, log, 'ipc'],
       // Ctrl-C reaches only the launcher, which ends services in order.
       detached: true,
