@@ -1,8 +1,7 @@
-import { waitUntil } from '@thalamus/testing';
+import { freePorts, waitUntil } from '@thalamus/testing';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../support/free-ports.js';
 import { expectNothingLeft, type LaunchedMesh } from '../support/mesh.js';
 import { ROOT, temporaryFolder } from '../support/paths.js';
 import { isRunning, processesOf, processTable } from '../support/processes.js';

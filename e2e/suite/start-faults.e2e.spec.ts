@@ -1,3 +1,4 @@
+import { freePorts } from '@thalamus/testing';
 import {
   chmodSync,
   cpSync,
@@ -13,7 +14,6 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePorts } from '../support/free-ports.js';
 import { expectNothingLeft, launchMesh } from '../support/mesh.js';
 import { NODE, ROOT, temporaryFolder } from '../support/paths.js';
 import { startCommand, thalamus, type CommandResult } from '../support/run-command.js';

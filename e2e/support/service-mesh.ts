@@ -1,7 +1,6 @@
-import { waitUntil } from '@thalamus/testing';
+import { freePorts, waitUntil } from '@thalamus/testing';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from './free-ports.js';
 import { expectNothingLeft, verbsOf, type Mesh } from './mesh.js';
 import { NODE, ROOT, serviceMain, temporaryFolder } from './paths.js';
 import { startCommand, thalamus, type RunningCommand } from './run-command.js';

@@ -2,6 +2,7 @@ import { gatewayV1, inference, METRICS, TOPICS, type eventsV1 } from '@thalamus/
 import { decodeEvent, EmbeddedEventBus, type EventBus } from '@thalamus/events';
 import { createClient } from '@thalamus/grpc';
 import { getSdk, prometheusName, setLogLevel, withSpan } from '@thalamus/telemetry';
+import { waitUntil } from '@thalamus/testing';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
@@ -11,7 +12,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchMesh, type LaunchedMesh, type MeshFile } from '../support/mesh.js';
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.js';
 import { parsePrometheus, type MetricFamily } from '../support/parse-prometheus.js';
-import { waitUntil } from '../support/wait-until.js';
 
 let receiver: OtlpReceiver;
 let mesh: LaunchedMesh;
@@ -62,7 +62,7 @@ async function traceWith(traceId: string, wanted: readonly string[]): Promise<re
     const have = spans().map(label);
     return wanted.filter((name) => !have.includes(name));
   };
-  await waitUntil('the spans of a trace', () => missing().length === 0, 20_000).catch((fault: unknown) => {
+  await waitUntil('the spans of a trace', () => missing().length === 0).catch((fault: unknown) => {
     const have = spans().map(label).join('\n  ');
     throw new Error(`Missing: ${missing().join(', ')}. There are:\n  ${have}`, { cause: fault });
   });
