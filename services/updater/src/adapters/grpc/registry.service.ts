@@ -116,7 +116,9 @@ export class RegistryGrpcService implements ServiceImplementation<typeof registr
       if (key.startsWith(request.keyPrefix)) changed.set(key, resource);
       wake();
     });
-    context.signal.addEventListener('abort', () => {
+    // A watch has no end of its own: it ends with its caller, or when this replica drains.
+    const over = AbortSignal.any([context.signal, context.draining]);
+    over.addEventListener('abort', () => {
       wake();
     });
     try {
@@ -124,14 +126,14 @@ export class RegistryGrpcService implements ServiceImplementation<typeof registr
       for (const resource of view.list(request.keyPrefix))
         yield { event: { case: 'changed', value: resource } };
       yield { event: { case: 'caughtUpRevision', value: revision } };
-      while (!context.signal.aborted) {
+      while (!isAborted(over)) {
         for (const [key, resource] of [...changed]) {
           changed.delete(key);
           yield resource
             ? { event: { case: 'changed', value: resource } }
             : { event: { case: 'removedKey', value: key } };
         }
-        if (changed.size === 0 && !isAborted(context.signal))
+        if (changed.size === 0 && !isAborted(over))
           await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
