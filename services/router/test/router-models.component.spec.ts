@@ -1,0 +1,110 @@
+import { importBundle } from '@thalamus/bundle';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RouterUnderTest, TASK, ZOO } from './support/router-under-test.js';
+
+// Loading the encoder takes a while on a busy machine.
+vi.setConfig({ testTimeout: 90_000 });
+
+let router: RouterUnderTest;
+beforeEach(async () => {
+  router = await RouterUnderTest.prepare();
+});
+afterEach(() => router.stop());
+
+const winner = async (prompt = 'x') =>
+  (await router.client.route({ prompt, task: TASK })).decision?.ranked[0]?.expert;
+const served = async () => (await router.client.listRouterModels({})).models.map(({ name }) => name);
+
+describe('router models', () => {
+  it('are swapped when the registry names another, and no prompt fails meanwhile', async () => {
+    await router.expert('a');
+    await router.expert('b');
+    const first = await router.storeConstantRouter('first', { a: 0, b: 1 });
+    const second = await router.storeConstantRouter('second', { a: 1, b: 0 });
+    await router.activate('first', first);
+    await router.start();
+    expect(await winner()).toBe('a');
+    const answers: (string | undefined)[] = [];
+    const swap = { isDone: false };
+    const load = (async () => {
+      while (!swap.isDone) answers.push(await winner('asked all the while'));
+    })();
+    await router.activate('first', first, false);
+    await router.activate('second', second);
+    await expect.poll(served, { timeout: 60_000 }).toEqual(['second']);
+    swap.isDone = true;
+    await load;
+    expect(await winner()).toBe('b');
+    expect(answers.length).toBeGreaterThan(0);
+    expect(new Set(answers)).not.toContain(undefined);
+  });
+
+  it('of a registry without one leave the service ready, and routing says what is missing', async () => {
+    await router.start();
+    expect(router.readiness()).toEqual({ ready: true, reasons: [] });
+    await expect(winner()).rejects.toMatchObject({ code: 'ROUTER_MODEL_NOT_FOUND' });
+  });
+
+  it('that cannot be loaded make it not ready, say why, and are tried again', async () => {
+    await router.expert('a');
+    const digest = await router.storeConstantRouter('late', { a: 0 });
+    await rm(join(router.folder, 'artifacts'), { recursive: true, force: true });
+    await router.activate('late', digest);
+    await router.start();
+    expect(router.readiness().ready).toBe(false);
+    expect(router.readiness().reasons.join()).toContain(`the router model for ${TASK} cannot be loaded`);
+    await importBundle(join(ZOO, 'base', 'minilm-l6'), router.store);
+    await importBundle(join(router.folder, 'written', 'late'), router.store);
+    await expect.poll(() => router.readiness().ready, { timeout: 60_000 }).toBe(true);
+    expect(await winner()).toBe('a');
+  });
+
+  it('that cannot be loaded leave an earlier one in place', async () => {
+    await router.expert('a');
+    const good = await router.storeConstantRouter('good', { a: 0 });
+    await router.activate('good', good);
+    await router.start();
+    await router.activate('good', good, false);
+    const revision = await router.activate('bad', `sha256:${'0'.repeat(64)}`);
+    const answer = await router.client.route({ prompt: 'x', task: TASK, minRegistryRevision: revision });
+    expect(answer.decision?.routerModel).toBe('good');
+    expect(router.readiness().ready).toBe(true);
+  });
+});
+
+describe('the router model of the zoo', () => {
+  it('sends prompts where they belong and abstains from those that no expert knows', async () => {
+    const zoo = await importBundle(join(ZOO, 'router', 'zoo-router'), router.store);
+    for (const name of ['banking77', 'clinc150', 'cuad-clause20', 'scicite3', 'unfair-tos'])
+      await router.expert(name);
+    await router.activate('zoo-router', zoo.digest);
+    await router.start();
+    expect(await winner('Why was I charged a fee when I topped up by card?')).toBe('banking77');
+    // Both tasks have an intent for it.
+    expect(['banking77', 'clinc150']).toContain(await winner('I lost my card, please block it'));
+    expect(await winner('This Agreement shall be governed by the laws of the State of New York')).toBe(
+      'cuad-clause20',
+    );
+    const decide = async (prompt: string) => (await router.client.route({ prompt, task: TASK })).decision;
+    for (const prompt of ['I lost my card, please block it', 'set an alarm for seven in the morning'])
+      expect(await decide(prompt), prompt).toMatchObject({ abstained: false });
+    for (const prompt of OUT_OF_SCOPE) {
+      const decision = await decide(prompt);
+      expect(decision, prompt).toMatchObject({ abstained: true });
+      expect(decision?.reason).toMatch(
+        /^No expert is known to fit: the out-of-scope score of the prompt is 0\.\d+, above/,
+      );
+      // The nearest ones are still told.
+      expect(decision?.ranked.length).toBeGreaterThan(0);
+    }
+  });
+});
+
+/** Questions of everyday life that no task of the zoo covers. */
+const OUT_OF_SCOPE = [
+  'who won the world series in nineteen eighty six',
+  'how tall is the tallest giraffe in the zoo of berlin',
+  'which dragon guards the third castle in that video game',
+];
