@@ -118,7 +118,7 @@ export class MeshProcesses {
 
   /** The job once `isThere` holds for it. */
   async until(id: string, isThere: (job: jobV1.Job) => boolean): Promise<jobV1.Job> {
-    for await (const { job } of this.jobs.watch({ id }, { deadlineMs: 120_000 })) {
+    for await (const { job } of this.jobs.watch({ id }, { deadlineMs: 230_000 })) {
       if (job && isThere(job)) return job;
       if (job && isEnd(job))
         throw new Error(`job ended as ${jobV1.JobState[job.state]}: ${job.errorMessage}`);

@@ -7,7 +7,7 @@ import { childrenOf, isAlive, isEnd, MeshProcesses, type ServiceProcess } from '
 
 const { JobState } = jobV1;
 // Real models on a machine that may be busy: bounds against hanging, not promises.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 240_000 });
 const PATIENCE = { timeout: 20_000, interval: 20 };
 const mesh = new MeshProcesses();
 
@@ -186,7 +186,7 @@ describe('a worker', () => {
         expect(isEnd(found)).toBe(true);
         return found;
       },
-      { timeout: 90_000, interval: 100 },
+      { timeout: 200_000, interval: 100 },
     );
     expect(job).toMatchObject({ state: JobState.SUCCEEDED, attempt: 1 });
     expect(await weightsOf(job)).toBe(weights);
