@@ -59,6 +59,11 @@ export interface RouterModelOptions {
 }
 
 /** What a loaded model is made of. */
+/** Letters of one token of English text, about: enough to tell long prompts from short ones. */
+const CHARACTERS_PER_TOKEN = 4;
+/** Most tokens of a batch, padding included; larger ones take no less time for each token. */
+const MAX_BATCH_TOKENS = 512;
+
 interface RouterModelParts {
   readonly manifest: RouterManifest;
   readonly session: InferenceSession;
@@ -79,10 +84,14 @@ export class LoadedRouterModel {
     private readonly parts: RouterModelParts,
     options: RouterModelOptions,
   ) {
+    const { maxTokens } = parts.manifest.encoder;
     this.batcher = new DynamicBatcher({
       maxBatch: options.maxBatch,
       maxDelayMs: options.batchDelayMs,
       maxQueue: options.maxQueue,
+      // A batch is padded to its longest prompt: those of like length go together, and memory stays bounded.
+      sizeOf: (prompt) => Math.min(Math.ceil(prompt.length / CHARACTERS_PER_TOKEN), maxTokens),
+      maxCost: MAX_BATCH_TOKENS,
       run: (prompts) => this.run(prompts),
     });
   }
