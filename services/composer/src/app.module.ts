@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComposerGrpcService } from './adapters/grpc/composer.service.js';
 import { RegistryClient } from './adapters/grpc/registry-client.js';
-import { ProcessCompositionMaker } from './adapters/process/process-composition-maker.js';
+import { ProcessCompositionMaker } from './adapters/child/process-composition-maker.js';
 import { ComposeExperts } from './application/compose-experts.js';
 import { FetchParts } from './application/fetch-parts.js';
 import { PlanComposition } from './application/plan-composition.js';

@@ -8,7 +8,9 @@ process.on('disconnect', () => process.exit(0));
 // Ctrl-C reaches the whole group: the service decides when this process stops.
 process.on('SIGINT', () => undefined);
 
-const say = (reply: MakingReply, sent?: () => void) => process.send?.(reply, undefined, undefined, sent);
+/** A service that has gone cannot be told: `disconnect` ends this process then. */
+const say = (reply: MakingReply, sent: () => void = () => undefined) =>
+  process.send?.(reply, undefined, undefined, sent);
 
 process.once('message', ({ task }: MakingRequest) => {
   makeComposition(task, new OrtRuntime(), (progress) => say({ kind: 'progress', progress }))

@@ -92,5 +92,5 @@ function childScript(): string {
   const beside = fileURLToPath(new URL('./making-main.js', import.meta.url));
   return existsSync(beside)
     ? beside
-    : fileURLToPath(new URL('../../../dist/adapters/process/making-main.js', import.meta.url));
+    : fileURLToPath(new URL('../../../dist/adapters/child/making-main.js', import.meta.url));
 }
