@@ -36,6 +36,14 @@ const set = (path: string, value: unknown) => (manifest: Record<string, unknown>
   else target[last] = value;
 };
 
+const REMOTE = {
+  baseUrl: 'https://api.example.com/v1',
+  model: 'their-model',
+  keyReference: 'env:EXAMPLE_API_KEY',
+  priceInputUsdPerMtok: 0.5,
+  priceOutputUsdPerMtok: 1.5,
+};
+
 describe('parseExpertManifest', () => {
   it('keeps a manifest through a round trip', () => {
     const manifest = whole();
@@ -117,9 +125,17 @@ describe('parseExpertManifest', () => {
     const standing = { ...whole(), files: [MODEL] };
     delete standing.base;
     for (const kind of ['full', 'twin'] as const) expect(() => parse({ ...standing, kind })).not.toThrow();
-    const upstream: ExpertManifest = { ...standing, kind: 'upstream', files: [] };
+    const upstream: ExpertManifest = { ...standing, kind: 'upstream', files: [], upstream: REMOTE };
     delete upstream.labels;
     expect(() => parse(upstream)).not.toThrow();
+    expect(() => parse({ ...upstream, upstream: undefined })).toThrow(/upstream is required/);
+    expect(() => parse({ ...whole(), upstream: REMOTE })).toThrow(/belongs to kind upstream only/);
+    expect(() => parse({ ...upstream, upstream: { ...REMOTE, keyReference: 'env:HOME' } })).toThrow(
+      /env:NAME_API_KEY/,
+    );
+    expect(() => parse({ ...upstream, upstream: { ...REMOTE, baseUrl: 'ftp://x' } })).toThrow(
+      /http or https/,
+    );
     expect(() =>
       parse({ ...whole(), kind: 'lowrank', files: [{ ...HEAD, path: 'adapter.safetensors' }] }),
     ).not.toThrow();

@@ -42,6 +42,17 @@ const lineage = z.strictObject({
 
 const trust = z.strictObject({ signed: z.boolean(), scanned: z.boolean(), backdoorTested: z.boolean() });
 
+const upstream = z.strictObject({
+  baseUrl: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).max(512),
+  model: z.string().min(1).max(256),
+  keyReference: z
+    .string()
+    .regex(/^(env:[A-Z][A-Z0-9_]*API_KEY|file:[\w-][\w.-]*)$/, 'must be env:NAME_API_KEY or file:name')
+    .optional(),
+  priceInputUsdPerMtok: z.number().nonnegative(),
+  priceOutputUsdPerMtok: z.number().nonnegative(),
+});
+
 const fields = z.strictObject({
   schemaVersion: z.literal(MANIFEST_SCHEMA_VERSION),
   name: bundleName,
@@ -50,6 +61,7 @@ const fields = z.strictObject({
   task: z.enum(TASKS),
   description: z.string().min(1).max(2000),
   base: z.strictObject({ name: bundleName, digest: digestText }).optional(),
+  upstream: upstream.optional(),
   labels: z.array(z.string().min(1).max(256)).min(2).max(4096).optional(),
   inputs: z.array(tensorInput).optional(),
   maxTokens: count.min(1),
@@ -80,6 +92,12 @@ export const expertManifestSchema = fields.superRefine((manifest, context) => {
     issue('base', `is required for kind ${manifest.kind}`);
   if (!isDelta(manifest.kind) && manifest.base !== undefined) {
     issue('base', `must be absent for kind ${manifest.kind}, which stands alone`);
+  }
+  if ((manifest.kind === 'upstream') !== (manifest.upstream !== undefined)) {
+    issue(
+      'upstream',
+      manifest.kind === 'upstream' ? 'is required for kind upstream' : 'belongs to kind upstream only',
+    );
   }
   if (
     manifest.task === 'text-classification' &&

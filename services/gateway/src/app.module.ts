@@ -8,23 +8,33 @@ import { join } from 'node:path';
 import { CallScopes } from './adapters/grpc/call-scopes.js';
 import { GatewayGrpcService } from './adapters/grpc/gateway.service.js';
 import { OipFrontService } from './adapters/grpc/oip-front.service.js';
+import { ADMIN_USE_CASES, AdminController } from './adapters/http/admin.controller.js';
+import { ChatController, COMPLETE_CHAT } from './adapters/http/chat.controller.js';
 import { HttpServer } from './adapters/http/http-server.js';
 import { RootController } from './adapters/http/root.controller.js';
 import { USE_CASES, V1Controller } from './adapters/http/v1.controller.js';
+import { AddressGuard } from './adapters/upstream/address-guard.js';
+import { BreakingUpstream } from './adapters/upstream/breaking-upstream.js';
+import { OpenAiUpstream } from './adapters/upstream/openai-upstream.js';
+import { readKey } from './adapters/upstream/read-key.js';
 import { Admission } from './application/admission.js';
 import { Authenticate } from './application/authenticate.js';
+import { CompleteChat } from './application/chat/complete-chat.js';
 import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
+import { DescribeExperts } from './application/describe-experts.js';
 import { EmbedTexts } from './application/embed-texts.js';
 import { InferOnHost } from './application/infer-on-host.js';
 import { InferTensors } from './application/infer-tensors.js';
+import { LiveBoard } from './application/live-board.js';
 import { ListExperts } from './application/list-experts.js';
 import { RankExperts } from './application/rank-experts.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { ResolveExpert } from './application/resolve-expert.js';
 import { RouteText } from './application/route-text.js';
+import { WatchTraffic } from './application/watch-traffic.js';
 import type { UseCases } from './application/use-cases.js';
-import type { GatewaySettings } from './config.js';
+import { environment, type GatewaySettings } from './config.js';
 
 /** Nest token of what the HTTP adapter takes besides controllers. */
 export const HTTP_PARTS = Symbol('thalamus.gateway.http-parts');
@@ -43,13 +53,15 @@ export const GRPC_SERVER = Symbol('thalamus.gateway.grpc-server');
 /** Wiring of the gateway. */
 export class AppModule {
   static register(settings: GatewaySettings): DynamicModule {
-    const { components, useCases, http, grpc } = wire(settings);
+    const { components, useCases, admin, completeChat, http, grpc } = wire(settings);
     return {
       module: AppModule,
-      controllers: [V1Controller, RootController],
+      controllers: [V1Controller, ChatController, AdminController, RootController],
       providers: [
         { provide: COMPONENTS, useValue: components },
         { provide: USE_CASES, useValue: useCases },
+        { provide: COMPLETE_CHAT, useValue: completeChat },
+        { provide: ADMIN_USE_CASES, useValue: admin },
         { provide: HTTP_PARTS, useValue: http },
         { provide: GRPC_SERVER, useValue: grpc },
       ],
@@ -70,10 +82,27 @@ function wire(settings: GatewaySettings) {
   const resolveExpert = new ResolveExpert(view);
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
+  const upstream = new OpenAiUpstream(new AddressGuard(settings.upstreamAllow), {
+    connections: settings.upstreamConnections,
+    connectTimeoutMs: settings.upstreamConnectTimeoutMs,
+    idleTimeoutMs: settings.upstreamIdleTimeoutMs,
+    readKey: (reference) => readKey(reference, settings.upstreamKeyFolder, environment()),
+  });
+  const breaking = new BreakingUpstream(upstream, settings.upstreamPauseMs);
+  const completeChat = new CompleteChat(resolveExpert, routeText, breaking, view, recordOutcome);
+  const listExperts = new ListExperts(view);
+  const board = new LiveBoard((expert) => {
+    const stable = view.stableVersion(expert);
+    if (!stable || (stable.priceInputUsdPerMtok === 0 && stable.priceOutputUsdPerMtok === 0))
+      return undefined;
+    return { input: stable.priceInputUsdPerMtok, output: stable.priceOutputUsdPerMtok };
+  });
+  const watchTraffic = new WatchTraffic(bus, board);
+  const admin = { describeExperts: new DescribeExperts(listExperts, view, residency), watchTraffic };
   const useCases: UseCases = {
     classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, view, recordOutcome),
     embedTexts: new EmbedTexts(resolveExpert, inferOnHost, recordOutcome),
-    listExperts: new ListExperts(view),
+    listExperts,
     rankExperts: new RankExperts(routeText, recordOutcome),
     inferTensors: new InferTensors(resolveExpert, inferOnHost, recordOutcome),
     resolveExpert,
@@ -107,13 +136,14 @@ function wire(settings: GatewaySettings) {
     },
     view,
     residency,
+    watchTraffic,
     spool,
     {
       name: 'clients',
       close: () => {
         router.close();
         inferOnHost.close();
-        return Promise.resolve();
+        return upstream.close();
       },
     },
     { name: 'gRPC server', start: () => grpc.start(), drain: (deadlineMs) => grpc.drain(deadlineMs) },
@@ -122,6 +152,8 @@ function wire(settings: GatewaySettings) {
   return {
     components,
     useCases,
+    admin,
+    completeChat,
     grpc,
     http: { authenticate, admission, outcomes: recordOutcome, server } satisfies HttpParts,
   };

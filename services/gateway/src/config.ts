@@ -38,8 +38,52 @@ export const gatewaySettings = defineSettings({
     'Longest time a request may take; callers can ask for less, milliseconds.',
   ),
   maxBodyBytes: setting('THALAMUS_MAX_BODY_BYTES', bytes(1_048_576), 'Largest request body, bytes.'),
+  upstreamAllow: setting(
+    'THALAMUS_UPSTREAM_ALLOW',
+    z
+      .string()
+      .default('')
+      .transform((text) =>
+        text
+          .split(',')
+          .map((entry) => entry.trim())
+          .filter((entry) => entry !== ''),
+      ),
+    'Hosts (host or host:port, separated by commas) that remote experts may have although their addresses are not public.',
+  ),
+  upstreamKeyFolder: setting(
+    'THALAMUS_UPSTREAM_KEY_FOLDER',
+    z.string().default('/run/secrets/thalamus'),
+    'Folder of the files that hold keys of upstreams.',
+  ),
+  upstreamConnections: setting('THALAMUS_UPSTREAM_CONNECTIONS', count(64), 'Connections to one upstream.'),
+  upstreamConnectTimeoutMs: setting(
+    'THALAMUS_UPSTREAM_CONNECT_TIMEOUT_MS',
+    milliseconds(3_000),
+    'How long connecting to an upstream may take, milliseconds.',
+  ),
+  upstreamIdleTimeoutMs: setting(
+    'THALAMUS_UPSTREAM_IDLE_TIMEOUT_MS',
+    milliseconds(30_000),
+    'Longest silence within an answer of an upstream, milliseconds.',
+  ),
+  upstreamPauseMs: setting(
+    'THALAMUS_UPSTREAM_PAUSE_MS',
+    milliseconds(5_000),
+    'How long an upstream that keeps failing is left alone, milliseconds.',
+  ),
+  chatTimeoutMs: setting(
+    'THALAMUS_CHAT_TIMEOUT_MS',
+    milliseconds(300_000),
+    'Longest time a chat answer may take from request to last token; callers can ask for less, milliseconds.',
+  ),
   maxInFlight: setting('THALAMUS_MAX_IN_FLIGHT', count(512), 'Requests served at once; more are refused.'),
 });
 
 /** Values of the settings. */
 export type GatewaySettings = SettingsValues<typeof gatewaySettings>;
+
+/** The environment, for the keys of upstreams: their names are in the registry, not in the settings. */
+export function environment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
+}

@@ -2,6 +2,7 @@ import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { serveConsole } from './adapters/http/console-files.js';
 import { HttpErrorFilter } from './adapters/http/http-error.filter.js';
 import { answerUnreadable } from './adapters/http/answer-unreadable.js';
 import { acceptJson } from './adapters/http/read-body.js';
@@ -35,10 +36,15 @@ export async function httpApplication(
   const parts = application.get<HttpParts>(HTTP_PARTS);
   const server: FastifyInstance = adapter.getInstance();
   acceptJson(server, settings.maxBodyBytes);
-  openScopes(server, { ...parts, requestTimeoutMs: settings.requestTimeoutMs });
+  openScopes(server, {
+    ...parts,
+    requestTimeoutMs: settings.requestTimeoutMs,
+    chatTimeoutMs: settings.chatTimeoutMs,
+  });
   late.filter = new HttpErrorFilter(parts.outcomes);
   application.useGlobalFilters(late.filter);
   const refuse = refuseOtherMethods(server);
+  await serveConsole(server);
   await application.init();
   refuse();
   await server.ready();

@@ -38,6 +38,8 @@ export class RecordOutcome {
   succeeded(
     outcome: Common & {
       readonly promptTokens: number;
+      readonly outputTokens?: number;
+      readonly costUsd?: number;
       readonly confidence: number;
       readonly timingsMs: Readonly<Record<string, number>>;
     },
@@ -45,6 +47,8 @@ export class RecordOutcome {
     this.record(outcome, {
       timingsMs: { ...outcome.timingsMs },
       inputTokens: outcome.promptTokens,
+      outputTokens: outcome.outputTokens ?? 0,
+      costUsd: outcome.costUsd ?? 0,
       confidence: outcome.confidence,
       errorCode: '',
     });
@@ -54,6 +58,8 @@ export class RecordOutcome {
     this.record(outcome, {
       timingsMs: { total: outcome.totalMs },
       inputTokens: 0,
+      outputTokens: 0,
+      costUsd: 0,
       confidence: 0,
       errorCode: toThalamusError(outcome.fault).code,
     });
@@ -85,7 +91,9 @@ export class RecordOutcome {
 
   private record(
     outcome: Common,
-    facts: Pick<Completed, 'timingsMs' | 'inputTokens' | 'confidence'> & { readonly errorCode: string },
+    facts: Pick<Completed, 'timingsMs' | 'inputTokens' | 'outputTokens' | 'costUsd' | 'confidence'> & {
+      readonly errorCode: string;
+    },
   ): void {
     const { operation, task, scope, routed } = outcome;
     const { expert, version, channel } = outcome.target ?? NO_TARGET;

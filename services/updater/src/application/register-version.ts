@@ -216,6 +216,17 @@ function versionFacts(manifest: ExpertManifest, claimed: registryV1.ExpertVersio
       value,
       n: BigInt(n),
     })),
+    ...(manifest.upstream
+      ? {
+          priceInputUsdPerMtok: manifest.upstream.priceInputUsdPerMtok,
+          priceOutputUsdPerMtok: manifest.upstream.priceOutputUsdPerMtok,
+          upstream: {
+            baseUrl: manifest.upstream.baseUrl,
+            model: manifest.upstream.model,
+            keyReference: manifest.upstream.keyReference ?? '',
+          },
+        }
+      : {}),
     parents: (manifest.lineage?.parents ?? []).map(({ name, version }) => `${name}@${version}`),
   });
 }

@@ -19,7 +19,8 @@ const texts = z
   )
   .describe(`A text, or up to ${MAX_TEXTS} texts.`);
 
-const flags = z
+/** Flags in a body: text or object. */
+export const flagsField = z
   .union(
     [
       z.string(),
@@ -42,11 +43,13 @@ export const classificationBody = z
     input: texts,
     model: model.default('auto'),
     top: z.int().min(1).max(1000).default(5).describe('Labels to return, best first.'),
-    flags: flags.optional(),
+    flags: flagsField.optional(),
     thalamus: z
       .strictObject({
         decision: z.boolean().default(false).describe('Return why the expert was chosen.'),
-        flags: flags.optional().describe('As flags of the body, for clients that keep extensions together.'),
+        flags: flagsField
+          .optional()
+          .describe('As flags of the body, for clients that keep extensions together.'),
       })
       .optional(),
     user: z.string().max(256).optional().describe('Accepted for OpenAI clients; not used.'),
@@ -68,7 +71,7 @@ export const routeBody = z
   .strictObject({
     input: text,
     task: z.enum(['text-classification', 'fill-mask', 'text-generation']).default('text-classification'),
-    flags: flags.optional(),
+    flags: flagsField.optional(),
     top_k: z.int().min(1).max(256).default(8).describe('Experts to return, best first.'),
   })
   .meta({ title: 'RouteRequest' });
@@ -86,7 +89,7 @@ export const feedbackBody = z
   })
   .meta({ title: 'FeedbackRequest' });
 
-type FlagsField = z.output<typeof flags> | undefined;
+type FlagsField = z.output<typeof flagsField> | undefined;
 
 /** Flags of a body, as text or object, from one of their two places. @throws FLAG_INVALID, REQUEST_INVALID for both */
 export function flagsOf(value: FlagsField, nested?: FlagsField): Flag[] {

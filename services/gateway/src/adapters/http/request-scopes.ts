@@ -9,7 +9,9 @@ import type { Authenticate } from '../../application/authenticate.js';
 import type { Caller, RequestScope } from '../../domain/caller.js';
 
 /** Paths that need a key. */
-const GUARDED = '/v1/';
+const GUARDED = /^\/(v1|admin)\//;
+/** Answers that come token by token take their time. */
+const CHAT = /^\/v1\/(chat\/)?completions$/;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 const scopes = new WeakMap<FastifyRequest, HttpScope>();
@@ -60,6 +62,7 @@ export interface ScopeOptions {
   readonly authenticate: Authenticate;
   readonly admission: Admission;
   readonly requestTimeoutMs: number;
+  readonly chatTimeoutMs: number;
 }
 
 /**
@@ -70,7 +73,10 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
   const logger = createLogger('access');
   const duration = histogram(METRICS.httpServerDuration);
   server.addHook('onRequest', (request, reply, done) => {
-    const scope = open(request, options.requestTimeoutMs);
+    const timeoutMs = CHAT.test(request.routeOptions.url ?? '')
+      ? options.chatTimeoutMs
+      : options.requestTimeoutMs;
+    const scope = open(request, timeoutMs);
     scopes.set(request, scope);
     const startedAt = performance.now();
     void reply.header(HTTP_HEADERS.requestId, scope.requestId);
@@ -89,7 +95,7 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
       scope.caller = options.authenticate.run(request.headers.authorization);
       scope.leave = options.admission.enter(scope.caller.tenant);
     }
-    shorten(scope, request, options.requestTimeoutMs);
+    shorten(scope, request, timeoutMs);
     done();
   });
   // The events that carry a body run in a context of their own; from here on the request's is current.
@@ -170,7 +176,7 @@ function end(
 
 /** By the path as it was sent and by the route that it found, so that no spelling of a path goes around the key. */
 function isGuarded(request: FastifyRequest): boolean {
-  return request.url.startsWith(GUARDED) || routeOf(request).startsWith(GUARDED);
+  return GUARDED.test(request.url) || GUARDED.test(routeOf(request));
 }
 
 /** The route's pattern; never the path itself, which callers choose. */

@@ -1,0 +1,60 @@
+import { lazy, Suspense, useState } from 'react';
+import { Redirect, Route, Router, Switch } from 'wouter';
+import { useSession } from './api/session.js';
+import { Shell } from './layout/shell.js';
+import { SignIn } from './layout/sign-in.js';
+import { PlaygroundPage } from './pages/playground/playground-page.js';
+import { Fault } from './states/fault.js';
+import { Loading } from './states/loading.js';
+
+const OverviewPage = lazy(async () => ({
+  default: (await import('./pages/overview/overview-page.js')).OverviewPage,
+}));
+const ExpertsPage = lazy(async () => ({
+  default: (await import('./pages/experts/experts-page.js')).ExpertsPage,
+}));
+
+/** The console: who is signed in decides what is shown. */
+export function App() {
+  const session = useSession();
+  const [changingKey, setChangingKey] = useState(false);
+  if (session.kind === 'loading') return <Loading label="Asking the gateway who you are" />;
+  if (session.kind === 'signed-out') return <SignIn reason={session.reason} onSignIn={session.signIn} />;
+  if (session.kind === 'failed') return <Fault fault={session.fault} onRetry={session.retry} />;
+  if (changingKey)
+    return (
+      <SignIn
+        reason=""
+        onSignIn={(key) => {
+          setChangingKey(false);
+          session.signIn(key);
+        }}
+        onCancel={() => {
+          setChangingKey(false);
+        }}
+      />
+    );
+  return (
+    <Router base="/console">
+      <Shell
+        session={session.session}
+        onSignOut={session.signOut}
+        onSignIn={() => {
+          setChangingKey(true);
+        }}
+      >
+        <Suspense fallback={<Loading label="Loading the page" />}>
+          <Switch>
+            <Route path="/" component={PlaygroundPage} />
+            <Route path="/overview" component={OverviewPage} />
+            <Route path="/experts" component={ExpertsPage} />
+            <Route path="/experts/:name" component={ExpertsPage} />
+            <Route>
+              <Redirect to="/" />
+            </Route>
+          </Switch>
+        </Suspense>
+      </Shell>
+    </Router>
+  );
+}

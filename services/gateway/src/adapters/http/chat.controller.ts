@@ -1,0 +1,116 @@
+import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import { HTTP_HEADERS } from '@thalamus/contracts';
+import { toThalamusError } from '@thalamus/errors';
+import { parseFlags, type Flag } from '@thalamus/routing';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ChatChoice, ChatWish, CompleteChat } from '../../application/chat/complete-chat.js';
+import { promptOfMessages, replacePrompt } from '../../domain/chat-prompt.js';
+import { decisionJson } from './answers.js';
+import { flagsOf } from './bodies.js';
+import { chatBody, completionBody } from './chat-bodies.js';
+import { errorJson } from './http-error.filter.js';
+import { readBody } from './read-body.js';
+import { callerScope } from './request-scopes.js';
+import { sendEvents } from './send-events.js';
+
+/** Nest token of the chat use case. */
+export const COMPLETE_CHAT = Symbol('thalamus.gateway.complete-chat');
+
+interface Options {
+  readonly stream: boolean;
+  readonly withUsage: boolean;
+  readonly withDecision: boolean;
+}
+
+/** Chat in the form of OpenAI: read the body, call the use case, write the answer. */
+@Controller('/v1')
+export class ChatController {
+  constructor(@Inject(COMPLETE_CHAT) private readonly completeChat: CompleteChat) {}
+
+  @Post('/chat/completions')
+  @HttpCode(200)
+  chat(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { model, stream, thalamus, messages, ...rest } = readBody(chatBody, request.body);
+    const prompt = promptOfMessages(messages);
+    const wish: ChatWish = {
+      operation: 'chat/completions',
+      model,
+      prompt,
+      flags: wishedFlags(thalamus?.flags, request),
+      body: (stripped) => ({ ...rest, messages: replacePrompt(messages, prompt, stripped) }),
+    };
+    return this.answer(wish, optionsOf(stream, rest.stream_options, thalamus), request, reply);
+  }
+
+  @Post('/completions')
+  @HttpCode(200)
+  complete(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { model, stream, thalamus, prompt, ...rest } = readBody(completionBody, request.body);
+    const wish: ChatWish = {
+      operation: 'completions',
+      model,
+      prompt,
+      flags: wishedFlags(thalamus?.flags, request),
+      body: (stripped) => ({ ...rest, prompt: stripped }),
+    };
+    return this.answer(wish, optionsOf(stream, rest.stream_options, thalamus), request, reply);
+  }
+
+  private async answer(
+    wish: ChatWish,
+    options: Options,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
+    const scope = callerScope(request);
+    if (!options.stream) {
+      const { answer, ...choice } = await this.completeChat.run(wish, scope);
+      nameExpert(reply, choice);
+      await reply.send(options.withDecision ? { ...answer.body, thalamus: choiceJson(choice) } : answer.body);
+      return;
+    }
+    const { events, ...choice } = await this.completeChat.stream(wish, scope);
+    nameExpert(reply, choice);
+    const tail = options.withDecision
+      ? JSON.stringify({ object: 'thalamus.decision', ...choiceJson(choice) })
+      : undefined;
+    await sendEvents(reply, visible(events, options.withUsage), {
+      signal: scope.signal,
+      tail,
+      onFault: (fault) => JSON.stringify(errorJson(toThalamusError(fault), scope.requestId)),
+    });
+  }
+}
+
+/** Usage is asked of every upstream, for the cost; callers see it when they asked for it themselves. */
+async function* visible(
+  events: AsyncIterable<{ readonly data: string; readonly usageOnly: boolean }>,
+  withUsage: boolean,
+): AsyncGenerator<string> {
+  for await (const { data, usageOnly } of events) if (withUsage || !usageOnly) yield data;
+}
+
+function optionsOf(
+  stream: boolean | null | undefined,
+  streamOptions: { include_usage?: boolean | undefined } | null | undefined,
+  thalamus: { decision: boolean } | undefined,
+): Options {
+  return {
+    stream: stream === true,
+    withUsage: streamOptions?.include_usage === true,
+    withDecision: thalamus?.decision === true,
+  };
+}
+
+function wishedFlags(body: Parameters<typeof flagsOf>[0], request: FastifyRequest): Flag[] {
+  const header = request.headers[HTTP_HEADERS.flags];
+  return [...flagsOf(body), ...(typeof header === 'string' ? parseFlags(header) : [])];
+}
+
+function nameExpert(reply: FastifyReply, choice: ChatChoice): void {
+  void reply.header(HTTP_HEADERS.expert, choice.expert).header(HTTP_HEADERS.version, choice.version);
+}
+
+function choiceJson({ expert, version, decision }: ChatChoice) {
+  return { expert, version, ...(decision ? { decision: decisionJson(decision) } : {}) };
+}

@@ -1,0 +1,39 @@
+import fastifyStatic from '@fastify/static';
+import type { FastifyInstance } from 'fastify';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What a page of the console may do: scripts and styles of this origin, nothing embedded, nothing elsewhere. */
+const POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** Serves the built console under /console/; a path without a file is a page of the app. Needs no key: it holds no data. */
+export async function serveConsole(server: FastifyInstance, folder = consoleFolder()): Promise<void> {
+  if (!existsSync(join(folder, 'index.html'))) return;
+  await server.register(fastifyStatic, {
+    root: folder,
+    prefix: '/console/',
+    wildcard: false,
+    cacheControl: false,
+    preCompressed: true,
+    setHeaders: (reply, path) => {
+      const immutable = path.includes('/assets/');
+      void reply.header('cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+      void reply.header('content-security-policy', POLICY);
+      void reply.header('x-content-type-options', 'nosniff');
+      void reply.header('referrer-policy', 'no-referrer');
+    },
+  });
+  server.get('/', (_request, reply) => reply.redirect('/console/'));
+  server.get('/console', (_request, reply) => reply.redirect('/console/'));
+  server.get<{ Params: { '*': string } }>('/console/*', (request, reply) => {
+    // A page that an older build linked to is gone for good; it must not look like one that is there.
+    if (request.params['*'].includes('.')) return reply.callNotFound();
+    return reply.sendFile('index.html');
+  });
+}
+
+function consoleFolder(): string {
+  return fileURLToPath(new URL('../../../../console/dist', import.meta.url));
+}

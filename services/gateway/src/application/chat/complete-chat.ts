@@ -1,0 +1,219 @@
+import type { routerV1 } from '@thalamus/contracts';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { RegistryView } from '@thalamus/registry';
+import { mergeFlags, type Flag } from '@thalamus/routing';
+import type { RequestScope } from '../../domain/caller.js';
+import { parseModelReference } from '../../domain/model-reference.js';
+import type { RecordOutcome } from '../record-outcome.js';
+import type { ResolvedExpert, ResolveExpert } from '../resolve-expert.js';
+import type { RoutedText, RouteText } from '../route-text.js';
+import {
+  mayFallBack,
+  type ChatOperation,
+  type ChatUpstream,
+  type TokenUsage,
+  type UpstreamAnswer,
+  type UpstreamEvent,
+  type UpstreamRequest,
+  type UpstreamTarget,
+} from './chat-upstream.port.js';
+import { upstreamOf } from './find-upstreams.js';
+
+const TASK = 'text-generation';
+/** Experts that are asked for one request before it fails. */
+const MAX_ATTEMPTS = 3;
+/** Second attempts may be at most this share of requests, and a few more at the beginning. */
+const RETRY_SHARE = 0.2;
+const RETRY_RESERVE = 10;
+
+/** What a caller wants of a chat model. */
+export interface ChatWish {
+  readonly operation: ChatOperation;
+  /** auto, an expert or expert@version. */
+  readonly model: string;
+  readonly flags: readonly Flag[];
+  /** What the router looks at. */
+  readonly prompt: string;
+  /** The request without model and our own fields; given the prompt without its flag tags. */
+  readonly body: (strippedPrompt: string) => Readonly<Record<string, unknown>>;
+}
+
+/** Who answers, and why. */
+export interface ChatChoice {
+  readonly expert: string;
+  readonly version: string;
+  readonly decision: routerV1.Decision | undefined;
+}
+
+/** A started answer. */
+export interface ChatStream extends ChatChoice {
+  readonly events: AsyncIterable<UpstreamEvent>;
+}
+
+interface Plan {
+  readonly targets: readonly ResolvedExpert[];
+  readonly routed: RoutedText | undefined;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+interface Running {
+  readonly startedAt: number;
+  readonly operation: string;
+  readonly scope: RequestScope;
+  routed: RoutedText | undefined;
+  target: ResolvedExpert | undefined;
+}
+
+/** Chat with remote models: routed, with the router's next choice when the first cannot answer. */
+export class CompleteChat {
+  private budget = RETRY_RESERVE;
+
+  constructor(
+    private readonly resolve: ResolveExpert,
+    private readonly routeText: RouteText,
+    private readonly upstream: ChatUpstream,
+    private readonly view: RegistryView,
+    private readonly outcomes: RecordOutcome,
+  ) {}
+
+  /** A whole answer. */
+  async run(wish: ChatWish, scope: RequestScope): Promise<ChatChoice & { readonly answer: UpstreamAnswer }> {
+    const running = begin(wish, scope);
+    try {
+      const { result: answer, target } = await this.attempt(wish, running, (to, request) =>
+        this.upstream.complete(to, request),
+      );
+      this.succeeded(running, target, answer.usage);
+      return { ...choiceOf(running), answer };
+    } catch (fault) {
+      this.failed(running, fault);
+      throw fault;
+    }
+  }
+
+  /** Resolves when the chosen expert has begun to answer. The outcome is recorded when the stream ends, however it ends. */
+  async stream(wish: ChatWish, scope: RequestScope): Promise<ChatStream> {
+    const running = begin(wish, scope);
+    try {
+      const { result, target } = await this.attempt(wish, running, (to, request) =>
+        this.upstream.stream(to, request),
+      );
+      return { ...choiceOf(running), events: this.observed(result, running, target) };
+    } catch (fault) {
+      this.failed(running, fault);
+      throw fault;
+    }
+  }
+
+  private async attempt<T>(
+    wish: ChatWish,
+    running: Running,
+    ask: (target: UpstreamTarget, request: UpstreamRequest) => Promise<T>,
+  ): Promise<{ result: T; target: UpstreamTarget }> {
+    const { scope } = running;
+    const { targets, body } = await this.plan(wish, running);
+    this.budget = Math.min(RETRY_RESERVE, this.budget + RETRY_SHARE);
+    const request = {
+      operation: wish.operation,
+      body,
+      signal: scope.signal,
+      deadlineAtMs: scope.deadlineAtMs,
+    };
+    for (let index = 0; ; index++) {
+      const resolved = targets[index] as ResolvedExpert;
+      running.target = resolved;
+      try {
+        const target = upstreamOf(this.view, resolved);
+        return { result: await ask(target, request), target };
+      } catch (fault) {
+        const error = toThalamusError(fault);
+        const last = index + 1 >= Math.min(targets.length, MAX_ATTEMPTS);
+        if (last || !mayFallBack(error) || scope.signal.aborted || this.budget < 1) throw error;
+        this.budget -= 1;
+      }
+    }
+  }
+
+  private async plan(wish: ChatWish, running: Running): Promise<Plan> {
+    const { scope } = running;
+    const reference = parseModelReference(wish.model);
+    if (reference.kind === 'compose')
+      throw new ThalamusError('REQUEST_INVALID', 'A composition does not chat; name a chat model or auto.', {
+        violations: [{ field: 'model', description: 'must serve text-generation' }],
+      });
+    if (reference.kind === 'expert') {
+      const target = this.resolve.run(reference.expert, reference.version, scope.caller);
+      return { targets: [target], routed: undefined, body: wish.body(wish.prompt) };
+    }
+    const flags = mergeFlags(wish.flags, reference.flags);
+    const routed = await this.routeText.run({ prompt: wish.prompt, task: TASK, flags }, scope);
+    running.routed = routed;
+    const { decision } = routed;
+    const names = decision.abstained
+      ? [this.view.policy(scope.caller.tenant)?.fallbackExpert ?? ''].filter((name) => name !== '')
+      : decision.ranked.map(({ expert }) => expert);
+    if (names.length === 0) throw new ThalamusError('NO_SUITABLE_EXPERT', decision.reason);
+    const targets = names.map((name) => this.resolve.run(name, undefined, scope.caller));
+    return { targets, routed, body: wish.body(routed.strippedPrompt) };
+  }
+
+  private async *observed(
+    events: AsyncIterable<UpstreamEvent>,
+    running: Running,
+    target: UpstreamTarget,
+  ): AsyncGenerator<UpstreamEvent> {
+    let usage: TokenUsage = { inputTokens: 0, outputTokens: 0 };
+    let ended = false;
+    try {
+      for await (const event of events) {
+        if (event.usage) usage = event.usage;
+        yield event;
+      }
+      ended = true;
+      this.succeeded(running, target, usage);
+    } catch (fault) {
+      ended = true;
+      this.failed(running, fault);
+      throw fault;
+    } finally {
+      // The reader stopped in the middle: it has gone.
+      if (!ended) this.failed(running, new ThalamusError('CANCELLED', 'The client went away.'));
+    }
+  }
+
+  private succeeded(running: Running, target: UpstreamTarget, usage: TokenUsage): void {
+    this.outcomes.succeeded({
+      ...outcomeOf(running),
+      promptTokens: usage.inputTokens,
+      outputTokens: usage.outputTokens,
+      costUsd: (usage.inputTokens * target.price.input + usage.outputTokens * target.price.output) / 1e6,
+      confidence: 0,
+      timingsMs: {
+        ...(running.routed ? { route: running.routed.durationMs } : {}),
+        total: performance.now() - running.startedAt,
+      },
+    });
+  }
+
+  private failed(running: Running, fault: unknown): void {
+    this.outcomes.failed({ ...outcomeOf(running), fault, totalMs: performance.now() - running.startedAt });
+  }
+}
+
+function begin(wish: ChatWish, scope: RequestScope): Running {
+  return {
+    startedAt: performance.now(),
+    operation: wish.operation,
+    scope,
+    routed: undefined,
+    target: undefined,
+  };
+}
+
+function outcomeOf({ operation, scope, target, routed }: Running) {
+  return { operation, task: TASK, scope, target, routed };
+}
+
+function choiceOf({ target, routed }: Running): ChatChoice {
+  return { expert: target?.expert ?? '', version: target?.version ?? '', decision: routed?.decision };
+}

@@ -1,0 +1,55 @@
+import { ThalamusError } from '@thalamus/errors';
+
+/** A message as OpenAI clients send it; only its text is read. */
+interface Message {
+  readonly role?: unknown;
+  readonly content?: unknown;
+}
+
+/** What the router looks at: the text of the last message of the user. @throws REQUEST_INVALID when there is none */
+export function promptOfMessages(messages: readonly unknown[]): string {
+  const last = lastUserIndex(messages);
+  const text = last < 0 ? '' : textOf(messages[last] as Message);
+  if (text.trim() !== '') return text;
+  throw new ThalamusError(
+    'REQUEST_INVALID',
+    'messages holds no text of a user, so there is nothing to route by.',
+    {
+      violations: [{ field: 'messages', description: 'needs a message of the role user with text' }],
+    },
+  );
+}
+
+/** The messages with the prompt replaced: flag tags are for the router, not for the model. */
+export function replacePrompt(
+  messages: readonly unknown[],
+  prompt: string,
+  stripped: string,
+): readonly unknown[] {
+  if (prompt === stripped) return messages;
+  const last = lastUserIndex(messages);
+  return messages.map((message, index) => {
+    if (index !== last) return message;
+    const { content } = message as Message;
+    const parts = Array.isArray(content)
+      ? (content as { type?: unknown }[]).filter(({ type }) => type !== 'text')
+      : [];
+    return {
+      ...(message as object),
+      content: Array.isArray(content) ? [{ type: 'text', text: stripped }, ...parts] : stripped,
+    };
+  });
+}
+
+function lastUserIndex(messages: readonly unknown[]): number {
+  return messages.findLastIndex((message) => (message as Message | null)?.role === 'user');
+}
+
+function textOf({ content }: Message): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return (content as { type?: unknown; text?: unknown }[])
+    .filter(({ type, text }) => type === 'text' && typeof text === 'string')
+    .map(({ text }) => text as string)
+    .join('\n');
+}

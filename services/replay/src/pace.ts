@@ -1,0 +1,30 @@
+/** How fast a model answers. */
+export interface Pace {
+  /** Milliseconds to the first token. */
+  readonly firstTokenMs: number;
+  /** Milliseconds between tokens. */
+  readonly tokenMs: number;
+}
+
+/** Usual figures of the hosted models: a small fast one, and a large slow one. */
+const PACES: Readonly<Record<string, Pace>> = {
+  'mixtral-8x7b-instruct-v0.1': { firstTokenMs: 250, tokenMs: 12 },
+  'gpt-4-1106-preview': { firstTokenMs: 600, tokenMs: 30 },
+};
+const DEFAULT: Pace = { firstTokenMs: 300, tokenMs: 20 };
+
+/** The pace of a model, times a factor. */
+export function paceOf(model: string, factor: number): Pace {
+  const { firstTokenMs, tokenMs } = PACES[model] ?? DEFAULT;
+  return { firstTokenMs: firstTokenMs * factor, tokenMs: tokenMs * factor };
+}
+
+/** Pieces in which an answer is streamed: words with the white space before them, long ones cut. */
+export function piecesOf(text: string): string[] {
+  return text.match(/\s*\S{1,8}|\s+$/g) ?? [];
+}
+
+/** Tokens by the rule of thumb of four characters each. */
+export function tokensOf(text: string): number {
+  return Math.ceil(text.length / 4);
+}
