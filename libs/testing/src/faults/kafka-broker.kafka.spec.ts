@@ -23,7 +23,7 @@ const LONG = { timeoutMs: 90_000 };
 /** Publishes texts 0, 1, 2, ... as fast as it may, each until it is acknowledged, under the same id. */
 class SteadyPublisher {
   readonly acknowledged: string[] = [];
-  private running = true;
+  private stopped = false;
   private readonly work: Promise<void>;
 
   constructor(bus: EventBus, topic: string) {
@@ -31,12 +31,16 @@ class SteadyPublisher {
   }
 
   async stop(): Promise<void> {
-    this.running = false;
+    this.stopped = true;
     await this.work;
   }
 
+  private isStopped(): boolean {
+    return this.stopped;
+  }
+
   private async run(bus: EventBus, topic: string): Promise<void> {
-    for (let index = 0; this.running; index++) {
+    for (let index = 0; !this.isStopped(); index++) {
       const record = textRecord(topic, 'k', `${index}`, `id-${index}`);
       for (;;) {
         try {
@@ -44,7 +48,7 @@ class SteadyPublisher {
           break;
         } catch (fault) {
           expect(fault).toMatchObject({ code: 'KAFKA_UNREACHABLE' });
-          if (!this.running) return;
+          if (this.isStopped()) return;
         }
       }
       this.acknowledged.push(`${index}`);
