@@ -35,7 +35,7 @@ export default {
     {
       name: 'kafkajs-in-one-folder',
       severity: 'error',
-      from: { pathNot: '^libs/events/src/kafka/' },
+      from: { pathNot: '^libs/(events/src/kafka|testing/src/broker)/' },
       to: { path: '^(node_modules/)?kafkajs' },
     },
     {

@@ -15,6 +15,11 @@ const checks = [
   ['project graph', bin('nx'), ['show', 'projects']],
   // Everything compiles, and the checks that read built code read the code as it is.
   ['types', node, [join(root, 'tools/build.mjs')]],
+  [
+    'types of tests',
+    node,
+    [join(root, 'node_modules/typescript/bin/tsc'), '--project', 'tsconfig.tests.json'],
+  ],
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
   [
     'eslint',

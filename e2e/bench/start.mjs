@@ -89,14 +89,20 @@ async function measure() {
   }
 }
 
+/** Free ports below those of outgoing connections. */
 async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port))),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const found = new Set();
+  while (found.size < count) {
+    const port = 12_000 + Math.floor(Math.random() * 8_000);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (isFree) {
+      await new Promise((resolve) => server.close(resolve));
+      found.add(port);
+    }
+  }
+  return [...found];
 }

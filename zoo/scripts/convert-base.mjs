@@ -75,7 +75,11 @@ const bundle = await writeBundle(
     trust: { signed: false, scanned: true, backdoorTested: false },
     releaseDate: DATE,
   },
-  { 'model.onnx': model, 'tokenizer.json': tokenizerBytes, NOTICE: readFileSync('zoo/base/minilm-l6/NOTICE') },
+  {
+    'model.onnx': model,
+    'tokenizer.json': tokenizerBytes,
+    NOTICE: readFileSync('zoo/base/minilm-l6/NOTICE'),
+  },
 );
 console.log(
   `${values.out}: ${(model.byteLength / 1e6).toFixed(1)} MB, cosine to float32 min ${fidelity.min.toFixed(6)} mean ${fidelity.mean.toFixed(6)}, digest ${bundle.digest}`,

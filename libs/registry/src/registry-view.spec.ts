@@ -128,11 +128,20 @@ describe('RegistryView', () => {
     await expect(read.refresh()).rejects.toMatchObject({ code: 'REGISTRY_NOT_READY' });
   });
 
-  it('is not ready when the bus has failed', async () => {
+  it('is not ready when the bus has failed for good', async () => {
     const bus = new OneFollower();
     const read = await view(bus);
+    bus.fail(new ThalamusError('EVENT_LOG_CORRUPT', 'The log is torn.'));
+    expect(read.readiness()).toEqual({ ready: false, reason: 'The log is torn.' });
+  });
+
+  it('stays ready with what it has read while the bus is away', async () => {
+    const bus = new OneFollower([policy('a', 1n)]);
+    const read = await view(bus);
     bus.fail(new ThalamusError('KAFKA_UNREACHABLE', 'No broker answers.'));
-    expect(read.readiness()).toEqual({ ready: false, reason: 'No broker answers.' });
+    expect(read.readiness()).toEqual({ ready: true });
+    bus.send(policy('b', 2n));
+    expect(read.revision).toBe(2n);
   });
 
   it('gives the policy of a tenant, else that of default', async () => {

@@ -45,7 +45,8 @@ export class RegistryView {
         this.apply(record);
       },
       onError: (error) => {
-        this.failure = error.message;
+        // A bus that is away comes back, and the follower goes on by itself: what was read until then stands.
+        if (!error.spec.retryable) this.failure = error.message;
       },
     });
     await this.follower.caughtUp;

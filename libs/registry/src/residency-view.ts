@@ -31,7 +31,8 @@ export class ResidencyView {
         else this.records.delete(record.key);
       },
       onError: (error) => {
-        this.failure = error.message;
+        // A bus that is away comes back, and the follower goes on by itself.
+        if (!error.spec.retryable) this.failure = error.message;
       },
     });
     await this.follower.caughtUp;

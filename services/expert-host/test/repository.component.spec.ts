@@ -7,7 +7,7 @@ import {
 } from '@thalamus/bundle';
 import { registryV1 } from '@thalamus/contracts';
 import { encodeModel, graphOf } from '@thalamus/onnx-graph';
-import { linearGraph, waitUntil, writePicoGraph, writePicoProbe } from '@thalamus/testing';
+import { linearGraph, waitUntil, writePicoBase, writePicoGraph, writePicoProbe } from '@thalamus/testing';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -217,6 +217,31 @@ describe('what a host never opens', () => {
       'slow@1': 'READY',
       'weather@1': 'UNAVAILABLE',
     });
+  });
+
+  it('a broken head that is the first on its base: the heads after it are served', async () => {
+    const digest = (await writePicoBase(registry.path('pico'), { name: 'pico' })).digest;
+    await registry.add('pico', 'none');
+    for (const name of ['aa', 'bb', 'cc']) {
+      await writePicoProbe(registry.path(name), { name }, ['a', 'b'], { name: 'pico', digest });
+      await registry.add(name);
+    }
+    const running = await start();
+    expect(Object.keys(await indexOf(running))).toEqual(['aa@1', 'bb@1', 'cc@1']);
+    for (const name of ['aa', 'bb', 'cc'])
+      await running.client.repositoryModelUnload({ modelName: `${name}@1` });
+    await writePicoProbe(registry.path('aa'), { name: 'aa', version: '2', seed: 5 }, ['a', 'b'], {
+      name: 'pico',
+      digest,
+    });
+    const { files } = parseExpertManifest(await readFile(join(registry.path('aa'), 'expert.json')));
+    await registry.add('aa');
+    await harm(registry.store.pathOf(`sha256:${files[0]!.sha256}`));
+    await Promise.allSettled(
+      ['aa@2', 'bb@1', 'cc@1'].map((modelName) => running.client.repositoryModelLoad({ modelName })),
+    );
+    expect(await indexOf(running)).toMatchObject({ 'aa@2': 'UNAVAILABLE', 'bb@1': 'READY', 'cc@1': 'READY' });
+    expect((await ask(running, 'bb', ['hello'])).outputs.length).toBe(3);
   });
 
   it('a cached copy that was changed: it is fetched again', async () => {

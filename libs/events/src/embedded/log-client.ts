@@ -31,7 +31,7 @@ export class LogClient extends EventEmitter<{ changed: [] }> {
 
   /** Opens the file. @throws EVENT_LOG_CORRUPT, CONFIG_INVALID */
   async open(): Promise<void> {
-    mkdirSync(dirname(this.data.file), { recursive: true });
+    makeFolder(this.data.file);
     const worker = new Worker(workerScript(), {
       workerData: this.data,
       execArgv: [],
@@ -110,6 +110,18 @@ export class LogClient extends EventEmitter<{ changed: [] }> {
     const error = this.failure ?? new ThalamusError('CANCELLED', 'The event log has been closed.');
     for (const waiting of this.waiting.values()) waiting.reject(error);
     this.waiting.clear();
+  }
+}
+
+function makeFolder(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (cause) {
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `The folder of the event log ${file} cannot be made (${cause instanceof Error ? cause.message : String(cause)}); name another place, or remove what is in the way.`,
+      { cause },
+    );
   }
 }
 

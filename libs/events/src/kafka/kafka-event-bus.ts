@@ -22,6 +22,7 @@ import { KafkaConsumer } from './kafka-consumer.js';
 import { translateKafka } from './kafka-errors.js';
 import { KafkaFollower } from './kafka-follower.js';
 import { KafkaPublisher } from './kafka-publisher.js';
+import { ensureKafkaTopics } from './kafka-topics.js';
 
 /** How the Kafka bus is made. */
 export interface KafkaBusOptions {
@@ -85,20 +86,7 @@ export class KafkaEventBus implements EventBus {
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
-    try {
-      const existing = new Set(await this.admin.listTopics());
-      const topics = specs.filter(({ name }) => !existing.has(name)).map(topicConfig);
-      if (topics.length === 0) return;
-      try {
-        await this.admin.createTopics({ topics, waitForLeaders: true });
-      } catch (cause) {
-        // Another process may have made them meanwhile.
-        const now = new Set(await this.admin.listTopics());
-        if (!topics.every(({ topic }) => now.has(topic))) throw cause;
-      }
-    } catch (cause) {
-      throw this.failed(cause);
-    }
+    await this.translated(ensureKafkaTopics(this.admin, specs));
   }
 
   async publish(records: readonly BusRecord[]): Promise<readonly RecordPosition[]> {
@@ -225,14 +213,4 @@ export class KafkaEventBus implements EventBus {
       { cause },
     );
   }
-}
-
-function topicConfig(spec: TopicSpec) {
-  const retention =
-    spec.retentionMs === undefined ? [] : [{ name: 'retention.ms', value: String(spec.retentionMs) }];
-  return {
-    topic: spec.name,
-    numPartitions: spec.partitions,
-    configEntries: [{ name: 'cleanup.policy', value: spec.compacted ? 'compact' : 'delete' }, ...retention],
-  };
 }

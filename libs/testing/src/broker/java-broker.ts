@@ -58,11 +58,11 @@ export class JavaBroker implements BrokerProcess {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.output = (this.output + text).slice(-KEPT_OUTPUT_CHARACTERS);
       });
-    await new Promise<void>((resolve, reject) => {
+    this.pid = await new Promise<number>((resolve, reject) => {
       guard.once('error', reject);
-      guard.stdout.on('data', () => {
-        this.pid ??= Number(/pid (\d+)/.exec(this.output)?.[1]);
-        resolve();
+      guard.stdout.on('data', (text: string) => {
+        const pid = /^pid (\d+)$/m.exec(text)?.[1];
+        if (pid !== undefined) resolve(Number(pid));
       });
     });
   }

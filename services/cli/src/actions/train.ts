@@ -9,8 +9,8 @@ import type { MeshOptions } from '../gateway-client.js';
 import { followJob } from '../jobs/follow-job.js';
 import { jobJson } from '../jobs/job-lines.js';
 import { submitJob, withJobs } from '../jobs/job-client.js';
+import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { registerData } from '../jobs/register-data.js';
-import { NO_LICENCE_STATED } from '../commands/train.js';
 import { withArtifacts } from '../registry-client.js';
 import { createOutput } from '../output.js';
 

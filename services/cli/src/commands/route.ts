@@ -51,9 +51,16 @@ function rows(decision: DecisionJson): string[] {
     expert,
     predictedLoss.toFixed(3),
     `${lossLow.toFixed(2)} to ${lossHigh.toFixed(2)}`,
-    costs.map(({ name, value, weight }) => `${name} ${value.toFixed(2)} x ${weight}`).join(', ') || '-',
+    weighed(costs)
+      .map(({ name, value, weight }) => `${name} ${value.toFixed(2)} x ${weight}`)
+      .join(', ') || '-',
     total.toFixed(3),
   ]);
   const rejected = decision.rejected.map(({ filter, count }) => `${count} rejected by ${filter}`);
   return [...table([header, ...ranked]), ...rejected];
+}
+
+/** Costs that count: those that nobody weighed are in the JSON only. */
+function weighed(costs: DecisionJson['ranked'][number]['costs']) {
+  return costs.filter(({ weight }) => weight !== 0);
 }

@@ -1,9 +1,7 @@
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
+import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { collect, dataFolderOption, verb, wholeNumber } from '../mesh-command.js';
-
-/** SPDX's word for a licence that nobody has stated. */
-export const NO_LICENCE_STATED = 'NOASSERTION';
 
 const load = () => import('../actions/train.js');
 

@@ -1,5 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -60,11 +60,13 @@ export function readMeshFile(dataFolder: string): MeshFile | undefined {
   }
 }
 
-/** Writes the file. */
+/** Writes the file at once: who reads meanwhile finds the former or the new one whole. */
 export function writeMeshFile(dataFolder: string, mesh: MeshFile): void {
   const path = join(dataFolder, FILE);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(mesh, null, 2)}\n`, { mode: 0o600 });
+  const part = `${path}.part`;
+  writeFileSync(part, `${JSON.stringify(mesh, null, 2)}\n`, { mode: 0o600 });
+  renameSync(part, path);
 }
 
 /** Removes the file. */

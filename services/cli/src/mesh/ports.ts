@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
-import { createServer, type AddressInfo } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 
 /** Ports of a mesh when nothing else is asked for. */
 export const DEFAULT_PORTS = { http: 8080, grpc: 8081 } as const;
@@ -18,22 +19,29 @@ export async function requireFreePort(host: string, port: number, option: string
     );
 }
 
-/** Ports that nobody listens on now. */
+/** Below the ports that systems give to outgoing connections, one of which could take a port before its service does. */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_767;
+const MAX_TRIES = 1_000;
+
+/** Ports that nobody listens on now. @throws PORT_IN_USE when hardly any is left */
 export async function freePorts(host: string, count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen(0, host, () => {
-            resolve((server.address() as AddressInfo).port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const found = new Set<number>();
+  for (let tries = 0; found.size < count; tries += 1) {
+    const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+    if (tries >= MAX_TRIES)
+      throw new ThalamusError(
+        'PORT_IN_USE',
+        `Of ${MAX_TRIES} ports from ${FIRST_PORT} to ${LAST_PORT} on ${host} fewer than ${count} are free, or ${host} is no address of this machine. Stop other programs, or choose another address with --host.`,
+      );
+    if (found.has(port)) continue;
+    const isFree = await listenOnce(host, port).then(
+      () => true,
+      () => false,
+    );
+    if (isFree) found.add(port);
+  }
+  return [...found];
 }
 
 function listenOnce(host: string, port: number): Promise<void> {

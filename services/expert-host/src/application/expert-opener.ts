@@ -85,6 +85,20 @@ export class ExpertOpener {
   ): Promise<OpenOutcome[]> {
     const base = await orError(this.base(baseDigest));
     if (ThalamusError.is(base)) return versions.map((version) => ({ version, served: base }));
+    // Held until all heads are read: a base without a user is freed.
+    base.retain();
+    try {
+      return await this.openHeads(baseDigest, base, versions);
+    } finally {
+      await this.letGo(baseDigest, base);
+    }
+  }
+
+  private async openHeads(
+    baseDigest: string,
+    base: ResidentBase,
+    versions: readonly registryV1.ExpertVersion[],
+  ): Promise<OpenOutcome[]> {
     const outcomes: OpenOutcome[] = [];
     const heads: { version: registryV1.ExpertVersion; bundle: Bundle; id: string; head: ProbeHead }[] = [];
     for (const version of versions) {
@@ -102,9 +116,9 @@ export class ExpertOpener {
     for (const { version, bundle, id } of heads) {
       if (ThalamusError.is(stacked)) {
         outcomes.push({ version, served: stacked });
-        await this.letGo(baseDigest, base);
         continue;
       }
+      base.retain();
       const release = async () => {
         await base.heads.change(new Map(), [id]);
         await this.letGo(baseDigest, base);
@@ -149,9 +163,11 @@ export class ExpertOpener {
   }
 
   private async letGo(digest: string, base: ResidentBase): Promise<void> {
-    if (!(await base.letGo())) return;
+    if (!base.drop()) return;
+    // Before the first wait, so that nobody gets a base that is being freed.
     this.bases.delete(digest);
     this.baseBytes -= base.memoryBytes;
+    await base.release();
   }
 
   private reserve({ manifest, sizeBytes }: Bundle): void {

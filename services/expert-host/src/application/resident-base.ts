@@ -112,13 +112,15 @@ export class ResidentBase {
     this.users += 1;
   }
 
-  /** Frees the base when nobody stands on it any more; true when it was freed. */
-  async letGo(): Promise<boolean> {
+  /** Ends what `retain` began; true when nobody stands on the base any more, so that it can be released. */
+  drop(): boolean {
     this.users -= 1;
-    if (this.users > 0) return false;
+    return this.users === 0;
+  }
+
+  async release(): Promise<void> {
     await this.heads.release();
     await this.opened.session.release();
-    return true;
   }
 
   private async run(items: readonly QueuedText<HeadWish>[]): Promise<BatchOutcome<BaseAnswer>[]> {

@@ -58,6 +58,8 @@ export interface RouterModelOptions {
   readonly maxQueue: number;
 }
 
+const WARM_UP_RUNS = 5;
+
 /** What a loaded model is made of. */
 /** Letters of one token of English text, about: enough to tell long prompts from short ones. */
 const CHARACTERS_PER_TOKEN = 4;
@@ -122,7 +124,8 @@ export class LoadedRouterModel {
     const encoder = new TextEncoder(tokenizer, session, manifest.encoder.maxTokens);
     const model = new LoadedRouterModel(digest, { manifest, session, encoder, ...tensors }, options);
     try {
-      await model.run(['warm-up']);
+      // The first runs are compiled and allocated for; the first caller should not wait for that.
+      for (let run = 0; run < WARM_UP_RUNS; run++) await model.run(['warm-up']);
     } catch (fault) {
       await session.release();
       throw fault;

@@ -13,7 +13,7 @@ import {
   type RouterManifest,
 } from '@thalamus/bundle';
 import { loadSettings } from '@thalamus/config';
-import type { registryV1} from '@thalamus/contracts';
+import type { registryV1 } from '@thalamus/contracts';
 import { routerV1, TOPICS } from '@thalamus/contracts';
 import { EmbeddedEventBus, encodeEvent, topicSpec, type EventBus } from '@thalamus/events';
 import { createClient, type GrpcServer, type RpcClient } from '@thalamus/grpc';

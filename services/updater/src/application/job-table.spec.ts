@@ -57,7 +57,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const submit = (fields: Partial<jobV1.SubmitRequest> = {}) =>
+const submit = (fields: Partial<Omit<jobV1.SubmitRequest, '$typeName' | '$unknown'>> = {}) =>
   create(jobV1.SubmitRequestSchema, { kind: 'train', tenant: 'default', ...fields });
 const heartbeat = (id: string, token: bigint, more: object = {}) =>
   create(jobV1.HeartbeatRequestSchema, { id, token, leaseMs: 2_000, ...more });

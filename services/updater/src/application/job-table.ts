@@ -85,7 +85,8 @@ export class JobTable {
         this.wake();
       },
       onError: (error) => {
-        this.failure = error.message;
+        // A bus that is away comes back, and the follower goes on by itself.
+        if (!error.spec.retryable) this.failure = error.message;
       },
     });
     await this.follower.caughtUp;

@@ -133,8 +133,7 @@ export class RegistryGrpcService implements ServiceImplementation<typeof registr
             ? { event: { case: 'changed', value: resource } }
             : { event: { case: 'removedKey', value: key } };
         }
-        if (changed.size === 0 && !isAborted(over))
-          await new Promise<void>((resolve) => (wake = resolve));
+        if (changed.size === 0 && !isAborted(over)) await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
       stop();

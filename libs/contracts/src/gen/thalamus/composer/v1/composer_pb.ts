@@ -103,14 +103,14 @@ export const RecipeSchema: GenMessage<Recipe> = /*@__PURE__*/
  */
 export type Obstacle = Message<"thalamus.composer.v1.Obstacle"> & {
   /**
-   * Machine-readable: base, task, tokenizer, shape, dtype, labels, kind, licence.
+   * Machine-readable: base, task, tokenizer, shape, dtype, labels, kind, licence, dataset.
    *
    * @generated from field: string kind = 1;
    */
   kind: string;
 
   /**
-   * Parent it concerns, name@version.
+   * Parent or base it concerns, name@version; empty when it concerns all.
    *
    * @generated from field: string parent = 2;
    */

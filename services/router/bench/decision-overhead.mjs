@@ -1,0 +1,194 @@
+// What a routing decision costs beyond the encoder's own run, in one process and one run, interleaved prompt by prompt:
+//   encoder   the bare ONNX Runtime session on ready token ids (what any router of this kind must pay)
+//   decision  RoutePrompt as the gRPC handler calls it: flags, tokeniser, encoder, heads, regions, abstention, filters, ranking
+//   call      the same through the gRPC server and client on this machine
+// Usage: npm run bench:router [-- --rounds 200] [--json]. Build first. Figures: docs/results/router-latency-v0.md.
+import { importBundle, FolderArtifactStore, openBundle } from '@thalamus/bundle';
+import { routerV1, TOPICS } from '@thalamus/contracts';
+import { EmbeddedEventBus, encodeEvent, topicSpec } from '@thalamus/events';
+import { createClient, GrpcServer, implementService, localContext } from '@thalamus/grpc';
+import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { RegistryView, ResidencyView } from '@thalamus/registry';
+import { setLogLevel } from '@thalamus/telemetry';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { RouterGrpcService } from '../dist/adapters/grpc/router.service.js';
+import { Candidates } from '../dist/application/candidates.js';
+import { RoutePrompt } from '../dist/application/route-prompt.js';
+import { RouterModels } from '../dist/application/router-models.js';
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '200' }, json: { type: 'boolean', default: false } },
+});
+const rounds = Number(values.rounds);
+if (!Number.isInteger(rounds) || rounds < 10)
+  throw new TypeError('--rounds must be a whole number of 10 or more');
+
+const zoo = fileURLToPath(new URL('../../../zoo', import.meta.url));
+const task = 'text-classification';
+const words =
+  'the party of the first part shall hold harmless and indemnify the party of the second part against all claims '.split(
+    ' ',
+  );
+/** Texts of about this many tokens, each a little different. */
+const text = (tokens, seed) =>
+  Array.from({ length: tokens - 2 }, (_, at) => words[(at * 7 + seed) % (words.length - 1)]).join(' ');
+
+setLogLevel('error');
+const folder = await mkdtemp(join(tmpdir(), 'thalamus-bench-router-'));
+try {
+  await run();
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function run() {
+  const store = new FolderArtifactStore(join(folder, 'artifacts'));
+  const base = await importBundle(join(zoo, 'base', 'minilm-l6'), store);
+  const model = await importBundle(join(zoo, 'router', 'zoo-router'), store);
+  const bus = new EmbeddedEventBus({ file: join(folder, 'events.sqlite') });
+  await bus.start();
+  await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));
+  await bus.publish(registry(model));
+  const view = new RegistryView(bus);
+  const residency = new ResidencyView(bus);
+  await view.start();
+  await residency.start();
+  const runtime = new OrtRuntime();
+  const options = {
+    threads: 1,
+    maxBatch: 16,
+    batchDelayMs: 0,
+    maxQueue: 512,
+    retryMs: 5_000,
+    cacheFolder: join(folder, 'cache'),
+  };
+  const models = new RouterModels(view, store, runtime, options);
+  await models.start();
+  const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view);
+  const server = new GrpcServer({
+    host: '127.0.0.1',
+    port: 0,
+    services: [implementService(routerV1.RouterService, new RouterGrpcService(routePrompt, models))],
+  });
+  await server.start();
+  const client = createClient(routerV1.RouterService, {
+    address: `127.0.0.1:${server.port}`,
+    defaultDeadlineMs: 30_000,
+  });
+  const encoder = await openBundle(join(zoo, 'base', 'minilm-l6'));
+  const tokenizer = Tokenizer.parse(await encoder.readFile('tokenizer.json'));
+  const session = await runtime.load({ path: encoder.filePath('model.onnx') }, { threads: 1 });
+
+  const rows = [];
+  for (const tokens of [16, 64, 128, 256]) {
+    const times = { encoder: [], decision: [], call: [] };
+    const stages = {};
+    for (let round = -20; round < rounds; round++) {
+      const request = {
+        prompt: text(tokens, round + 20),
+        task,
+        tenant: '',
+        flags: [],
+        topK: 0,
+        experts: [],
+        contextTokens: 0,
+        minRegistryRevision: 0n,
+        requestId: '',
+      };
+      const batch = await tokenizer.encodeBatch([request.prompt], 256);
+      const feeds = { input_ids: batch.inputIds, attention_mask: batch.attentionMask };
+      const parts = {
+        encoder: () => session.run(feeds, { outputs: ['embedding'] }),
+        decision: () => routePrompt.run(request, localContext()),
+        call: () => client.route(request),
+      };
+      // The order turns with each round, so that none is always the one after a warm cache.
+      const names = Object.keys(parts);
+      for (let at = 0; at < names.length; at++) {
+        const name = names[(at + round + 21) % names.length];
+        const startedAt = performance.now();
+        const answer = await parts[name]();
+        const durationMs = performance.now() - startedAt;
+        if (round < 0) continue;
+        times[name].push(durationMs);
+        if (name === 'decision')
+          for (const { stage, durationMs: spent } of answer.timings) (stages[stage] ??= []).push(spent);
+      }
+    }
+    const medians = Object.fromEntries(
+      Object.entries(times).map(([name, list]) => [name, quantile(list, 0.5)]),
+    );
+    const ratios = times.decision.map((value, at) => value / times.encoder[at]);
+    rows.push({
+      tokens,
+      rounds,
+      encoderP50Ms: medians.encoder,
+      decisionP50Ms: medians.decision,
+      callP50Ms: medians.call,
+      decisionP95Ms: quantile(times.decision, 0.95),
+      ratioOfMedians: medians.decision / medians.encoder,
+      medianOfRatios: quantile(ratios, 0.5),
+      stagesP50Ms: Object.fromEntries(
+        Object.entries(stages).map(([stage, list]) => [stage, quantile(list, 0.5)]),
+      ),
+    });
+  }
+  report({
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    node: process.version,
+    baseDigest: base.digest,
+    rows,
+  });
+  client.close();
+  await session.release();
+  await server.drain(1_000);
+  await models.close();
+  await view.close();
+  await residency.close();
+  await bus.close();
+}
+
+function registry(model) {
+  let revision = 0n;
+  const record = (key, value) =>
+    encodeEvent(TOPICS.registryState, { key, revision: (revision += 1n), value }, { source: '/bench', key });
+  const experts = model.manifest.candidates.flatMap(({ expert, version }) => [
+    record(`version/${expert}@${version}`, {
+      case: 'version',
+      value: { expert, version, task, licence: 'Apache-2.0', maxTokens: 256, flopsPerToken: 2e7 },
+    }),
+    record(`expert/${expert}`, { case: 'expert', value: { name: expert, task, stable: version } }),
+  ]);
+  const { name, version } = model.manifest;
+  const value = { name, version, task, manifestDigest: model.digest, active: true };
+  return [...experts, record(`router-model/${name}@${version}`, { case: 'routerModel', value })];
+}
+
+function quantile(list, share) {
+  const sorted = [...list].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}
+
+function report(result) {
+  if (values.json) {
+    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    return;
+  }
+  const ms = (value) => value.toFixed(2);
+  const lines = result.rows.map(
+    (row) =>
+      `| ${row.tokens} | ${ms(row.encoderP50Ms)} | ${ms(row.decisionP50Ms)} | ${row.medianOfRatios.toFixed(3)} | ${ms(row.decisionP95Ms)} | ${ms(row.callP50Ms)} | ${Object.entries(
+        row.stagesP50Ms,
+      )
+        .map(([stage, value]) => `${stage} ${value.toFixed(3)}`)
+        .join(', ')} |`,
+  );
+  process.stdout.write(
+    `${result.cpu}, ${result.cores} cores, Node ${result.node}, ${rounds} rounds, one thread\n\n| tokens | encoder p50 ms | decision p50 ms | ratio, median | decision p95 ms | over gRPC p50 ms | stages p50 ms |\n| -----: | -----: | -----: | -----: | -----: | -----: | :----- |\n${lines.join('\n')}\n`,
+  );
+}
