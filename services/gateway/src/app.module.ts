@@ -6,6 +6,7 @@ import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { eventBusFor, RegistryView, ResidencyView } from '@thalamus/registry';
 import { join } from 'node:path';
 import { CallScopes } from './adapters/grpc/call-scopes.js';
+import { guardedService } from './adapters/grpc/guarded-service.js';
 import { GatewayGrpcService } from './adapters/grpc/gateway.service.js';
 import { OipFrontService } from './adapters/grpc/oip-front.service.js';
 import { ADMIN_USE_CASES, AdminController } from './adapters/http/admin.controller.js';
@@ -26,7 +27,7 @@ import { DescribeExperts } from './application/describe-experts.js';
 import { EmbedTexts } from './application/embed-texts.js';
 import { InferOnHost } from './application/infer-on-host.js';
 import { InferTensors } from './application/infer-tensors.js';
-import { LiveBoard } from './application/live-board.js';
+import { LiveBoard, type PriceOf } from './application/live-board.js';
 import { ListExperts } from './application/list-experts.js';
 import { RankExperts } from './application/rank-experts.js';
 import { RecordOutcome } from './application/record-outcome.js';
@@ -82,22 +83,9 @@ function wire(settings: GatewaySettings) {
   const resolveExpert = new ResolveExpert(view);
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
-  const upstream = new OpenAiUpstream(new AddressGuard(settings.upstreamAllow), {
-    connections: settings.upstreamConnections,
-    connectTimeoutMs: settings.upstreamConnectTimeoutMs,
-    idleTimeoutMs: settings.upstreamIdleTimeoutMs,
-    readKey: (reference) => readKey(reference, settings.upstreamKeyFolder, environment()),
-  });
-  const breaking = new BreakingUpstream(upstream, settings.upstreamPauseMs);
-  const completeChat = new CompleteChat(resolveExpert, routeText, breaking, view, recordOutcome);
+  const { upstream, completeChat } = wireChat(settings, { resolveExpert, routeText, view, recordOutcome });
   const listExperts = new ListExperts(view);
-  const board = new LiveBoard((expert) => {
-    const stable = view.stableVersion(expert);
-    if (!stable || (stable.priceInputUsdPerMtok === 0 && stable.priceOutputUsdPerMtok === 0))
-      return undefined;
-    return { input: stable.priceInputUsdPerMtok, output: stable.priceOutputUsdPerMtok };
-  });
-  const watchTraffic = new WatchTraffic(bus, board);
+  const watchTraffic = new WatchTraffic(bus, new LiveBoard(priceOf(view)));
   const admin = { describeExperts: new DescribeExperts(listExperts, view, residency), watchTraffic };
   const useCases: UseCases = {
     classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, view, recordOutcome),
@@ -124,7 +112,7 @@ function wire(settings: GatewaySettings) {
     services: [
       implementService(gatewayV1.GatewayService, new GatewayGrpcService(useCases, scopes)),
       implementService(inference.GRPCInferenceService, new OipFrontService(useCases, scopes, ready)),
-    ],
+    ].map((bound) => guardedService(bound, scopes)),
   });
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
   const components: ServiceComponent[] = [
@@ -156,5 +144,38 @@ function wire(settings: GatewaySettings) {
     completeChat,
     grpc,
     http: { authenticate, admission, outcomes: recordOutcome, server } satisfies HttpParts,
+  };
+}
+
+function wireChat(
+  settings: GatewaySettings,
+  parts: {
+    readonly resolveExpert: ResolveExpert;
+    readonly routeText: RouteText;
+    readonly view: RegistryView;
+    readonly recordOutcome: RecordOutcome;
+  },
+) {
+  const upstream = new OpenAiUpstream(new AddressGuard(settings.upstreamAllow), {
+    connections: settings.upstreamConnections,
+    connectTimeoutMs: settings.upstreamConnectTimeoutMs,
+    idleTimeoutMs: settings.upstreamIdleTimeoutMs,
+    readKey: (reference) => readKey(reference, settings.upstreamKeyFolder, environment()),
+  });
+  const breaking = new BreakingUpstream(upstream, settings.upstreamPauseMs);
+  const { resolveExpert, routeText, view, recordOutcome } = parts;
+  return {
+    upstream,
+    completeChat: new CompleteChat(resolveExpert, routeText, breaking, view, recordOutcome),
+  };
+}
+
+/** Prices of the stable version of an expert, when it has any. */
+function priceOf(view: RegistryView): PriceOf {
+  return (expert) => {
+    const stable = view.stableVersion(expert);
+    if (!stable || (stable.priceInputUsdPerMtok === 0 && stable.priceOutputUsdPerMtok === 0))
+      return undefined;
+    return { input: stable.priceInputUsdPerMtok, output: stable.priceOutputUsdPerMtok };
   };
 }

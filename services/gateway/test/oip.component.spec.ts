@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { GatewayUnderTest, KEYS } from './support/gateway-under-test.js';
+import { GatewayUnderTest, KEYS, ROLE_KEYS } from './support/gateway-under-test.js';
 
 let gateway: GatewayUnderTest;
 let oip: ReturnType<GatewayUnderTest['oip']>;
@@ -18,6 +18,7 @@ beforeEach(() => {
 });
 
 const metadata = { authorization: `Bearer ${KEYS.acme.key}` };
+const operator = { authorization: `Bearer ${ROLE_KEYS.operator.minted.key}` };
 const bytes = (...texts: string[]) => texts.map((text) => new TextEncoder().encode(text));
 const textInput = (...texts: string[]) => [
   {
@@ -216,7 +217,7 @@ describe('the Open Inference Protocol at the front door', () => {
     ['an empty text', () => auto({ inputs: textInput(' ') }), 'REQUEST_INVALID', 'text'],
     [
       'a load',
-      () => oip.repositoryModelLoad({ modelName: 'banking' }, { metadata }),
+      () => oip.repositoryModelLoad({ modelName: 'banking' }, { metadata: operator }),
       'METHOD_UNSUPPORTED',
       'loads no models',
     ],

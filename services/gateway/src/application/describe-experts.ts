@@ -1,4 +1,4 @@
-import { registryV1 } from '@thalamus/contracts';
+import type { registryV1 } from '@thalamus/contracts';
 import type { RegistryView, Resident, ResidencyView } from '@thalamus/registry';
 import type { Caller } from '../domain/caller.js';
 import type { ListExperts } from './list-experts.js';

@@ -1,9 +1,9 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { eventsV1 } from '@thalamus/contracts';
 import { describe, expect, it } from 'vitest';
 import { LiveBoard } from './live-board.js';
 
-const event = (fields: Partial<eventsV1.RequestCompleted>) =>
+const event = (fields: MessageInitShape<typeof eventsV1.RequestCompletedSchema>) =>
   create(eventsV1.RequestCompletedSchema, { expert: 'a', ...fields });
 const at = new Date('2026-01-01T00:00:01Z');
 

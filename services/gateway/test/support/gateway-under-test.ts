@@ -10,6 +10,7 @@ import { createClient, type GrpcServer } from '@thalamus/grpc';
 import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { mintApiKey } from '@thalamus/security';
 import { createLogger, setLogLevel } from '@thalamus/telemetry';
+import { waitUntil } from '@thalamus/testing';
 import type { FastifyInstance } from 'fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import { AppModule, GRPC_SERVER, HTTP_PARTS, type HttpParts } from '../../src/ap
 import { gatewaySettings } from '../../src/config.js';
 import { httpApplication } from '../../src/http-application.js';
 import { FakeHost, FakeRouter, serve } from './fake-services.js';
+import { UpdaterProcess } from './updater-process.js';
 
 type Value = NonNullable<MessageInitShape<typeof registryV1.ResourceSchema>['value']>;
 type Completed = eventsV1.RequestCompleted;
@@ -30,6 +32,23 @@ export const KEYS = {
   strict: mintApiKey(),
   revoked: mintApiKey(),
 };
+
+/** Keys of the tenant `default`, which runs the mesh, by role; and an operator and an administrator of acme. */
+export const ROLE_KEYS = {
+  viewer: { minted: mintApiKey(), tenant: 'default', role: registryV1.Role.VIEWER },
+  operator: { minted: mintApiKey(), tenant: 'default', role: registryV1.Role.OPERATOR },
+  admin: { minted: mintApiKey(), tenant: 'default', role: registryV1.Role.ADMIN },
+  acmeOperator: { minted: mintApiKey(), tenant: 'acme', role: registryV1.Role.OPERATOR },
+  acmeAdmin: { minted: mintApiKey(), tenant: 'acme', role: registryV1.Role.ADMIN },
+} as const;
+
+/** What a chat model of the tests is. */
+export interface ChatModel {
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly keyReference?: string;
+  readonly price?: { readonly input: number; readonly output: number };
+}
 
 /** A whole gateway on free ports, with fakes behind it and a real bus beside it. */
 export class GatewayUnderTest {
@@ -44,6 +63,7 @@ export class GatewayUnderTest {
     private readonly bus: EventBus,
   ) {}
 
+  private updater: UpdaterProcess | undefined;
   private fakes!: GrpcServer;
   private application!: INestApplicationContext;
   private components!: ComponentHost;
@@ -52,7 +72,11 @@ export class GatewayUnderTest {
   /** Address of the gRPC server. */
   address = '';
 
-  static async start(environment: Readonly<Record<string, string>> = {}): Promise<GatewayUnderTest> {
+  /** With `updater`, a real updater runs beside it, on the same bus. */
+  static async start(
+    environment: Readonly<Record<string, string>> = {},
+    parts: { readonly updater?: boolean } = {},
+  ): Promise<GatewayUnderTest> {
     setLogLevel('error');
     const folder = await mkdtemp(join(tmpdir(), 'thalamus-gateway-'));
     const bus = new EmbeddedEventBus({ file: join(folder, 'events.sqlite') });
@@ -61,6 +85,7 @@ export class GatewayUnderTest {
     const made = new GatewayUnderTest(folder, bus);
     made.fakes = await serve(made.router, made.host);
     await made.fillRegistry();
+    if (parts.updater) made.updater = await UpdaterProcess.start(folder);
     const settings = loadSettings(gatewaySettings, {
       THALAMUS_BUS: 'embedded',
       THALAMUS_BUS_FILE: join(folder, 'events.sqlite'),
@@ -70,6 +95,8 @@ export class GatewayUnderTest {
       THALAMUS_OPS_PORT: '0',
       THALAMUS_ROUTER_ADDRESS: `127.0.0.1:${made.fakes.port}`,
       THALAMUS_MAX_BODY_BYTES: '600000',
+      THALAMUS_UPSTREAM_ALLOW: '127.0.0.1',
+      ...(made.updater ? { THALAMUS_UPDATER_ADDRESS: made.updater.address } : {}),
       ...environment,
     });
     made.application = await httpApplication(AppModule.register(settings), settings);
@@ -92,10 +119,29 @@ export class GatewayUnderTest {
   async stop(): Promise<void> {
     await this.components.stop(2_000, 0);
     await this.application.close();
+    await this.updater?.stop();
     await this.stopFollowing?.();
     await this.bus.close();
     await this.fakes.drain(100);
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Registers a remote chat model, and resolves once the gateway knows it. */
+  async addChatModel({ name, baseUrl, keyReference = '', price }: ChatModel): Promise<void> {
+    const task = 'text-generation';
+    const version = {
+      expert: name,
+      version: '1',
+      task,
+      kind: registryV1.ExpertKind.UPSTREAM,
+      licence: 'LicenseRef-proprietary',
+      priceInputUsdPerMtok: price?.input ?? 0,
+      priceOutputUsdPerMtok: price?.output ?? 0,
+      upstream: { baseUrl, model: `${name}-there`, keyReference },
+    };
+    await this.register(`version/${name}@1`, { case: 'version', value: version });
+    await this.register(`expert/${name}`, { case: 'expert', value: { name, task, stable: '1' } });
+    await waitUntil(`the gateway knows ${name}`, async () => (await this.fetch(`/v1/models/${name}`)).ok);
   }
 
   /** The component of a name, to break it. */
@@ -122,7 +168,7 @@ export class GatewayUnderTest {
   /** Posts JSON. */
   post(path: string, body: unknown, init: Parameters<GatewayUnderTest['fetch']>[1] = {}): Promise<Response> {
     const headers = { 'content-type': 'application/json', ...(init.headers as object) };
-    return this.fetch(path, { ...init, method: 'POST', body: JSON.stringify(body), headers });
+    return this.fetch(path, { method: 'POST', ...init, body: JSON.stringify(body), headers });
   }
 
   gateway() {
@@ -181,6 +227,10 @@ export class GatewayUnderTest {
       const revokedAt = tenant === 'revoked' ? { revokedAt: timestampFromMs(Date.now()) } : {};
       const value = { id, tenant, secretSha256, role: registryV1.Role.VIEWER, ...revokedAt };
       await this.register(`key/${id}`, { case: 'apiKey', value });
+    }
+    for (const { minted, tenant, role } of Object.values(ROLE_KEYS)) {
+      const { id, secretSha256 } = minted;
+      await this.register(`key/${id}`, { case: 'apiKey', value: { id, tenant, secretSha256, role } });
     }
     await this.register('policy/strict', {
       case: 'policy',

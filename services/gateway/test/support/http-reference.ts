@@ -3,7 +3,7 @@ import type { openApiDocument } from '../../src/adapters/http/openapi.js';
 type OpenApi = ReturnType<typeof openApiDocument>;
 
 interface Schema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
@@ -14,6 +14,7 @@ interface Schema {
 
 interface Operation {
   readonly summary: string;
+  readonly 'x-thalamus-role'?: string;
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: string;
@@ -25,6 +26,7 @@ interface Operation {
       string,
       {
         readonly description: string;
+        readonly content?: Readonly<Record<string, { readonly schema: Schema }>>;
         readonly headers?: Readonly<Record<string, { readonly description: string }>>;
       }
     >
@@ -51,8 +53,8 @@ const INTRODUCTION = `# HTTP API
 
 <!-- Made from the OpenAPI document of the gateway; a test fails when the two differ. Run the tests of the gateway with --update to renew it. -->
 
-The gateway answers JSON over HTTP; \`GET /openapi.json\` is the machine-readable form of this page. Paths under \`/v1/\` need
-an API key, \`Authorization: Bearer thk_...\`, which \`thalamus keys create\` makes; with \`THALAMUS_ANONYMOUS=viewer\`
+The gateway answers JSON over HTTP; \`GET /openapi.json\` is the machine-readable form of this page. Paths under \`/v1/\` and
+\`/admin/\` need an API key, \`Authorization: Bearer thk_...\`, which \`thalamus keys create\` makes; with \`THALAMUS_ANONYMOUS=viewer\`
 callers without one are viewers of the tenant \`default\`.
 
 Failures have the form of OpenAI, \`{"error": {"message", "type", "param", "code", "request_id"}}\`. \`code\` is a code of the
@@ -65,7 +67,7 @@ Flags wish for or limit a property of the expert: \`size=0.5\` is a weight in na
 name (\`auto:size=0.5\`) and a tag at an end of the prompt (\`[flag: size=0.5]\`), the first of these that names one being
 the one that counts. The same one twice in one place is an error; no flag loosens the policy of a tenant.
 
-Each request to classify, embed or route is told of by one event of \`thalamus.request.completed.v1\`, failures included, from
+Each request to chat, complete, classify, embed or route is told of by one event of \`thalamus.request.completed.v1\`, failures included, from
 the moment that the key is known; a request of several texts by one a text, with the id \`<request id>/<index>\`.`;
 
 function section(title: string, operation: Operation): string {
@@ -85,13 +87,22 @@ function section(title: string, operation: Operation): string {
   return [
     `## ${title}`,
     operation.summary,
+    ...roleOf(operation),
     ...table(['Parameter', 'In', 'Meaning'], parameters),
     ...(media ? table(['Field', 'Type', 'Meaning'], fields(media.schema, '')) : []),
     ...examples(title, media),
-    `Answers ${status}.`,
+    `Answers ${status}.${eventsOf(success?.content?.['text/event-stream']?.schema)}`,
     ...table(['Header', 'Meaning'], headers),
     ...table(['Status', 'Code', 'When'], errors),
   ].join('\n\n');
+}
+
+function roleOf({ 'x-thalamus-role': role }: Operation): string[] {
+  return role === undefined || role === 'viewer' ? [] : [`Needs a key of the role ${role} or above.`];
+}
+
+function eventsOf(schema: Schema | undefined): string {
+  return schema?.description === undefined ? '' : ` Server-sent events: ${schema.description}`;
 }
 
 function fields(schema: Schema, prefix: string): string[][] {
@@ -107,14 +118,15 @@ function fields(schema: Schema, prefix: string): string[][] {
 function typeOf({ type, enum: values, anyOf }: Schema): string {
   if (values) return values.map((value) => code(JSON.stringify(value))).join(', ');
   if (anyOf) return [...new Set(anyOf.map(typeOf))].join(' or ');
-  return type ?? 'any';
+  return [type ?? 'any'].flat().join(' or ');
 }
 
 function examples(title: string, media: Media | undefined): string[] {
   return Object.values(media?.examples ?? {}).map(({ summary, value }) => {
-    const path = title.split(' ')[1] ?? '';
+    const [method = '', path = ''] = title.split(' ');
+    const verb = method === 'POST' ? '' : `-X ${method} `;
     const body = JSON.stringify(value).replaceAll("'", String.raw`'\''`);
-    return `${summary}\n\n\`\`\`sh\ncurl -s localhost:8080${path} -H "authorization: Bearer $THALAMUS_KEY" -H 'content-type: application/json' \\\n  -d '${body}'\n\`\`\``;
+    return `${summary}\n\n\`\`\`sh\ncurl -s ${verb}localhost:8080${path.replace(/\{\w+\}/, 'default')} -H "authorization: Bearer $THALAMUS_KEY" -H 'content-type: application/json' \\\n  -d '${body}'\n\`\`\``;
   });
 }
 

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Admission } from '../../application/admission.js';
 import type { Authenticate } from '../../application/authenticate.js';
 import type { Operation, RecordOutcome } from '../../application/record-outcome.js';
+import { requireRole, type Role } from '../../domain/access.js';
 import type { RequestScope } from '../../domain/caller.js';
 
 /** What calls are checked against. */
@@ -17,6 +18,11 @@ export interface CallScopeParts {
 /** Gives gRPC calls their caller, id and deadline, and a place among the requests in flight. */
 export class CallScopes {
   constructor(private readonly parts: CallScopeParts) {}
+
+  /** @throws KEY_INVALID, PERMISSION_DENIED when the caller of the call has not that role */
+  requireRole(context: CallContext, role: Role): void {
+    requireRole(this.parts.authenticate.run(context.metadata.get(RPC_METADATA.authorization)), role);
+  }
 
   /** The scope of a call. @throws KEY_INVALID */
   open(context: CallContext, requestId = ''): RequestScope {

@@ -64,6 +64,19 @@ export const answers = {
     ),
     usage,
   }),
+  completion: z
+    .looseObject({
+      choices: z.array(z.looseObject({})),
+      usage: z
+        .looseObject({ prompt_tokens: z.int(), completion_tokens: z.int().optional() })
+        .nullable()
+        .optional(),
+      thalamus: z
+        .object({ expert: z.string(), version: z.string(), decision: decision.optional() })
+        .optional()
+        .describe('Who answered and why, when asked for.'),
+    })
+    .describe('The answer of the model as OpenAI has it, and what else the upstream says.'),
   embeddings: z.object({
     object: z.literal('list'),
     data: z.array(z.object({ object: z.literal('embedding'), index: z.int(), embedding })),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { flagsField } from './bodies.js';
 
 const MAX_MESSAGES = 1_024;
-const any = () => z.unknown().optional();
+const any = () => z.unknown().optional().describe('Passed on to the model.');
 
 /** Parameters that OpenAI documents and that are handed to the upstream as they are. */
 const passedThrough = {
@@ -60,7 +60,7 @@ export const chatBody = z
     verbosity: any(),
     web_search_options: any(),
   })
-  .meta({ id: 'ChatCompletionRequest' });
+  .meta({ title: 'ChatCompletionRequest' });
 
 /** Body of POST /v1/completions, as OpenAI has it, with one prompt. */
 export const completionBody = z
@@ -72,4 +72,4 @@ export const completionBody = z
     echo: any(),
     suffix: any(),
   })
-  .meta({ id: 'CompletionRequest' });
+  .meta({ title: 'CompletionRequest' });

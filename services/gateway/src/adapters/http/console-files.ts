@@ -1,6 +1,6 @@
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,10 +11,10 @@ const POLICY =
 /** Serves the built console under /console/; a path without a file is a page of the app. Needs no key: it holds no data. */
 export async function serveConsole(server: FastifyInstance, folder = consoleFolder()): Promise<void> {
   if (!existsSync(join(folder, 'index.html'))) return;
+  const files = new Set(readdirSync(folder, { recursive: true, encoding: 'utf8' }));
   await server.register(fastifyStatic, {
     root: folder,
-    prefix: '/console/',
-    wildcard: false,
+    serve: false,
     cacheControl: false,
     preCompressed: true,
     setHeaders: (reply, path) => {
@@ -28,9 +28,12 @@ export async function serveConsole(server: FastifyInstance, folder = consoleFold
   server.get('/', (_request, reply) => reply.redirect('/console/'));
   server.get('/console', (_request, reply) => reply.redirect('/console/'));
   server.get<{ Params: { '*': string } }>('/console/*', (request, reply) => {
-    // A page that an older build linked to is gone for good; it must not look like one that is there.
-    if (request.params['*'].includes('.')) return reply.callNotFound();
-    return reply.sendFile('index.html');
+    const path = request.params['*'];
+    if (!path.includes('.')) return reply.sendFile('index.html');
+    // A file that an older build linked to is gone for good; it must not look like one that is there.
+    if (files.has(path)) return reply.sendFile(path);
+    reply.callNotFound();
+    return reply;
   });
 }
 

@@ -70,6 +70,8 @@ function httpStatus(fault: unknown): number | undefined {
 
 /** Requests whose end is told on the bus. */
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
+  ['POST /v1/chat/completions', { operation: 'chat/completions', task: 'text-generation' }],
+  ['POST /v1/completions', { operation: 'completions', task: 'text-generation' }],
   ['POST /v1/classifications', { operation: 'classifications', task: 'text-classification' }],
   ['POST /v1/embeddings', { operation: 'embeddings', task: 'feature-extraction' }],
   ['POST /v1/route', { operation: 'route', task: '' }],

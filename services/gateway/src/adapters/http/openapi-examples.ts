@@ -2,6 +2,36 @@
 export const EXAMPLES: Readonly<
   Record<string, Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>>
 > = {
+  chat: {
+    routed: {
+      summary: 'The best chat model for the prompt, cheap ones preferred.',
+      value: {
+        model: 'auto:cost=0.5',
+        messages: [
+          {
+            role: 'user',
+            content: 'Natalia sold 48 clips in April and half as many in May. How many in all?',
+          },
+        ],
+      },
+    },
+    streamed: {
+      summary: 'A named model, streamed, with usage at the end.',
+      value: {
+        model: 'mixtral-8x7b',
+        stream: true,
+        stream_options: { include_usage: true },
+        messages: [{ role: 'user', content: 'Say hello.' }],
+        max_tokens: 16,
+      },
+    },
+  },
+  complete: {
+    named: {
+      summary: 'One prompt without roles.',
+      value: { model: 'mixtral-8x7b', prompt: 'Once upon a time', max_tokens: 16 },
+    },
+  },
   classify: {
     routed: {
       summary: 'The best expert for the text.',

@@ -1,6 +1,13 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** True for routes that only say which methods the path has. */
+    readonly isRefusal?: boolean;
+  }
+}
+
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /**
@@ -22,6 +29,7 @@ export function refuseOtherMethods(server: FastifyInstance): () => void {
       server.route({
         method: refused,
         url,
+        config: { isRefusal: true },
         onRequest: (request, reply, done) => {
           void reply.header('allow', allow);
           done(

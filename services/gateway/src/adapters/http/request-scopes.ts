@@ -6,9 +6,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { Admission } from '../../application/admission.js';
 import type { Authenticate } from '../../application/authenticate.js';
+import { requireRole, routeAccess, type Access } from '../../domain/access.js';
 import type { Caller, RequestScope } from '../../domain/caller.js';
 
-/** Paths that need a key. */
+/** Paths that need a key even where nothing answers. */
 const GUARDED = /^\/(v1|admin)\//;
 /** Answers that come token by token take their time. */
 const CHAT = /^\/v1\/(chat\/)?completions$/;
@@ -72,6 +73,11 @@ export interface ScopeOptions {
 export function openScopes(server: FastifyInstance, options: ScopeOptions): void {
   const logger = createLogger('access');
   const duration = histogram(METRICS.httpServerDuration);
+  server.addHook('onRoute', ({ method, url, config }) => {
+    for (const name of [method].flat())
+      if (config?.isRefusal !== true && routeAccess(name, url) === undefined)
+        throw new TypeError(`${name} ${url} has no entry in the table of access`);
+  });
   server.addHook('onRequest', (request, reply, done) => {
     const timeoutMs = CHAT.test(request.routeOptions.url ?? '')
       ? options.chatTimeoutMs
@@ -91,8 +97,10 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
         });
       });
     });
-    if (isGuarded(request)) {
+    const access = accessOf(request);
+    if (access !== 'open') {
       scope.caller = options.authenticate.run(request.headers.authorization);
+      requireRole(scope.caller, access);
       scope.leave = options.admission.enter(scope.caller.tenant);
     }
     shorten(scope, request, timeoutMs);
@@ -174,9 +182,17 @@ function end(
   report(attributes, status);
 }
 
-/** By the path as it was sent and by the route that it found, so that no spelling of a path goes around the key. */
-function isGuarded(request: FastifyRequest): boolean {
-  return GUARDED.test(request.url) || GUARDED.test(routeOf(request));
+/**
+ * Who may use what a request found. By its route, so that no spelling of a path goes around the table; where there is no
+ * route, paths of the API need a key all the same. @throws PERMISSION_DENIED for a route that has no entry
+ */
+function accessOf({ method, url, routeOptions }: FastifyRequest): Access {
+  const pattern = routeOptions.url;
+  if (pattern === undefined || routeOptions.config.isRefusal === true)
+    return GUARDED.test(url) || GUARDED.test(pattern ?? '') ? 'viewer' : 'open';
+  const access = routeAccess(method, pattern);
+  if (access !== undefined) return access;
+  throw new ThalamusError('PERMISSION_DENIED', 'No role is set for this route, so nobody may use it.');
 }
 
 /** The route's pattern; never the path itself, which callers choose. */
