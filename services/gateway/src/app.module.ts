@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { gatewayV1, inference, routerV1 } from '@thalamus/contracts';
-import { SpoolingPublisher } from '@thalamus/events';
+import { SpoolingPublisher, type EventBus } from '@thalamus/events';
 import { createClient, GrpcServer, implementService } from '@thalamus/grpc';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { eventBusFor, RegistryView, ResidencyView } from '@thalamus/registry';
@@ -9,7 +9,11 @@ import { CallScopes } from './adapters/grpc/call-scopes.js';
 import { guardedService } from './adapters/grpc/guarded-service.js';
 import { GatewayGrpcService } from './adapters/grpc/gateway.service.js';
 import { OipFrontService } from './adapters/grpc/oip-front.service.js';
-import { ADMIN_USE_CASES, AdminController } from './adapters/http/admin.controller.js';
+import { AdminExpertsController } from './adapters/http/admin-experts.controller.js';
+import { AdminKeysController } from './adapters/http/admin-keys.controller.js';
+import { AdminPoliciesController } from './adapters/http/admin-policies.controller.js';
+import { ADMIN_USE_CASES, type AdminUseCases } from './adapters/http/admin-use-cases.js';
+import { AdminController } from './adapters/http/admin.controller.js';
 import { ChatController, COMPLETE_CHAT } from './adapters/http/chat.controller.js';
 import { HttpServer } from './adapters/http/http-server.js';
 import { RootController } from './adapters/http/root.controller.js';
@@ -18,6 +22,10 @@ import { AddressGuard } from './adapters/upstream/address-guard.js';
 import { BreakingUpstream } from './adapters/upstream/breaking-upstream.js';
 import { OpenAiUpstream } from './adapters/upstream/openai-upstream.js';
 import { readKey } from './adapters/upstream/read-key.js';
+import { AskUpdater } from './application/admin/ask-updater.js';
+import { ManageExperts } from './application/admin/manage-experts.js';
+import { ManageKeys } from './application/admin/manage-keys.js';
+import { ManagePolicies } from './application/admin/manage-policies.js';
 import { Admission } from './application/admission.js';
 import { Authenticate } from './application/authenticate.js';
 import { CompleteChat } from './application/chat/complete-chat.js';
@@ -51,13 +59,20 @@ export interface HttpParts {
 /** Nest token of the gRPC server. */
 export const GRPC_SERVER = Symbol('thalamus.gateway.grpc-server');
 
+const ADMIN_CONTROLLERS = [
+  AdminController,
+  AdminExpertsController,
+  AdminPoliciesController,
+  AdminKeysController,
+];
+
 /** Wiring of the gateway. */
 export class AppModule {
   static register(settings: GatewaySettings): DynamicModule {
     const { components, useCases, admin, completeChat, http, grpc } = wire(settings);
     return {
       module: AppModule,
-      controllers: [V1Controller, ChatController, AdminController, RootController],
+      controllers: [V1Controller, ChatController, ...ADMIN_CONTROLLERS, RootController],
       providers: [
         { provide: COMPONENTS, useValue: components },
         { provide: USE_CASES, useValue: useCases },
@@ -83,10 +98,16 @@ function wire(settings: GatewaySettings) {
   const resolveExpert = new ResolveExpert(view);
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
-  const { upstream, completeChat } = wireChat(settings, { resolveExpert, routeText, view, recordOutcome });
+  const guard = new AddressGuard(settings.upstreamAllow);
+  const { upstream, completeChat } = wireChat(settings, guard, {
+    resolveExpert,
+    routeText,
+    view,
+    recordOutcome,
+  });
+  const updater = new AskUpdater(settings.updaterAddress);
   const listExperts = new ListExperts(view);
   const watchTraffic = new WatchTraffic(bus, new LiveBoard(priceOf(view)));
-  const admin = { describeExperts: new DescribeExperts(listExperts, view, residency), watchTraffic };
   const useCases: UseCases = {
     classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, view, recordOutcome),
     embedTexts: new EmbedTexts(resolveExpert, inferOnHost, recordOutcome),
@@ -115,26 +136,16 @@ function wire(settings: GatewaySettings) {
     ].map((bound) => guardedService(bound, scopes)),
   });
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
-  const components: ServiceComponent[] = [
-    {
-      name: 'event bus',
-      start: () => bus.start(),
-      // Requests need no bus once the views have caught up; outcomes wait in the spool.
-      close: () => bus.close(),
-    },
-    view,
-    residency,
-    watchTraffic,
-    spool,
-    {
-      name: 'clients',
-      close: () => {
-        router.close();
-        inferOnHost.close();
-        return upstream.close();
-      },
-    },
-    { name: 'gRPC server', start: () => grpc.start(), drain: (deadlineMs) => grpc.drain(deadlineMs) },
+  const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
+  const components = [
+    ...sources(bus, [view, residency, watchTraffic, spool]),
+    closing(() => {
+      router.close();
+      updater.close();
+      inferOnHost.close();
+      return upstream.close();
+    }),
+    { name: 'gRPC server', start: () => grpc.start(), drain: (deadlineMs: number) => grpc.drain(deadlineMs) },
     server,
   ];
   return {
@@ -147,8 +158,41 @@ function wire(settings: GatewaySettings) {
   };
 }
 
+function sources(bus: EventBus, views: readonly ServiceComponent[]): ServiceComponent[] {
+  // Requests need no bus once the views have caught up; outcomes wait in the spool.
+  return [{ name: 'event bus', start: () => bus.start(), close: () => bus.close() }, ...views];
+}
+
+function closing(close: () => Promise<void>): ServiceComponent {
+  return { name: 'clients', close };
+}
+
+function wireAdmin(
+  updater: AskUpdater,
+  guard: AddressGuard,
+  parts: Pick<AdminUseCases, 'watchTraffic'> & {
+    readonly listExperts: ListExperts;
+    readonly view: RegistryView;
+    readonly residency: ResidencyView;
+    readonly server: HttpServer;
+  },
+): AdminUseCases {
+  const { view, watchTraffic } = parts;
+  return {
+    describeExperts: new DescribeExperts(parts.listExperts, view, parts.residency),
+    watchTraffic,
+    manageExperts: new ManageExperts(updater, view, (url) => {
+      guard.check(url);
+    }),
+    managePolicies: new ManagePolicies(updater, view),
+    manageKeys: new ManageKeys(updater, view),
+    draining: parts.server.draining,
+  };
+}
+
 function wireChat(
   settings: GatewaySettings,
+  guard: AddressGuard,
   parts: {
     readonly resolveExpert: ResolveExpert;
     readonly routeText: RouteText;
@@ -156,7 +200,7 @@ function wireChat(
     readonly recordOutcome: RecordOutcome;
   },
 ) {
-  const upstream = new OpenAiUpstream(new AddressGuard(settings.upstreamAllow), {
+  const upstream = new OpenAiUpstream(guard, {
     connections: settings.upstreamConnections,
     connectTimeoutMs: settings.upstreamConnectTimeoutMs,
     idleTimeoutMs: settings.upstreamIdleTimeoutMs,

@@ -10,6 +10,7 @@ import {
   routerAddress,
   setting,
   telemetrySettings,
+  updaterAddress,
   type SettingsValues,
 } from '@thalamus/config';
 import { z } from 'zod';
@@ -22,6 +23,7 @@ export const gatewaySettings = defineSettings({
   ...telemetrySettings(),
   ...dataSettings('gateway'),
   ...routerAddress(),
+  ...updaterAddress(),
   httpPort: setting(
     'THALAMUS_HTTP_PORT',
     z.coerce.number('must be a port number').int().min(0).max(65_535).default(8080),

@@ -24,7 +24,7 @@ let upstream: ChatUpstreamServer;
 let document: { readonly paths: Readonly<Record<string, Readonly<Record<string, Described>>>> };
 beforeAll(async () => {
   upstream = await ChatUpstreamServer.start();
-  gateway = await GatewayUnderTest.start();
+  gateway = await GatewayUnderTest.start({}, { updater: true });
   await gateway.addChatModel({ name: 'mixtral-8x7b', baseUrl: upstream.baseUrl });
   const plain = gateway.router.answer;
   // Chat goes to the chat model; everything else to banking.
@@ -79,17 +79,21 @@ describe('the OpenAPI document', () => {
         const body = JSON.parse(
           JSON.stringify(value).replaceAll('banking77', 'banking').replaceAll('minilm-l6', 'base'),
         ) as unknown;
-        const response = await gateway.post(path.replace(/\{\w+\}/, 'default'), body, {
-          method: method.toUpperCase(),
-          key: ROLE_KEYS.admin.minted.key,
-        });
+        const response = await gateway.post(
+          path.replace('{name}', 'small-chat').replace('{tenant}', 'limited'),
+          body,
+          {
+            method: method.toUpperCase(),
+            key: ROLE_KEYS.admin.minted.key,
+          },
+        );
         const text = await response.text();
         expect(Object.keys(operation.responses), `${path} ${text}`).toContain(String(response.status));
         expect(response.ok, `${path} ${text}`).toBe(true);
         sent += 1;
       }
     }
-    expect(sent).toBeGreaterThanOrEqual(9);
+    expect(sent).toBeGreaterThanOrEqual(13);
   });
 
   it('names each error that bad input can meet, under its status', () => {

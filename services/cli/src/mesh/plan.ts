@@ -74,6 +74,7 @@ export function settingsOf(
         ...listening,
         THALAMUS_HTTP_PORT: String(options.httpPort),
         THALAMUS_ROUTER_ADDRESS: at('router'),
+        THALAMUS_UPDATER_ADDRESS: at('updater'),
         THALAMUS_ANONYMOUS: isLoopback(options.host) ? 'viewer' : 'off',
       };
     case 'worker':

@@ -13,6 +13,8 @@ export interface DescribedVersion {
 /** An expert with all its versions, newest first. */
 export interface DescribedExpert {
   readonly expert: registryV1.Expert;
+  /** Of its last change. */
+  readonly revision: bigint;
   readonly versions: readonly DescribedVersion[];
 }
 
@@ -28,6 +30,7 @@ export class DescribeExperts {
     const residents = Map.groupBy(this.residency.all(), ({ expert, version }) => `${expert}@${version}`);
     return this.list.run(caller).map(({ expert }) => ({
       expert,
+      revision: this.view.get(`expert/${expert.name}`)?.revision ?? 0n,
       versions: this.view
         .versions(expert.name)
         .sort((a, b) => Number(b.version) - Number(a.version))

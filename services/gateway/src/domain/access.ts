@@ -24,6 +24,15 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/session': 'viewer',
   'GET /admin/v1/live': 'viewer',
   'GET /admin/v1/experts': 'viewer',
+  'POST /admin/v1/experts': 'operator',
+  'DELETE /admin/v1/experts/:name': 'operator',
+  'POST /admin/v1/experts/:name/channels': 'operator',
+  'GET /admin/v1/policies': 'admin',
+  'GET /admin/v1/policies/:tenant': 'admin',
+  'PUT /admin/v1/policies/:tenant': 'admin',
+  'GET /admin/v1/keys': 'admin',
+  'POST /admin/v1/keys': 'admin',
+  'DELETE /admin/v1/keys/:id': 'admin',
 };
 
 /** Pages of the console: files without data, served when the console is built. */

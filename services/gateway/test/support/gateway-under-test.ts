@@ -165,6 +165,22 @@ export class GatewayUnderTest {
     return fetch(`${this.url}${path}`, { ...rest, headers: { ...authorization, ...(headers as object) } });
   }
 
+  /** Sends JSON with the key of a role, by whatever method; answers status and body. */
+  async admin(
+    method: string,
+    path: string,
+    body?: unknown,
+    role: keyof typeof ROLE_KEYS | { readonly key: string } = 'admin',
+  ): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
+    const key = typeof role === 'string' ? ROLE_KEYS[role].minted.key : role.key;
+    const response =
+      body === undefined
+        ? await this.fetch(path, { method, key })
+        : await this.post(path, body, { method, key });
+    const json = (await response.json()) as Record<string, unknown>;
+    return { status: response.status, body: json, headers: response.headers };
+  }
+
   /** Posts JSON. */
   post(path: string, body: unknown, init: Parameters<GatewayUnderTest['fetch']>[1] = {}): Promise<Response> {
     const headers = { 'content-type': 'application/json', ...(init.headers as object) };

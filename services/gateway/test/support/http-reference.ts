@@ -126,7 +126,7 @@ function examples(title: string, media: Media | undefined): string[] {
     const [method = '', path = ''] = title.split(' ');
     const verb = method === 'POST' ? '' : `-X ${method} `;
     const body = JSON.stringify(value).replaceAll("'", String.raw`'\''`);
-    return `${summary}\n\n\`\`\`sh\ncurl -s ${verb}localhost:8080${path.replace(/\{\w+\}/, 'default')} -H "authorization: Bearer $THALAMUS_KEY" -H 'content-type: application/json' \\\n  -d '${body}'\n\`\`\``;
+    return `${summary}\n\n\`\`\`sh\ncurl -s ${verb}localhost:8080${path.replace('{name}', 'small-chat').replace('{tenant}', 'acme')} -H "authorization: Bearer $THALAMUS_KEY" -H 'content-type: application/json' \\\n  -d '${body}'\n\`\`\``;
   });
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { policyBody } from './admin-bodies.js';
 
 const version = z.object({
   version: z.string(),
@@ -31,7 +32,31 @@ const expert = z.object({
   task: z.string(),
   description: z.string(),
   stable: z.string().describe('Version of the stable channel; empty when there is none.'),
+  tenants: z.array(z.string()).describe('Tenants that may use it; empty: all.'),
+  revision: z.int().describe('Revision of its last change, to be sent as expectedRevision.'),
   versions: z.array(version).describe('Newest first.'),
+});
+
+const revision = z.int().describe('Registry revision of the change.');
+const time = z.iso.datetime().nullable();
+
+const policy = z.object({
+  object: z.literal('policy'),
+  tenant: z.string(),
+  ...policyBody.omit({ expectedRevision: true }).shape,
+  revision,
+  updatedAt: time,
+  updatedBy: z.string().describe('Id of the key that wrote it.'),
+});
+
+const key = z.object({
+  object: z.literal('key'),
+  id: z.string().describe('The part of the key that is no secret.'),
+  tenant: z.string(),
+  role: z.enum(['viewer', 'operator', 'admin', 'unspecified']),
+  description: z.string(),
+  createdAt: time,
+  revokedAt: time.describe('Null while it is valid.'),
 });
 
 /** Shapes of the answers of the admin API; a test checks that what is answered has them. */
@@ -43,6 +68,31 @@ export const adminAnswers = {
     key: z.string().describe('Id of the key, or anonymous.'),
   }),
   experts: z.object({ object: z.literal('list'), data: z.array(expert) }),
+  registered: z.object({
+    object: z.literal('expert'),
+    name: z.string(),
+    version: z.string(),
+    stable: z.string().describe('Version of the stable channel: the first one of an expert, else as it was.'),
+    revision,
+  }),
+  removed: z.object({
+    object: z.literal('expert'),
+    name: z.string(),
+    deleted: z.literal(true),
+    revision,
+  }),
+  channel: z.object({
+    object: z.literal('channel'),
+    expert: z.string(),
+    channel: z.enum(['stable', 'candidate', 'shadow']),
+    version: z.string(),
+    revision,
+  }),
+  policies: z.object({ object: z.literal('list'), data: z.array(policy) }),
+  policy,
+  keys: z.object({ object: z.literal('list'), data: z.array(key) }),
+  key,
+  createdKey: key.extend({ secret: z.string().describe('The whole key; shown only here.') }),
   snapshot: z.object({
     at: z.string().describe('End of the second, ISO 8601.'),
     requestsPerSecond: z.number(),

@@ -1,23 +1,12 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
-import { registryV1 } from '@thalamus/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { DescribedExpert, DescribeExperts } from '../../application/describe-experts.js';
-import type { WatchTraffic } from '../../application/watch-traffic.js';
+import { ADMIN_USE_CASES, type AdminUseCases } from './admin-use-cases.js';
 import { callerScope } from './request-scopes.js';
-
-/** Nest token of what the admin API needs. */
-export const ADMIN_USE_CASES = Symbol('thalamus.gateway.admin-use-cases');
-
-/** What the admin API is made of. */
-export interface AdminUseCases {
-  readonly describeExperts: DescribeExperts;
-  readonly watchTraffic: WatchTraffic;
-}
 
 /** Unsent bytes after which a reader that does not keep up loses snapshots, not memory of ours. */
 const MAX_UNSENT_BYTES = 64 * 1024;
 
-/** The admin API: what the console and operators read and change. */
+/** Who asks, and how the mesh is doing. */
 @Controller('/admin/v1')
 export class AdminController {
   constructor(@Inject(ADMIN_USE_CASES) private readonly useCases: AdminUseCases) {}
@@ -28,13 +17,7 @@ export class AdminController {
     return { object: 'session', tenant, role, key: id };
   }
 
-  @Get('/experts')
-  experts(@Req() request: FastifyRequest) {
-    const experts = this.useCases.describeExperts.run(callerScope(request).caller);
-    return { object: 'list', data: experts.map(expertJson) };
-  }
-
-  /** Server-sent events, one snapshot of the traffic a second. */
+  /** Server-sent events, one snapshot of the traffic a second, until the reader leaves or the gateway drains. */
   @Get('/live')
   live(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     callerScope(request);
@@ -48,36 +31,12 @@ export class AdminController {
     const stop = this.useCases.watchTraffic.watch((snapshot) => {
       if (raw.writableLength < MAX_UNSENT_BYTES) raw.write(`data: ${JSON.stringify(snapshot)}\n\n`);
     });
-    raw.once('close', stop);
+    const end = () => raw.end();
+    const { draining } = this.useCases;
+    draining.addEventListener('abort', end);
+    raw.once('close', () => {
+      stop();
+      draining.removeEventListener('abort', end);
+    });
   }
-}
-
-function expertJson({ expert, versions }: DescribedExpert) {
-  return {
-    name: expert.name,
-    task: expert.task,
-    description: expert.description,
-    stable: expert.stable,
-    versions: versions.map(({ version, channels, residents }) => ({
-      version: version.version,
-      kind: registryV1.ExpertKind[version.kind].toLowerCase(),
-      channels,
-      parameterCount: Number(version.parameterCount),
-      sizeBytes: Number(version.sizeBytes),
-      licence: version.licence,
-      evaluation: version.evaluation.map(({ dataset, split, metric, value, n }) => ({
-        dataset,
-        split,
-        metric,
-        value,
-        n: Number(n),
-      })),
-      residents: residents.map(({ address, state, memoryBytes }) => ({
-        host: address,
-        state,
-        memoryBytes,
-        errorCode: '',
-      })),
-    })),
-  };
 }

@@ -9,11 +9,18 @@ export class HttpServer implements ServiceComponent {
   readonly name = 'HTTP server';
   private application: INestApplication | undefined;
 
+  private readonly drainStarts = new AbortController();
+
   constructor(private readonly options: { readonly host: string; readonly port: number }) {}
 
   /** Set once by the composition root, when Nest has made the application. */
   attach(application: INestApplication): void {
     this.application = application;
+  }
+
+  /** Fires when the server begins to drain. */
+  get draining(): AbortSignal {
+    return this.drainStarts.signal;
   }
 
   /** The port it listens on. */
@@ -36,6 +43,7 @@ export class HttpServer implements ServiceComponent {
   }
 
   async drain(deadlineMs: number): Promise<void> {
+    this.drainStarts.abort();
     const { server } = this.fastify();
     const closed = new Promise<void>((resolve) => {
       server.close(() => {

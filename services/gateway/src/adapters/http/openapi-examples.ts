@@ -72,4 +72,36 @@ export const EXAMPLES: Readonly<
       value: { request_id: 'f7a1c1d0-3a4e-4f0e-9a57-5c9a3f5f2b11', score: 1 },
     },
   },
+  registerExpert: {
+    remote: {
+      summary: 'A remote model whose key is in a file of the gateway.',
+      value: {
+        name: 'small-chat',
+        description: 'A small, cheap chat model.',
+        baseUrl: 'https://llm.example.com/v1',
+        model: 'small-chat-2025-01',
+        keyReference: 'file:small-chat',
+        prices: { inputUsdPerMtok: 0.15, outputUsdPerMtok: 0.6 },
+        maxTokens: 128000,
+      },
+    },
+  },
+  setChannel: {
+    promoted: {
+      summary: 'Promote version 1 without a release.',
+      value: { channel: 'stable', version: '1', reason: 'checked by hand' },
+    },
+  },
+  putPolicy: {
+    limited: {
+      summary: 'Ten requests a second, four at once, and cheap experts unless a request says otherwise.',
+      value: { requestsPerSecond: 10, maxInFlight: 4, defaultWeights: { cost: 0.5 } },
+    },
+  },
+  createKey: {
+    operator: {
+      summary: 'A key that may register experts.',
+      value: { tenant: 'acme', role: 'operator', description: 'deployment pipeline' },
+    },
+  },
 };

@@ -1,0 +1,75 @@
+import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
+import { registryV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import type { DescribedExpert } from '../../application/describe-experts.js';
+
+/** An expert with its versions, and where each is loaded. */
+export function expertJson({ expert, revision, versions }: DescribedExpert) {
+  return {
+    name: expert.name,
+    task: expert.task,
+    description: expert.description,
+    stable: expert.stable,
+    tenants: expert.tenants,
+    revision: Number(revision),
+    versions: versions.map(({ version, channels, residents }) => ({
+      version: version.version,
+      kind: registryV1.ExpertKind[version.kind].toLowerCase(),
+      channels,
+      parameterCount: Number(version.parameterCount),
+      sizeBytes: Number(version.sizeBytes),
+      licence: version.licence,
+      evaluation: version.evaluation.map(({ dataset, split, metric, value, n }) => ({
+        dataset,
+        split,
+        metric,
+        value,
+        n: Number(n),
+      })),
+      residents: residents.map(({ address, state, memoryBytes }) => ({
+        host: address,
+        state,
+        memoryBytes,
+        errorCode: '',
+      })),
+    })),
+  };
+}
+
+/** A stored policy. */
+export function policyJson({ value, revision, updatedAt, updatedBy }: registryV1.Resource) {
+  if (value.case !== 'policy') throw new ThalamusError('INTERNAL', 'The resource is no policy.');
+  const policy = value.value;
+  return {
+    object: 'policy',
+    tenant: policy.tenant,
+    allowedExperts: policy.allowedExperts,
+    allowedLicences: policy.allowedLicences,
+    minTrust: policy.minTrust,
+    defaultWeights: policy.defaultWeights,
+    maxParameters: Number(policy.maxParameters),
+    requestsPerSecond: policy.requestsPerSecond,
+    maxInFlight: policy.maxInFlight,
+    fallbackExpert: policy.fallbackExpert,
+    revision: Number(revision),
+    updatedAt: isoTime(updatedAt),
+    updatedBy,
+  };
+}
+
+/** A key without its hash. */
+export function keyJson({ id, tenant, role, description, createdAt, revokedAt }: registryV1.ApiKey) {
+  return {
+    object: 'key',
+    id,
+    tenant,
+    role: registryV1.Role[role].toLowerCase(),
+    description,
+    createdAt: isoTime(createdAt),
+    revokedAt: isoTime(revokedAt),
+  };
+}
+
+function isoTime(time: Timestamp | undefined): string | null {
+  return time ? timestampDate(time).toISOString() : null;
+}
