@@ -45,7 +45,8 @@ export class Candidates {
 
   private properties(version: registryV1.ExpertVersion): Properties {
     return {
-      size: version.flopsPerToken,
+      // 0 is what upstreams say whose size nobody knows.
+      ...(version.flopsPerToken > 0 ? { size: version.flopsPerToken } : {}),
       cost: version.priceInputUsdPerMtok,
       security: 1 - version.trust,
       ...(version.releasedAt
