@@ -2,10 +2,12 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 import { compression } from 'vite-plugin-compression2';
 
+const gateway = process.env['THALAMUS_URL'] ?? 'http://127.0.0.1:8080';
+
 /** The gateway serves `dist` under /console/; in development its API is reached through a proxy. */
 export default defineConfig({
   base: '/console/',
   plugins: [react(), compression({ algorithms: ['brotliCompress', 'gzip'], threshold: 1024 })],
   build: { outDir: 'dist', emptyOutDir: true, sourcemap: false, chunkSizeWarningLimit: 700 },
-  server: { host: '127.0.0.1', proxy: { '/v1': 'http://127.0.0.1:8080', '/admin': 'http://127.0.0.1:8080' } },
+  server: { host: '127.0.0.1', proxy: { '/v1': gateway, '/admin': gateway } },
 });
