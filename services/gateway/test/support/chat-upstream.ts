@@ -18,6 +18,8 @@ export class ChatUpstreamServer {
   connections = 0;
   /** Answers whose connection was closed before they were out. */
   abandoned = 0;
+  /** Answers that went out whole. */
+  ended = 0;
   behave: UpstreamBehaviour = answerWell;
   private readonly server = createServer((request, response) => {
     let text = '';
@@ -27,7 +29,8 @@ export class ChatUpstreamServer {
       const asked = { path: request.url ?? '', authorization: request.headers.authorization, body };
       this.asked.push(asked);
       response.once('close', () => {
-        if (!response.writableFinished) this.abandoned += 1;
+        if (response.writableFinished) this.ended += 1;
+        else this.abandoned += 1;
       });
       this.behave(response, asked, request);
     });
@@ -48,6 +51,7 @@ export class ChatUpstreamServer {
   reset(): void {
     this.asked.length = 0;
     this.abandoned = 0;
+    this.ended = 0;
     this.behave = answerWell;
   }
 

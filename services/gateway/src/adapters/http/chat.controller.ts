@@ -1,16 +1,16 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import { HTTP_HEADERS } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
-import { parseFlags, type Flag } from '@thalamus/routing';
+import { mergeFlags, type Flag } from '@thalamus/routing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ChatChoice, ChatWish, CompleteChat } from '../../application/chat/complete-chat.js';
 import { promptOfMessages, replacePrompt } from '../../domain/chat-prompt.js';
 import { decisionJson } from './answers.js';
 import { flagsOf } from './bodies.js';
 import { chatBody, completionBody } from './chat-bodies.js';
+import { headerFlags, nameDecision, nameExperts } from './headers.js';
 import { errorJson } from './http-error.filter.js';
 import { readBody } from './read-body.js';
-import { callerScope } from './request-scopes.js';
+import { callerScope, scopeOf } from './request-scopes.js';
 import { sendEvents } from './send-events.js';
 
 /** Nest token of the chat use case. */
@@ -65,19 +65,26 @@ export class ChatController {
     const scope = callerScope(request);
     if (!options.stream) {
       const { answer, ...choice } = await this.completeChat.run(wish, scope);
-      nameExpert(reply, choice);
-      await reply.send(options.withDecision ? { ...answer.body, thalamus: choiceJson(choice) } : answer.body);
+      nameChoice(reply, choice);
+      const body = options.withDecision
+        ? JSON.stringify({ ...answer.body, thalamus: choiceJson(choice) })
+        : answer.text;
+      await reply.type('application/json').send(body);
       return;
     }
     const { events, ...choice } = await this.completeChat.stream(wish, scope);
-    nameExpert(reply, choice);
+    nameChoice(reply, choice);
     const tail = options.withDecision
       ? JSON.stringify({ object: 'thalamus.decision', ...choiceJson(choice) })
       : undefined;
     await sendEvents(reply, visible(events, options.withUsage), {
       signal: scope.signal,
       tail,
-      onFault: (fault) => JSON.stringify(errorJson(toThalamusError(fault), scope.requestId)),
+      onFault: (fault) => {
+        const error = toThalamusError(fault);
+        scopeOf(request)?.fail(error);
+        return JSON.stringify(errorJson(error, scope.requestId));
+      },
     });
   }
 }
@@ -103,12 +110,12 @@ function optionsOf(
 }
 
 function wishedFlags(body: Parameters<typeof flagsOf>[0], request: FastifyRequest): Flag[] {
-  const header = request.headers[HTTP_HEADERS.flags];
-  return [...flagsOf(body), ...(typeof header === 'string' ? parseFlags(header) : [])];
+  return mergeFlags(flagsOf(body), headerFlags(request));
 }
 
-function nameExpert(reply: FastifyReply, choice: ChatChoice): void {
-  void reply.header(HTTP_HEADERS.expert, choice.expert).header(HTTP_HEADERS.version, choice.version);
+function nameChoice(reply: FastifyReply, choice: ChatChoice): void {
+  nameExperts(reply, [choice]);
+  if (choice.decision) nameDecision(reply, choice.decision, choice.expert);
 }
 
 function choiceJson({ expert, version, decision }: ChatChoice) {

@@ -33,7 +33,10 @@ export async function sendEvents(
     if (options.tail !== undefined) await write(options.tail);
     await write('[DONE]');
   } catch (fault) {
-    if (!raw.destroyed) raw.write(`data: ${options.onFault(fault)}\n\n`);
+    const last = options.onFault(options.signal.aborted ? options.signal.reason : fault);
+    // Who does not read will not read this either: nothing may wait for it beyond its time.
+    if (raw.writableNeedDrain) raw.destroy();
+    else if (!raw.destroyed) raw.write(`data: ${last}\n\n`);
   } finally {
     raw.end();
   }

@@ -1,11 +1,11 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import { HTTP_HEADERS, type routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { mergeFlags, parseFlags } from '@thalamus/routing';
+import { mergeFlags } from '@thalamus/routing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { UseCases } from '../../application/use-cases.js';
 import { AUTO_MODEL, classificationJson, decisionJson, embeddingsJson, modelJson } from './answers.js';
 import { classificationBody, embeddingBody, feedbackBody, flagsOf, routeBody } from './bodies.js';
+import { headerFlags, nameDecision, nameExperts } from './headers.js';
 import { readBody } from './read-body.js';
 import { callerScope } from './request-scopes.js';
 
@@ -98,24 +98,4 @@ export class V1Controller {
       );
     return modelJson(found.expert, found.stable);
   }
-}
-
-function headerFlags(request: FastifyRequest) {
-  const text = request.headers[HTTP_HEADERS.flags];
-  return typeof text === 'string' ? parseFlags(text) : [];
-}
-
-/** Headers that name who answered: one expert, or several in the order of their first answer. */
-function nameExperts(reply: FastifyReply, answers: readonly { expert: string; version: string }[]): void {
-  void reply.header(HTTP_HEADERS.expert, [...new Set(answers.map(({ expert }) => expert))].join(', '));
-  void reply.header(HTTP_HEADERS.version, [...new Set(answers.map(({ version }) => version))].join(', '));
-}
-
-/** Header that says which router model decided, and what it predicts of the expert: `zoo-router@1; loss=0.214; total=0.214`. */
-function nameDecision(reply: FastifyReply, decision: routerV1.Decision, expert: string): void {
-  const chosen = decision.ranked.find((ranked) => ranked.expert === expert);
-  const facts = chosen ? `; loss=${chosen.predictedLoss.toFixed(3)}; total=${chosen.total.toFixed(3)}` : '';
-  const abstained = decision.abstained ? '; abstained' : '';
-  const value = `${decision.routerModel}@${decision.routerModelVersion}${facts}${abstained}`;
-  void reply.header(HTTP_HEADERS.decision, value);
 }

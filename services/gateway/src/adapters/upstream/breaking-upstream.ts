@@ -2,16 +2,18 @@ import { ThalamusError } from '@thalamus/errors';
 import {
   BrokenCircuitError,
   circuitBreaker,
+  CircuitState,
   ConsecutiveBreaker,
   handleWhen,
   type CircuitBreakerPolicy,
 } from 'cockatiel';
-import type {
-  ChatUpstream,
-  UpstreamAnswer,
-  UpstreamEvent,
-  UpstreamRequest,
-  UpstreamTarget,
+import {
+  NOT_ASKED,
+  type ChatUpstream,
+  type UpstreamAnswer,
+  type UpstreamEvent,
+  type UpstreamRequest,
+  type UpstreamTarget,
 } from '../../application/chat/chat-upstream.port.js';
 
 /** Failures in a row after which an upstream is left alone. */
@@ -35,19 +37,27 @@ export class BreakingUpstream implements ChatUpstream {
   }
 
   private async guarded<T>(target: UpstreamTarget, work: () => Promise<T>): Promise<T> {
+    const breaker = this.breaker(target);
+    // One request looks whether the upstream is back; the others do not wait for it.
+    if (breaker.state === CircuitState.HalfOpen) throw this.leftAlone(target);
     try {
-      return await this.breaker(target.baseUrl).execute(work);
+      return await breaker.execute(work);
     } catch (fault) {
-      if (!(fault instanceof BrokenCircuitError)) throw fault;
-      throw new ThalamusError(
-        'UPSTREAM_UNAVAILABLE',
-        `${target.expert} has failed ${FAILURES_TO_OPEN} times in a row and is left alone for a moment.`,
-        { retryAfterMs: this.pauseMs, metadata: { upstream: target.expert } },
-      );
+      throw fault instanceof BrokenCircuitError ? this.leftAlone(target) : fault;
     }
   }
 
-  private breaker(key: string): CircuitBreakerPolicy {
+  private leftAlone({ expert }: UpstreamTarget): ThalamusError {
+    return new ThalamusError(
+      'UPSTREAM_UNAVAILABLE',
+      `${expert} has failed ${FAILURES_TO_OPEN} times in a row and is left alone for a moment.`,
+      { retryAfterMs: this.pauseMs, metadata: { upstream: expert, ...NOT_ASKED } },
+    );
+  }
+
+  /** One for each model of each address: a wrong key of one says nothing of the others. */
+  private breaker({ baseUrl, model, keyReference }: UpstreamTarget): CircuitBreakerPolicy {
+    const key = [baseUrl, model, keyReference].join(' ');
     let breaker = this.breakers.get(key);
     if (!breaker) {
       breaker = circuitBreaker(handleWhen(countsAsFailure), {
@@ -60,9 +70,9 @@ export class BreakingUpstream implements ChatUpstream {
   }
 }
 
-/** What the upstream did, not what the caller did. */
+/** What the upstream did, not what the caller did: one that does not know what was asked (404) is well. */
 function countsAsFailure(fault: Error): boolean {
-  return (
-    ThalamusError.is(fault) && (fault.code === 'UPSTREAM_UNAVAILABLE' || fault.code === 'UPSTREAM_ERROR')
-  );
+  if (!ThalamusError.is(fault)) return false;
+  if (fault.code === 'UPSTREAM_UNAVAILABLE') return true;
+  return fault.code === 'UPSTREAM_ERROR' && fault.metadata['status'] !== '404';
 }

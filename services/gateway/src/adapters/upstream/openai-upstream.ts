@@ -1,11 +1,12 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { Pool, type Dispatcher } from 'undici';
-import type {
-  ChatUpstream,
-  UpstreamAnswer,
-  UpstreamEvent,
-  UpstreamRequest,
-  UpstreamTarget,
+import {
+  NOT_ASKED,
+  type ChatUpstream,
+  type UpstreamAnswer,
+  type UpstreamEvent,
+  type UpstreamRequest,
+  type UpstreamTarget,
 } from '../../application/chat/chat-upstream.port.js';
 import type { AddressGuard } from './address-guard.js';
 import { broken, parseObject, readEvents, usageOf } from './sse-events.js';
@@ -36,24 +37,23 @@ export class OpenAiUpstream implements ChatUpstream {
 
   async complete(target: UpstreamTarget, request: UpstreamRequest): Promise<UpstreamAnswer> {
     const response = await this.send(target, request, request.body);
-    const body = parseObject(await readText(response, target.expert), target.expert);
+    const text = await readText(response, target.expert);
+    const body = parseObject(text, target.expert);
     if (!Array.isArray(body['choices'])) throw broken(target.expert, 'answered without choices');
-    return { body, usage: usageOf(body['usage']) ?? { inputTokens: 0, outputTokens: 0 } };
+    return { text, body, usage: usageOf(body['usage']) ?? { inputTokens: 0, outputTokens: 0 } };
   }
 
   async stream(target: UpstreamTarget, request: UpstreamRequest): Promise<AsyncIterable<UpstreamEvent>> {
     const options = { ...(request.body['stream_options'] as object | undefined), include_usage: true };
-    const response = await this.send(target, request, {
-      ...request.body,
-      stream: true,
-      stream_options: options,
-    });
+    const body = { ...request.body, stream: true, stream_options: options };
+    const { signal, release } = leash(request.signal);
+    const response = await this.send(target, { ...request, signal }, body);
     const type = String(response.headers['content-type'] ?? '');
     if (!type.startsWith('text/event-stream')) {
       response.body.destroy();
       throw broken(target.expert, `answered with ${type || 'no content type'} instead of a stream of events`);
     }
-    const events = translate(readEvents(response.body, target.expert), target, request);
+    const events = translate(readEvents(response.body, target.expert), target, request, release);
     // The first event decides whether this upstream answers at all; until then another one can be asked.
     const first = await events.next();
     return (async function* () {
@@ -124,8 +124,25 @@ export class OpenAiUpstream implements ChatUpstream {
     throw new ThalamusError(
       'UPSTREAM_UNAVAILABLE',
       `The key of ${expert} is not there: ${keyReference} is empty or cannot be read.`,
+      { metadata: { upstream: expert, ...NOT_ASKED } },
     );
   }
+}
+
+/** A signal that fires with another one until it is released: what has been read to its end is not to be broken off. */
+function leash(signal: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
+  const own = new AbortController();
+  const pull = () => {
+    own.abort(signal.reason);
+  };
+  if (signal.aborted) pull();
+  else signal.addEventListener('abort', pull, { once: true });
+  return {
+    signal: own.signal,
+    release: () => {
+      signal.removeEventListener('abort', pull);
+    },
+  };
 }
 
 /** Failures in mid-stream in the words of the error table. */
@@ -133,9 +150,11 @@ async function* translate(
   events: AsyncGenerator<UpstreamEvent>,
   target: UpstreamTarget,
   request: UpstreamRequest,
+  whenDone: () => void,
 ): AsyncGenerator<UpstreamEvent> {
   try {
     yield* events;
+    whenDone();
   } catch (fault) {
     throw unreachable(fault, target, request);
   }

@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { createParser } from 'eventsource-parser';
+import type { Readable } from 'node:stream';
 import { TextDecoder } from 'node:util';
 import type { TokenUsage, UpstreamEvent } from '../../application/chat/chat-upstream.port.js';
 
@@ -7,15 +8,15 @@ import type { TokenUsage, UpstreamEvent } from '../../application/chat/chat-upst
 export const MAX_EVENT_CHARACTERS = 1_048_576;
 const DONE = '[DONE]';
 
+/** How long a stream may take to end after [DONE], milliseconds, for its connection to be kept. */
+const END_MS = 1_000;
+
 /**
  * The events of a streamed answer, one at a time: the next chunk of the body is read only when the reader has taken what
  * came before. A stream that ends without [DONE], holds what is not JSON, or one endless line is UPSTREAM_ERROR.
  */
-export async function* readEvents(
-  body: AsyncIterable<Uint8Array>,
-  who: string,
-): AsyncGenerator<UpstreamEvent> {
-  const waiting: string[] = [];
+export async function* readEvents(body: Readable, who: string): AsyncGenerator<UpstreamEvent> {
+  let waiting: string[] = [];
   let pending = 0;
   const parser = createParser({
     onEvent: (event) => {
@@ -24,18 +25,38 @@ export async function* readEvents(
     },
   });
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  for await (const chunk of body) {
-    const text = decode(decoder, chunk, who);
-    pending += text.length;
-    parser.feed(text);
-    if (pending > MAX_EVENT_CHARACTERS)
-      throw broken(who, `sent a line of more than ${MAX_EVENT_CHARACTERS} characters`);
-    for (const data of waiting.splice(0)) {
-      if (data === DONE) return;
-      yield readEvent(data, who);
+  let isDone = false;
+  try {
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+      const text = decode(decoder, chunk as Uint8Array, who);
+      pending += text.length;
+      parser.feed(text);
+      if (pending > MAX_EVENT_CHARACTERS)
+        throw broken(who, `sent a line of more than ${MAX_EVENT_CHARACTERS} characters`);
+      const events = waiting;
+      waiting = [];
+      for (const data of events) {
+        isDone = data === DONE;
+        if (isDone) return;
+        yield readEvent(data, who);
+      }
     }
+  } finally {
+    // A connection whose answer has been read to its end serves the next request.
+    if (isDone) letEnd(body);
+    else body.destroy();
   }
   throw broken(who, 'broke off in the middle of its answer');
+}
+
+function letEnd(body: Readable): void {
+  const timer = setTimeout(() => {
+    body.destroy();
+  }, END_MS).unref();
+  body.once('close', () => {
+    clearTimeout(timer);
+  });
+  body.resume();
 }
 
 function decode(decoder: TextDecoder, chunk: Uint8Array, who: string): string {
@@ -52,7 +73,13 @@ function readEvent(data: string, who: string): UpstreamEvent {
     throw broken(who, 'reported an error in mid-answer');
   const usage = usageOf(value['usage']);
   const choices = value['choices'];
-  return { data, usage, usageOnly: usage !== undefined && Array.isArray(choices) && choices.length === 0 };
+  // JSON over several lines would be several lines of the event, too; on one line it is one again.
+  const line = data.includes('\n') ? JSON.stringify(value) : data;
+  return {
+    data: line,
+    usage,
+    usageOnly: usage !== undefined && Array.isArray(choices) && choices.length === 0,
+  };
 }
 
 /** A JSON object, or UPSTREAM_ERROR. */

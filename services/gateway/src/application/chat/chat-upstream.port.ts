@@ -48,6 +48,9 @@ export interface UpstreamEvent {
 
 /** A whole answer. */
 export interface UpstreamAnswer {
+  /** As the upstream sent it. */
+  readonly text: string;
+  /** The same, read. */
   readonly body: Readonly<Record<string, unknown>>;
   readonly usage: TokenUsage;
 }
@@ -64,4 +67,12 @@ export function mayFallBack(error: ThalamusError): boolean {
   return (
     error.code === 'UPSTREAM_UNAVAILABLE' || error.code === 'UPSTREAM_ERROR' || error.code === 'RATE_LIMITED'
   );
+}
+
+/** Metadata of failures of upstreams that were not asked at all, so that asking another one is no second try. */
+export const NOT_ASKED = { asked: 'no' } as const;
+
+/** False when the failure came before the upstream was asked: its circuit is open, its key is missing. */
+export function wasAsked({ metadata }: ThalamusError): boolean {
+  return metadata['asked'] !== NOT_ASKED.asked;
 }

@@ -9,6 +9,7 @@ import type { ResolvedExpert, ResolveExpert } from '../resolve-expert.js';
 import type { RoutedText, RouteText } from '../route-text.js';
 import {
   mayFallBack,
+  wasAsked,
   type ChatOperation,
   type ChatUpstream,
   type TokenUsage,
@@ -128,8 +129,9 @@ export class CompleteChat {
       } catch (fault) {
         const error = toThalamusError(fault);
         const last = index + 1 >= Math.min(targets.length, MAX_ATTEMPTS);
-        if (last || !mayFallBack(error) || scope.signal.aborted || this.budget < 1) throw error;
-        this.budget -= 1;
+        const price = wasAsked(error) ? 1 : 0;
+        if (last || !mayFallBack(error) || scope.signal.aborted || this.budget < price) throw error;
+        this.budget -= price;
       }
     }
   }
@@ -153,8 +155,22 @@ export class CompleteChat {
       ? [this.view.policy(scope.caller.tenant)?.fallbackExpert ?? ''].filter((name) => name !== '')
       : decision.ranked.map(({ expert }) => expert);
     if (names.length === 0) throw new ThalamusError('NO_SUITABLE_EXPERT', decision.reason);
-    const targets = names.map((name) => this.resolve.run(name, undefined, scope.caller));
-    return { targets, routed, body: wish.body(routed.strippedPrompt) };
+    return { targets: this.usable(names, scope), routed, body: wish.body(routed.strippedPrompt) };
+  }
+
+  /** The router may rank what has been removed or forbidden since; the rest can still answer. */
+  private usable(names: readonly string[], { caller }: RequestScope): ResolvedExpert[] {
+    let refusal: unknown;
+    const targets = names.flatMap((name) => {
+      try {
+        return this.resolve.run(name, undefined, caller);
+      } catch (fault) {
+        refusal ??= fault;
+        return [];
+      }
+    });
+    if (targets.length === 0) throw refusal;
+    return targets;
   }
 
   private async *observed(
@@ -176,8 +192,8 @@ export class CompleteChat {
       this.failed(running, fault);
       throw fault;
     } finally {
-      // The reader stopped in the middle: it has gone.
-      if (!ended) this.failed(running, new ThalamusError('CANCELLED', 'The client went away.'));
+      // The reader stopped in the middle: it has gone, or its time is up.
+      if (!ended) this.failed(running, running.scope.signal.reason ?? gone());
     }
   }
 
@@ -199,6 +215,8 @@ export class CompleteChat {
     this.outcomes.failed({ ...outcomeOf(running), fault, totalMs: performance.now() - running.startedAt });
   }
 }
+
+const gone = () => new ThalamusError('CANCELLED', 'The client went away.');
 
 function begin(wish: ChatWish, scope: RequestScope): Running {
   return {
