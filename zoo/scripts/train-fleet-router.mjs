@@ -15,6 +15,8 @@ const SEED = 7;
 const COVERAGE = 0.9;
 const REPLAY = 'http://127.0.0.1:8082/v1';
 const width = 384;
+/** Shown to people who try the fleet: short, and without a character that a shell would read. */
+const SAMPLE = 'If 6 potatoes makes 36 hash browns, how many hash browns can you make out of 96 potatoes?';
 
 const MODELS = [
   {
@@ -27,6 +29,7 @@ const MODELS = [
     flopsPerToken: 25_800_000_000,
     maxTokens: 32_768,
     price: [0.6, 0.6],
+    released: '2023-12-11',
   },
   {
     expert: 'gpt-4-1106',
@@ -37,11 +40,14 @@ const MODELS = [
     flopsPerToken: 0,
     maxTokens: 128_000,
     price: [10, 30],
+    released: '2023-11-06',
   },
 ];
 const K = MODELS.length;
 
-const [head, ...lines] = gunzipSync(readFileSync('zoo/fleet/gsm8k.jsonl.gz')).toString('utf8').trimEnd().split('\n');
+const RECORDINGS = 'fleet/gsm8k.jsonl.gz';
+const recordings = readFileSync(`zoo/${RECORDINGS}`);
+const [head, ...lines] = gunzipSync(recordings).toString('utf8').trimEnd().split('\n');
 const { meta } = JSON.parse(head);
 const rows = lines.map((line) => JSON.parse(line));
 const base = await openBase();
@@ -104,7 +110,7 @@ for (const [k, item] of MODELS.entries()) {
     trainingData: [],
     evaluation: [evaluated(accuracy(k), test.indices.length, 'accuracy')],
     trust: { signed: false, scanned: false, backdoorTested: false },
-    releaseDate: DATE,
+    releaseDate: item.released,
   }, {});
   written.push({ expert: item.expert, version: '1', digest, folder: `fleet/${item.expert}` });
 }
@@ -162,9 +168,11 @@ const router = await writeRouterBundle(
     }),
   },
 );
+if (!rows.some(({ prompt }) => prompt === SAMPLE)) throw new Error('SAMPLE is none of the recorded prompts.');
 const index = JSON.parse(readFileSync('zoo/zoo.json', 'utf8'));
 index.fleet = {
-  recordings: 'fleet/gsm8k.jsonl.gz',
+  recordings: { file: RECORDINGS, digest: digestOf(recordings) },
+  sample: SAMPLE,
   experts: written.map(({ folder, digest }) => ({ folder, digest })),
   routers: [{ folder: 'fleet/fleet-router', digest: router.digest }],
 };

@@ -1,3 +1,4 @@
+export { collectGarbageSoon } from './collect-garbage.js';
 export { ComponentHost } from './component-host.js';
 export { OpsServer, type Readiness } from './ops-server.js';
 export {

@@ -1,22 +1,21 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { z } from 'zod';
-import { paceOf, piecesOf, tokensOf } from './pace.js';
+import { Answer } from './answer.js';
+import { paceOf, piecesOf, type Pace } from './pace.js';
+import { readQuestion, type Question } from './question.js';
 import type { Recordings } from './recordings.js';
 
-const MAX_BODY_BYTES = 1_048_576;
 const SAMPLES_TOLD = 20;
 
-const bodySchema = z.looseObject({
-  model: z.string(),
-  messages: z.array(z.looseObject({ role: z.string(), content: z.unknown() })).min(1),
-  stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),
-});
-type Body = z.infer<typeof bodySchema>;
+/** Where the server listens, and how fast it answers. */
+export interface ReplayOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Factor on the time that answers take; 0: none. */
+  readonly pace: number;
+}
 
 /** An OpenAI-compatible server that answers with what real models once said, at the speed of such models. */
 export class ReplayServer {
@@ -24,7 +23,7 @@ export class ReplayServer {
 
   constructor(
     private readonly recordings: Recordings,
-    private readonly options: { readonly host: string; readonly port: number; readonly pace: number },
+    private readonly options: ReplayOptions,
   ) {
     this.server = createServer((request, response) => {
       this.handle(request, response).catch((fault: unknown) => {
@@ -33,7 +32,7 @@ export class ReplayServer {
     });
   }
 
-  /** @throws PORT_IN_USE */
+  /** Base URL of the API. @throws PORT_IN_USE */
   async start(): Promise<string> {
     const { host, port } = this.options;
     await new Promise<void>((resolve, reject) => {
@@ -45,101 +44,95 @@ export class ReplayServer {
     return `http://${host}:${(this.server.address() as AddressInfo).port}/v1`;
   }
 
+  /** Ends at once: open answers break off, as those of a server that goes away. */
   async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
     this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await closed;
   }
 
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const route = `${request.method ?? ''} ${request.url ?? ''}`;
-    if (route === 'GET /v1/models') {
-      json(response, 200, {
-        object: 'list',
-        data: this.recordings.models.map((id) => ({ id, object: 'model', created: 0, owned_by: 'replay' })),
-      });
-    } else if (route === 'GET /v1/samples') {
-      json(response, 200, { object: 'list', data: this.recordings.prompts });
-    } else if (route === 'POST /v1/chat/completions') {
-      await this.chat(await readBody(request), response);
-    } else {
-      throw new ThalamusError('RESOURCE_NOT_FOUND', `Nothing answers ${route.slice(0, 120)} here.`);
+    const route = `${request.method ?? ''} ${request.url?.split('?')[0] ?? ''}`;
+    const { models, prompts } = this.recordings;
+    switch (route) {
+      case 'GET /healthz':
+      case 'GET /readyz':
+        response.writeHead(200, { 'content-type': 'text/plain' }).end('ready\n');
+        return;
+      case 'GET /v1/models':
+        json(response, 200, {
+          object: 'list',
+          data: models.map((id) => ({ id, object: 'model', created: 0, owned_by: 'replay' })),
+        });
+        return;
+      case 'GET /v1/samples':
+        json(response, 200, { object: 'list', data: prompts });
+        return;
+      case 'POST /v1/chat/completions':
+        return this.answer(await readQuestion(request, 'chat'), response);
+      case 'POST /v1/completions':
+        return this.answer(await readQuestion(request, 'completion'), response);
+      default:
+        throw new ThalamusError('RESOURCE_NOT_FOUND', `Nothing answers ${route.slice(0, 120)} here.`);
     }
   }
 
-  private async chat(body: Body, response: ServerResponse): Promise<void> {
-    const prompt = promptOf(body);
-    const answer = this.recordings.answer(body.model, prompt);
-    if (answer === undefined) {
-      const samples = this.recordings.prompts.slice(0, SAMPLES_TOLD);
-      const message = `${body.model} was never asked this; here are recordings only. Ask one of the samples; GET /v1/samples lists all.`;
-      json(response, 404, {
-        error: { message, type: 'invalid_request_error', param: 'messages', code: 'not_recorded', samples },
-      });
+  private async answer(question: Question, response: ServerResponse): Promise<void> {
+    const { model, prompt } = question;
+    const text = this.recordings.answer(model, prompt);
+    if (text === undefined) {
+      this.refuseUnrecorded(question, response);
       return;
     }
     const gone = new AbortController();
     response.once('close', () => {
       gone.abort();
     });
-    const usage = {
-      prompt_tokens: tokensOf(prompt),
-      completion_tokens: tokensOf(answer),
-      total_tokens: tokensOf(prompt) + tokensOf(answer),
-    };
-    const head = {
-      id: `chatcmpl-${randomUUID()}`,
-      created: Math.floor(Date.now() / 1000),
-      model: body.model,
-    };
-    const { firstTokenMs, tokenMs } = paceOf(body.model, this.options.pace);
+    const pace = paceOf(model, prompt, this.options.pace);
+    const answer = new Answer(question, text, new Date());
+    const pieces = piecesOf(text);
     try {
-      await pause(firstTokenMs, gone.signal);
-      if (body.stream === true) {
-        const withUsage = body.stream_options?.include_usage === true;
-        await stream(response, {
-          head,
-          answer,
-          tokenMs,
-          usage: withUsage ? usage : undefined,
-          signal: gone.signal,
-        });
+      await pause(pace.firstTokenMs, gone.signal);
+      if (question.stream) {
+        await stream(response, answer, pieces, { pace, signal: gone.signal });
         return;
       }
-      await pause(tokenMs * piecesOf(answer).length, gone.signal);
+      await pause(pace.tokenMs * pieces.length, gone.signal);
     } catch (fault) {
       if (gone.signal.aborted) return;
       throw fault;
     }
-    const choices = [{ index: 0, message: { role: 'assistant', content: answer }, finish_reason: 'stop' }];
-    json(response, 200, { ...head, object: 'chat.completion', choices, usage });
+    json(response, 200, answer.whole());
+  }
+
+  private refuseUnrecorded({ model, operation }: Question, response: ServerResponse): void {
+    const isKnown = this.recordings.models.includes(model);
+    const message = isKnown
+      ? `${model} was never asked this; here are recordings only. Ask one of the samples; GET /v1/samples lists all.`
+      : `There are no recordings of ${model.slice(0, 120)}; GET /v1/models lists whose there are.`;
+    const [param, code] = isKnown
+      ? [operation === 'chat' ? 'messages' : 'prompt', 'not_recorded']
+      : ['model', 'model_not_found'];
+    const samples = isKnown ? { samples: this.recordings.prompts.slice(0, SAMPLES_TOLD) } : {};
+    json(response, 404, { error: { message, type: 'invalid_request_error', param, code, ...samples } });
   }
 }
 
 async function stream(
   response: ServerResponse,
-  options: {
-    readonly head: object;
-    readonly answer: string;
-    readonly tokenMs: number;
-    readonly usage: object | undefined;
-    readonly signal: AbortSignal;
-  },
+  answer: Answer,
+  pieces: readonly string[],
+  { pace, signal }: { readonly pace: Pace; readonly signal: AbortSignal },
 ): Promise<void> {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-  const send = (part: object) =>
-    response.write(
-      `data: ${JSON.stringify({ ...options.head, object: 'chat.completion.chunk', ...part })}\n\n`,
-    );
-  const choice = (delta: object, reason: string | null = null) => ({
-    choices: [{ index: 0, delta, finish_reason: reason }],
-  });
-  send(choice({ role: 'assistant', content: '' }));
-  for (const piece of piecesOf(options.answer)) {
-    send(choice({ content: piece }));
-    await pause(options.tokenMs, options.signal);
+  const send = (part: object | undefined) => part && response.write(`data: ${JSON.stringify(part)}\n\n`);
+  send(answer.opening());
+  for (const piece of pieces) {
+    send(answer.piece(piece));
+    await pause(pace.tokenMs, signal);
   }
-  send(choice({}, 'stop'));
-  if (options.usage) send({ choices: [], usage: options.usage });
+  send(answer.ending());
+  send(answer.accounting());
   response.end('data: [DONE]\n\n');
 }
 
@@ -147,51 +140,18 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (ms > 0) await wait(ms, undefined, { signal });
 }
 
-/** The text of the last message of the user. */
-function promptOf({ messages }: Body): string {
-  const content = messages.findLast(({ role }) => role === 'user')?.content;
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return '';
-  return (content as { type?: string; text?: string }[])
-    .filter(({ type }) => type === 'text')
-    .map(({ text }) => text ?? '')
-    .join('\n');
-}
-
-async function readBody(request: IncomingMessage): Promise<Body> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES)
-      throw new ThalamusError('REQUEST_TOO_LARGE', 'The body is larger than 1 MiB.');
-    chunks.push(chunk);
-  }
-  const result = bodySchema.safeParse(parse(Buffer.concat(chunks).toString('utf8')));
-  if (!result.success)
-    throw new ThalamusError(
-      'REQUEST_INVALID',
-      `The body is not valid: ${result.error.issues[0]?.message ?? ''}.`,
-    );
-  return result.data;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new ThalamusError('REQUEST_INVALID', 'The body is not JSON.');
-  }
-}
-
 function json(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 function refuse(response: ServerResponse, error: ThalamusError): void {
-  if (response.headersSent) response.destroy();
-  else
-    json(response, error.spec.http, {
-      error: { message: error.message, type: 'invalid_request_error', param: null, code: error.code },
-    });
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  // What is left of a body that is too long is not read.
+  if (error.code === 'REQUEST_TOO_LARGE') response.setHeader('connection', 'close');
+  json(response, error.spec.http, {
+    error: { message: error.message, type: 'invalid_request_error', param: null, code: error.code },
+  });
 }

@@ -17,7 +17,7 @@ import { EXIT } from '../exit-codes.js';
 import { outputOf, type CommonOptions } from '../mesh-command.js';
 import { readMeshFile, type MeshFile, type MeshProcess } from '../mesh/mesh-file.js';
 import { memoryOfTree, type ProcessMemory } from '../mesh/process-memory.js';
-import { zooFolder } from '../mesh/seed-zoo.js';
+import { zooFolder } from '../mesh/zoo-index.js';
 import { table } from '../output.js';
 
 const PROBE_MS = 2_000;

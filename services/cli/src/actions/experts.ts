@@ -90,7 +90,7 @@ export async function show(name: string, options: CommonOptions): Promise<void> 
 /** Checks a bundle, stores it with the updater and registers it. @throws BUNDLE_INVALID */
 export async function add(folder: string, options: CommonOptions): Promise<void> {
   const { expert, version } = await withArtifacts(options, (store) =>
-    withRegistry(options, (registry) => addBundle(folder, store, registry)),
+    withRegistry(options, (registry) => addBundle(folder, store, registry, AS_CLI)),
   );
   outputOf(options).answer({ expert, version, folder }, () => [
     `${expert}@${version} is registered; "thalamus experts show ${expert}" tells more.`,

@@ -2,11 +2,12 @@ import { Option, type Command } from 'commander';
 import { toThalamusError } from '@thalamus/errors';
 import { resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
-import { dataFolderOption, verb, wholeNumber } from '../mesh-command.js';
+import { dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
 import { onInterrupt } from '../interruption.js';
 import { launchMesh, type RunningMesh } from '../mesh/launch-mesh.js';
 import type { UpOptions } from '../mesh/plan.js';
 import { DEFAULT_PORTS } from '../mesh/ports.js';
+import { banner } from '../mesh/banner.js';
 import { createOutput } from '../output.js';
 import { InterruptCounter } from '../interrupt-counter.js';
 
@@ -18,6 +19,9 @@ interface Options {
   readonly kafka?: string;
   readonly otlp?: string;
   readonly logLevel: string;
+  readonly fleet: boolean;
+  readonly replayPort?: number;
+  readonly replayPace: number;
   readonly json: boolean;
   readonly once: boolean;
 }
@@ -25,8 +29,9 @@ interface Options {
 /** `thalamus up`: the whole mesh on this machine. */
 export function upCommand(): Command {
   const port = wholeNumber(0, 65_535);
-  return verb('up', 'start the whole mesh on this machine with the zoo of experts; Ctrl-C ends it', [
+  return verb('up', 'start the whole mesh on this machine with zoo and fleet of experts; Ctrl-C ends it', [
     'thalamus up',
+    'thalamus up --no-fleet',
     'thalamus up --port 0 --grpc-port 0 --data ./try --json',
     'thalamus up --kafka broker-1:9092,broker-2:9092',
   ])
@@ -36,6 +41,18 @@ export function upCommand(): Command {
     .addOption(dataFolderOption('--data', 'folder for all state'))
     .option('--kafka <brokers>', 'use this Kafka instead of the embedded log, host:port,...')
     .option('--otlp <url>', 'send traces to this OTLP/HTTP endpoint')
+    .option('--no-fleet', 'leave out the remote models, whose recorded answers an upstream replays')
+    .option(
+      '--replay-port <port>',
+      `port of that upstream, on loopback; 0 picks a free one, which --port 0 does too; default: ${DEFAULT_PORTS.replay}, or a free one when that is taken`,
+      port,
+    )
+    .option(
+      '--replay-pace <factor>',
+      'factor on the time that replayed answers take; 0: they come at once',
+      numberIn(0, 100),
+      1,
+    )
     .addOption(
       new Option('--log-level <level>', 'least severe lines in the logs of the services')
         .choices(['debug', 'info', 'warn', 'error'])
@@ -71,7 +88,7 @@ async function run(options: Options): Promise<void> {
   const seconds = (performance.now() - startedAt) / 1000;
   if (options.json)
     process.stdout.write(
-      `${JSON.stringify({ ready: true, seconds, experts: mesh.experts, ...mesh.file })}\n`,
+      `${JSON.stringify({ ready: true, seconds, experts: mesh.experts, remoteExperts: mesh.remoteExperts, ...mesh.file })}\n`,
     );
   else process.stdout.write(banner(mesh, seconds));
   if (options.once) {
@@ -89,6 +106,7 @@ function upOptions(options: Options): UpOptions {
     kafkaBrokers: options.kafka,
     otlpEndpoint: options.otlp,
     logLevel: options.logLevel,
+    replay: options.fleet ? { port: options.replayPort, pace: options.replayPace } : undefined,
   };
 }
 
@@ -115,24 +133,4 @@ function stopOnInterrupt(mesh: () => RunningMesh | undefined, launch: AbortContr
   };
   onInterrupt(handle);
   return () => counter.isPressed;
-}
-
-function banner({ file, experts }: RunningMesh, seconds: number): string {
-  return `
-  Thalamus is ready (${seconds.toFixed(1)} s): ${experts.length} experts behind one door.
-
-    HTTP   ${file.http}          OpenAPI at /openapi.json
-    gRPC   ${file.grpc}                 Open Inference Protocol v2 and thalamus.gateway.v1
-    key    ${file.keyFile}
-
-  Try it:
-
-    npx thalamus ask "I lost my card, please block it"
-    curl -s ${file.http}/v1/classifications -H 'content-type: application/json' \\
-      -d '{"input": "I lost my card, please block it", "thalamus": {"decision": true}}'
-    grpcurl -plaintext -d '{"input": "Book a table for two"}' ${file.grpc} thalamus.gateway.v1.GatewayService/Classify
-
-  Ctrl-C ends it.
-
-`;
 }

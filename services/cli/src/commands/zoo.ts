@@ -10,8 +10,10 @@ export function zooCommand(): Command {
   command.addCommand(
     meshVerb('load', 'store the zoo with an updater and register it; what is there already stays as it is', [
       'thalamus zoo load --updater 127.0.0.1:7401',
+      'thalamus zoo load --updater updater:7401 --replay http://replay:8082/v1',
     ])
       .option('--updater <address>', 'host:port of the updater; default: that of the local mesh')
+      .option('--replay <url>', 'also the fleet, whose replay upstream answers at this base URL')
       .action(async (...given: Parameters<typeof actions.loadZoo>) => (await load()).loadZoo(...given)),
   );
   return command;

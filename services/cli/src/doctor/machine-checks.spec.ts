@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { zooFolder } from '../mesh/seed-zoo.js';
+import { zooFolder } from '../mesh/zoo-index.js';
 import {
   checkBrokers,
   checkDataFolder,

@@ -1,4 +1,4 @@
-import { openBundle, openRouterBundle } from '@thalamus/bundle';
+import { openBundle, openRouterBundle, sha256OfFile } from '@thalamus/bundle';
 import { toThalamusError } from '@thalamus/errors';
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hasStaleMeshFile } from '../mesh/mesh-file.js';
 import { requireFreePort } from '../mesh/ports.js';
-import { readZoo } from '../mesh/seed-zoo.js';
+import { notTheZoo, readZoo } from '../mesh/zoo-index.js';
 import { entryPoint, SERVICES } from '../mesh/service-process.js';
 import { fine, wrong, type Check } from './check.js';
 import { mebibytes } from './memory.js';
@@ -37,10 +37,15 @@ export function checkBuild(): Check {
 export async function checkZoo(folder: string): Promise<Check> {
   try {
     const zoo = readZoo(folder);
-    for (const { folder: name } of [...zoo.bases, ...zoo.experts]) await openBundle(join(folder, name));
-    for (const { folder: name } of zoo.routers) await openRouterBundle(join(folder, name));
-    const { bases, experts, routers } = zoo;
-    return fine('zoo', `${bases.length + experts.length + routers.length} bundles, every digest is right`);
+    const { fleet } = zoo;
+    const bundles = [...zoo.bases, ...zoo.experts, ...fleet.experts];
+    const routers = [...zoo.routers, ...fleet.routers];
+    const { file, digest } = fleet.recordings;
+    for (const { folder: name } of bundles) await openBundle(join(folder, name));
+    for (const { folder: name } of routers) await openRouterBundle(join(folder, name));
+    const found = `sha256:${await sha256OfFile(join(folder, file))}`;
+    if (found !== digest) throw notTheZoo(file, found);
+    return fine('zoo', `${bundles.length + routers.length} bundles, every digest is right`);
   } catch (fault) {
     const cure = 'Restore the folder zoo from the repository: "git checkout -- zoo".';
     return wrong('zoo', toThalamusError(fault).message, cure);

@@ -1,18 +1,25 @@
-import { ThalamusError } from '@thalamus/errors';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeDataFolder } from './data-folder.js';
 import { processStartedAt, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
-import { assignPorts, portsNeeded, settingsOf, type ServiceAddress, type UpOptions } from './plan.js';
-import { freePorts, requireFreePort } from './ports.js';
-import { SeedProcess } from './seed-process.js';
+import {
+  assignPorts,
+  portsNeeded,
+  replayUrl,
+  REPLAY_HOST,
+  settingsOf,
+  type ServiceAddress,
+  type UpOptions,
+} from './plan.js';
+import { freePorts } from './ports.js';
+import { SeedProcess, type SeededExperts } from './seed-process.js';
+import { withPorts } from './with-ports.js';
 import { entryPoint, ServiceProcess, SERVICES, type ServiceName } from './service-process.js';
 import { Supervisor, type Report } from './supervisor.js';
 
 /** A mesh that answers. */
-export interface RunningMesh {
+export interface RunningMesh extends SeededExperts {
   readonly file: MeshFile;
-  readonly experts: readonly string[];
   /** Ends every service: front door first. */
   stop(): Promise<void>;
   /** Ends every service at once. */
@@ -46,10 +53,11 @@ export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<
     void supervisor.stop(STOP_MS);
   });
   try {
-    const services = SERVICES.filter(isBuilt);
-    const ports = await freePorts(options.host, portsNeeded(services));
-    const addresses = assignPorts(services, ports, options.grpcPort);
-    const experts = await startAll({ options, addresses, supervisor, seed, progress: hooks.progress });
+    const services = SERVICES.filter((service) => isWanted(service, options));
+    const chosen = [options.httpPort, options.grpcPort, options.replay?.port ?? 0];
+    const ports = await freePorts(options.host, portsNeeded(services), chosen);
+    const addresses = assignPorts(services, ports, options);
+    const seeded = await startAll({ options, addresses, supervisor, seed, progress: hooks.progress });
     const write = () => {
       writeMeshFile(options.dataFolder, meshFile(options, addresses, supervisor));
     };
@@ -61,7 +69,7 @@ export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<
     };
     return {
       file: meshFile(options, addresses, supervisor),
-      experts,
+      ...seeded,
       stop: () => supervisor.stop(STOP_MS).finally(release),
       kill: () => {
         supervisor.kill();
@@ -86,21 +94,16 @@ interface Launch {
 }
 
 /** Starts the services and puts in the zoo; answers with the names of its experts once prompts are answered. */
-async function startAll({
-  options,
-  addresses,
-  supervisor,
-  seed,
-  progress,
-}: Launch): Promise<readonly string[]> {
+async function startAll({ options, addresses, supervisor, seed, progress }: Launch): Promise<SeededExperts> {
   const logFolder = join(options.dataFolder, 'logs');
+  const artifactsFolder = join(options.dataFolder, 'artifacts');
   const start = (service: ServiceName) =>
     supervisor.run(service, () =>
       ServiceProcess.start({ service, settings: settingsOf(service, options, addresses), logFolder }),
     );
   progress('checking the zoo');
   // The updater first: it makes the topics that the others follow, while the zoo is checked and stored.
-  const stored = seed.step({ kind: 'store', artifactsFolder: join(options.dataFolder, 'artifacts') });
+  const stored = seed.step({ kind: 'store', artifactsFolder, fleet: options.replay !== undefined });
   stored.catch(() => undefined);
   progress('starting the services');
   await start('updater');
@@ -109,30 +112,15 @@ async function startAll({
   await stored;
   progress('registering the zoo');
   const updaterAddress = `${options.host}:${addresses.get('updater')?.grpcPort ?? 0}`;
-  const experts = await seed.step({ kind: 'register', updaterAddress });
+  await seed.step({ kind: 'register', updaterAddress, artifactsFolder, replayUrl: replayUrl(options) });
   await others;
   progress('loading the experts');
-  await seed.step({
+  return seed.step({
     kind: 'wait',
     http: `http://${options.host}:${options.httpPort}`,
     grpc: `${options.host}:${options.grpcPort}`,
     key: administratorKey(options.dataFolder),
   });
-  return experts;
-}
-
-/** Checks the ports that callers will use; 0 becomes a free one. */
-async function withPorts(options: UpOptions): Promise<UpOptions> {
-  const { host, httpPort, grpcPort } = options;
-  if (httpPort !== 0) await requireFreePort(host, httpPort, '--port');
-  if (grpcPort !== 0) await requireFreePort(host, grpcPort, '--grpc-port');
-  if (httpPort !== 0 && httpPort === grpcPort)
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `--port and --grpc-port are both ${httpPort}; they must differ.`,
-    );
-  const [freeHttp = 0, freeGrpc = 0] = await freePorts(host, 2);
-  return { ...options, httpPort: httpPort || freeHttp, grpcPort: grpcPort || freeGrpc };
 }
 
 /** The key that the updater left; undefined when the registry on the bus had keys before this data folder was made. */
@@ -141,8 +129,8 @@ function administratorKey(dataFolder: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
-function isBuilt(service: ServiceName): boolean {
-  return existsSync(entryPoint(service));
+function isWanted(service: ServiceName, { replay }: UpOptions): boolean {
+  return existsSync(entryPoint(service)) && (service !== 'replay' || replay !== undefined);
 }
 
 function meshFile(
@@ -167,7 +155,7 @@ function meshFile(
       service,
       pid: supervisor.pidOf(service),
       ...(grpcPort === undefined ? {} : { grpc: `${options.host}:${grpcPort}` }),
-      ops: `${options.host}:${opsPort}`,
+      ops: `${service === 'replay' ? REPLAY_HOST : options.host}:${opsPort}`,
     })),
   };
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ServiceName } from './service-process.js';
+import { recordingsFile, zooFolder } from './zoo-index.js';
 
 /** What `thalamus up` was asked for. */
 export interface UpOptions {
@@ -10,6 +11,24 @@ export interface UpOptions {
   readonly kafkaBrokers: string | undefined;
   readonly otlpEndpoint: string | undefined;
   readonly logLevel: string;
+  /** The fleet of remote models and the upstream that replays their recorded answers; undefined: the zoo alone. */
+  readonly replay: ReplayOptions | undefined;
+}
+
+/** How the replay upstream runs. It listens on loopback: only the gateway asks it. */
+export interface ReplayOptions {
+  /** Undefined: the usual one, or a free one when that is taken; 0: a free one. */
+  readonly port: number | undefined;
+  /** Factor on the time that answers take; 0: none. */
+  readonly pace: number;
+}
+
+/** Where the replay upstream listens. */
+export const REPLAY_HOST = '127.0.0.1';
+
+/** Base URL of the replay upstream, once its port is known; undefined without a fleet. */
+export function replayUrl({ replay }: UpOptions): string | undefined {
+  return replay && `http://${REPLAY_HOST}:${replay.port ?? 0}/v1`;
 }
 
 /** Where each service listens. */
@@ -26,18 +45,19 @@ export function portsNeeded(services: readonly ServiceName[]): number {
   return services.length + services.filter((service) => WITH_GRPC.includes(service)).length;
 }
 
-/** Gives every service its ports. */
+/** Gives every service its ports. The replay upstream answers probes where it answers questions. */
 export function assignPorts(
   services: readonly ServiceName[],
   ports: readonly number[],
-  gatewayGrpcPort: number,
+  options: UpOptions,
 ): ReadonlyMap<ServiceName, ServiceAddress> {
   const rest = [...ports];
   const next = () => rest.shift() ?? 0;
   return new Map(
     services.map((service) => {
+      if (service === 'replay') return [service, { grpcPort: undefined, opsPort: options.replay?.port ?? 0 }];
       const own = WITH_GRPC.includes(service) ? next() : undefined;
-      return [service, { grpcPort: service === 'gateway' ? gatewayGrpcPort : own, opsPort: next() }];
+      return [service, { grpcPort: service === 'gateway' ? options.grpcPort : own, opsPort: next() }];
     }),
   );
 }
@@ -72,11 +92,12 @@ export function settingsOf(
       return {
         ...common,
         ...listening,
-        THALAMUS_HTTP_PORT: String(options.httpPort),
+        ...doorOf(options),
         THALAMUS_ROUTER_ADDRESS: at('router'),
         THALAMUS_UPDATER_ADDRESS: at('updater'),
-        THALAMUS_ANONYMOUS: isLoopback(options.host) ? 'viewer' : 'off',
       };
+    case 'replay':
+      return replaySettings(options.replay);
     case 'worker':
       return { ...common, THALAMUS_HOST: options.host, ...artifacts };
     case 'expert-host':
@@ -84,6 +105,24 @@ export function settingsOf(
     case 'composer':
       return { ...common, ...listening, ...artifacts };
   }
+}
+
+/** What of the gateway callers meet, as settings. */
+function doorOf({ host, httpPort, replay }: UpOptions): Record<string, string> {
+  return {
+    THALAMUS_HTTP_PORT: String(httpPort),
+    THALAMUS_ANONYMOUS: isLoopback(host) ? 'viewer' : 'off',
+    ...(replay && { THALAMUS_UPSTREAM_ALLOW: `${REPLAY_HOST}:${replay.port ?? 0}` }),
+  };
+}
+
+function replaySettings({ port, pace }: ReplayOptions = { port: 0, pace: 1 }): Record<string, string> {
+  return {
+    THALAMUS_HOST: REPLAY_HOST,
+    THALAMUS_HTTP_PORT: String(port ?? 0),
+    THALAMUS_RECORDINGS: recordingsFile(zooFolder()),
+    THALAMUS_PACE: String(pace),
+  };
 }
 
 /** Where the bus is, as settings. */

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /** Ports of a mesh when nothing else is asked for. */
-export const DEFAULT_PORTS = { http: 8080, grpc: 8081 } as const;
+export const DEFAULT_PORTS = { http: 8080, grpc: 8081, replay: 8082 } as const;
 
 /** Checks that a port is free. @throws PORT_IN_USE that names the option to change it */
 export async function requireFreePort(host: string, port: number, option: string): Promise<void> {
@@ -24,8 +24,12 @@ const FIRST_PORT = 20_000;
 const LAST_PORT = 32_767;
 const MAX_TRIES = 1_000;
 
-/** Ports that nobody listens on now. @throws PORT_IN_USE when hardly any is left */
-export async function freePorts(host: string, count: number): Promise<number[]> {
+/** Ports that nobody listens on now, none of `except`. @throws PORT_IN_USE when hardly any is left */
+export async function freePorts(
+  host: string,
+  count: number,
+  except: readonly number[] = [],
+): Promise<number[]> {
   const found = new Set<number>();
   for (let tries = 0; found.size < count; tries += 1) {
     const port = randomInt(FIRST_PORT, LAST_PORT + 1);
@@ -34,7 +38,7 @@ export async function freePorts(host: string, count: number): Promise<number[]> 
         'PORT_IN_USE',
         `Of ${MAX_TRIES} ports from ${FIRST_PORT} to ${LAST_PORT} on ${host} fewer than ${count} are free, or ${host} is no address of this machine. Stop other programs, or choose another address with --host.`,
       );
-    if (found.has(port)) continue;
+    if (found.has(port) || except.includes(port)) continue;
     const isFree = await listenOnce(host, port).then(
       () => true,
       () => false,

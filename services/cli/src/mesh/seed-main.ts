@@ -5,14 +5,16 @@
 import { FolderArtifactStore } from '@thalamus/bundle';
 import { toThalamusError } from '@thalamus/errors';
 import { whileElecting } from '../retry.js';
-import type { FromSeed, ToSeed } from './seed-process.js';
-import { registerZoo, storeZoo, zooFolder } from './seed-zoo.js';
+import { registerFleet, storeFleet } from './seed-fleet.js';
+import type { FromSeed, SeededExperts, ToSeed } from './seed-process.js';
+import { registerZoo, storeZoo } from './seed-zoo.js';
 import { waitUntilAnswering } from './wait-until-answering.js';
+import { zooFolder } from './zoo-index.js';
 
 /** How long the first election of a writer may take, milliseconds; on Kafka the group that elects must form first. */
 const ELECTION_MS = 60_000;
 
-let experts: readonly string[] = [];
+let seeded: SeededExperts = { experts: [], remoteExperts: [] };
 
 process.on('disconnect', () => process.exit(1));
 process.on('message', (message: ToSeed) => {
@@ -28,14 +30,26 @@ process.on('message', (message: ToSeed) => {
 
 async function work(message: ToSeed): Promise<FromSeed> {
   switch (message.kind) {
-    case 'store':
-      await storeZoo(zooFolder(), new FolderArtifactStore(message.artifactsFolder));
-      return { kind: 'done', experts };
+    case 'store': {
+      const store = new FolderArtifactStore(message.artifactsFolder);
+      await storeZoo(zooFolder(), store);
+      if (message.fleet) await storeFleet(zooFolder(), store);
+      break;
+    }
     case 'register':
-      experts = await whileElecting(ELECTION_MS, () => registerZoo(zooFolder(), message.updaterAddress));
-      return { kind: 'done', experts };
+      seeded = await whileElecting(ELECTION_MS, () => register(message));
+      break;
     case 'wait':
-      await waitUntilAnswering(message.http, message.grpc, experts, message.key);
-      return { kind: 'done', experts };
+      await waitUntilAnswering({ ...message, ...seeded });
   }
+  return { kind: 'done', ...seeded };
+}
+
+async function register(message: Extract<ToSeed, { kind: 'register' }>): Promise<SeededExperts> {
+  const { updaterAddress, artifactsFolder, replayUrl } = message;
+  const experts = await registerZoo(zooFolder(), updaterAddress);
+  if (replayUrl === undefined) return { experts, remoteExperts: [] };
+  const store = new FolderArtifactStore(artifactsFolder);
+  const place = { updaterAddress, baseUrl: replayUrl };
+  return { experts, remoteExperts: await registerFleet(zooFolder(), store, place) };
 }

@@ -6,8 +6,14 @@ import { fileURLToPath } from 'node:url';
 
 /** Steps of the seeding, in their order. */
 export type ToSeed =
-  | { readonly kind: 'store'; readonly artifactsFolder: string }
-  | { readonly kind: 'register'; readonly updaterAddress: string }
+  | { readonly kind: 'store'; readonly artifactsFolder: string; readonly fleet: boolean }
+  | {
+      readonly kind: 'register';
+      readonly updaterAddress: string;
+      readonly artifactsFolder: string;
+      /** Base URL of the fleet's upstream; undefined without a fleet. */
+      readonly replayUrl: string | undefined;
+    }
   | {
       readonly kind: 'wait';
       readonly http: string;
@@ -15,9 +21,17 @@ export type ToSeed =
       readonly key: string | undefined;
     };
 
+/** Names of the experts that a start puts in. */
+export interface SeededExperts {
+  /** Hosted by the mesh. */
+  readonly experts: readonly string[];
+  /** Remote ones. */
+  readonly remoteExperts: readonly string[];
+}
+
 /** What comes back for each step. */
 export type FromSeed =
-  | { readonly kind: 'done'; readonly experts: readonly string[] }
+  | ({ readonly kind: 'done' } & SeededExperts)
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** The process that puts the zoo into a mesh that is starting. One step at a time. */
@@ -41,7 +55,7 @@ export class SeedProcess {
   }
 
   /** Does one step; answers with the names of the experts known by then. @throws what the step throws */
-  step(message: ToSeed): Promise<readonly string[]> {
+  step(message: ToSeed): Promise<SeededExperts> {
     return new Promise((resolve, reject) => {
       const onExit = () => {
         const text = `The process that puts in the zoo ended before it was done; see ${this.logFile}.`;
@@ -50,7 +64,7 @@ export class SeedProcess {
       this.child.once('exit', onExit);
       this.child.once('message', (answer: FromSeed) => {
         this.child.off('exit', onExit);
-        if (answer.kind === 'done') resolve(answer.experts);
+        if (answer.kind === 'done') resolve(answer);
         else reject(new ThalamusError(isErrorCode(answer.code) ? answer.code : 'INTERNAL', answer.message));
       });
       this.child.send(message, (fault) => {

@@ -5,14 +5,21 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Names of the services, which are also the names of their folders. */
-export const SERVICES = ['updater', 'expert-host', 'router', 'composer', 'worker', 'gateway'] as const;
+export const SERVICES = [
+  'updater',
+  'expert-host',
+  'router',
+  'composer',
+  'worker',
+  'gateway',
+  'replay',
+] as const;
 /** One of the services. */
 export type ServiceName = (typeof SERVICES)[number];
 
 /** What a service says to the one who started it. */
 type ServiceMessage =
-  | { readonly kind: 'ready'; readonly opsPort: number }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string };
+  { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** How a service is started. */
 export interface ServiceStart {
@@ -27,6 +34,9 @@ export interface ServiceStart {
  * models would else stay with them. Saves about 10 MiB a service.
  */
 const MEMORY_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
+
+/** Little is kept for short-lived objects, and a service may collect its garbage when a start or a model has left much. */
+const MEMORY_FLAGS = ['--max-semi-space-size=2', '--expose-gc'];
 
 /** A running service. It ends with this process: its IPC channel closing makes it drain. */
 export class ServiceProcess {
@@ -57,7 +67,7 @@ export class ServiceProcess {
     const logFile = join(start.logFolder, `${start.service}.log`);
     const log = openSync(logFile, 'a');
     const child = fork(entryPoint(start.service), [], {
-      execArgv: ['--import', import.meta.resolve('@thalamus/telemetry/register'), '--max-semi-space-size=2'],
+      execArgv: [...telemetryOf(start.service), ...MEMORY_FLAGS],
       env: {
         ...MEMORY_SETTINGS,
         ...inherited(),
@@ -112,6 +122,11 @@ export class ServiceProcess {
 /** The compiled main file of a service. */
 export function entryPoint(service: ServiceName): string {
   return fileURLToPath(new URL(`../../../${service}/dist/main.js`, import.meta.url));
+}
+
+/** The replay upstream stands for a server of somebody else: it reports nothing, and stays small. */
+function telemetryOf(service: ServiceName): readonly string[] {
+  return service === 'replay' ? [] : ['--import', import.meta.resolve('@thalamus/telemetry/register')];
 }
 
 /** The environment without settings of ours: those that a service does not know are errors to it. */

@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@thalamus/bundle';
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
+import { collectGarbageSoon } from '@thalamus/lifecycle';
 import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
 import { ExpertOpener, type OpenOutcome, type OpenerOptions } from './expert-opener.js';
@@ -225,6 +226,7 @@ export class ExpertLibrary {
     } else {
       slot.served = served;
       slot.state = 'ready';
+      collectGarbageSoon();
       this.failures.delete(key);
     }
     this.tell(slot);

@@ -1,8 +1,6 @@
 import {
   materialiseBundle,
-  openBundle,
   openRouterBundle,
-  parseDigest,
   readSafetensors,
   requireFloat32,
   type ArtifactStore,
@@ -12,15 +10,7 @@ import {
   type Safetensors,
 } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import {
-  DynamicBatcher,
-  TextEncoder,
-  Tokenizer,
-  type InferenceRuntime,
-  type InferenceSession,
-  type SubmitOptions,
-} from '@thalamus/inference';
-import { inspectGraph } from '@thalamus/onnx-graph';
+import { DynamicBatcher, type SubmitOptions } from '@thalamus/inference';
 import {
   predictLosses,
   prototypeDistances,
@@ -28,6 +18,7 @@ import {
   type LossHeads,
   type Prediction,
 } from '@thalamus/routing';
+import type { EncoderLease, SharedEncoders } from './shared-encoders.js';
 
 /** What the model says of one prompt. */
 export interface PromptPrediction {
@@ -60,16 +51,15 @@ export interface RouterModelOptions {
 
 const WARM_UP_RUNS = 5;
 
-/** What a loaded model is made of. */
 /** Letters of one token of English text, about: enough to tell long prompts from short ones. */
 const CHARACTERS_PER_TOKEN = 4;
 /** Most tokens of a batch, padding included; larger ones take no less time for each token. */
 const MAX_BATCH_TOKENS = 512;
 
+/** What a loaded model is made of. */
 interface RouterModelParts {
   readonly manifest: RouterManifest;
-  readonly session: InferenceSession;
-  readonly encoder: TextEncoder;
+  readonly lease: EncoderLease;
   readonly heads: LossHeads;
   readonly prototypes: Float32Array | undefined;
   readonly centroids: Float32Array | undefined;
@@ -106,28 +96,19 @@ export class LoadedRouterModel {
   static async open(
     digest: Digest,
     store: ArtifactStore,
-    runtime: InferenceRuntime,
+    encoders: SharedEncoders,
     options: RouterModelOptions,
   ): Promise<LoadedRouterModel> {
     const bundle = await openRouterBundle(await materialiseBundle(digest, store, options.cacheFolder));
     const { manifest } = bundle;
-    const encoderBundle = await openBundle(
-      await materialiseBundle(parseDigest(manifest.encoder.digest), store, options.cacheFolder),
-    );
-    inspectGraph(await encoderBundle.readFile('model.onnx'));
-    const tokenizer = Tokenizer.parse(await encoderBundle.readFile('tokenizer.json'));
     const tensors = await readTensors(bundle);
-    const session = await runtime.load(
-      { path: encoderBundle.filePath('model.onnx') },
-      { threads: options.threads },
-    );
-    const encoder = new TextEncoder(tokenizer, session, manifest.encoder.maxTokens);
-    const model = new LoadedRouterModel(digest, { manifest, session, encoder, ...tensors }, options);
+    const lease = await encoders.acquire(manifest.encoder.digest, manifest.encoder.maxTokens);
+    const model = new LoadedRouterModel(digest, { manifest, lease, ...tensors }, options);
     try {
       // The first runs are compiled and allocated for; the first caller should not wait for that.
       for (let run = 0; run < WARM_UP_RUNS; run++) await model.run(['warm-up']);
     } catch (fault) {
-      await session.release();
+      await lease.release();
       throw fault;
     }
     return model;
@@ -151,14 +132,14 @@ export class LoadedRouterModel {
     }
   }
 
-  /** Frees the encoder once the prompts that were given to it are answered. */
+  /** Lets go of the encoder once the prompts that were given to it are answered. */
   async release(): Promise<void> {
     while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
-    await this.parts.session.release();
+    await this.parts.lease.release();
   }
 
   private async run(prompts: readonly string[]): Promise<PromptPrediction[]> {
-    const encoded = await this.parts.encoder.encode(prompts);
+    const encoded = await this.parts.lease.encoder.encode(prompts);
     const startedAt = performance.now();
     const { candidates, calibration } = this.parts.manifest;
     const losses = predictLosses(this.parts.heads, encoded.embeddings);

@@ -3,8 +3,10 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { registryV1 } from '@thalamus/contracts';
 import type { InferenceRuntime } from '@thalamus/inference';
 import type { RegistryView } from '@thalamus/registry';
+import { collectGarbageSoon } from '@thalamus/lifecycle';
 import { createLogger } from '@thalamus/telemetry';
 import { LoadedRouterModel, type RouterModelOptions } from './loaded-router-model.js';
+import { SharedEncoders } from './shared-encoders.js';
 
 /** The active router model of each task, swapped when the registry names another: loaded and warm first, then used. */
 export class RouterModels {
@@ -15,6 +17,7 @@ export class RouterModels {
   private stopFollowing: (() => void) | undefined;
   private retry: NodeJS.Timeout | undefined;
   private closed = false;
+  private readonly encoders: SharedEncoders;
   private readonly logger = createLogger('router-models');
 
   constructor(
@@ -24,7 +27,9 @@ export class RouterModels {
     private readonly options: RouterModelOptions & {
       /** Wait before a model that could not be loaded is tried again. */ readonly retryMs: number;
     },
-  ) {}
+  ) {
+    this.encoders = new SharedEncoders(store, runtime, options);
+  }
 
   async start(): Promise<void> {
     this.stopFollowing = this.view.onChange((key) => {
@@ -103,10 +108,11 @@ export class RouterModels {
     const named = { task, name: model.name, version: model.version };
     try {
       const digest = parseDigest(model.manifestDigest);
-      const next = await LoadedRouterModel.open(digest, this.store, this.runtime, this.options);
+      const next = await LoadedRouterModel.open(digest, this.store, this.encoders, this.options);
       this.loaded.set(task, next);
       this.failures.delete(task);
       this.logger.info(named, 'router model ready');
+      collectGarbageSoon();
       if (current) await this.retire(current);
     } catch (fault) {
       const error = toThalamusError(fault);
