@@ -123,17 +123,19 @@ export function startService(layout: string, container: Container, cluster: Clus
   });
 }
 
-/** Waits until a service says that it is ready; fails with what it said when it ends before. */
-export async function untilReady(service: string, process_: ImageProcess, ops: number): Promise<void> {
+/** Waits until a service says that it is ready; returns what it said when it ends before. */
+export async function untilReady(
+  service: string,
+  process_: ImageProcess,
+  ops: number,
+): Promise<string | undefined> {
   const ready = waitUntil(
     `${service} is ready`,
     async () => (await fetch(`http://127.0.0.1:${ops}/readyz`)).status === 200,
     { timeoutMs: 120_000, everyMs: 100 },
   );
-  const failed = process_.ended.then((exit) => {
-    throw new Error(`${service} ended with ${exit}: ${process_.said.text}`);
-  });
   ready.catch(() => undefined);
-  failed.catch(() => undefined);
-  await Promise.race([ready, failed]);
+  const ended = process_.ended.then((exit) => `it ended with ${exit}: ${process_.said.text}`);
+  const result = await Promise.race([ready, ended]);
+  return typeof result === 'string' ? result : undefined;
 }

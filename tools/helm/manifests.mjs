@@ -75,13 +75,7 @@ export async function settingsFaults(manifests) {
       if (listens[name] !== containerPort)
         faults.push(`${who}: port ${name} is ${containerPort}, but the service listens on ${listens[name]}`);
     if (settings.host !== '0.0.0.0') faults.push(`${who} listens on ${settings.host}: nobody reaches it`);
-    for (const probe of ['startupProbe', 'readinessProbe']) {
-      const port = container[probe]?.grpc?.port ?? container[probe]?.httpGet?.port;
-      const expected = settings.grpcPort ?? 'ops';
-      if (port !== expected) faults.push(`${who}: ${probe} asks port ${port}, not ${expected}`);
-    }
-    if (container.livenessProbe?.httpGet?.path !== '/healthz')
-      faults.push(`${who}: livenessProbe does not ask /healthz`);
+    faults.push(...probeFaults(container, settings).map((fault) => `${who}: ${fault}`));
     const graceMs = manifest.spec.template.spec.terminationGracePeriodSeconds * 1000;
     if (settings.drainMs + settings.readinessGraceMs >= graceMs)
       faults.push(`${who} is killed before it has drained`);
@@ -93,6 +87,19 @@ export async function settingsFaults(manifests) {
         faults.push(`${who}: ${key} is ${settings[key]}, which is no headless Service of the ${peer}`);
   }
   return faults;
+}
+
+/** A gRPC server is asked whether it is alive; every service answers over HTTP whether it is ready. */
+function probeFaults({ startupProbe, livenessProbe, readinessProbe }, { grpcPort }) {
+  const alive = grpcPort === undefined ? 'GET /healthz' : `gRPC ${grpcPort}`;
+  const asks = (probe) => (probe?.grpc ? `gRPC ${probe.grpc.port}` : `GET ${probe?.httpGet?.path}`);
+  return [
+    ['startupProbe', startupProbe, alive],
+    ['livenessProbe', livenessProbe, alive],
+    ['readinessProbe', readinessProbe, 'GET /readyz'],
+  ]
+    .filter(([, probe, wanted]) => asks(probe) !== wanted)
+    .map(([name, probe, wanted]) => `${name} asks ${asks(probe)}, not ${wanted}`);
 }
 
 /** Whether host:port is a headless service whose pods are those of the peer. */

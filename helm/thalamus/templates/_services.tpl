@@ -86,7 +86,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* Ready when the gRPC health service says so; the worker, which serves no gRPC, answers over HTTP. */}}
-{{- define "thalamus.probe" -}}
-{{- if .grpc }}grpc: { port: {{ .grpc }} }{{ else }}httpGet: { path: /readyz, port: ops }{{ end }}
+{{/* Alive when the gRPC server says that it serves; the worker, which has none, answers over HTTP. Takes the service. */}}
+{{- define "thalamus.isAlive" -}}
+{{- if .grpc }}grpc: { port: {{ .grpc }} }{{ else }}httpGet: { path: /healthz, port: ops }{{ end }}
 {{- end }}
