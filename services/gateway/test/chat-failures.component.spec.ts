@@ -10,7 +10,7 @@ import {
   failWith,
   type UpstreamBehaviour,
 } from './support/chat-upstream.js';
-import { ChatMesh, chatRequest, errorOf, eventsOf } from './support/chat-mesh.js';
+import { ChatMesh, chatRequest, errorOf, eventsOf, UPSTREAM_KEY } from './support/chat-mesh.js';
 import { KEYS } from './support/gateway-under-test.js';
 
 const IDLE_MS = 400;
@@ -194,6 +194,25 @@ describe('the circuit of an upstream', () => {
     await waitUntil('the circuit closes', async () => (await mesh.chat({ model: 'alpha' })).status === 200);
     expect((await mesh.chat()).headers.get('x-thalamus-expert')).toBe('alpha');
   });
+
+  it.each([true, false])(
+    'names a sample of an upstream without a recording, streamed: %s',
+    async (streamed) => {
+      const error = { code: 'not_recorded', samples: ['x'.repeat(301), 'Say "hello"', UPSTREAM_KEY] };
+      const refuses: UpstreamBehaviour = (response) => response.writeHead(404).end(JSON.stringify({ error }));
+      mesh.beta.behave = refuses;
+      mesh.alpha.behave = refuses;
+      const answer = await mesh.chat({ model: 'beta', stream: streamed });
+      expect([answer.status, errorOf(answer).code]).toEqual([404, 'RESOURCE_NOT_FOUND']);
+      expect(errorOf(answer).message).toContain('such as "Say \\"hello\\""; "thalamus chat --samples"');
+      // Alpha was sent a key, which it could quote.
+      expect(errorOf(await mesh.chat({ model: 'alpha', stream: streamed })).message).not.toContain('such as');
+      // Nobody else is asked: another one would not have recorded it either.
+      const asked = mesh.beta.asked.length;
+      expect((await mesh.chat({ stream: streamed })).status).toBe(404);
+      expect(mesh.beta.asked.length).toBe(asked);
+    },
+  );
 
   it('does not open for requests that the upstream does not know', async () => {
     mesh.alpha.behave = failWith(404);

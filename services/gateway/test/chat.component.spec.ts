@@ -99,7 +99,12 @@ describe('a streamed chat answer', () => {
 
   it('ends with the decision when it is asked for', async () => {
     const events = eventsOf(await mesh.chat({ stream: true, thalamus: { decision: true } }));
-    expect(JSON.parse(events.at(-2) ?? '')).toMatchObject({ object: 'thalamus.decision', expert: 'alpha' });
+    // 12 tokens in at 10 USD a million, 3 out at 30.
+    expect(JSON.parse(events.at(-2) ?? '')).toMatchObject({
+      object: 'thalamus.decision',
+      expert: 'alpha',
+      costUsd: 0.00021,
+    });
   });
 
   it('keeps its connection for the next one, though the upstream ends it a little later', async () => {

@@ -26,7 +26,10 @@ const ours = {
   thalamus: z
     .strictObject({
       flags: flagsField.optional(),
-      decision: z.boolean().default(false).describe('Return why the expert was chosen.'),
+      decision: z
+        .boolean()
+        .default(false)
+        .describe('Return why the expert was chosen, and what the answer cost in USD.'),
     })
     .optional(),
 };

@@ -64,18 +64,18 @@ export class ChatController {
   ): Promise<void> {
     const scope = callerScope(request);
     if (!options.stream) {
-      const { answer, ...choice } = await this.completeChat.run(wish, scope);
+      const { answer, costUsd, ...choice } = await this.completeChat.run(wish, scope);
       nameChoice(reply, choice);
       const body = options.withDecision
-        ? JSON.stringify({ ...answer.body, thalamus: choiceJson(choice) })
+        ? JSON.stringify({ ...answer.body, thalamus: { ...choiceJson(choice), costUsd } })
         : answer.text;
       await reply.type('application/json').send(body);
       return;
     }
-    const { events, ...choice } = await this.completeChat.stream(wish, scope);
+    const { events, costUsd, ...choice } = await this.completeChat.stream(wish, scope);
     nameChoice(reply, choice);
     const tail = options.withDecision
-      ? JSON.stringify({ object: 'thalamus.decision', ...choiceJson(choice) })
+      ? () => JSON.stringify({ object: 'thalamus.decision', ...choiceJson(choice), costUsd: costUsd() })
       : undefined;
     await sendEvents(reply, visible(events, options.withUsage), {
       signal: scope.signal,

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 export interface SendEventsOptions {
   /** Aborted when the client has gone or its time is up. */
   readonly signal: AbortSignal;
-  /** Data of a last event before the end. */
-  readonly tail: string | undefined;
+  /** Makes the data of a last event before the end. */
+  readonly tail: (() => string) | undefined;
   /** Data of the event that tells a failure in mid-answer: the status is out already. */
   readonly onFault: (fault: unknown) => string;
 }
@@ -30,7 +30,7 @@ export async function sendEvents(
   };
   try {
     for await (const data of events) await write(data);
-    if (options.tail !== undefined) await write(options.tail);
+    if (options.tail) await write(options.tail());
     await write('[DONE]');
   } catch (fault) {
     const last = options.onFault(options.signal.aborted ? options.signal.reason : fault);

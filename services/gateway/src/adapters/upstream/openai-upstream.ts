@@ -9,6 +9,7 @@ import {
   type UpstreamTarget,
 } from '../../application/chat/chat-upstream.port.js';
 import type { AddressGuard } from './address-guard.js';
+import { refusal } from './refusals.js';
 import { broken, parseObject, readEvents, usageOf } from './sse-events.js';
 
 /** How upstreams are talked to. */
@@ -187,28 +188,4 @@ function unreachable(fault: unknown, target: UpstreamTarget, request: UpstreamRe
       retryAfterMs: 1_000,
     },
   );
-}
-
-/** What a status other than 200 means for the caller. The upstream's own words are not passed on: they may quote secrets. */
-async function refusal(response: Response, { expert }: UpstreamTarget): Promise<ThalamusError> {
-  await response.body.dump({ limit: 65_536 }).catch(() => undefined);
-  const status = response.statusCode;
-  const retryAfterMs = Number(response.headers['retry-after']) * 1000 || 1_000;
-  const metadata = { upstream: expert, status: String(status) };
-  if (status === 429)
-    return new ThalamusError('RATE_LIMITED', `${expert} is out of rate limit.`, { retryAfterMs, metadata });
-  if (status === 404)
-    return new ThalamusError('UPSTREAM_ERROR', `${expert} does not know what was asked (404).`, { metadata });
-  if (status === 400 || status === 422)
-    return new ThalamusError(
-      'REQUEST_INVALID',
-      `${expert} refuses the request (${status}); its parameters do not suit this model.`,
-      { metadata },
-    );
-  if (status >= 500)
-    return new ThalamusError('UPSTREAM_UNAVAILABLE', `${expert} failed (${status}).`, {
-      retryAfterMs,
-      metadata,
-    });
-  return broken(expert, `answered with status ${status}`);
 }

@@ -46,9 +46,17 @@ export interface ChatChoice {
   readonly decision: routerV1.Decision | undefined;
 }
 
+/** A whole answer with what it cost, USD. */
+export interface ChatAnswer extends ChatChoice {
+  readonly answer: UpstreamAnswer;
+  readonly costUsd: number;
+}
+
 /** A started answer. */
 export interface ChatStream extends ChatChoice {
   readonly events: AsyncIterable<UpstreamEvent>;
+  /** What it cost, USD; known once the events have ended. */
+  readonly costUsd: () => number;
 }
 
 interface Plan {
@@ -78,14 +86,14 @@ export class CompleteChat {
   ) {}
 
   /** A whole answer. */
-  async run(wish: ChatWish, scope: RequestScope): Promise<ChatChoice & { readonly answer: UpstreamAnswer }> {
+  async run(wish: ChatWish, scope: RequestScope): Promise<ChatAnswer> {
     const running = begin(wish, scope);
     try {
       const { result: answer, target } = await this.attempt(wish, running, (to, request) =>
         this.upstream.complete(to, request),
       );
       this.succeeded(running, target, answer.usage);
-      return { ...choiceOf(running), answer };
+      return { ...choiceOf(running), answer, costUsd: costOf(answer.usage, target) };
     } catch (fault) {
       this.failed(running, fault);
       throw fault;
@@ -99,7 +107,12 @@ export class CompleteChat {
       const { result, target } = await this.attempt(wish, running, (to, request) =>
         this.upstream.stream(to, request),
       );
-      return { ...choiceOf(running), events: this.observed(result, running, target) };
+      const used = { inputTokens: 0, outputTokens: 0 };
+      return {
+        ...choiceOf(running),
+        events: this.observed(result, running, target, used),
+        costUsd: () => costOf(used, target),
+      };
     } catch (fault) {
       this.failed(running, fault);
       throw fault;
@@ -177,16 +190,16 @@ export class CompleteChat {
     events: AsyncIterable<UpstreamEvent>,
     running: Running,
     target: UpstreamTarget,
+    used: { -readonly [K in keyof TokenUsage]: TokenUsage[K] },
   ): AsyncGenerator<UpstreamEvent> {
-    let usage: TokenUsage = { inputTokens: 0, outputTokens: 0 };
     let ended = false;
     try {
       for await (const event of events) {
-        if (event.usage) usage = event.usage;
+        Object.assign(used, event.usage);
         yield event;
       }
       ended = true;
-      this.succeeded(running, target, usage);
+      this.succeeded(running, target, used);
     } catch (fault) {
       ended = true;
       this.failed(running, fault);
@@ -202,7 +215,7 @@ export class CompleteChat {
       ...outcomeOf(running),
       promptTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
-      costUsd: (usage.inputTokens * target.price.input + usage.outputTokens * target.price.output) / 1e6,
+      costUsd: costOf(usage, target),
       confidence: 0,
       timingsMs: {
         ...(running.routed ? { route: running.routed.durationMs } : {}),
@@ -234,4 +247,9 @@ function outcomeOf({ operation, scope, target, routed }: Running) {
 
 function choiceOf({ target, routed }: Running): ChatChoice {
   return { expert: target?.expert ?? '', version: target?.version ?? '', decision: routed?.decision };
+}
+
+/** USD. */
+function costOf({ inputTokens, outputTokens }: TokenUsage, { price }: UpstreamTarget): number {
+  return (inputTokens * price.input + outputTokens * price.output) / 1e6;
 }
