@@ -12,8 +12,8 @@ export const METRIC = Object.fromEntries(
 );
 
 /** Seconds at a quantile of a histogram, by the given labels. */
-export const quantile = (q, metric, by = '') =>
-  `histogram_quantile(${q}, sum by (le${by === '' ? '' : `, ${by}`}) (rate(${metric}_bucket[$__rate_interval])))`;
+export const quantile = (q, metric, by = '', filter = '') =>
+  `histogram_quantile(${q}, sum by (le${by === '' ? '' : `, ${by}`}) (rate(${metric}_bucket${filter}[$__rate_interval])))`;
 
 /** Per second, by the given labels. */
 export const rate = (metric, by = '', filter = '') =>

@@ -6,6 +6,9 @@ import { METRIC, quantile, rate } from './metric-names.mjs';
 const failed =
   '{thalamus_outcome!="OK",thalamus_outcome!="NO_SUITABLE_EXPERT",thalamus_outcome!="CANCELLED"}';
 
+const chat = '{thalamus_stage=~"chat/completions|completions"}';
+const chatRoute = '{http_route=~"/v1/(chat/)?completions"}';
+
 export const DASHBOARDS = [
   dashboard({
     uid: 'thalamus-mesh',
@@ -40,6 +43,32 @@ export const DASHBOARDS = [
               'Share of requests without a fault of ours; abstentions and callers who left count as answered.',
             queries: [
               { expr: `1 - (${rate(METRIC.requests, '', failed)} or vector(0)) / ${rate(METRIC.requests)}` },
+            ],
+          },
+        ],
+      },
+      {
+        title: 'Chat',
+        panels: [
+          {
+            title: 'Chat requests',
+            unit: 'reqps',
+            stack: true,
+            width: 12,
+            description: 'Chat completions and completions that ended, by how.',
+            queries: [
+              { expr: rate(METRIC.requests, 'thalamus_outcome', chat), legend: '{{thalamus_outcome}}' },
+            ],
+          },
+          {
+            title: 'Time to the last token',
+            unit: 's',
+            width: 12,
+            description:
+              'From the first byte of a chat request to the last token of its answer, streamed or not.',
+            queries: [
+              { expr: quantile(0.5, METRIC.httpServerDuration, '', chatRoute), legend: 'p50' },
+              { expr: quantile(0.95, METRIC.httpServerDuration, '', chatRoute), legend: 'p95' },
             ],
           },
         ],

@@ -35,7 +35,11 @@ export class RecordProcessor {
     private readonly options: SubscribeOptions,
     private readonly publishDeadLetter: (record: BusRecord) => Promise<void>,
     private readonly system: string,
-  ) {}
+  ) {
+    // Alerts watch how this grows: it has to be there before the first one.
+    for (const topic of options.topics)
+      this.instruments().dead.add(0, { [ATTRIBUTES.messagingDestination]: topic });
+  }
 
   /** `signal` stops between attempts; `tick` is called while waiting, for heartbeats. */
   async process(

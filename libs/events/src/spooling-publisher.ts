@@ -66,6 +66,7 @@ export class SpoolingPublisher {
     for (const record of await this.file.load()) this.add(record, true);
     this.bound();
     this.stopGauge = gauge(METRICS.spoolRecords, () => [[this.waiting, {}]]);
+    counter(METRICS.spoolDropped).add(0);
     this.kick();
   }
 

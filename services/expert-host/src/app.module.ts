@@ -27,6 +27,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const bus = eventBusFor(settings, 'thalamus-expert-host');
   const view = new RegistryView(bus);
   const restarts = counter(METRICS.childRestarts);
+  restarts.add(0);
   const runtime = new ChildProcessRuntime({
     runTimeoutMs: settings.runTimeoutMs,
     onCrash: (reason) => {

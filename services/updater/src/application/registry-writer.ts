@@ -56,6 +56,7 @@ export class RegistryWriter {
   ) {}
 
   async start(): Promise<void> {
+    counter(METRICS.registryWrites).add(0);
     this.campaign = await this.bus.campaign({
       role: ROLE,
       candidate: this.address(),

@@ -1,0 +1,51 @@
+import type { Mesh } from '../support/mesh.js';
+
+const PROMPTS = [
+  'I lost my card, please block it',
+  'Add this song to my workout playlist',
+  'The party of the first part shall indemnify the other',
+];
+/** A prompt that the replay upstream has an answer for. */
+const RECORDED = 'If 6 potatoes makes 36 hash browns, how many hash browns can you make out of 96 potatoes?';
+const BETWEEN_ROUNDS_MS = 200;
+
+/** Asks a mesh what callers ask, right and wrong, until it is stopped. */
+export interface Traffic {
+  /** Ends it. @throws Error when a right request failed */
+  stop(): Promise<void>;
+}
+
+/** Starts the traffic. */
+export function startTraffic(mesh: Mesh): Traffic {
+  let stopped = false;
+  const run = async () => {
+    while (!stopped) {
+      for (const input of PROMPTS) {
+        await post(mesh, '/v1/classifications', { model: 'auto', input }, 200);
+        await post(mesh, '/v1/route', { input }, 200);
+      }
+      const messages = [{ role: 'user', content: RECORDED }];
+      await post(mesh, '/v1/chat/completions', { model: 'auto', messages }, 200);
+      await post(mesh, '/v1/classifications', { model: 'no-such-expert', input: 'x' }, 404);
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_ROUNDS_MS));
+    }
+  };
+  const running = run();
+  running.catch(() => undefined);
+  return {
+    stop: async () => {
+      stopped = true;
+      await running;
+    },
+  };
+}
+
+async function post(mesh: Mesh, path: string, body: unknown, wanted: number): Promise<void> {
+  const response = await fetch(`${mesh.http}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${mesh.key}` },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (response.status !== wanted) throw new Error(`${path} answered ${response.status}: ${text}`);
+}
