@@ -69,6 +69,24 @@ describe('spool', () => {
     expect(existsSync(file)).toBe(false);
   });
 
+  it('gives the first record to the bus at once, and what comes while it rests as one batch', async () => {
+    const batches: number[] = [];
+    bus.behave = (records) => {
+      batches.push(records.length);
+      return Promise.resolve();
+    };
+    const spool = await spoolOn({ gatherMs: 60_000 });
+    spool.enqueue(record('0'));
+    await expect.poll(() => bus.taken.length).toBe(1);
+    for (const key of keys(1, 6)) {
+      spool.enqueue(record(key));
+      await Promise.resolve();
+    }
+    expect([batches, spool.waiting]).toEqual([[1], 5]);
+    await spool.drain(1_000);
+    expect([batches, spool.waiting]).toEqual([[1, 5], 0]);
+  });
+
   it('bus away: records go to disk as they come, and to the bus once it is back', async () => {
     bus.behave = away;
     const spool = await spoolOn();

@@ -16,6 +16,8 @@ export interface SpoolOptions {
   readonly maxBytes?: number;
   /** Wait before the bus is tried again, and how long it may take before records go to disk, in milliseconds. Default 1,000. */
   readonly retryMs?: number;
+  /** Rest after a batch, milliseconds: what comes meanwhile is one batch again. Under load that saves most transactions. Default 20. */
+  readonly gatherMs?: number;
 }
 
 interface Entry {
@@ -40,6 +42,8 @@ export class SpoolingPublisher {
   private bytes = 0;
   private working: Promise<void> | undefined;
   private retry: NodeJS.Timeout | undefined;
+  private rest: NodeJS.Timeout | undefined;
+  private draining = false;
   private saving: Promise<void> = Promise.resolve();
   private away = false;
   private closed = false;
@@ -50,6 +54,7 @@ export class SpoolingPublisher {
   private readonly maxRecords: number;
   private readonly maxBytes: number;
   private readonly retryMs: number;
+  private readonly gatherMs: number;
 
   constructor(
     private readonly bus: Pick<EventBus, 'publish'>,
@@ -59,6 +64,7 @@ export class SpoolingPublisher {
     this.maxRecords = options.maxRecords ?? 10_000;
     this.maxBytes = options.maxBytes ?? 67_108_864;
     this.retryMs = options.retryMs ?? 1_000;
+    this.gatherMs = options.gatherMs ?? 20;
   }
 
   /** Takes back what an earlier process left on disk. */
@@ -91,6 +97,8 @@ export class SpoolingPublisher {
   /** Publishes what it can within the time, writes the rest to disk, stops. */
   async drain(deadlineMs: number): Promise<void> {
     const until = performance.now() + deadlineMs;
+    this.draining = true;
+    this.endRest();
     while (this.waiting > 0 && performance.now() < until && this.retry === undefined) {
       this.kick();
       await within(this.working, until - performance.now());
@@ -108,14 +116,21 @@ export class SpoolingPublisher {
   }
 
   private kick(): void {
-    if (this.working || this.retry || this.closed || this.queue.length === 0) return;
+    if (this.working || this.retry || this.rest || this.closed || this.queue.length === 0) return;
     // Not in the trace of whoever queued last: each record keeps its own.
     this.working = context
       .with(ROOT_CONTEXT, () => this.flush())
       .finally(() => {
         this.working = undefined;
-        if (this.queue.length > 0) setImmediate(() => this.kick());
+        if (this.draining || this.queue.length >= BATCH) this.kick();
+        else this.rest = setTimeout(() => this.endRest(), this.gatherMs).unref();
       });
+  }
+
+  private endRest(): void {
+    clearTimeout(this.rest);
+    this.rest = undefined;
+    this.kick();
   }
 
   private async flush(): Promise<void> {
