@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import { duplicateKey } from './duplicate-key.js';
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Takes JSON bodies in UTF-8 and nothing else; what is wrong with a body is said with our codes. */
 export function acceptJson(server: FastifyInstance, maxBodyBytes: number): void {
   server.removeAllContentTypeParsers();
@@ -22,7 +24,7 @@ export function acceptJson(server: FastifyInstance, maxBodyBytes: number): void 
 function parse(body: Buffer): unknown {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    text = UTF8.decode(body);
   } catch {
     throw new ThalamusError('REQUEST_INVALID', 'The body is not UTF-8; send JSON encoded in UTF-8.');
   }
