@@ -17,6 +17,9 @@ import { implementService, type BoundService } from './service-implementation.js
 
 /** How long a drained server waits for its last bytes to be taken, at most, in milliseconds. */
 const FLUSH_MS = 1_000;
+const CONNECTION_AGE_MS = 300_000;
+/** How long calls that were begun on a connection may go on when it takes no new ones, in milliseconds. */
+const OLD_CONNECTION_MS = 3_600_000;
 
 // grpc-js writes to standard error by itself, past our logger; what fails is thrown, answered or measured anyway.
 setLogVerbosity(logVerbosity.NONE);
@@ -30,6 +33,11 @@ export interface GrpcServerOptions {
   readonly services: readonly BoundService[];
   /** Server reflection, v1 and v1alpha. Default true. */
   readonly reflection?: boolean;
+  /**
+   * How long a connection takes new calls, in milliseconds, give or take a tenth. Clients look their address up again when a
+   * connection ends: that is how they find a replica that was added. Default 300,000.
+   */
+  readonly connectionAgeMs?: number;
 }
 
 /**
@@ -49,8 +57,8 @@ export class GrpcServer {
     this.server = new Server({
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_connection_age_ms': 3_600_000,
-      'grpc.max_connection_age_grace_ms': 30_000,
+      'grpc.max_connection_age_ms': options.connectionAgeMs ?? CONNECTION_AGE_MS,
+      'grpc.max_connection_age_grace_ms': OLD_CONNECTION_MS,
     });
     this.names = options.services.map(({ service }) => service.typeName);
     this.health = new HealthService(this.names);

@@ -4,6 +4,7 @@ import { ThalamusError } from '@thalamus/errors';
 import {
   createClient,
   GrpcServer,
+  type GrpcServerOptions,
   implementService,
   type RpcClient,
   type ServiceImplementation,
@@ -25,8 +26,13 @@ export interface Loopback {
 const open: { close(): Promise<void> }[] = [];
 
 /** Starts a real server and real clients; `closeAll` ends them. */
-export async function serve(handlers: ArtifactHandlers, infer: InferHandlers = {}): Promise<Loopback> {
+export async function serve(
+  handlers: ArtifactHandlers,
+  infer: InferHandlers = {},
+  settings: Pick<GrpcServerOptions, 'connectionAgeMs'> = {},
+): Promise<Loopback> {
   const server = new GrpcServer({
+    ...settings,
     host: '127.0.0.1',
     port: 0,
     services: [
