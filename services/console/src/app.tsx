@@ -1,6 +1,6 @@
 import { lazy, Suspense, useState } from 'react';
 import { Redirect, Route, Router, Switch } from 'wouter';
-import { useSession } from './api/session.js';
+import { mayActAs, useSession } from './api/session.js';
 import { Shell } from './layout/shell.js';
 import { SignIn } from './layout/sign-in.js';
 import { PlaygroundPage } from './pages/playground/playground-page.js';
@@ -13,6 +13,12 @@ const OverviewPage = lazy(async () => ({
 const ExpertsPage = lazy(async () => ({
   default: (await import('./pages/experts/experts-page.js')).ExpertsPage,
 }));
+const KeysPage = lazy(async () => ({
+  default: (await import('./pages/keys/keys-page.js')).KeysPage,
+}));
+const PoliciesPage = lazy(async () => ({
+  default: (await import('./pages/policies/policies-page.js')).PoliciesPage,
+}));
 
 /** The console: who is signed in decides what is shown. */
 export function App() {
@@ -20,7 +26,12 @@ export function App() {
   const [changingKey, setChangingKey] = useState(false);
   if (session.kind === 'loading') return <Loading label="Asking the gateway who you are" />;
   if (session.kind === 'signed-out') return <SignIn reason={session.reason} onSignIn={session.signIn} />;
-  if (session.kind === 'failed') return <Fault fault={session.fault} onRetry={session.retry} />;
+  if (session.kind === 'failed')
+    return (
+      <main className="alone">
+        <Fault fault={session.fault} onRetry={session.retry} />
+      </main>
+    );
   if (changingKey)
     return (
       <SignIn
@@ -34,6 +45,7 @@ export function App() {
         }}
       />
     );
+  const isAdmin = mayActAs(session.session.role, 'admin');
   return (
     <Router base="/console">
       <Shell
@@ -49,8 +61,10 @@ export function App() {
             <Route path="/overview" component={OverviewPage} />
             <Route path="/experts" component={ExpertsPage} />
             <Route path="/experts/:name" component={ExpertsPage} />
+            {isAdmin && <Route path="/keys" component={KeysPage} />}
+            {isAdmin && <Route path="/policies" component={PoliciesPage} />}
             <Route>
-              <Redirect to="/" />
+              <Redirect to="/" replace />
             </Route>
           </Switch>
         </Suspense>

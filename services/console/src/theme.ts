@@ -6,7 +6,7 @@ const clay: MantineColorsTuple = [
   '#f3ddd2',
   '#e8bba6',
   '#dd9777',
-  '#d37950',
+  '#d9845c',
   '#cb6637',
   '#b4552d',
   '#974524',
@@ -28,12 +28,43 @@ const sage: MantineColorsTuple = [
   '#313f21',
 ];
 
+/** Neutrals with the warmth of paper, light to dark. */
+const gray: MantineColorsTuple = [
+  '#f7f5f0',
+  '#efece5',
+  '#e6e1d7',
+  '#d8d3c7',
+  '#c4bdae',
+  '#a9a294',
+  '#8b8577',
+  '#6a655a',
+  '#4b463d',
+  '#2c2923',
+];
+
+/** The dark scheme: text first, paper last. */
+const dark: MantineColorsTuple = [
+  '#f0ece4',
+  '#d3ccbf',
+  '#a9a294',
+  '#8f887b',
+  '#45413a',
+  '#3a3733',
+  '#2b2926',
+  '#191816',
+  '#141311',
+  '#0f0e0d',
+];
+
 /** One look for every page. */
 export const theme = createTheme({
   primaryColor: 'clay',
   primaryShade: { light: 6, dark: 4 },
-  colors: { clay, sage },
+  colors: { clay, sage, gray, dark },
+  autoContrast: true,
+  luminanceThreshold: 0.3,
   defaultRadius: 'md',
+  respectReducedMotion: true,
   fontFamily: "Inter, ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
   fontFamilyMonospace: "ui-monospace, 'JetBrains Mono', SFMono-Regular, Menlo, monospace",
   headings: { fontWeight: '650' },

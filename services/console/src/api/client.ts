@@ -1,16 +1,23 @@
-import type { Classification, Decision, ExpertRow, Session } from './types.js';
+import type { Classification, Decision, ExpertRow, KeyRow, NewKey, Policy, Session, Task } from './types.js';
 
 const KEY_STORAGE = 'thalamus.key';
+const CALL_TIMEOUT_MS = 15_000;
 
 /** A refusal of the gateway, in its own words. */
 export class ApiError extends Error {
   constructor(
+    /** HTTP status; 0 when there was no answer. */
     readonly status: number,
     readonly code: string,
     message: string,
   ) {
     super(message);
     this.name = 'ApiError';
+  }
+
+  /** Whether the gateway was not there at all. */
+  get isUnreachable(): boolean {
+    return this.status === 0;
   }
 }
 
@@ -23,33 +30,69 @@ export const keyOfTab = {
   },
 };
 
-/** Headers of every call. */
+/** Headers of every call; without a key the gateway decides whether one may look. */
 export function headers(): Record<string, string> {
   const key = keyOfTab.get();
-  return { 'content-type': 'application/json', ...(key === '' ? {} : { authorization: `Bearer ${key}` }) };
+  return key === '' ? {} : { authorization: `Bearer ${key}` };
 }
 
-async function call(path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<unknown> {
+interface CallOptions {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+/** Sends a request; the answer is one of success. @throws ApiError; AbortError when the caller left */
+export async function send(path: string, options: CallOptions = {}): Promise<Response> {
+  const { method = 'GET', body, signal } = options;
   let response: Response;
   try {
     response = await fetch(path, {
-      method: options.body === undefined ? 'GET' : 'POST',
-      headers: headers(),
-      signal: options.signal ?? AbortSignal.timeout(15_000),
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      method,
+      headers: { ...headers(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(signal ? { signal } : {}),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (fault) {
-    if (fault instanceof DOMException && fault.name === 'AbortError') throw fault;
-    throw new ApiError(0, 'UNREACHABLE', 'The gateway does not answer. Is the mesh running?');
+    throw faultOf(fault);
   }
-  const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok) return body;
-  const error = (body as { error?: { code?: string; message?: string } } | undefined)?.error;
+  if (response.ok) return response;
+  const told = (await response.json().catch(() => undefined)) as
+    { error?: { code?: string | null; message?: string } } | undefined;
   throw new ApiError(
     response.status,
-    error?.code ?? 'UNKNOWN',
-    error?.message ?? `The gateway answered with ${response.status}.`,
+    told?.error?.code ?? 'UNKNOWN',
+    told?.error?.message ?? `The gateway answered with ${response.status}.`,
   );
+}
+
+/** What a failed call means to people. */
+export function faultOf(fault: unknown): unknown {
+  if (!(fault instanceof DOMException)) return unreachable();
+  if (fault.name === 'TimeoutError')
+    return new ApiError(0, 'DEADLINE_EXCEEDED', 'The gateway took too long to answer. Try again.');
+  return fault;
+}
+
+function unreachable(): ApiError {
+  return new ApiError(0, 'UNREACHABLE', 'The gateway does not answer. Is the mesh running?');
+}
+
+async function call(path: string, options: CallOptions = {}): Promise<unknown> {
+  const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  const response = await send(path, { ...options, signal });
+  try {
+    return (await response.json()) as unknown;
+  } catch (fault) {
+    if (fault instanceof SyntaxError)
+      throw new ApiError(
+        response.status,
+        'UPSTREAM_ERROR',
+        'The gateway answered with something unreadable.',
+      );
+    throw faultOf(fault);
+  }
 }
 
 interface WireExpert {
@@ -57,7 +100,6 @@ interface WireExpert {
   predictedLoss: number;
   lossLow?: number;
   lossHigh?: number;
-  interval?: [number, number];
   costs: { name: string; value: number; weight: number }[];
   total: number;
 }
@@ -68,24 +110,40 @@ function readDecision(wire: unknown): Decision {
     ...decision,
     ranked: decision.ranked.map((item) => ({
       ...item,
-      interval: item.interval ?? [item.lossLow ?? item.predictedLoss, item.lossHigh ?? item.predictedLoss],
+      interval: [item.lossLow ?? item.predictedLoss, item.lossHigh ?? item.predictedLoss] as const,
     })),
   };
 }
 
+const segment = encodeURIComponent;
+
 /** Calls of the gateway that the pages make. */
 export const api = {
-  session: async (): Promise<Session> => (await call('/admin/v1/session')) as Session,
-  experts: async (): Promise<readonly ExpertRow[]> =>
-    ((await call('/admin/v1/experts')) as { data: ExpertRow[] }).data,
-  route: async (input: string, task: string, signal: AbortSignal): Promise<Decision> =>
-    readDecision(await call('/v1/route', { body: { input, task, top_k: 256 }, signal })),
+  session: async () => (await call('/admin/v1/session')) as Session,
+  experts: async () => ((await call('/admin/v1/experts')) as { data: readonly ExpertRow[] }).data,
+  route: async (input: string, task: Task, signal: AbortSignal): Promise<Decision> =>
+    readDecision(await call('/v1/route', { method: 'POST', body: { input, task, top_k: 256 }, signal })),
   classify: async (input: string, model: string): Promise<Classification> => {
-    const answer = (await call('/v1/classifications', { body: { input, model } })) as {
+    const answer = (await call('/v1/classifications', { method: 'POST', body: { input, model } })) as {
       data: (Classification & { timings_ms?: Record<string, number> })[];
     };
     const [first] = answer.data;
     if (!first) throw new ApiError(502, 'UPSTREAM_ERROR', 'The gateway answered without a result.');
-    return { ...first, timingsMs: first.timings_ms ?? first.timingsMs ?? {} };
+    return { ...first, timingsMs: first.timings_ms ?? {} };
   },
+  promote: (change: { expert: string; version: string; reason: string; expectedRevision: number }) =>
+    call(`/admin/v1/experts/${segment(change.expert)}/channels`, {
+      method: 'POST',
+      body: {
+        channel: 'stable',
+        version: change.version,
+        reason: change.reason,
+        expectedRevision: change.expectedRevision,
+      },
+    }),
+  keys: async () => ((await call('/admin/v1/keys')) as { data: readonly KeyRow[] }).data,
+  createKey: async (wish: NewKey) =>
+    (await call('/admin/v1/keys', { method: 'POST', body: wish })) as KeyRow & { readonly secret: string },
+  revokeKey: (id: string) => call(`/admin/v1/keys/${segment(id)}`, { method: 'DELETE' }),
+  policies: async () => ((await call('/admin/v1/policies')) as { data: readonly Policy[] }).data,
 };

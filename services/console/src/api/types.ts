@@ -1,4 +1,7 @@
-/** Cost of one property of an expert: `value` on its absolute scale, 0 to 1, weighed with `weight` nats. */
+/** The endpoint fixes the task: classifications or chat. */
+export type Task = 'text-classification' | 'text-generation';
+
+/** Cost of one property of an expert: `value` on its absolute scale, 0 to 1, weighed with `weight` in the loss unit. */
 export interface Cost {
   readonly name: string;
   readonly value: number;
@@ -29,6 +32,8 @@ export interface Decision {
   readonly reason: string;
   readonly lossUnit: string;
   readonly routerModel: string;
+  readonly routerModelVersion: string;
+  readonly truncated: boolean;
 }
 
 /** A label with its probability. */
@@ -46,11 +51,21 @@ export interface Classification {
   readonly timingsMs: Readonly<Record<string, number>>;
 }
 
+/** What a key may do; each role may do all that the one before may. */
+export type Role = 'viewer' | 'operator' | 'admin';
+
 /** Who is signed in. */
 export interface Session {
   readonly tenant: string;
-  readonly role: 'viewer' | 'operator' | 'admin';
+  readonly role: Role;
+  /** Id of the key, or anonymous. */
   readonly key: string;
+}
+
+/** Prices of a remote version, USD per million tokens. */
+export interface Prices {
+  readonly inputUsdPerMtok: number;
+  readonly outputUsdPerMtok: number;
 }
 
 /** A version of an expert as people see it. */
@@ -61,6 +76,8 @@ export interface VersionRow {
   readonly parameterCount: number;
   readonly sizeBytes: number;
   readonly licence: string;
+  /** Absent for what costs nothing a token. */
+  readonly prices?: Prices;
   readonly evaluation: readonly {
     dataset: string;
     split: string;
@@ -77,7 +94,41 @@ export interface ExpertRow {
   readonly task: string;
   readonly description: string;
   readonly stable: string;
+  /** Of its last change: what a change of ours expects it to be. */
+  readonly revision: number;
   readonly versions: readonly VersionRow[];
+}
+
+/** An API key, without its secret. */
+export interface KeyRow {
+  readonly id: string;
+  readonly tenant: string;
+  readonly role: Role;
+  readonly description: string;
+  readonly createdAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+/** A key to be made. */
+export interface NewKey {
+  readonly tenant?: string;
+  readonly role: Role;
+  readonly description: string;
+}
+
+/** What a tenant may do; 0 and empty: not limited. */
+export interface Policy {
+  readonly tenant: string;
+  readonly allowedExperts: readonly string[];
+  readonly allowedLicences: readonly string[];
+  readonly minTrust: number;
+  readonly defaultWeights: Readonly<Record<string, number>>;
+  readonly maxParameters: number;
+  readonly requestsPerSecond: number;
+  readonly maxInFlight: number;
+  readonly fallbackExpert: string;
+  readonly updatedAt: string | null;
+  readonly updatedBy: string;
 }
 
 /** What happened in one second, and what has happened since the gateway started. */

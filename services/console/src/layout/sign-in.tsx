@@ -1,5 +1,5 @@
-import { Alert, Button, Center, PasswordInput, Stack, Text, Title } from '@mantine/core';
-import { useState } from 'react';
+import { Alert, Button, Code, Stack, PasswordInput, Text, Title } from '@mantine/core';
+import { useEffect, useState } from 'react';
 
 /** Asks for an API key. */
 export function SignIn(props: {
@@ -8,20 +8,29 @@ export function SignIn(props: {
   readonly onCancel?: () => void;
 }) {
   const [key, setKey] = useState('');
+  const { onCancel } = props;
+  useEffect(() => {
+    document.title = 'Sign in · Thalamus';
+  }, []);
   return (
-    <Center mih="100vh" p="md">
+    <main className="alone">
       <form
         className="card"
-        style={{ width: 400 }}
+        style={{ width: 400, maxWidth: '100%' }}
         onSubmit={(event) => {
           event.preventDefault();
           if (key.trim() !== '') props.onSignIn(key.trim());
+        }}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') onCancel?.();
         }}
       >
         <Stack>
           <Stack gap={4} align="center">
             <img src="/console/mark.svg" width={40} height={40} alt="" />
-            <Title order={2}>Thalamus</Title>
+            <Title order={1} size="h2">
+              Thalamus
+            </Title>
             <Text size="sm" className="quiet">
               Sign in with an API key of this mesh.
             </Text>
@@ -41,21 +50,22 @@ export function SignIn(props: {
             }}
             autoFocus
             autoComplete="off"
+            visibilityToggleButtonProps={{ 'aria-label': 'Show the key', tabIndex: 0 }}
           />
           <Button type="submit" disabled={key.trim() === ''} fullWidth>
             Sign in
           </Button>
-          {props.onCancel && (
-            <Button variant="subtle" color="gray" onClick={props.onCancel} fullWidth>
+          {onCancel && (
+            <Button variant="subtle" color="gray" onClick={onCancel} fullWidth>
               Go on without a key
             </Button>
           )}
           <Text size="xs" className="quiet">
-            A mesh started with <code>npm start</code> writes its first key to <code>data/admin.key</code>;{' '}
-            <code>npx thalamus keys create</code> makes others.
+            A mesh started with <Code>npm start</Code> writes its first key to <Code>data/admin.key</Code>;{' '}
+            <Code>npx thalamus keys create</Code> makes others.
           </Text>
         </Stack>
       </form>
-    </Center>
+    </main>
   );
 }

@@ -1,4 +1,4 @@
-import { Center, Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { Center, Stack, Text, ThemeIcon } from '@mantine/core';
 import type { ReactNode } from 'react';
 
 /** Nothing to show yet, and what would change that. */
@@ -8,12 +8,14 @@ export function Empty(props: {
   readonly children: ReactNode;
 }) {
   return (
-    <Center mih={260}>
+    <Center mih={240} p="md">
       <Stack align="center" gap={6} maw={420} ta="center">
-        <ThemeIcon variant="light" size={44} radius="xl">
+        <ThemeIcon variant="light" size={44} radius="xl" aria-hidden>
           {props.icon}
         </ThemeIcon>
-        <Title order={4}>{props.title}</Title>
+        <Text fw={650} size="lg">
+          {props.title}
+        </Text>
         <Text size="sm" className="quiet">
           {props.children}
         </Text>

@@ -1,70 +1,134 @@
-import { Badge, Group, Stack, Table, Text } from '@mantine/core';
+import { Badge, Button, Group, Stack, Table, Text, Title } from '@mantine/core';
+import { IconArrowUpCircle } from '@tabler/icons-react';
+import { useState } from 'react';
+import { mayActAs, useRole } from '../../api/session.js';
 import type { ExpertRow, VersionRow } from '../../api/types.js';
-import { bytesText } from './expert-facts.js';
+import { bytesText, versionSummary } from './expert-facts.js';
+import { PromoteDialog } from './promote-dialog.js';
 
-/** One expert: its versions with channels, figures and where each is loaded. */
+/** One expert: its versions with channels, figures and where each is loaded. Operators may promote one. */
 export function ExpertDetail({ expert }: { readonly expert: ExpertRow }) {
+  const mayPromote = mayActAs(useRole(), 'operator');
+  const [promoting, setPromoting] = useState<string>();
   return (
     <Stack>
-      <Text size="sm">{expert.description}</Text>
-      <Text size="sm" className="quiet">
-        {expert.task}
-      </Text>
+      <div>
+        <Text size="sm">{expert.description}</Text>
+        <Text size="sm" className="quiet">
+          {expert.task}
+        </Text>
+      </div>
       {expert.versions.map((version) => (
-        <Version key={version.version} version={version} />
+        <Version
+          key={version.version}
+          version={version}
+          onPromote={
+            mayPromote && version.version !== expert.stable
+              ? () => {
+                  setPromoting(version.version);
+                }
+              : undefined
+          }
+        />
       ))}
+      {promoting !== undefined && (
+        <PromoteDialog
+          expert={expert}
+          version={promoting}
+          onClose={() => {
+            setPromoting(undefined);
+          }}
+        />
+      )}
     </Stack>
   );
 }
 
-function Version({ version }: { readonly version: VersionRow }) {
+function Version(props: { readonly version: VersionRow; readonly onPromote: (() => void) | undefined }) {
+  const { version, onPromote } = props;
   return (
-    <div className="card">
-      <Group gap="xs" mb="xs">
-        <Text fw={650}>Version {version.version}</Text>
-        {version.channels.map((channel) => (
-          <Badge key={channel} variant="light" color={channel === 'stable' ? 'sage' : 'clay'} tt="none">
-            {channel}
-          </Badge>
-        ))}
+    <section className="card" aria-label={`Version ${version.version}`}>
+      <Group justify="space-between" mb={4} wrap="nowrap">
+        <Group gap="xs">
+          <Title order={3} size="md">
+            Version {version.version}
+          </Title>
+          {version.channels.map((channel) => (
+            <Badge key={channel} variant="light" color={channel === 'stable' ? 'sage' : 'clay'} tt="none">
+              {channel}
+            </Badge>
+          ))}
+        </Group>
+        {onPromote && (
+          <Button
+            size="compact-sm"
+            variant="light"
+            leftSection={<IconArrowUpCircle size={16} />}
+            onClick={onPromote}
+          >
+            Promote
+          </Button>
+        )}
       </Group>
       <Text size="sm" className="quiet" mb="sm">
-        {version.kind} · {bytesText(version.sizeBytes)} · {(version.parameterCount / 1e6).toFixed(1)} M
-        parameters · {version.licence}
+        {versionSummary(version)}
       </Text>
-      {version.evaluation.length > 0 && (
-        <Table verticalSpacing={4}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Measured on</Table.Th>
-              <Table.Th>Metric</Table.Th>
-              <Table.Th ta="right">Value</Table.Th>
-              <Table.Th ta="right">n</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {version.evaluation.map((row) => (
-              <Table.Tr key={`${row.dataset}/${row.split}/${row.metric}`}>
-                <Table.Td>
-                  {row.dataset}, {row.split}
-                </Table.Td>
-                <Table.Td>{row.metric}</Table.Td>
-                <Table.Td className="number">{row.value.toFixed(3)}</Table.Td>
-                <Table.Td className="number">{row.n.toLocaleString()}</Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
-      {version.residents.map((resident) => (
-        <Group key={resident.host} justify="space-between" mt="xs">
-          <Text size="sm">{resident.host}</Text>
-          <Text size="sm" className="quiet">
-            {resident.state}
-            {resident.errorCode === '' ? '' : ` (${resident.errorCode})`} · {bytesText(resident.memoryBytes)}
-          </Text>
-        </Group>
-      ))}
-    </div>
+      <Figures version={version} />
+      <Residents version={version} />
+    </section>
   );
+}
+
+function Figures({ version }: { readonly version: VersionRow }) {
+  if (version.evaluation.length === 0)
+    return (
+      <Text size="sm" className="quiet">
+        Nothing has been measured yet.
+      </Text>
+    );
+  return (
+    <Table.ScrollContainer minWidth={340}>
+      <Table verticalSpacing={4} horizontalSpacing="xs">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Measured on</Table.Th>
+            <Table.Th>Metric</Table.Th>
+            <Table.Th ta="right">Value</Table.Th>
+            <Table.Th ta="right">n</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {version.evaluation.map((row) => (
+            <Table.Tr key={`${row.dataset}/${row.split}/${row.metric}`}>
+              <Table.Td>
+                {row.dataset}, {row.split}
+              </Table.Td>
+              <Table.Td>{row.metric}</Table.Td>
+              <Table.Td className="number">{row.value.toFixed(3)}</Table.Td>
+              <Table.Td className="number">{row.n.toLocaleString('en')}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+function Residents({ version }: { readonly version: VersionRow }) {
+  if (version.kind === 'upstream') return null;
+  if (version.residents.length === 0)
+    return (
+      <Text size="sm" className="quiet" mt="xs">
+        No host has it loaded.
+      </Text>
+    );
+  return version.residents.map((resident) => (
+    <Group key={resident.host} justify="space-between" mt="xs">
+      <Text size="sm">{resident.host}</Text>
+      <Text size="sm" className="quiet">
+        {resident.state}
+        {resident.errorCode === '' ? '' : ` (${resident.errorCode})`} · {bytesText(resident.memoryBytes)}
+      </Text>
+    </Group>
+  ));
 }

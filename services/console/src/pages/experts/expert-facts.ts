@@ -34,3 +34,19 @@ export function bytesText(bytes: number): string {
   if (bytes < 2 ** 20) return `${Math.max(1, Math.round(bytes / 2 ** 10))} KiB`;
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
+
+/** What a version is, in one line. */
+export function versionSummary(version: VersionRow): string {
+  const { kind, sizeBytes, parameterCount, licence, prices } = version;
+  return [
+    kind === 'upstream' ? 'remote model' : kind,
+    ...(sizeBytes > 0 && kind !== 'upstream' ? [bytesText(sizeBytes)] : []),
+    ...(parameterCount > 0 ? [`${parametersText(parameterCount)} parameters`] : []),
+    ...(prices ? [`$${prices.inputUsdPerMtok} in, $${prices.outputUsdPerMtok} out per million tokens`] : []),
+    licence,
+  ].join(' · ');
+}
+
+function parametersText(count: number): string {
+  return count >= 1e9 ? `${(count / 1e9).toFixed(1)} B` : `${(count / 1e6).toFixed(1)} M`;
+}

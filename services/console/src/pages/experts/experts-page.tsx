@@ -1,15 +1,17 @@
-import { Badge, Drawer, Group, Stack, Table, Text, TextInput, Title } from '@mantine/core';
+import { Drawer, Stack, TextInput } from '@mantine/core';
 import { IconBox, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useLocation, useParams } from 'wouter';
-import { api } from '../../api/client.js';
+import { api, ApiError } from '../../api/client.js';
 import type { ExpertRow } from '../../api/types.js';
+import { PageHead } from '../../layout/page-head.js';
 import { Empty } from '../../states/empty.js';
 import { Fault } from '../../states/fault.js';
 import { Loading } from '../../states/loading.js';
+import { Stale } from '../../states/stale.js';
 import { ExpertDetail } from './expert-detail.js';
-import { accuracyOf, bytesText, residencyOf } from './expert-facts.js';
+import { ExpertList } from './expert-list.js';
 
 const REFRESH_MS = 5_000;
 
@@ -19,17 +21,17 @@ export function ExpertsPage() {
   const [, go] = useLocation();
   const { name } = useParams<{ name?: string }>();
   const query = useQuery({ queryKey: ['experts'], queryFn: api.experts, refetchInterval: REFRESH_MS });
+  const word = filter.trim().toLowerCase();
   const rows = (query.data ?? []).filter((row) =>
-    `${row.name} ${row.task}`.includes(filter.trim().toLowerCase()),
+    `${row.name} ${row.task} ${row.description}`.toLowerCase().includes(word),
   );
   const chosen = query.data?.find((row) => row.name === name);
+  const close = () => {
+    go('/experts');
+  };
   return (
     <Stack gap="lg" maw={1180} mx="auto">
-      <Group justify="space-between" align="flex-end">
-        <div>
-          <Title order={2}>Experts</Title>
-          <Text className="quiet">Who can be routed to, in which version, and where it is loaded.</Text>
-        </div>
+      <PageHead title="Experts" purpose="Who can be routed to, in which version, and where it is loaded.">
         <TextInput
           aria-label="Filter experts"
           placeholder="Filter"
@@ -39,99 +41,65 @@ export function ExpertsPage() {
             setFilter(event.currentTarget.value);
           }}
         />
-      </Group>
-      {query.error && <Fault fault={query.error} onRetry={() => void query.refetch()} />}
+      </PageHead>
+      <Trouble fault={query.error} updatedAt={query.dataUpdatedAt} onRetry={() => void query.refetch()} />
+      {query.data && name !== undefined && !chosen && (
+        <Fault fault={new ApiError(404, 'EXPERT_NOT_FOUND', `There is no expert called ${name}.`)} />
+      )}
       {query.isLoading && <Loading label="Reading the registry" />}
-      {query.data && rows.length === 0 && (
-        <div className="card">
-          <Empty icon={<IconBox size={22} />} title={filter === '' ? 'No experts' : 'Nothing matches'}>
-            {filter === ''
-              ? 'Add one with npx thalamus experts add <folder>.'
-              : 'Try another word, or clear the filter.'}
-          </Empty>
-        </div>
-      )}
+      {query.data && rows.length === 0 && <Nothing isFiltered={word !== ''} />}
       {rows.length > 0 && (
-        <div className="card" style={{ padding: 0, overflowX: 'auto' }}>
-          <ExpertTable
-            rows={rows}
-            onOpen={(row) => {
-              go(`/experts/${row.name}`);
-            }}
-          />
-        </div>
+        <ExpertList
+          rows={rows}
+          onOpen={(row) => {
+            go(`/experts/${row.name}`);
+          }}
+        />
       )}
-      <Drawer
-        opened={chosen !== undefined}
-        onClose={() => {
-          go('/experts');
-        }}
-        position="right"
-        size="lg"
-        title={<Text fw={650}>{chosen?.name}</Text>}
-      >
-        {chosen && <ExpertDetail expert={chosen} />}
-      </Drawer>
+      <ExpertDrawer expert={chosen} onClose={close} />
     </Stack>
   );
 }
 
-function ExpertTable(props: {
-  readonly rows: readonly ExpertRow[];
-  readonly onOpen: (row: ExpertRow) => void;
+function Trouble(props: {
+  readonly fault: unknown;
+  readonly updatedAt: number;
+  readonly onRetry: () => void;
 }) {
+  if (!props.fault) return null;
+  if (props.fault instanceof ApiError && props.fault.isUnreachable)
+    return <Stale since={props.updatedAt === 0 ? undefined : new Date(props.updatedAt)} />;
+  return <Fault fault={props.fault} onRetry={props.onRetry} />;
+}
+
+function Nothing({ isFiltered }: { readonly isFiltered: boolean }) {
   return (
-    <Table highlightOnHover verticalSpacing="sm" horizontalSpacing="md" miw={760}>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>Expert</Table.Th>
-          <Table.Th>Task</Table.Th>
-          <Table.Th>Stable</Table.Th>
-          <Table.Th ta="right">Accuracy</Table.Th>
-          <Table.Th>Loaded</Table.Th>
-          <Table.Th ta="right">Memory</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {props.rows.map((row) => {
-          const residency = residencyOf(row);
-          return (
-            <Table.Tr
-              key={row.name}
-              tabIndex={0}
-              style={{ cursor: 'pointer' }}
-              onClick={() => {
-                props.onOpen(row);
-              }}
-              onKeyDown={(event) => {
-                if (event.key === 'Enter') props.onOpen(row);
-              }}
-            >
-              <Table.Td>
-                <Text size="sm" fw={600}>
-                  {row.name}
-                </Text>
-                <Text size="xs" className="quiet" lineClamp={1} maw={340}>
-                  {row.description}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm">{row.task}</Text>
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm">{row.stable === '' ? '–' : `${row.stable} of ${row.versions.length}`}</Text>
-              </Table.Td>
-              <Table.Td className="number">{accuracyOf(row)}</Table.Td>
-              <Table.Td>
-                <Badge variant="light" tt="none" color={residency.colour}>
-                  {residency.text}
-                </Badge>
-              </Table.Td>
-              <Table.Td className="number">{bytesText(residency.memoryBytes)}</Table.Td>
-            </Table.Tr>
-          );
-        })}
-      </Table.Tbody>
-    </Table>
+    <div className="card">
+      <Empty icon={<IconBox size={22} />} title={isFiltered ? 'Nothing matches' : 'No experts'}>
+        {isFiltered ? (
+          'Try another word, or clear the filter.'
+        ) : (
+          <>
+            Add one with <code>npx thalamus experts add</code> and its folder.
+          </>
+        )}
+      </Empty>
+    </div>
+  );
+}
+
+function ExpertDrawer(props: { readonly expert: ExpertRow | undefined; readonly onClose: () => void }) {
+  return (
+    <Drawer
+      opened={props.expert !== undefined}
+      onClose={props.onClose}
+      position="right"
+      size="lg"
+      title={props.expert?.name}
+      styles={{ title: { fontWeight: 650, fontSize: 20 } }}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      {props.expert && <ExpertDetail expert={props.expert} />}
+    </Drawer>
   );
 }

@@ -1,12 +1,14 @@
 import { Badge, Group, Progress, Stack, Text } from '@mantine/core';
 import type { Classification } from '../../api/types.js';
+import { durationText } from './chat-facts.js';
 
 /** What the chosen expert said, and how long each stage took. */
 export function AnswerPanel({ answer }: { readonly answer: Classification }) {
+  const stages = ['route', 'infer', 'total'] as const;
   return (
     <Stack gap="sm" aria-live="polite">
-      <Group justify="space-between">
-        <Text fw={650} size="lg">
+      <Group justify="space-between" wrap="nowrap">
+        <Text fw={650} size="lg" style={{ overflowWrap: 'anywhere' }} data-testid="answer-label">
           {answer.label}
         </Text>
         <Badge variant="light" tt="none">
@@ -15,23 +17,34 @@ export function AnswerPanel({ answer }: { readonly answer: Classification }) {
       </Group>
       {answer.scores.map(({ label, score }, index) => (
         <div key={label}>
-          <Group justify="space-between" mb={2}>
-            <Text size="sm" fw={index === 0 ? 600 : 400}>
+          <Group justify="space-between" mb={2} wrap="nowrap">
+            <Text size="sm" fw={index === 0 ? 600 : 400} truncate>
               {label}
             </Text>
             <Text size="sm" className="number">
-              {(score * 100).toFixed(1)} %
+              {(score * 100).toFixed(1)}&nbsp;%
             </Text>
           </Group>
-          <Progress value={score * 100} size="sm" color={index === 0 ? 'clay' : 'gray'} aria-label={label} />
+          <Progress
+            value={score * 100}
+            size="sm"
+            color={index === 0 ? 'var(--loss)' : 'var(--whisker)'}
+            aria-label={label}
+          />
         </div>
       ))}
-      <Text size="xs" className="quiet">
-        {['route', 'infer', 'total']
-          .filter((stage) => answer.timingsMs[stage] !== undefined)
-          .map((stage) => `${stage} ${(answer.timingsMs[stage] ?? 0).toFixed(1)} ms`)
-          .join(' · ')}
-      </Text>
+      <dl className="facts">
+        {stages.map((stage) => {
+          const milliseconds = answer.timingsMs[stage];
+          if (milliseconds === undefined) return null;
+          return (
+            <div key={stage}>
+              <dt>{stage === 'total' ? 'in all' : stage}</dt>
+              <dd>{durationText(milliseconds)}</dd>
+            </div>
+          );
+        })}
+      </dl>
     </Stack>
   );
 }

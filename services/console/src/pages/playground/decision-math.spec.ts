@@ -1,19 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import { costNames, flagText, weigh } from './decision-math.js';
+import { costKinds, costPlane, flagText, weigh, weightsOf } from './decision-math.js';
 
 const small = {
   expert: 'small',
   predictedLoss: 1,
   interval: [0.5, 1.5] as const,
   total: 1,
-  costs: [{ name: 'size', value: 0.1, weight: 0 }],
+  costs: [
+    { name: 'size', value: 0.1, weight: 0 },
+    { name: 'recency', value: 0.5, weight: 0.25 },
+  ],
 };
 const large = {
   expert: 'large',
   predictedLoss: 0.7,
   interval: [0.4, 1] as const,
   total: 0.7,
-  costs: [{ name: 'size', value: 0.9, weight: 0 }],
+  costs: [
+    { name: 'size', value: 0.9, weight: 0 },
+    { name: 'recency', value: 0.5, weight: 0.25 },
+  ],
 };
 
 describe('weigh', () => {
@@ -32,15 +38,53 @@ describe('weigh', () => {
   });
 });
 
-describe('costNames', () => {
-  it('says which costs tell experts apart', () => {
-    expect(costNames([small, large])).toEqual([{ name: 'size', differs: true }]);
-    expect(costNames([small])).toEqual([{ name: 'size', differs: false }]);
+describe('weightsOf', () => {
+  it('takes over the weights that the decision was made with', () => {
+    expect(weightsOf([small, large])).toEqual({ size: 0, recency: 0.25 });
+    expect(weightsOf([])).toEqual({});
+  });
+});
+
+describe('costKinds', () => {
+  it('says which costs tell experts apart, those first', () => {
+    expect(costKinds([small, large])).toEqual([
+      { name: 'size', differs: true },
+      { name: 'recency', differs: false },
+    ]);
+    expect(costKinds([small]).map(({ differs }) => differs)).toEqual([false, false]);
   });
 });
 
 describe('flagText', () => {
   it('writes what is weighed, in the grammar of flags', () => {
     expect(flagText({ size: 0.5, latency: 0, cost: 2 })).toBe('size=0.5,cost=2');
+  });
+  it('leaves out what holds anyway, and takes a given weight back with a zero', () => {
+    expect(flagText({ size: 0.5, cost: 0 }, { size: 0.5, cost: 1 })).toBe('cost=0');
+  });
+});
+
+describe('costPlane', () => {
+  it('finds who is beaten in both', () => {
+    const worse = { ...large, expert: 'worse', predictedLoss: 0.8 };
+    const { points, slope } = costPlane(weigh([small, large, worse], {}));
+    expect(slope).toBe(0);
+    expect(points.map(({ expert, isOnFront }) => [expert, isOnFront])).toEqual([
+      ['large', true],
+      ['worse', false],
+      ['small', true],
+    ]);
+    // The cost that is the same for all moves nothing and is left out.
+    expect(points.map(({ cost }) => cost)).toEqual([0.9, 0.9, 0.1]);
+  });
+  it('keeps the total: loss + slope x cost, up to what is the same for all', () => {
+    const experts = weigh([small, large], { size: 0.5 });
+    const { points, slope } = costPlane(experts);
+    points.forEach(({ loss, cost }, index) => {
+      expect(loss + slope * cost).toBeCloseTo(experts[index]?.total ?? 0, 12);
+    });
+  });
+  it('has no front without experts', () => {
+    expect(costPlane([])).toEqual({ points: [], slope: 0 });
   });
 });

@@ -1,76 +1,84 @@
-import { Button, Group, Slider, Stack, Text, Tooltip } from '@mantine/core';
-
-const MAX_NATS = 4;
+import { Button, Group, Slider, Stack, Text } from '@mantine/core';
+import type { CostKind, Weights } from './decision-math.js';
 
 /** What each cost stands for. */
 const MEANING: Readonly<Record<string, string>> = {
-  size: 'Work per token, in FLOPs',
-  recency: 'Days since the version was made',
-  latency: 'Measured time to answer',
-  cost: 'Price per million tokens',
-  security: 'Lack of trust: unsigned, unscanned',
-  verbosity: 'Length of answers',
-  readability: 'Difficulty of answers',
+  size: 'work per token',
+  recency: 'age of the version',
+  latency: 'time to answer',
+  cost: 'price per token',
+  security: 'missing signature, scan or test',
+  verbosity: 'length of answers',
+  readability: 'difficulty of answers',
 };
 
-/** A weight for each cost: how many nats of predicted loss its full range is worth. */
+/** The largest weight: so much loss is the full range of a cost worth at most. */
+function largest(lossUnit: string): number {
+  return lossUnit === 'error' ? 1 : 4;
+}
+
+/** A weight for each cost: how much predicted loss its full range is worth. */
 export function LambdaSliders(props: {
-  readonly costs: readonly { readonly name: string; readonly differs: boolean }[];
-  readonly weights: Readonly<Record<string, number>>;
-  readonly onChange: (weights: Readonly<Record<string, number>>) => void;
+  readonly costs: readonly CostKind[];
+  readonly lossUnit: string;
+  readonly weights: Weights;
+  readonly isMoved: boolean;
+  readonly onChange: (name: string, weight: number) => void;
+  readonly onReset: () => void;
 }) {
-  if (props.costs.length === 0) return null;
-  const moved = Object.values(props.weights).some((weight) => weight > 0);
+  const movable = props.costs.filter(({ differs }) => differs);
+  const fixed = props.costs.filter(({ differs }) => !differs).map(({ name }) => name);
+  const max = largest(props.lossUnit);
   return (
-    <Stack gap="xs">
+    <Stack gap="xs" role="group" aria-label="What matters to you">
       <Group justify="space-between">
         <Text fw={600} size="sm">
           What matters to you
         </Text>
-        <Button
-          size="compact-xs"
-          variant="subtle"
-          disabled={!moved}
-          onClick={() => {
-            props.onChange({});
-          }}
-        >
-          Reset
-        </Button>
+        {props.isMoved && (
+          <Button size="compact-xs" variant="subtle" onClick={props.onReset}>
+            Reset
+          </Button>
+        )}
       </Group>
-      {props.costs.map(({ name, differs }) => (
-        <Tooltip
-          key={name}
-          label={differs ? MEANING[name] : `${MEANING[name] ?? name}: the same for every expert here`}
-          position="left"
-          withArrow
-        >
-          <Group gap="sm" wrap="nowrap" style={{ opacity: differs ? 1 : 0.55 }}>
-            <Text size="sm" w={84} id={`lambda-${name}`}>
-              {name}
-            </Text>
+      {movable.map(({ name }) => {
+        const weight = props.weights[name] ?? 0;
+        return (
+          <div key={name} className="slider-row">
+            <div>
+              <Text size="sm" id={`lambda-${name}`} fw={500}>
+                {name}
+              </Text>
+              <Text size="xs" className="quiet">
+                {MEANING[name] ?? ''}
+              </Text>
+            </div>
             <Slider
-              flex={1}
-              size="sm"
               min={0}
-              max={MAX_NATS}
-              step={0.05}
-              value={props.weights[name] ?? 0}
+              max={max}
+              step={max / 80}
+              value={Math.min(weight, max)}
               label={null}
               thumbProps={{
                 'aria-labelledby': `lambda-${name}`,
-                'aria-valuetext': `${props.weights[name] ?? 0} nats`,
+                'aria-valuetext': `${weight.toFixed(2)} ${props.lossUnit}`,
               }}
-              onChange={(weight) => {
-                props.onChange({ ...props.weights, [name]: weight });
+              onChange={(value) => {
+                props.onChange(name, Number(value.toFixed(4)));
               }}
             />
-            <Text size="sm" className="number" w={36}>
-              {(props.weights[name] ?? 0).toFixed(2)}
+            <Text size="sm" className="number">
+              {weight.toFixed(2)}
             </Text>
-          </Group>
-        </Tooltip>
-      ))}
+          </div>
+        );
+      })}
+      {fixed.length > 0 && (
+        <Text size="xs" className="quiet">
+          {movable.length === 0 ? 'No weight would move the choice: ' : ''}
+          {fixed.join(', ')} {fixed.length === 1 ? 'is' : 'are'} the same for every expert here.
+        </Text>
+      )}
     </Stack>
   );
 }

@@ -1,157 +1,104 @@
-import {
-  Alert,
-  Button,
-  Chip,
-  CopyButton,
-  Grid,
-  Group,
-  Kbd,
-  Loader,
-  Stack,
-  Text,
-  Textarea,
-  Title,
-} from '@mantine/core';
+import { Grid, Stack } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { IconArrowsShuffle, IconPlayerPlay } from '@tabler/icons-react';
-import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useEffect, useRef, useState } from 'react';
+import { useSearchParams } from 'wouter';
 import { api } from '../../api/client.js';
-import { Empty } from '../../states/empty.js';
+import type { Task } from '../../api/types.js';
+import { PageHead } from '../../layout/page-head.js';
 import { Fault } from '../../states/fault.js';
 import { AnswerPanel } from './answer-panel.js';
-import { costNames, flagText, weigh } from './decision-math.js';
+import { pricesOf } from './chat-facts.js';
+import { ChatPanel } from './chat-panel.js';
+import { DecisionCard } from './decision-card.js';
 import { LambdaSliders } from './lambda-sliders.js';
-import { LossChart } from './loss-chart.js';
-import { SAMPLES } from './samples.js';
+import { PromptCard } from './prompt-card.js';
+import { useChat } from './use-chat.js';
+import { useDecision } from './use-decision.js';
 
-const TASK = 'text-classification';
 const TYPING_MS = 250;
 
 /** Type a prompt, see every expert's predicted loss, move the weights, run the winner. */
 export function PlaygroundPage() {
+  const [parameters, setParameters] = useSearchParams();
+  const task: Task = parameters.get('task') === 'chat' ? 'text-generation' : 'text-classification';
+  // Another task has other experts, costs and samples: it begins afresh.
+  return (
+    <Playground
+      key={task}
+      task={task}
+      onTask={(next) => {
+        setParameters(next === 'text-generation' ? { task: 'chat' } : {}, { replace: true });
+      }}
+    />
+  );
+}
+
+function Playground({ task, onTask }: { readonly task: Task; readonly onTask: (task: Task) => void }) {
   const [prompt, setPrompt] = useState('');
   const [settled] = useDebouncedValue(prompt.trim(), TYPING_MS);
-  const [weights, setWeights] = useState<Readonly<Record<string, number>>>({});
-  const decision = useQuery({
-    queryKey: ['route', TASK, settled],
-    queryFn: ({ signal }) => api.route(settled, TASK, signal),
-    enabled: settled !== '',
-    placeholderData: keepPreviousData,
-  });
-  const ranked = useMemo(() => weigh(decision.data?.ranked ?? [], weights), [decision.data, weights]);
-  const best = ranked[0]?.expert;
-  const run = useMutation({ mutationFn: () => api.classify(settled, best ?? 'auto') });
-  const canRun = settled !== '' && best !== undefined && !run.isPending;
+  const decision = useDecision(task, settled);
+  const run = useRun(task);
+  const answerPlace = useRef<HTMLDivElement>(null);
+  const best = decision.ranked[0]?.expert;
+  const isSettled = settled !== '' && settled === prompt.trim() && !decision.isOld;
+  useEffect(() => {
+    if (run.isShown) answerPlace.current?.scrollIntoView({ block: 'nearest' });
+  }, [run.isShown]);
   const choose = (text: string) => {
     setPrompt(text);
     run.reset();
   };
   return (
     <Stack gap="lg" maw={1180} mx="auto">
-      <div>
-        <Title order={2}>Playground</Title>
-        <Text className="quiet">
-          Type a prompt and watch which expert the router would give it to, and why.
-        </Text>
-      </div>
+      <PageHead
+        title="Playground"
+        purpose="Type a prompt and watch which expert the router would give it to, and why."
+      />
       <Grid gap="lg">
         <Grid.Col span={{ base: 12, md: 5 }}>
-          <Stack className="card">
-            <Textarea
-              label="Prompt"
-              placeholder="What should be classified?"
-              autosize
-              minRows={3}
-              maxRows={10}
-              value={prompt}
-              onChange={(event) => {
-                choose(event.currentTarget.value);
-              }}
-              onKeyDown={(event) => {
-                if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && canRun) run.mutate();
-              }}
-            />
-            <Group gap={6} aria-label="Samples">
-              {SAMPLES.map((sample) => (
-                <Chip
-                  key={sample}
-                  size="xs"
-                  checked={prompt === sample}
-                  onChange={() => {
-                    choose(sample);
-                  }}
-                >
-                  {sample.length > 34 ? `${sample.slice(0, 33)}…` : sample}
-                </Chip>
-              ))}
-            </Group>
-            <LambdaSliders
-              costs={costNames(decision.data?.ranked ?? [])}
-              weights={weights}
-              onChange={setWeights}
-            />
-            <Group justify="space-between">
-              <Button
-                leftSection={<IconPlayerPlay size={16} />}
-                disabled={!canRun}
-                loading={run.isPending}
-                onClick={() => {
-                  run.mutate();
-                }}
-              >
-                {best === undefined ? 'Run' : `Run ${best}`}
-              </Button>
-              <Text size="xs" className="quiet">
-                <Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">Enter</Kbd>
-              </Text>
-            </Group>
-          </Stack>
+          <PromptCard
+            task={task}
+            prompt={prompt}
+            runLabel={best === undefined || decision.decision?.abstained ? 'Run' : `Run ${best}`}
+            canRun={isSettled && decision.ranked.length > 0 && !run.isRunning}
+            isRunning={run.isRunning}
+            onTask={onTask}
+            onPrompt={choose}
+            onRun={() => {
+              run.start(settled, decision.model);
+            }}
+          >
+            {decision.costs.length > 0 && (
+              <LambdaSliders
+                costs={decision.costs}
+                lossUnit={decision.decision?.lossUnit ?? ''}
+                weights={decision.weights}
+                isMoved={decision.isMoved}
+                onChange={decision.move}
+                onReset={decision.reset}
+              />
+            )}
+          </PromptCard>
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 7 }}>
-          <Stack>
+          <Stack gap="lg">
             <div className="card">
-              {settled === '' && (
-                <Empty icon={<IconArrowsShuffle size={22} />} title="No prompt yet">
-                  Type one, or take a sample. Each expert gets a bar: the shorter, the better it is expected
-                  to do.
-                </Empty>
-              )}
-              {settled !== '' && decision.error && (
-                <Fault fault={decision.error} onRetry={() => void decision.refetch()} />
-              )}
-              {settled !== '' && !decision.error && decision.data && (
-                <Stack gap="sm" style={{ opacity: decision.isPlaceholderData ? 0.55 : 1 }}>
-                  <Group justify="space-between" wrap="nowrap" align="flex-start">
-                    <Text size="sm">
-                      {best === undefined ? (
-                        decision.data.reason
-                      ) : (
-                        <Why best={best} second={ranked[1]} first={ranked[0]} />
-                      )}
-                    </Text>
-                    {decision.isFetching && <Loader size="xs" />}
-                  </Group>
-                  {decision.data.abstained && (
-                    <Alert color="yellow" variant="light" title="The router abstains">
-                      {decision.data.reason}
-                    </Alert>
-                  )}
-                  <LossChart experts={ranked} lossUnit={decision.data.lossUnit} />
-                  <Footnote
-                    rejected={decision.data.rejected.map(
-                      ({ filter, count }) => `${count} kept out by ${filter}`,
-                    )}
-                    flags={flagText(weights)}
-                  />
-                </Stack>
-              )}
-              {settled !== '' && decision.isLoading && <Loader size="sm" aria-label="Routing" />}
+              <DecisionCard
+                hasPrompt={settled !== ''}
+                decision={settled === '' ? undefined : decision.decision}
+                ranked={decision.ranked}
+                fault={decision.fault}
+                isFetching={decision.isFetching}
+                isOld={decision.isOld}
+                model={decision.model}
+                onRetry={decision.retry}
+              />
             </div>
-            {(run.data ?? run.error) && (
-              <div className="card">
-                {run.error ? <Fault fault={run.error} /> : run.data && <AnswerPanel answer={run.data} />}
-              </div>
+            {run.isShown && (
+              <section className="card" ref={answerPlace} aria-label="Answer">
+                {run.panel}
+              </section>
             )}
           </Stack>
         </Grid.Col>
@@ -160,37 +107,40 @@ export function PlaygroundPage() {
   );
 }
 
-function Why(props: {
-  readonly best: string;
-  readonly first?: { total: number } | undefined;
-  readonly second?: { total: number; expert: string } | undefined;
-}) {
-  return (
-    <>
-      <b>{props.best}</b> would answer
-      {props.second &&
-        props.first &&
-        `, ${(props.second.total - props.first.total).toFixed(2)} ahead of ${props.second.expert}`}
-      .
-    </>
-  );
-}
-
-function Footnote(props: { readonly rejected: readonly string[]; readonly flags: string }) {
-  return (
-    <Group justify="space-between" px={8}>
-      <Text size="xs" className="quiet">
-        {props.rejected.join(' · ')}
-      </Text>
-      {props.flags !== '' && (
-        <CopyButton value={`auto:${props.flags}`}>
-          {({ copied, copy }) => (
-            <Button size="compact-xs" variant="subtle" onClick={copy}>
-              {copied ? 'Copied' : `Copy as model "auto:${props.flags}"`}
-            </Button>
-          )}
-        </CopyButton>
-      )}
-    </Group>
-  );
+/** Runs a prompt in the way of its task. */
+function useRun(task: Task) {
+  const chat = useChat();
+  const classify = useMutation({
+    mutationFn: (wish: { prompt: string; model: string }) => api.classify(wish.prompt, wish.model),
+  });
+  const isChat = task === 'text-generation';
+  const experts = useQuery({ queryKey: ['experts'], queryFn: api.experts, enabled: isChat });
+  const { answer } = chat;
+  if (isChat)
+    return {
+      isRunning: answer?.phase === 'waiting' || answer?.phase === 'streaming',
+      isShown: answer !== undefined,
+      start: (prompt: string, model: string) => void chat.ask(prompt, model),
+      reset: chat.reset,
+      panel: answer && (
+        <ChatPanel
+          answer={answer}
+          prices={pricesOf(experts.data, answer.expert, answer.version)}
+          onStop={chat.stop}
+        />
+      ),
+    };
+  return {
+    isRunning: classify.isPending,
+    isShown: classify.data !== undefined || classify.error !== null,
+    start: (prompt: string, model: string) => {
+      classify.mutate({ prompt, model });
+    },
+    reset: classify.reset,
+    panel: classify.error ? (
+      <Fault fault={classify.error} />
+    ) : (
+      classify.data && <AnswerPanel answer={classify.data} />
+    ),
+  };
 }
