@@ -137,7 +137,14 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/config.ts', '**/register.ts', 'libs/config/**/*.ts', 'vitest.config.ts', '**/test/**/*.ts'],
+    files: [
+      '**/config.ts',
+      '**/register.ts',
+      'libs/config/**/*.ts',
+      'vitest.config.ts',
+      '**/vite.config.ts',
+      '**/test/**/*.ts',
+    ],
     rules: { 'no-restricted-syntax': 'off' },
   },
   { files: ['services/cli/**/*.ts'], rules: { 'no-console': 'off' } },

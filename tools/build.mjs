@@ -19,13 +19,14 @@ function run(command, args, cwd) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Vite has no notion of up to date: a digest of all that goes into the console stands beside what came out. */
+/** Vite checks no types and has no notion of up to date: a digest of all that goes into the console stands beside what came out. */
 function buildConsole() {
   const folder = join(root, 'services/console');
   const stamp = join(folder, 'dist/.sources');
   const digest = digestOf(folder);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   const vite = join(root, 'node_modules/vite/bin/vite.js');
+  run(process.execPath, [tsc, '-p', join(folder, 'tsconfig.json')], folder);
   run(pinnedNode(), [vite, 'build', '--logLevel', 'warn'], folder);
   writeFileSync(stamp, digest);
 }

@@ -6,7 +6,7 @@ const clay: MantineColorsTuple = [
   '#f3ddd2',
   '#e8bba6',
   '#dd9777',
-  '#d9845c',
+  '#d37950',
   '#cb6637',
   '#b4552d',
   '#974524',
@@ -59,10 +59,8 @@ const dark: MantineColorsTuple = [
 /** One look for every page. */
 export const theme = createTheme({
   primaryColor: 'clay',
-  primaryShade: { light: 6, dark: 4 },
+  primaryShade: 6,
   colors: { clay, sage, gray, dark },
-  autoContrast: true,
-  luminanceThreshold: 0.3,
   defaultRadius: 'md',
   respectReducedMotion: true,
   fontFamily: "Inter, ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",

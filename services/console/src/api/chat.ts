@@ -18,9 +18,13 @@ export type ChatEvent =
       readonly requestId: string;
     }
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'usage'; readonly usage: Usage };
+  | { readonly kind: 'usage'; readonly usage: Usage }
+  | { readonly kind: 'cost'; readonly costUsd: number };
 
+/** A chunk as OpenAI has it, or the last event, which tells the decision and the cost. */
 interface Chunk {
+  readonly object?: string;
+  readonly costUsd?: number;
   readonly choices?: readonly { readonly delta?: { readonly content?: string | null } }[];
   readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null;
   readonly error?: { readonly code?: string | null; readonly message?: string };
@@ -42,6 +46,7 @@ export async function* streamChat(
       model: request.model,
       stream: true,
       stream_options: { include_usage: true },
+      thalamus: { decision: true },
       messages: [{ role: 'user', content: request.prompt }],
     },
   });
@@ -71,11 +76,12 @@ export async function* streamChat(
 }
 
 function* chunkEvents(data: string): Generator<ChatEvent> {
-  const { choices, usage, error } = parse(data);
+  const { object, costUsd, choices, usage, error } = parse(data);
   if (error)
     throw new ApiError(502, error.code ?? 'UPSTREAM_ERROR', error.message ?? 'The answer broke off.');
   const text = choices?.[0]?.delta?.content;
   if (typeof text === 'string' && text !== '') yield { kind: 'text', text };
+  if (object === 'thalamus.decision' && costUsd !== undefined) yield { kind: 'cost', costUsd };
   if (usage)
     yield {
       kind: 'usage',

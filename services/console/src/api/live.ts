@@ -63,8 +63,13 @@ async function follow(signal: AbortSignal, { setState, push, refused }: Follower
       if (fault instanceof ApiError && fault.status === 401) refused();
     }
     clearTimeout(timer);
-    if (signal.aborted) return;
+    if (hasLeft(signal)) return;
     setState('stale');
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
+}
+
+/** Asked anew: the signal may have fired since the loop began its round. */
+function hasLeft(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

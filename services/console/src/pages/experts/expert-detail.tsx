@@ -87,30 +87,28 @@ function Figures({ version }: { readonly version: VersionRow }) {
       </Text>
     );
   return (
-    <Table.ScrollContainer minWidth={340}>
-      <Table verticalSpacing={4} horizontalSpacing="xs">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Measured on</Table.Th>
-            <Table.Th>Metric</Table.Th>
-            <Table.Th ta="right">Value</Table.Th>
-            <Table.Th ta="right">n</Table.Th>
+    <Table verticalSpacing={4} horizontalSpacing={6} className="figures-table">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Measured on</Table.Th>
+          <Table.Th>Metric</Table.Th>
+          <Table.Th ta="right">Value</Table.Th>
+          <Table.Th ta="right">n</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {version.evaluation.map((row) => (
+          <Table.Tr key={`${row.dataset}/${row.split}/${row.metric}`}>
+            <Table.Td>
+              {row.dataset}, {row.split}
+            </Table.Td>
+            <Table.Td>{row.metric}</Table.Td>
+            <Table.Td className="number">{row.value.toFixed(3)}</Table.Td>
+            <Table.Td className="number">{row.n.toLocaleString('en')}</Table.Td>
           </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {version.evaluation.map((row) => (
-            <Table.Tr key={`${row.dataset}/${row.split}/${row.metric}`}>
-              <Table.Td>
-                {row.dataset}, {row.split}
-              </Table.Td>
-              <Table.Td>{row.metric}</Table.Td>
-              <Table.Td className="number">{row.value.toFixed(3)}</Table.Td>
-              <Table.Td className="number">{row.n.toLocaleString('en')}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+        ))}
+      </Table.Tbody>
+    </Table>
   );
 }
 

@@ -71,57 +71,65 @@ export function KeysPage() {
 function KeyTable(props: { readonly rows: readonly KeyRow[]; readonly onRevoke: (row: KeyRow) => void }) {
   return (
     <div className="card" style={{ padding: 0 }}>
-      <Table.ScrollContainer minWidth={720}>
-        <Table verticalSpacing="sm" horizontalSpacing="md">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Key</Table.Th>
-              <Table.Th>Tenant</Table.Th>
-              <Table.Th>Role</Table.Th>
-              <Table.Th>Made</Table.Th>
-              <Table.Th>State</Table.Th>
-              <Table.Th />
+      <Table verticalSpacing="sm" horizontalSpacing="md">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Key</Table.Th>
+            <Table.Th className="wide-only">Tenant</Table.Th>
+            <Table.Th className="wide-only">Role</Table.Th>
+            <Table.Th className="wide-only">Made</Table.Th>
+            <Table.Th>State</Table.Th>
+            <Table.Th>
+              <span className="unseen">Actions</span>
+            </Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {props.rows.map((row) => (
+            <Table.Tr key={row.id}>
+              <Table.Td>
+                <Text size="sm" ff="monospace">
+                  {row.id}
+                </Text>
+                <Text size="xs" className="quiet">
+                  {row.description}
+                </Text>
+                <Text size="xs" className="quiet narrow-only">
+                  {row.tenant} · {row.role} · {dayText(row.createdAt)}
+                </Text>
+              </Table.Td>
+              <Table.Td className="wide-only">{row.tenant}</Table.Td>
+              <Table.Td className="wide-only">{row.role}</Table.Td>
+              <Table.Td className="nowrap wide-only">{dayText(row.createdAt)}</Table.Td>
+              <Table.Td>
+                <Badge
+                  variant="light"
+                  tt="none"
+                  style={{ flexShrink: 0, minWidth: 'max-content' }}
+                  color={row.revokedAt === null ? 'sage' : 'gray'}
+                >
+                  {row.revokedAt === null ? 'valid' : 'revoked'}
+                </Badge>
+              </Table.Td>
+              <Table.Td ta="right">
+                {row.revokedAt === null && (
+                  <Button
+                    size="compact-sm"
+                    variant="subtle"
+                    color="red"
+                    aria-label={`Revoke ${row.id}`}
+                    onClick={() => {
+                      props.onRevoke(row);
+                    }}
+                  >
+                    Revoke
+                  </Button>
+                )}
+              </Table.Td>
             </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {props.rows.map((row) => (
-              <Table.Tr key={row.id}>
-                <Table.Td>
-                  <Text size="sm" ff="monospace">
-                    {row.id}
-                  </Text>
-                  <Text size="xs" className="quiet">
-                    {row.description}
-                  </Text>
-                </Table.Td>
-                <Table.Td>{row.tenant}</Table.Td>
-                <Table.Td>{row.role}</Table.Td>
-                <Table.Td className="nowrap">{dayText(row.createdAt)}</Table.Td>
-                <Table.Td>
-                  <Badge variant="light" tt="none" color={row.revokedAt === null ? 'sage' : 'gray'}>
-                    {row.revokedAt === null ? 'valid' : 'revoked'}
-                  </Badge>
-                </Table.Td>
-                <Table.Td ta="right">
-                  {row.revokedAt === null && (
-                    <Button
-                      size="compact-sm"
-                      variant="subtle"
-                      color="red"
-                      aria-label={`Revoke ${row.id}`}
-                      onClick={() => {
-                        props.onRevoke(row);
-                      }}
-                    >
-                      Revoke
-                    </Button>
-                  )}
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+          ))}
+        </Table.Tbody>
+      </Table>
     </div>
   );
 }

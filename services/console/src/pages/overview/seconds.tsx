@@ -18,7 +18,7 @@ export function Seconds({ history }: { readonly history: readonly LiveSnapshot[]
     withLegend: true,
     curveType: 'linear',
     xAxisProps: AXIS,
-    gridAxis: 'y',
+    gridAxis: 'x',
     strokeDasharray: '0',
     legendProps: { verticalAlign: 'top', height: 30 },
     // A picture that moves each second has no use for its own animation.
@@ -51,7 +51,7 @@ export function Seconds({ history }: { readonly history: readonly LiveSnapshot[]
         curveType="linear"
         xAxisProps={AXIS}
         yAxisProps={{ width: 40 }}
-        gridAxis="y"
+        gridAxis="x"
         strokeDasharray="0"
         legendProps={{ verticalAlign: 'top', height: 30 }}
         lineProps={{ isAnimationActive: false }}

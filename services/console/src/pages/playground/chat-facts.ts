@@ -1,23 +1,3 @@
-import type { Usage } from '../../api/chat.js';
-import type { ExpertRow, Prices } from '../../api/types.js';
-
-/** What an answer cost, USD. */
-export function costUsd(usage: Usage, prices: Prices): number {
-  return (
-    (usage.promptTokens * prices.inputUsdPerMtok + usage.completionTokens * prices.outputUsdPerMtok) / 1e6
-  );
-}
-
-/** Prices of a version; undefined when it has none or is not known. */
-export function pricesOf(
-  experts: readonly ExpertRow[] | undefined,
-  expert: string,
-  version: string,
-): Prices | undefined {
-  return experts?.find(({ name }) => name === expert)?.versions.find((row) => row.version === version)
-    ?.prices;
-}
-
 /** Dollars with as many digits as tell something: small sums keep two digits of their own. */
 export function usdText(usd: number): string {
   if (usd === 0) return '$0';

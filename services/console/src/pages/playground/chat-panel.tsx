@@ -1,18 +1,12 @@
 import { Badge, Button, Group, Loader, Stack, Text } from '@mantine/core';
 import { IconPlayerStop } from '@tabler/icons-react';
-import type { Prices } from '../../api/types.js';
 import { Fault } from '../../states/fault.js';
-import { costUsd, durationText, usdText } from './chat-facts.js';
+import { durationText, usdText } from './chat-facts.js';
 import type { ChatAnswer } from './use-chat.js';
 
 /** A chat answer as it comes, who gives it, and what it took. */
-export function ChatPanel(props: {
-  readonly answer: ChatAnswer;
-  /** Prices of the expert that answers, when they are known. */
-  readonly prices: Prices | undefined;
-  readonly onStop: () => void;
-}) {
-  const { answer, prices } = props;
+export function ChatPanel(props: { readonly answer: ChatAnswer; readonly onStop: () => void }) {
+  const { answer } = props;
   const running = answer.phase === 'waiting' || answer.phase === 'streaming';
   return (
     <Stack gap="sm">
@@ -46,7 +40,7 @@ export function ChatPanel(props: {
         {running && answer.text === '' && <Loader size={12} mr={8} aria-hidden />}
         {statusText(answer)}
       </Text>
-      {!running && <Facts answer={answer} prices={prices} />}
+      {!running && <Facts answer={answer} />}
     </Stack>
   );
 }
@@ -66,13 +60,13 @@ function statusText({ phase, expert, text }: ChatAnswer): string {
   }
 }
 
-function Facts({ answer, prices }: { readonly answer: ChatAnswer; readonly prices: Prices | undefined }) {
-  const { usage, firstTokenMs, totalMs } = answer;
+function Facts({ answer }: { readonly answer: ChatAnswer }) {
+  const { usage, costUsd, firstTokenMs, totalMs } = answer;
   const facts = [
     firstTokenMs === undefined ? undefined : (['first word', durationText(firstTokenMs)] as const),
     totalMs === undefined ? undefined : (['in all', durationText(totalMs)] as const),
     usage && (['tokens', `${usage.promptTokens} in, ${usage.completionTokens} out`] as const),
-    usage && prices && (['cost', usdText(costUsd(usage, prices))] as const),
+    costUsd === undefined || costUsd === 0 ? undefined : (['cost', usdText(costUsd)] as const),
   ].filter((fact) => fact !== undefined);
   if (facts.length === 0) return null;
   return (

@@ -2,8 +2,8 @@ import { Text } from '@mantine/core';
 import { costPlane, type CostPoint, type WeighedExpert } from './decision-math.js';
 
 const WIDTH = 520;
-const HEIGHT = 190;
-const MARGIN = { left: 40, right: 16, top: 14, bottom: 34 };
+const HEIGHT = 210;
+const MARGIN = { left: 56, right: 16, top: 14, bottom: 44 };
 /** Room around the points, as a share of what they span. */
 const ROOM = 0.16;
 /** A name to the left of its point where there is no room to the right. */
@@ -97,16 +97,16 @@ function Axes({ x, y }: { readonly x: Scale; readonly y: Scale }) {
       <text x={MARGIN.left - 6} y={bottom} textAnchor="end">
         {Math.max(0, y.low).toFixed(2)}
       </text>
-      <text x={MARGIN.left} y={bottom + 16}>
+      <text x={MARGIN.left} y={bottom + 18}>
         {Math.max(0, x.low).toFixed(2)}
       </text>
-      <text x={WIDTH - MARGIN.right} y={bottom + 16} textAnchor="end">
+      <text x={WIDTH - MARGIN.right} y={bottom + 18} textAnchor="end">
         {x.high.toFixed(2)}
       </text>
-      <text x={(MARGIN.left + WIDTH - MARGIN.right) / 2} y={bottom + 28} textAnchor="middle">
+      <text x={(MARGIN.left + WIDTH - MARGIN.right) / 2} y={bottom + 36} textAnchor="middle">
         cost, weighed →
       </text>
-      <text transform={`translate(12 ${(MARGIN.top + bottom) / 2}) rotate(-90)`} textAnchor="middle">
+      <text transform={`translate(16 ${(MARGIN.top + bottom) / 2}) rotate(-90)`} textAnchor="middle">
         loss →
       </text>
     </g>
@@ -123,7 +123,7 @@ function Point(props: {
   return (
     <g className="pareto-point" data-best={props.isBest} data-front={props.point.isOnFront}>
       <circle cx={props.left} cy={props.top} r={props.isBest ? 6 : 4.5} />
-      <text x={props.left + (flip ? -10 : 10)} y={props.top + 4} textAnchor={flip ? 'end' : 'start'}>
+      <text x={props.left + (flip ? -6 : 6)} y={props.top - 8} textAnchor={flip ? 'end' : 'start'}>
         {props.point.expert}
       </text>
     </g>

@@ -1,6 +1,6 @@
 import { Grid, Stack } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { api } from '../../api/client.js';
@@ -8,7 +8,6 @@ import type { Task } from '../../api/types.js';
 import { PageHead } from '../../layout/page-head.js';
 import { Fault } from '../../states/fault.js';
 import { AnswerPanel } from './answer-panel.js';
-import { pricesOf } from './chat-facts.js';
 import { ChatPanel } from './chat-panel.js';
 import { DecisionCard } from './decision-card.js';
 import { LambdaSliders } from './lambda-sliders.js';
@@ -114,7 +113,6 @@ function useRun(task: Task) {
     mutationFn: (wish: { prompt: string; model: string }) => api.classify(wish.prompt, wish.model),
   });
   const isChat = task === 'text-generation';
-  const experts = useQuery({ queryKey: ['experts'], queryFn: api.experts, enabled: isChat });
   const { answer } = chat;
   if (isChat)
     return {
@@ -122,13 +120,7 @@ function useRun(task: Task) {
       isShown: answer !== undefined,
       start: (prompt: string, model: string) => void chat.ask(prompt, model),
       reset: chat.reset,
-      panel: answer && (
-        <ChatPanel
-          answer={answer}
-          prices={pricesOf(experts.data, answer.expert, answer.version)}
-          onStop={chat.stop}
-        />
-      ),
+      panel: answer && <ChatPanel answer={answer} onStop={chat.stop} />,
     };
   return {
     isRunning: classify.isPending,

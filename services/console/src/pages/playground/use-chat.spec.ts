@@ -9,6 +9,7 @@ const waiting: ChatAnswer = {
   requestId: '',
   text: '',
   usage: undefined,
+  costUsd: undefined,
   firstTokenMs: undefined,
   totalMs: undefined,
   fault: undefined,
@@ -27,5 +28,9 @@ describe('withEvent', () => {
     expect(two).toMatchObject({ text: 'Hello you', firstTokenMs: 100 });
     const usage = { promptTokens: 3, completionTokens: 2 };
     expect(withEvent(two, { kind: 'usage', usage }, 210).usage).toEqual(usage);
+    expect(withEvent(two, { kind: 'cost', costUsd: 0.01 }, 220)).toMatchObject({
+      text: 'Hello you',
+      costUsd: 0.01,
+    });
   });
 });

@@ -14,6 +14,8 @@ export interface ChatAnswer {
   readonly requestId: string;
   readonly text: string;
   readonly usage: Usage | undefined;
+  /** 0 for models without a price. */
+  readonly costUsd: number | undefined;
   /** Milliseconds from the question. */
   readonly firstTokenMs: number | undefined;
   readonly totalMs: number | undefined;
@@ -28,6 +30,7 @@ const WAITING: ChatAnswer = {
   requestId: '',
   text: '',
   usage: undefined,
+  costUsd: undefined,
   firstTokenMs: undefined,
   totalMs: undefined,
   fault: undefined,
@@ -53,6 +56,8 @@ export function withEvent(answer: ChatAnswer, event: ChatEvent, elapsedMs: numbe
       };
     case 'usage':
       return { ...answer, usage: event.usage };
+    case 'cost':
+      return { ...answer, costUsd: event.costUsd };
   }
 }
 

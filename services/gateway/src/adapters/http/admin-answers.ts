@@ -19,6 +19,7 @@ export function expertJson({ expert, revision, versions }: DescribedExpert) {
       parameterCount: Number(version.parameterCount),
       sizeBytes: Number(version.sizeBytes),
       licence: version.licence,
+      ...pricesJson(version),
       evaluation: version.evaluation.map(({ dataset, split, metric, value, n }) => ({
         dataset,
         split,
@@ -33,6 +34,14 @@ export function expertJson({ expert, revision, versions }: DescribedExpert) {
         errorCode: '',
       })),
     })),
+  };
+}
+
+/** Prices of a remote version; what costs nothing has none. */
+function pricesJson({ priceInputUsdPerMtok, priceOutputUsdPerMtok }: registryV1.ExpertVersion) {
+  if (priceInputUsdPerMtok === 0 && priceOutputUsdPerMtok === 0) return {};
+  return {
+    prices: { inputUsdPerMtok: priceInputUsdPerMtok, outputUsdPerMtok: priceOutputUsdPerMtok },
   };
 }
 

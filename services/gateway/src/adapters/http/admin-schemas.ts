@@ -8,6 +8,10 @@ const version = z.object({
   parameterCount: z.int(),
   sizeBytes: z.int(),
   licence: z.string().describe('SPDX identifier.'),
+  prices: z
+    .object({ inputUsdPerMtok: z.number(), outputUsdPerMtok: z.number() })
+    .optional()
+    .describe('USD for a million tokens in and out; absent when it costs nothing.'),
   evaluation: z.array(
     z.object({
       dataset: z.string(),
