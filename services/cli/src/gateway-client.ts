@@ -42,6 +42,17 @@ export function keyOf(options: MeshOptions): string | undefined {
   return file !== undefined && existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
+/** How long the gateway may take; chat answers come word by word. */
+export const CHAT_TIMEOUT_MS = 310_000;
+
+/** A request to the gateway. */
+export interface GatewayRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+}
+
 /** Asks the gateway. Its errors come back as what they are. @throws UPSTREAM_UNAVAILABLE when nothing answers */
 export async function askGateway<T>(
   options: MeshOptions,
@@ -49,6 +60,13 @@ export async function askGateway<T>(
   path: string,
   body?: unknown,
 ): Promise<T> {
+  const response = await openGateway(options, { method, path, body });
+  return parse(await response.text()) as T;
+}
+
+/** Asks the gateway; resolves with an answer that is well and whose body is still to be read. @throws as askGateway */
+export async function openGateway(options: MeshOptions, request: GatewayRequest): Promise<Response> {
+  const { method, path, body, timeoutMs = TIMEOUT_MS } = request;
   const base = baseUrl(options);
   const key = keyOf(options);
   const response = await fetch(`${base}${path}`, {
@@ -58,23 +76,27 @@ export async function askGateway<T>(
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   }).catch((cause: unknown) => {
     if (cause instanceof Error && cause.name === 'TimeoutError')
-      throw new ThalamusError('DEADLINE_EXCEEDED', `${base} did not answer within ${TIMEOUT_MS / 1000} s.`, {
+      throw new ThalamusError('DEADLINE_EXCEEDED', `${base} did not answer within ${timeoutMs / 1000} s.`, {
         cause,
       });
     throw unreachable(`Nothing answers at ${base}. Is the mesh running? "npm start" starts one.`, cause);
   });
-  const text = await response.text();
-  const answer = parse(text);
-  if (response.ok) return answer as T;
-  const error = (answer as { error?: { code?: string; message?: string } } | undefined)?.error;
-  const code = error?.code ?? '';
-  throw new ThalamusError(
-    isErrorCode(code) ? code : 'UPSTREAM_ERROR',
-    error?.message ?? `${base} answered ${response.status}; is it a Thalamus gateway?`,
+  if (response.ok) return response;
+  throw (
+    gatewayError(parse(await response.text())) ??
+    new ThalamusError('UPSTREAM_ERROR', `${base} answered ${response.status}; is it a Thalamus gateway?`)
   );
+}
+
+/** The error that a body of the gateway tells; undefined when it tells none. */
+export function gatewayError(body: unknown): ThalamusError | undefined {
+  const error = (body as { error?: { code?: unknown; message?: unknown } } | undefined | null)?.error;
+  if (typeof error?.message !== 'string') return undefined;
+  const code = String(error.code);
+  return new ThalamusError(isErrorCode(code) ? code : 'UPSTREAM_ERROR', error.message);
 }
 
 /** @throws CONFIG_INVALID when --url is no HTTP address */

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { askCommand } from './commands/ask.js';
+import { chatCommand } from './commands/chat.js';
 import { composeCommand } from './commands/compose.js';
 import { doctorCommand } from './commands/doctor.js';
 import { eventsCommand } from './commands/events.js';
@@ -23,6 +24,7 @@ export function createProgram(): Command {
     upCommand(),
     doctorCommand(),
     askCommand(),
+    chatCommand(),
     routeCommand(),
     expertsCommand(),
     composeCommand(),

@@ -13,6 +13,7 @@ const rowSchema = z.object({ prompt: z.string(), responses: z.array(z.string().n
 export class Recordings {
   private constructor(
     readonly models: readonly string[],
+    /** The shortest first. */
     readonly prompts: readonly string[],
     private readonly answers: ReadonlyMap<string, readonly (string | null)[]>,
   ) {}
@@ -34,6 +35,7 @@ export class Recordings {
       prompts.push(row.prompt);
       answers.set(digestOf(row.prompt), row.responses);
     });
+    prompts.sort((a, b) => a.length - b.length);
     return new Recordings(models, prompts, answers);
   }
 

@@ -20,17 +20,19 @@ export async function list(options: CommonOptions): Promise<void> {
       labels: stable?.labelCount ?? 0,
       accuracy: figure(stable, 'accuracy'),
       licence: stable?.licence ?? '',
+      ...remoteFacts(stable),
     };
   });
   outputOf(options).answer(rows, () =>
     table([
-      ['name', 'stable', 'kind', 'labels', 'test accuracy', 'licence', 'task'],
+      ['name', 'stable', 'kind', 'labels', 'test accuracy', 'USD/Mtok in, out', 'licence', 'task'],
       ...rows.map((row) => [
         row.name,
         row.stable || '-',
         row.kind,
         String(row.labels),
         row.accuracy?.toFixed(3) ?? '-',
+        priceText(row) ?? '-',
         row.licence,
         row.task,
       ]),
@@ -64,6 +66,7 @@ export async function show(name: string, options: CommonOptions): Promise<void> 
       sizeBytes: version.sizeBytes,
       licence: version.licence,
       parents: version.parents,
+      ...remoteFacts(version),
       evaluation: version.evaluation.map(({ dataset, split, metric, value: measured, n }) => ({
         dataset,
         split,
@@ -80,6 +83,11 @@ export async function show(name: string, options: CommonOptions): Promise<void> 
       '',
       `  version ${version.version}   ${version.kind}, ${version.labels} labels, ${version.parameters} parameters, ${version.licence}`,
       `    ${version.digest}`,
+      ...(version.upstream
+        ? [
+            `    ${version.upstream.model} at ${version.upstream.baseUrl}, ${priceText(version) ?? ''} USD/Mtok in, out`,
+          ]
+        : []),
       ...version.evaluation.map(
         (row) => `    ${row.dataset} ${row.split} ${row.metric} ${row.value.toFixed(4)} (n ${row.n})`,
       ),
@@ -108,6 +116,25 @@ async function read(options: CommonOptions) {
       versions: versions.resources.flatMap(({ value }) => (value.case === 'version' ? [value.value] : [])),
     };
   });
+}
+
+/** Where a remote version is and what it asks for; nothing of others. */
+interface RemoteFacts {
+  readonly upstream?: { readonly baseUrl: string; readonly model: string; readonly keyReference: string };
+  readonly priceInputUsdPerMtok?: number;
+  readonly priceOutputUsdPerMtok?: number;
+}
+
+function remoteFacts(version: registryV1.ExpertVersion | undefined): RemoteFacts {
+  if (!version?.upstream) return {};
+  const { baseUrl, model, keyReference } = version.upstream;
+  const { priceInputUsdPerMtok, priceOutputUsdPerMtok } = version;
+  return { upstream: { baseUrl, model, keyReference }, priceInputUsdPerMtok, priceOutputUsdPerMtok };
+}
+
+function priceText({ priceInputUsdPerMtok, priceOutputUsdPerMtok }: RemoteFacts): string | undefined {
+  if (priceInputUsdPerMtok === undefined) return undefined;
+  return `${priceInputUsdPerMtok}, ${priceOutputUsdPerMtok ?? 0}`;
 }
 
 function kindName(kind: registryV1.ExpertKind | undefined): string {

@@ -24,9 +24,9 @@ export function expertsCommand(): Command {
     meshVerb(
       'add',
       'check a bundle and register it; a new version of a known expert stays off the stable channel',
-      ['thalamus experts add ./my-expert'],
+      ['thalamus experts add ./my-expert', 'thalamus experts add zoo/fleet/mixtral-8x7b'],
     )
-      .argument('<folder>', 'folder with expert.json and its files')
+      .argument('<folder>', 'folder with expert.json and its files; of a remote model, expert.json alone')
       .action(async (...given: Parameters<typeof actions.add>) => (await load()).add(...given)),
   );
   command.addCommand(trainCommand());

@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { toThalamusError } from '@thalamus/errors';
 import { resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
-import { dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
+import { collect, dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
 import { onInterrupt } from '../interruption.js';
 import { launchMesh, type RunningMesh } from '../mesh/launch-mesh.js';
 import type { UpOptions } from '../mesh/plan.js';
@@ -22,6 +22,7 @@ interface Options {
   readonly fleet: boolean;
   readonly replayPort?: number;
   readonly replayPace: number;
+  readonly allowUpstream?: string[];
   readonly json: boolean;
   readonly once: boolean;
 }
@@ -52,6 +53,11 @@ export function upCommand(): Command {
       'factor on the time that replayed answers take; 0: they come at once',
       numberIn(0, 100),
       1,
+    )
+    .option(
+      '--allow-upstream <address>',
+      'host:port of a remote expert that is not on the public internet; may be repeated',
+      collect,
     )
     .addOption(
       new Option('--log-level <level>', 'least severe lines in the logs of the services')
@@ -106,6 +112,7 @@ function upOptions(options: Options): UpOptions {
     kafkaBrokers: options.kafka,
     otlpEndpoint: options.otlp,
     logLevel: options.logLevel,
+    allowedUpstreams: options.allowUpstream ?? [],
     replay: options.fleet ? { port: options.replayPort, pace: options.replayPace } : undefined,
   };
 }

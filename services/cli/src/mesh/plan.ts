@@ -11,6 +11,8 @@ export interface UpOptions {
   readonly kafkaBrokers: string | undefined;
   readonly otlpEndpoint: string | undefined;
   readonly logLevel: string;
+  /** host:port of remote experts that are not on the public internet. */
+  readonly allowedUpstreams: readonly string[];
   /** The fleet of remote models and the upstream that replays their recorded answers; undefined: the zoo alone. */
   readonly replay: ReplayOptions | undefined;
 }
@@ -108,11 +110,12 @@ export function settingsOf(
 }
 
 /** What of the gateway callers meet, as settings. */
-function doorOf({ host, httpPort, replay }: UpOptions): Record<string, string> {
+function doorOf({ host, httpPort, replay, allowedUpstreams }: UpOptions): Record<string, string> {
+  const allowed = [...(replay ? [`${REPLAY_HOST}:${replay.port ?? 0}`] : []), ...allowedUpstreams];
   return {
     THALAMUS_HTTP_PORT: String(httpPort),
     THALAMUS_ANONYMOUS: isLoopback(host) ? 'viewer' : 'off',
-    ...(replay && { THALAMUS_UPSTREAM_ALLOW: `${REPLAY_HOST}:${replay.port ?? 0}` }),
+    ...(allowed.length > 0 && { THALAMUS_UPSTREAM_ALLOW: allowed.join(',') }),
   };
 }
 

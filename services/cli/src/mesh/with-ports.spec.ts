@@ -11,6 +11,7 @@ const options: UpOptions = {
   kafkaBrokers: undefined,
   otlpEndpoint: undefined,
   logLevel: 'info',
+  allowedUpstreams: [],
   replay: { port: undefined, pace: 1 },
 };
 
