@@ -4,7 +4,7 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /src
 ENV ONNXRUNTIME_NODE_INSTALL=skip
 COPY . .
-RUN npm ci --no-audit --no-fund && npm run build -w services/console && node tools/image-layout.mjs /image
+RUN npm ci --no-audit --no-fund && node tools/image-layout.mjs /image
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="thalamus" \

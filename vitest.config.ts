@@ -20,7 +20,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'tests',
-          include: ['**/src/**/*.spec.ts', '**/test/**/*.spec.ts', 'zoo/test/*.spec.mjs'],
+          include: [
+            '**/src/**/*.spec.ts',
+            '**/test/**/*.spec.ts',
+            'zoo/test/*.spec.mjs',
+            'tools/**/*.spec.mjs',
+          ],
           exclude: [...excluded, ...kafkaFiles],
           testTimeout: 20_000,
           hookTimeout: 60_000,

@@ -64,8 +64,10 @@ function copyBuilt(workspace, to) {
 function copyConsole(folder) {
   const dist = join(root, 'services/console/dist');
   if (!existsSync(join(dist, 'index.html')))
-    throw new Error('The console is not built; run "npm run build -w services/console".');
-  cpSync(dist, join(folder, 'services/console/dist'), { recursive: true });
+    throw new Error('The console is not built; run "npm run build".');
+  // Without the note of the build that says what it was made of.
+  const filter = (path) => !path.endsWith('/.sources');
+  cpSync(dist, join(folder, 'services/console/dist'), { recursive: true, filter });
 }
 
 /** Manifests and lock file of the workspaces alone, without what development needs. */
