@@ -42,7 +42,7 @@ describe('the console', () => {
   });
 
   it('is where / and /console lead', async () => {
-    for (const url of ['/', '/console']) expect((await get(url)).headers.location).toBe('/console/');
+    for (const url of ['/', '/console']) expect((await get(url)).headers['location']).toBe('/console/');
   });
 
   it('serves a built file, packed for who takes that, to be kept for ever', async () => {
