@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { generatedFiles } from '../dashboards/generate.mjs';
 import { helmBinary } from '../provision-helm.mjs';
 import { promtoolBinary } from '../provision-prometheus.mjs';
@@ -68,7 +68,7 @@ async function checkExample(helm, example) {
     ...schemaFaults(manifests),
     ...(await settingsFaults(manifests)),
     ...securityFaults(manifests),
-    ...(await edgeFaults(manifests)),
+    ...(await edgeFaults(manifests, parse(read(values)).networkPolicy?.upstreamPorts)),
   ];
   faults.push(...found.map((fault) => `${example}: ${fault}`));
 }

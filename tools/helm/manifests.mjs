@@ -137,8 +137,11 @@ export function securityFaults(manifests) {
   return faults;
 }
 
-/** The edges that network policies allow are those that services use: from each end, and nothing else. */
-export async function edgeFaults(manifests) {
+/**
+ * The edges that network policies allow are those that services use: from each end, and nothing else. `upstreamPorts`: where
+ * the values say that remote models are.
+ */
+export async function edgeFaults(manifests, upstreamPorts = [443]) {
   const policies = new Map(
     manifests
       .filter(({ kind }) => kind === 'NetworkPolicy')
@@ -162,7 +165,7 @@ export async function edgeFaults(manifests) {
         ? new Set(environment.THALAMUS_KAFKA_BROKERS.split(',').map((broker) => Number(broker.split(':')[1])))
         : []),
       ...(environment.THALAMUS_OTLP_ENDPOINT ? [portOf(environment.THALAMUS_OTLP_ENDPOINT)] : []),
-      ...(callsUpstreams ? [443] : []),
+      ...(callsUpstreams ? upstreamPorts : []),
     ];
     if (JSON.stringify(ports.sort()) !== JSON.stringify(needed.sort()))
       faults.push(
