@@ -170,7 +170,9 @@ describe('one request is one trace', { timeout: 60_000 }, () => {
     for (const traceId of ids) {
       const spans = await traceWith(traceId, [`gateway producer ${SENT}`, `test consumer ${PROCESSED}`]);
       expect(spans.filter(({ name }) => name === SENT)).toHaveLength(1);
-      expect(spans.filter(({ name }) => name === PROCESSED)).toHaveLength(1);
+      // Once by each group that reads the topic; the gateway's own feeds the console.
+      const consumers = spans.filter(({ name }) => name === PROCESSED).map(({ service }) => service);
+      expect(new Set(consumers).size).toBe(consumers.length);
     }
   });
 
@@ -216,7 +218,9 @@ describe('metrics', { timeout: 60_000 }, () => {
 
   it('of every service parse, and are those that the contracts declare', async () => {
     const seen = new Set<string>();
-    for (const { service, ops } of [...meshFile().processes, await ownMetrics()]) {
+    // The upstream of the demo stands for a remote model: it is no service of the mesh.
+    const services = meshFile().processes.filter(({ service }) => service !== 'replay');
+    for (const { service, ops } of [...services, await ownMetrics()]) {
       const families = await metricsOf(ops);
       if (service !== 'test')
         expect(families.map(({ name }) => name)).toContain('process_memory_usage_bytes');
@@ -227,8 +231,8 @@ describe('metrics', { timeout: 60_000 }, () => {
         expect([type, help]).toEqual([declared.get(name)?.kind, declared.get(name)?.description]);
       }
     }
-    // What a healthy mesh that has answered prompts must show; the others need a fault or a job.
-    const rare = ['deadLetters', 'spoolDropped', 'childRestarts', 'jobs'] as const;
+    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job.
+    const rare = ['jobs'] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))
       .map(([, { name, unit, kind }]) => prometheusName({ name, unit, isCounter: kind === 'counter' }));
