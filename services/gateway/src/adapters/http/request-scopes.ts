@@ -7,10 +7,10 @@ import { randomUUID } from 'node:crypto';
 import type { Admission } from '../../application/admission.js';
 import type { Authenticate } from '../../application/authenticate.js';
 import type { Caller, RequestScope } from '../../domain/caller.js';
+import { isRequestId } from '../../domain/request-id.js';
 
 /** Paths that need a key. */
 const GUARDED = '/v1/';
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 const scopes = new WeakMap<FastifyRequest, HttpScope>();
 
@@ -100,7 +100,7 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
 
 function open(request: FastifyRequest, timeoutMs: number): HttpScope {
   const given = request.headers[HTTP_HEADERS.requestId];
-  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  const requestId = typeof given === 'string' && isRequestId(given) ? given : randomUUID();
   const parent = contextFromHeaders(request.headers as Record<string, string | undefined>);
   const span = tracer().startSpan(
     `${request.method} ${routeOf(request)}`,
