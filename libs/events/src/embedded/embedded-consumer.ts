@@ -139,9 +139,10 @@ export class EmbeddedConsumer implements Subscription {
 
   /** False when the lane must stop. */
   private async handle(lane: Lane, record: StoredRecord): Promise<boolean> {
-    if (this.paused || this.stopping.signal.aborted || !lane.held) return false;
     await this.takeRoom();
     try {
+      // Much may have happened while there was no room.
+      if (this.paused || this.stopping.signal.aborted || !lane.held) return false;
       const disposition = await this.processor.process(record, this.stopping.signal);
       if (disposition === 'stopped') return false;
       const kept = await this.log.call(
