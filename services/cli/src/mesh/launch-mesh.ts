@@ -37,6 +37,7 @@ const STOP_MS = 12_000;
  * @throws DATA_FOLDER_IN_USE, PORT_IN_USE, BUNDLE_INVALID, EVENT_LOG_CORRUPT, KAFKA_UNREACHABLE, CONFIG_INVALID, CANCELLED
  */
 export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<RunningMesh> {
+  requireBuilt();
   const options = await withPorts(asked);
   const folder = takeDataFolder(options.dataFolder);
   const supervisor = new Supervisor(hooks.report);
@@ -46,9 +47,8 @@ export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<
     void supervisor.stop(STOP_MS);
   });
   try {
-    const services = SERVICES.filter(isBuilt);
-    const ports = await freePorts(options.host, portsNeeded(services));
-    const addresses = assignPorts(services, ports, options.grpcPort);
+    const ports = await freePorts(options.host, portsNeeded(SERVICES));
+    const addresses = assignPorts(SERVICES, ports, options.grpcPort);
     const experts = await startAll({ options, addresses, supervisor, seed, progress: hooks.progress });
     const write = () => {
       writeMeshFile(options.dataFolder, meshFile(options, addresses, supervisor));
@@ -141,8 +141,14 @@ function administratorKey(dataFolder: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
-function isBuilt(service: ServiceName): boolean {
-  return existsSync(entryPoint(service));
+/** @throws CONFIG_INVALID naming the services that are not compiled: a mesh without them would answer half. */
+function requireBuilt(): void {
+  const missing = SERVICES.filter((service) => !existsSync(entryPoint(service)));
+  if (missing.length > 0)
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `Not compiled: ${missing.join(', ')}. Run "npm run build" in the repository.`,
+    );
 }
 
 function meshFile(
