@@ -60,12 +60,12 @@ export interface RouterModelOptions {
 
 const WARM_UP_RUNS = 5;
 
-/** What a loaded model is made of. */
 /** Letters of one token of English text, about: enough to tell long prompts from short ones. */
 const CHARACTERS_PER_TOKEN = 4;
 /** Most tokens of a batch, padding included; larger ones take no less time for each token. */
 const MAX_BATCH_TOKENS = 512;
 
+/** What a loaded model is made of. */
 interface RouterModelParts {
   readonly manifest: RouterManifest;
   readonly session: InferenceSession;
