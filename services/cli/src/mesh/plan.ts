@@ -52,12 +52,12 @@ export function settingsOf(
   const at = (name: ServiceName) => `${options.host}:${addresses.get(name)?.grpcPort ?? 0}`;
   const common: Record<string, string> = {
     THALAMUS_OPS_PORT: String(own?.opsPort ?? 0),
-    THALAMUS_DATA: join(options.dataFolder, service),
     THALAMUS_LOG_LEVEL: options.logLevel,
     ...(service === 'worker' || service === 'composer' ? {} : busOf(options)),
     ...(options.otlpEndpoint === undefined ? {} : { THALAMUS_OTLP_ENDPOINT: options.otlpEndpoint }),
   };
   const listening = { THALAMUS_HOST: options.host, THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0) };
+  const data = { THALAMUS_DATA: join(options.dataFolder, service) };
   const folder = { THALAMUS_ARTIFACTS_FOLDER: join(options.dataFolder, 'artifacts') };
   const artifacts = { THALAMUS_ARTIFACTS: 'folder', ...folder, THALAMUS_UPDATER_ADDRESS: at('updater') };
   switch (service) {
@@ -72,16 +72,17 @@ export function settingsOf(
       return {
         ...common,
         ...listening,
+        ...data,
         THALAMUS_HTTP_PORT: String(options.httpPort),
         THALAMUS_ROUTER_ADDRESS: at('router'),
         THALAMUS_ANONYMOUS: isLoopback(options.host) ? 'viewer' : 'off',
       };
     case 'worker':
-      return { ...common, THALAMUS_HOST: options.host, ...artifacts };
+      return { ...common, ...data, THALAMUS_HOST: options.host, ...artifacts };
     case 'expert-host':
     case 'router':
     case 'composer':
-      return { ...common, ...listening, ...artifacts };
+      return { ...common, ...listening, ...data, ...artifacts };
   }
 }
 
