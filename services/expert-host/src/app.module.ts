@@ -64,6 +64,9 @@ function components(settings: HostSettings): ServiceComponent[] {
         serving = true;
         stopGauge = gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]);
       },
+      withdraw: () => {
+        server.withdraw();
+      },
       drain: (deadlineMs) => {
         serving = false;
         stopGauge();

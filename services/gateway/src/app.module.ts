@@ -116,7 +116,12 @@ function wire(settings: GatewaySettings) {
         return Promise.resolve();
       },
     },
-    { name: 'gRPC server', start: () => grpc.start(), drain: (deadlineMs) => grpc.drain(deadlineMs) },
+    {
+      name: 'gRPC server',
+      start: () => grpc.start(),
+      withdraw: () => grpc.withdraw(),
+      drain: (deadlineMs) => grpc.drain(deadlineMs),
+    },
     server,
   ];
   return {

@@ -49,7 +49,12 @@ function wire(settings: RouterSettings) {
     view,
     residency,
     models,
-    { name: 'gRPC server', start: () => server.start(), drain: (deadlineMs) => server.drain(deadlineMs) },
+    {
+      name: 'gRPC server',
+      start: () => server.start(),
+      withdraw: () => server.withdraw(),
+      drain: (deadlineMs) => server.drain(deadlineMs),
+    },
   ];
   return { components, server };
 }

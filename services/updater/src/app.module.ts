@@ -80,7 +80,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     },
     view,
     // Bound before the candidacy, which tells others the address; drained first, so that calls in flight still find a writer.
-    { name: 'gRPC server', start: () => server.start() },
+    { name: 'gRPC server', start: () => server.start(), withdraw: () => server.withdraw() },
     writer,
     jobs,
     { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
