@@ -3,7 +3,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeDataFolder } from './data-folder.js';
 import { processStartedAt, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
-import { assignPorts, portsNeeded, settingsOf, type ServiceAddress, type UpOptions } from './plan.js';
+import {
+  assignPorts,
+  INTERNAL_HOST,
+  portsNeeded,
+  settingsOf,
+  type ServiceAddress,
+  type UpOptions,
+} from './plan.js';
 import { freePorts, requireFreePort } from './ports.js';
 import { SeedProcess } from './seed-process.js';
 import { entryPoint, ServiceProcess, SERVICES, type ServiceName } from './service-process.js';
@@ -47,7 +54,7 @@ export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<
     void supervisor.stop(STOP_MS);
   });
   try {
-    const ports = await freePorts(options.host, portsNeeded(SERVICES));
+    const ports = await freePorts(INTERNAL_HOST, portsNeeded(SERVICES));
     const addresses = assignPorts(SERVICES, ports, options.grpcPort);
     const experts = await startAll({ options, addresses, supervisor, seed, progress: hooks.progress });
     const write = () => {
@@ -108,7 +115,7 @@ async function startAll({
   others.catch(() => undefined);
   await stored;
   progress('registering the zoo');
-  const updaterAddress = `${options.host}:${addresses.get('updater')?.grpcPort ?? 0}`;
+  const updaterAddress = `${INTERNAL_HOST}:${addresses.get('updater')?.grpcPort ?? 0}`;
   const experts = await seed.step({ kind: 'register', updaterAddress });
   await others;
   progress('loading the experts');
@@ -169,11 +176,14 @@ function meshFile(
       brokers: options.kafkaBrokers ?? '',
     },
     artifactsFolder: join(options.dataFolder, 'artifacts'),
-    processes: [...addresses].map(([service, { grpcPort, opsPort }]) => ({
-      service,
-      pid: supervisor.pidOf(service),
-      ...(grpcPort === undefined ? {} : { grpc: `${options.host}:${grpcPort}` }),
-      ops: `${options.host}:${opsPort}`,
-    })),
+    processes: [...addresses].map(([service, { grpcPort, opsPort }]) => {
+      const host = hostOf(service, options);
+      return {
+        service,
+        pid: supervisor.pidOf(service),
+        ...(grpcPort === undefined ? {} : { grpc: `${host}:${grpcPort}` }),
+        ops: `${host}:${opsPort}`,
+      };
+    }),
   };
 }
