@@ -5,6 +5,7 @@ import { takeDataFolder } from './data-folder.js';
 import { processStartedAt, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
 import {
   assignPorts,
+  hostOf,
   INTERNAL_HOST,
   portsNeeded,
   settingsOf,
