@@ -1,7 +1,7 @@
 /** Ids stand in metadata, events and logs: no text of a caller's own fits into one. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 /** What feedback may name: a request, or one of its texts as `<request id>/<index>`. */
-const ANSWERED_ID = /^[\w.:-]{1,128}(\/\d{1,3})?$/;
+export const ANSWERED_ID = /^[\w.:-]{1,128}(\/\d{1,3})?$/;
 
 /** What an id may be, for messages. */
 export const REQUEST_ID_RULE = 'must be 1 to 128 letters, digits or . _ : -';
