@@ -182,7 +182,6 @@ describe('--help', LONG, () => {
     const settings = [
       'THALAMUS_HOST',
       'THALAMUS_GRPC_PORT',
-      'THALAMUS_ADVERTISE',
       'THALAMUS_OPS_PORT',
       'THALAMUS_DRAIN_MS',
       'THALAMUS_READINESS_GRACE_MS',
