@@ -110,14 +110,14 @@ describe('a data folder that was damaged', () => {
     writeFileSync(log, whole);
 
     // A start mends what the repository still holds: the flipped byte is found, and the bundle put in again.
-    const flipped = largestFile(join(data, 'artifacts'));
+    const flipped = largestFile(join(data, 'artifacts', 'sha256'));
     const bytes = readFileSync(flipped);
     bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
     chmodSync(flipped, 0o644);
     writeFileSync(flipped, bytes);
     const result = await up('--once');
-    if (result.exit === 0) expect(readFileSync(flipped).equals(bytes)).toBe(false);
-    else expectOneMessage(result, ['sha256'], 1);
+    expect(result.exit).toBe(0);
+    expect(readFileSync(flipped).equals(bytes)).toBe(false);
     await expectNothingLeft(folder);
   });
 });

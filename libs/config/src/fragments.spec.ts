@@ -2,10 +2,10 @@ import { ThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
 import {
   addressSetting,
+  advertiseSettings,
   artifactSettings,
   busSettings,
   bytes,
-  composerAddress,
   count,
   dataSettings,
   grpcSettings,
@@ -19,6 +19,7 @@ import { defineSettings, describeSettings, loadSettings, setting } from './setti
 
 const everything = defineSettings({
   ...grpcSettings(7000),
+  ...advertiseSettings(),
   ...opsSettings(7100),
   ...busSettings(),
   ...telemetrySettings(),
@@ -26,7 +27,6 @@ const everything = defineSettings({
   ...artifactSettings(),
   ...updaterAddress(),
   ...routerAddress(),
-  ...composerAddress(),
   limit: setting('THALAMUS_LIMIT', bytes(10), 'A size.'),
   many: setting('THALAMUS_MANY', count(3), 'A number.'),
   wait: setting('THALAMUS_WAIT', milliseconds(7), 'A time.'),

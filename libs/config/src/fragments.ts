@@ -37,6 +37,10 @@ export const count = (value: number) =>
 export const grpcSettings = (defaultPort: number) => ({
   host: setting('THALAMUS_HOST', z.string().default('127.0.0.1'), 'Address that servers listen on.'),
   grpcPort: setting('THALAMUS_GRPC_PORT', port(defaultPort), 'Port of the gRPC server; 0 picks a free one.'),
+});
+
+/** Where others reach the gRPC server of a service that tells them so. */
+export const advertiseSettings = () => ({
   advertise: setting(
     'THALAMUS_ADVERTISE',
     z.string().optional(),
@@ -154,8 +158,4 @@ export const updaterAddress = () => ({
 /** Address of the router. */
 export const routerAddress = () => ({
   routerAddress: addressSetting('THALAMUS_ROUTER_ADDRESS', '127.0.0.1:7402', 'router'),
-});
-/** Address of the composer. */
-export const composerAddress = () => ({
-  composerAddress: addressSetting('THALAMUS_COMPOSER_ADDRESS', '127.0.0.1:7404', 'composer'),
 });

@@ -12,10 +12,10 @@ export {
 } from './settings.js';
 export {
   addressSetting,
+  advertiseSettings,
   artifactSettings,
   busSettings,
   bytes,
-  composerAddress,
   count,
   dataSettings,
   grpcSettings,

@@ -22,7 +22,7 @@ export const EVENT_HEADERS = {
   revision: 'thalamus-revision',
   /** Code of the error that ended a dead letter. */
   errorCode: 'thalamus-error-code',
-  /** Text of that error, at most 500 characters. */
+  /** Text of that error, at most 300 characters. */
   errorMessage: 'thalamus-error-message',
   /** How often the record was tried. */
   attempt: 'thalamus-attempt',
@@ -56,14 +56,12 @@ export const RPC_METADATA = {
   authorization: 'authorization',
   /** Id of the request, passed on to every hop. */
   requestId: 'x-request-id',
-  /** Tenant of the request, set by the gateway for the services behind it. */
+  /** Tenant of the request, passed on from one service to the next. */
   tenant: 'x-thalamus-tenant',
   /** Key id or service that makes a change; recorded in the audit. */
   actor: 'x-thalamus-actor',
   /** Trailer: `google.rpc.Status` of a failed call. */
   statusDetails: 'grpc-status-details-bin',
-  /** Trailer: address of the elected updater. */
-  leader: 'x-thalamus-leader',
   /** Trailer: milliseconds by stage, as in `Server-Timing`. */
   timings: 'x-thalamus-timings',
 } as const;

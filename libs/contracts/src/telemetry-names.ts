@@ -18,8 +18,6 @@ export const ATTRIBUTES = {
   messagingSystem: 'messaging.system',
   /** Topic. */
   messagingDestination: 'messaging.destination.name',
-  /** Operation of the client, in its own words. */
-  messagingOperation: 'messaging.operation.name',
   /** `send` or `process`. */
   messagingOperationType: 'messaging.operation.type',
   /** Partition, on spans only. */
@@ -38,20 +36,14 @@ export const ATTRIBUTES = {
   task: 'thalamus.task',
   /** Registered name of the expert. */
   expertName: 'thalamus.expert.name',
-  /** Version of the expert, on spans only. */
-  expertVersion: 'thalamus.expert.version',
-  /** Digest of the bundle, on spans only. */
-  expertDigest: 'thalamus.expert.digest',
   /** Predicted loss of the chosen expert, on spans only. */
   predictedLoss: 'thalamus.predicted_loss',
-  /** Experts that passed the filters, on spans only. */
+  /** Experts that were considered, those that filters rejected included, on spans only. */
   candidates: 'thalamus.candidates',
   /** Whether no expert was chosen. */
   abstained: 'thalamus.abstained',
   /** Why the expert was chosen. */
   reason: 'thalamus.reason',
-  /** Tenant, on spans only. */
-  tenant: 'thalamus.tenant',
   /** Id of the request, on spans only. */
   requestId: 'thalamus.request.id',
   /** Kind of job. */

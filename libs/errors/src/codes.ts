@@ -208,12 +208,6 @@ export const ERROR_CODES = {
     'The resource changed since the revision the writer expected.',
   ),
   ROUTER_MODEL_NOT_FOUND: spec('NOT_FOUND', 404, false, 'No router model serves this task.'),
-  SPOOL_FULL: spec(
-    'RESOURCE_EXHAUSTED',
-    503,
-    true,
-    'The on-disk event queue is full; the oldest events are dropped.',
-  ),
   TENSOR_INVALID: spec(
     'INVALID_ARGUMENT',
     400,

@@ -103,6 +103,12 @@ export class GrpcServer {
     this.health.set(name, serving);
   }
 
+  /** Reports NOT_SERVING while calls are still taken, so that balancers stop sending them here. */
+  withdraw(): void {
+    this.setServing('', false);
+    for (const name of this.names) this.setServing(name, false);
+  }
+
   /**
    * Reports NOT_SERVING and ends watches, takes no new connection, lets calls in flight finish for at most `deadlineMs`,
    * then closes; what is still open is cancelled.

@@ -56,7 +56,7 @@ export function serveCall(method: DescMethod, handler: Method, options: ServeOpt
       trailer,
     });
     call.once('cancelled', () => {
-      aborter.abort(callerContext.remainingMs() <= 0 ? tooLate() : goneAway());
+      aborter.abort(callerContext.remainingMs() <= TRANSIT_MS ? tooLate() : goneAway());
     });
     const parent = contextFromHeaders(Object.fromEntries(callerContext.metadata));
     const span = options.quiet ? undefined : serverSpan(path, parent);
@@ -149,6 +149,12 @@ async function sendAll(
     throw signal.aborted ? signal.reason : fault;
   }
 }
+
+/**
+ * A deadline is counted from the arrival of the call, so the caller's own runs out a little earlier and its reset is here
+ * first: a call that ends so close to its deadline ended because of it.
+ */
+const TRANSIT_MS = 250;
 
 /** Node timers hold at most 2^31-1 ms; a later deadline needs none. */
 function deadlineTimer(callerContext: CallContext, aborter: AbortController): NodeJS.Timeout | undefined {

@@ -43,9 +43,10 @@ export class ComponentHost {
     return { ready: reasons.length === 0, reasons };
   }
 
-  /** Withdraws readiness, waits the grace, drains every component within the deadline, then closes them. */
+  /** Withdraws readiness, over HTTP and in gRPC health, waits the grace, drains every component within the deadline, then closes them. */
   async stop(drainMs: number, readinessGraceMs: number): Promise<void> {
     this.draining = true;
+    for (const component of this.running) component.withdraw?.();
     if (readinessGraceMs > 0) await new Promise((resolve) => setTimeout(resolve, readinessGraceMs));
     const deadline = Date.now() + drainMs;
     for (const component of [...this.running].reverse()) {

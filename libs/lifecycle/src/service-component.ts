@@ -6,6 +6,8 @@ export interface ServiceComponent {
   start?(): Promise<void>;
   /** Whether work can be accepted now. */
   readiness?(): { readonly ready: boolean; readonly reason?: string };
+  /** Tells callers to go elsewhere while everything is still served. Called first of all, before the readiness grace. */
+  withdraw?(): void;
   /** Takes no new work and lets what is in flight finish, for at most `deadlineMs`. */
   drain?(deadlineMs: number): Promise<void>;
   /** Frees what is held. Called after every component has drained, in reverse order of start. */

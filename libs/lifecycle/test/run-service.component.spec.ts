@@ -1,4 +1,4 @@
-import { artifactV1 } from '@thalamus/contracts';
+import { artifactV1, health } from '@thalamus/contracts';
 import { createClient, type RpcClient } from '@thalamus/grpc';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -15,6 +15,7 @@ afterEach(() => {
 
 interface Ready extends SpawnedService {
   readonly ops: string;
+  readonly health: RpcClient<typeof health.Health>;
   readonly artifacts: RpcClient<typeof artifactV1.ArtifactService>;
 }
 
@@ -26,10 +27,15 @@ async function ready(settings: Record<string, string> = {}): Promise<Ready> {
     address: `127.0.0.1:${port}`,
     defaultDeadlineMs: 30_000,
   });
+  const healthClient = createClient(health.Health, {
+    address: `127.0.0.1:${port}`,
+    defaultDeadlineMs: 30_000,
+  });
   cleanups.push(() => {
     artifacts.close();
+    healthClient.close();
   });
-  return { ...service, ops: `http://127.0.0.1:${opsPort}`, artifacts };
+  return { ...service, ops: `http://127.0.0.1:${opsPort}`, artifacts, health: healthClient };
 }
 
 /** A unary call and a stream that both wait for the parent's word. */
@@ -84,6 +90,18 @@ describe('the end of a service', LONG, () => {
     expect(await service.exited).toBe(0);
     expect(service.output.stdout).toContain('"message":"stopped"');
     expect(service.output.stderr).toBe('');
+  });
+
+  it('tells balancers over gRPC too to go elsewhere, while calls are still taken', async () => {
+    const { SERVING, NOT_SERVING } = health.HealthCheckResponse_ServingStatus;
+    const service = await ready({ THALAMUS_READINESS_GRACE_MS: '60000' });
+    expect((await service.health.check({})).status).toBe(SERVING);
+    service.child.kill('SIGTERM');
+    await expect.poll(async () => (await service.health.check({})).status).toBe(NOT_SERVING);
+    service.child.send('release');
+    expect((await service.artifacts.stat({})).artifacts[0]?.digest).toBe('whole');
+    service.child.kill('SIGTERM');
+    expect(await service.exited).toBe(130);
   });
 
   it('is at once, with 130, at a second signal', async () => {
@@ -164,7 +182,6 @@ describe('--help', LONG, () => {
     const settings = [
       'THALAMUS_HOST',
       'THALAMUS_GRPC_PORT',
-      'THALAMUS_ADVERTISE',
       'THALAMUS_OPS_PORT',
       'THALAMUS_DRAIN_MS',
       'THALAMUS_READINESS_GRACE_MS',

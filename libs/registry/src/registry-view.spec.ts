@@ -67,6 +67,17 @@ describe('RegistryView', () => {
     expect(waiting.readiness().ready).toBe(false);
   });
 
+  it('gives the newest version of a data set, by number and not by text', async () => {
+    const dataset = (version: string, revision: bigint): BusRecord => {
+      const key = `dataset/intents@${version}`;
+      const value = { case: 'dataset' as const, value: { name: 'intents', version } };
+      return encodeEvent(TOPICS.registryState, { key, revision, value }, { source: '/test', key });
+    };
+    const made = await view(new OneFollower([dataset('2', 1n), dataset('10', 2n), dataset('9', 3n)]));
+    expect(made.dataset('intents')?.version).toBe('10');
+    expect(made.dataset('other')).toBeUndefined();
+  });
+
   it('folds changes and removals, and keeps the highest revision', async () => {
     const read = await view(
       new OneFollower([policy('a', 1n), policy('b', 2n), policy('a', 3n), removal('b', 4n)]),

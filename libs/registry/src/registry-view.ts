@@ -144,8 +144,11 @@ export class RegistryView {
     return this.values('composition/', 'composition');
   }
 
+  /** The newest version of a data set: versions are decimal numbers, and keys sort as text. */
   dataset(name: string): registryV1.Dataset | undefined {
-    return this.values(`dataset/${name}@`, 'dataset').at(-1);
+    return this.values(`dataset/${name}@`, 'dataset')
+      .sort((a, b) => Number(a.version) - Number(b.version))
+      .at(-1);
   }
 
   /** Calls the listener for every later change; returns what ends it. */

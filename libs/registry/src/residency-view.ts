@@ -1,6 +1,10 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { TOPICS, type eventsV1 } from '@thalamus/contracts';
 import { decodeEvent, type EventBus, type Follower } from '@thalamus/events';
+import { LeaseClock } from './lease-clock.js';
+
+/** How often the bus is asked whether it can be read, milliseconds. */
+const PROVE_MS = 500;
 
 /** A host that has a version loaded. */
 export interface Resident {
@@ -13,14 +17,25 @@ export interface Resident {
   readonly memoryBytes: number;
 }
 
-/** Which host has what loaded, from the residency topic. Records whose lease has lapsed count for nothing. */
+/**
+ * Which host has what loaded, from the residency topic. Records whose lease has lapsed count for nothing; while the bus is
+ * away no lease lapses.
+ */
 export class ResidencyView {
   readonly name = 'residency view';
   private readonly records = new Map<string, eventsV1.HostResidency>();
   private follower: Follower | undefined;
   private failure: string | undefined;
+  private readonly clock: LeaseClock;
+  private proving: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly bus: EventBus) {}
+  constructor(
+    private readonly bus: Pick<EventBus, 'follow'>,
+    private readonly now: () => number = Date.now,
+  ) {
+    this.clock = new LeaseClock(now);
+  }
 
   async start(): Promise<void> {
     this.follower = await this.bus.follow({
@@ -36,6 +51,8 @@ export class ResidencyView {
       },
     });
     await this.follower.caughtUp;
+    this.clock.proven(this.now());
+    this.timer = setInterval(() => void this.prove(), PROVE_MS).unref();
   }
 
   /** Not ready once a record cannot be read: what came after it is not known. */
@@ -44,7 +61,16 @@ export class ResidencyView {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.timer);
     await this.follower?.stop();
+  }
+
+  /** Asks the bus whether it can be read; one question at a time. */
+  prove(): Promise<void> {
+    this.proving ??= this.proveOnce().finally(() => {
+      this.proving = undefined;
+    });
+    return this.proving;
   }
 
   /** Hosts that have a version ready. */
@@ -56,9 +82,9 @@ export class ResidencyView {
 
   /** Everything that is loaded, loading or failed. */
   all(): Resident[] {
-    const now = Date.now();
+    const time = this.clock.unixMs;
     return [...this.records.values()]
-      .filter((record) => record.leaseExpiresAt !== undefined && timestampMs(record.leaseExpiresAt) > now)
+      .filter((record) => record.leaseExpiresAt !== undefined && timestampMs(record.leaseExpiresAt) > time)
       .map((record) => ({
         hostId: record.hostId,
         address: record.address,
@@ -72,5 +98,16 @@ export class ResidencyView {
   /** Addresses of the hosts that are alive. */
   hosts(): string[] {
     return [...new Set(this.all().map((resident) => resident.address))].sort();
+  }
+
+  private async proveOnce(): Promise<void> {
+    const askedAt = this.now();
+    await this.follower?.catchUp().then(
+      () => {
+        this.clock.proven(askedAt);
+      },
+      // The bus is away, or a record cannot be read: time stands still.
+      () => undefined,
+    );
   }
 }

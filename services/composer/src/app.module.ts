@@ -56,7 +56,12 @@ function components(settings: ComposerSettings): ServiceComponent[] {
       },
     },
     { name: 'composing process', start: () => compose.start(), close: () => maker.close() },
-    { name: 'gRPC server', start: () => server.start(), drain: (deadlineMs) => server.drain(deadlineMs) },
+    {
+      name: 'gRPC server',
+      start: () => server.start(),
+      withdraw: () => server.withdraw(),
+      drain: (deadlineMs) => server.drain(deadlineMs),
+    },
   ];
 }
 

@@ -182,7 +182,7 @@ export class ComposerMesh {
       env: {
         ...Object.fromEntries(inherited),
         THALAMUS_OPS_PORT: '0',
-        THALAMUS_DATA: join(this.folder, service),
+        ...(service === 'updater' ? {} : { THALAMUS_DATA: join(this.folder, service) }),
         THALAMUS_LOG_LEVEL: 'error',
         ...settings,
       },

@@ -53,12 +53,8 @@ function components(settings: HostSettings): ServiceComponent[] {
   });
   let stopGauge: () => void = () => undefined;
   return [
-    {
-      name: 'event bus',
-      start: () => bus.start(),
-      readiness: () => readiness(bus.health()),
-      close: () => bus.close(),
-    },
+    // Experts that are loaded answer without the bus.
+    { name: 'event bus', start: () => bus.start(), close: () => bus.close() },
     view,
     { name: 'inference process', close: () => runtime.close() },
     library,
@@ -69,6 +65,9 @@ function components(settings: HostSettings): ServiceComponent[] {
         serving = true;
         stopGauge = gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]);
       },
+      withdraw: () => {
+        server.withdraw();
+      },
       drain: (deadlineMs) => {
         serving = false;
         stopGauge();
@@ -77,11 +76,4 @@ function components(settings: HostSettings): ServiceComponent[] {
     },
     residency,
   ];
-}
-
-function readiness(health: { readonly ok: boolean; readonly reason?: string }): {
-  ready: boolean;
-  reason?: string;
-} {
-  return { ready: health.ok, ...(health.reason === undefined ? {} : { reason: health.reason }) };
 }

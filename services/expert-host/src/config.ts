@@ -1,4 +1,5 @@
 import {
+  advertiseSettings,
   artifactSettings,
   busSettings,
   bytes,
@@ -17,6 +18,7 @@ import {
 /** Settings of the expert host. */
 export const hostSettings = defineSettings({
   ...grpcSettings(7403),
+  ...advertiseSettings(),
   ...opsSettings(7503),
   ...busSettings(),
   ...telemetrySettings(),

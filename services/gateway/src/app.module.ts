@@ -145,7 +145,14 @@ function wire(settings: GatewaySettings) {
       inferOnHost.close();
       return upstream.close();
     }),
-    { name: 'gRPC server', start: () => grpc.start(), drain: (deadlineMs: number) => grpc.drain(deadlineMs) },
+    {
+      name: 'gRPC server',
+      start: () => grpc.start(),
+      withdraw: () => {
+        grpc.withdraw();
+      },
+      drain: (deadlineMs: number) => grpc.drain(deadlineMs),
+    },
     server,
   ];
   return {

@@ -120,6 +120,26 @@ describe('thalamus.gateway.v1', () => {
       () => client.giveFeedback({ requestId: 'r' }, { metadata }),
       'REQUEST_INVALID',
     ],
+    [
+      'a request id that is no id',
+      () => client.classify({ input: 'x', requestId: 'ü\n' }, { metadata }),
+      'REQUEST_INVALID',
+    ],
+    [
+      'a request id that is too long',
+      () => client.route({ input: 'x', requestId: 'x'.repeat(129) }, { metadata }),
+      'REQUEST_INVALID',
+    ],
+    [
+      'feedback for what is no request id',
+      () => client.giveFeedback({ requestId: 'what I asked', score: 1 }, { metadata }),
+      'REQUEST_INVALID',
+    ],
+    [
+      'feedback with a label that is too long',
+      () => client.giveFeedback({ requestId: 'r/1', label: 'x'.repeat(513) }, { metadata }),
+      'REQUEST_INVALID',
+    ],
     ['feedback for nothing', () => client.giveFeedback({ score: 1 }, { metadata }), 'REQUEST_INVALID'],
     [
       'a deadline that is over',

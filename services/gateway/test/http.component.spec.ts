@@ -213,6 +213,27 @@ describe('the host behind the gateway', () => {
   });
 });
 
+describe('a service behind the gateway that cannot be reached', () => {
+  it('is 503 that says what to do and when, and not where the service would be', async () => {
+    const away = () =>
+      Promise.reject(new ThalamusError('UPSTREAM_UNAVAILABLE', 'connect ECONNREFUSED 127.0.0.1:1'));
+    for (const [fake, model] of [
+      [gateway.router, 'auto'],
+      [gateway.host, 'clinic'],
+    ] as const) {
+      fake.answer = away;
+      const response = await gateway.post('/v1/classifications', { input: 'x', model });
+      expect(response.headers.get('retry-after')).toBe('1');
+      expect(response.status).toBe(503);
+      const { error } = answers.error.parse(await response.json());
+      expect(error.code).toBe('UPSTREAM_UNAVAILABLE');
+      expect(error.message).toContain('cannot be reached just now; try again');
+      expect(error.message).not.toContain('127.0.0.1');
+      fake.reset();
+    }
+  });
+});
+
 describe('the other paths', () => {
   it('POST /v1/embeddings answers vectors as numbers or base64', async () => {
     const body: unknown = await (

@@ -59,6 +59,15 @@ describe('the Open Inference Protocol at the front door', () => {
     expect(texts(expert)).toEqual(['banking@2', 'banking@2']);
   });
 
+  it('repeats an id of any form, and passes on one of its own where that form cannot go', async () => {
+    const id = 'ü\n'.repeat(100_000);
+    for (const modelName of ['auto', 'banking']) {
+      const answer = await oip.modelInfer({ id, modelName, inputs: textInput('a') }, { metadata });
+      expect(answer.id).toBe(id);
+    }
+    expect(gateway.router.requests[0]?.requestId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
   it('auto takes raw texts, its task and its flags', async () => {
     const raw = Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from('hi'), Buffer.from([0, 0, 0, 0])]);
     const fault = await faultOf(

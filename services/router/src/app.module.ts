@@ -44,23 +44,17 @@ function wire(settings: RouterSettings) {
     services: [implementService(routerV1.RouterService, new RouterGrpcService(routePrompt, models))],
   });
   const components: ServiceComponent[] = [
-    {
-      name: 'event bus',
-      start: () => bus.start(),
-      readiness: () => readiness(bus.health()),
-      close: () => bus.close(),
-    },
+    // Decisions need no bus once the views have caught up.
+    { name: 'event bus', start: () => bus.start(), close: () => bus.close() },
     view,
     residency,
     models,
-    { name: 'gRPC server', start: () => server.start(), drain: (deadlineMs) => server.drain(deadlineMs) },
+    {
+      name: 'gRPC server',
+      start: () => server.start(),
+      withdraw: () => server.withdraw(),
+      drain: (deadlineMs) => server.drain(deadlineMs),
+    },
   ];
   return { components, server };
-}
-
-function readiness(health: { readonly ok: boolean; readonly reason?: string }): {
-  ready: boolean;
-  reason?: string;
-} {
-  return { ready: health.ok, ...(health.reason === undefined ? {} : { reason: health.reason }) };
 }

@@ -10,6 +10,7 @@ import { ArtifactGrpcService } from './adapters/grpc/artifact.service.js';
 import { JobGrpcService } from './adapters/grpc/job.service.js';
 import { RegistryGrpcService } from './adapters/grpc/registry.service.js';
 import { ReleaseGrpcService } from './adapters/grpc/release.service.js';
+import { ExpireExperts } from './application/expire-experts.js';
 import { JobTable } from './application/job-table.js';
 import { ManageKeys } from './application/manage-keys.js';
 import { RegisterVersion } from './application/register-version.js';
@@ -43,6 +44,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const jobs = new JobTable(bus, writer);
   const register = new RegisterVersion(view, writer, store);
   const resources = new StoreResources(view, writer, store);
+  const expiry = new ExpireExperts(view, resources, writer);
   const server: GrpcServer = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
@@ -80,9 +82,10 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     },
     view,
     // Bound before the candidacy, which tells others the address; drained first, so that calls in flight still find a writer.
-    { name: 'gRPC server', start: () => server.start() },
+    { name: 'gRPC server', start: () => server.start(), withdraw: () => server.withdraw() },
     writer,
     jobs,
+    expiry,
     { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
   ];
 }

@@ -1,7 +1,7 @@
 import {
+  advertiseSettings,
   artifactSettings,
   busSettings,
-  dataSettings,
   defineSettings,
   grpcSettings,
   opsSettings,
@@ -14,10 +14,10 @@ import { z } from 'zod';
 /** Settings of the updater. */
 export const updaterSettings = defineSettings({
   ...grpcSettings(7401),
+  ...advertiseSettings(),
   ...opsSettings(7501),
   ...busSettings(),
   ...telemetrySettings(),
-  ...dataSettings('updater'),
   artifactsFolder: artifactSettings().artifactsFolder,
   bootstrapKeyFile: setting(
     'THALAMUS_BOOTSTRAP_KEY_FILE',

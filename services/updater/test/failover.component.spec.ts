@@ -41,7 +41,6 @@ describe('two updaters on one log', { timeout: 90_000 }, () => {
         THALAMUS_BUS: 'embedded',
         THALAMUS_BUS_FILE: join(folder.path, 'events.sqlite'),
         THALAMUS_ARTIFACTS_FOLDER: join(folder.path, 'artifacts'),
-        THALAMUS_DATA: join(folder.path, name),
         THALAMUS_LOG_LEVEL: 'error',
       },
       execArgv: [],

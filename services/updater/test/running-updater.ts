@@ -55,7 +55,6 @@ export class RunningUpdater {
       THALAMUS_BUS: 'embedded',
       THALAMUS_BUS_FILE: join(folder, 'events.sqlite'),
       THALAMUS_ARTIFACTS_FOLDER: join(folder, 'artifacts'),
-      THALAMUS_DATA: join(folder, 'data'),
       THALAMUS_LOG_LEVEL: 'error',
       ...settings,
     });

@@ -71,8 +71,6 @@ export class MeshProcesses {
       THALAMUS_GRPC_PORT: String(port),
       THALAMUS_UPDATER_ADDRESS: this.address,
       THALAMUS_ARTIFACTS: 'updater',
-      THALAMUS_BUS: 'embedded',
-      THALAMUS_BUS_FILE: join(this.folder, 'events.sqlite'),
     });
     const client = createClient(composerV1.ComposerService, {
       address: `127.0.0.1:${port}`,
@@ -168,7 +166,7 @@ export class MeshProcesses {
       env: {
         ...Object.fromEntries(inherited),
         THALAMUS_OPS_PORT: '0',
-        THALAMUS_DATA: join(this.folder, service),
+        ...(service === 'updater' ? {} : { THALAMUS_DATA: join(this.folder, service) }),
         THALAMUS_LOG_LEVEL: 'error',
         ...settings,
       },

@@ -139,10 +139,10 @@ export class EmbeddedConsumer implements Subscription {
 
   /** False when the lane must stop. */
   private async handle(lane: Lane, record: StoredRecord): Promise<boolean> {
-    if (this.paused || this.stopping.signal.aborted || !lane.held) return false;
-    await this.room();
-    this.inFlight += 1;
+    await this.takeRoom();
     try {
+      // Much may have happened while there was no room.
+      if (this.paused || this.stopping.signal.aborted || !lane.held) return false;
       const disposition = await this.processor.process(record, this.stopping.signal);
       if (disposition === 'stopped') return false;
       const kept = await this.log.call(
@@ -165,9 +165,11 @@ export class EmbeddedConsumer implements Subscription {
     }
   }
 
-  private async room(): Promise<void> {
+  /** Waits for room, and takes it in the same step: nobody else can see it free in between. */
+  private async takeRoom(): Promise<void> {
     while (this.inFlight >= (this.options.maxInFlight ?? 16)) {
       await new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
     }
+    this.inFlight += 1;
   }
 }

@@ -4,6 +4,7 @@ import type { Admin, Batch, Consumer, Kafka } from 'kafkajs';
 import { applyRecord } from '../apply-record.js';
 import type { Follower, FollowOptions } from '../event-bus.port.js';
 import { fromMessage } from './kafka-records.js';
+import { topicEnds } from './kafka-topics.js';
 import { LastingConsumer } from './lasting-consumer.js';
 
 /**
@@ -21,7 +22,7 @@ export class KafkaFollower implements Follower {
   private stopped = false;
 
   private constructor(
-    kafka: Kafka,
+    private readonly kafka: Kafka,
     private readonly admin: Admin,
     private readonly options: FollowOptions,
     private readonly translate: (fault: unknown) => unknown,
@@ -75,7 +76,7 @@ export class KafkaFollower implements Follower {
   async catchUp(): Promise<void> {
     let ends;
     try {
-      ends = await this.admin.fetchTopicOffsets(this.options.topic);
+      ends = await topicEnds(this.kafka, this.admin, this.options.topic);
     } catch (fault) {
       throw this.translate(fault);
     }

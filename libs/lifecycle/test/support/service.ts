@@ -78,6 +78,9 @@ function components(settings: {
         await server.start();
         process.send?.({ kind: 'grpc', port: server.port });
       },
+      withdraw: () => {
+        server.withdraw();
+      },
       drain: (deadlineMs) => server.drain(deadlineMs),
     },
   ];

@@ -49,9 +49,24 @@ export async function run(parents: readonly string[], options: ComposeOptions): 
       ...table(
         Object.entries(metrics).map(([name, value]) => [`  ${name}`, String(Number(value.toPrecision(4)))]),
       ),
+      ...losers(metrics),
       ...next(made, state),
     ],
   );
+}
+
+/** Share of right answers that a parent may lose before it is worth a word. */
+const WORTH_A_WORD = 0.02;
+const LOSS = 'accuracy_loss/';
+
+/** Parents whose task the composition does clearly worse at than they do alone. */
+function losers(metrics: Readonly<Record<string, number>>): string[] {
+  return Object.entries(metrics)
+    .filter(([name, lost]) => name.startsWith(LOSS) && lost > WORTH_A_WORD)
+    .map(
+      ([name, lost]) =>
+        `  note: on the task of ${name.slice(LOSS.length)} it is right ${(100 * lost).toFixed(1)} points less often than ${name.slice(LOSS.length)} alone: its router confuses the parents' texts`,
+    );
 }
 
 /** Says whether experts can be composed and what that would cost; exit code 4 when they cannot. */

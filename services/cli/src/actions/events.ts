@@ -58,7 +58,10 @@ async function follow(bus: EventBus, topic: string, options: TailOptions): Promi
         process.stdout.write(`${JSON.stringify(line(record))}\n`);
         if (printed === options.limit) resolve();
       },
-      onError: reject,
+      // A bus that was away comes back by itself; a record that cannot be read does not.
+      onError: (error) => {
+        if (!error.spec.retryable) reject(error);
+      },
     });
     following
       .then(({ caughtUp }) => caughtUp)

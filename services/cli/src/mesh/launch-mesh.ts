@@ -1,12 +1,14 @@
+import { ThalamusError } from '@thalamus/errors';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeDataFolder } from './data-folder.js';
 import { processStartedAt, removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.js';
 import {
   assignPorts,
+  hostOf,
+  INTERNAL_HOST,
   portsNeeded,
   replayUrl,
-  REPLAY_HOST,
   settingsOf,
   type ServiceAddress,
   type UpOptions,
@@ -44,6 +46,7 @@ const STOP_MS = 12_000;
  * @throws DATA_FOLDER_IN_USE, PORT_IN_USE, BUNDLE_INVALID, EVENT_LOG_CORRUPT, KAFKA_UNREACHABLE, CONFIG_INVALID, CANCELLED
  */
 export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<RunningMesh> {
+  requireBuilt();
   const options = await withPorts(asked);
   const folder = takeDataFolder(options.dataFolder);
   const supervisor = new Supervisor(hooks.report);
@@ -53,9 +56,9 @@ export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<
     void supervisor.stop(STOP_MS);
   });
   try {
-    const services = SERVICES.filter((service) => isWanted(service, options));
+    const services = SERVICES.filter((service) => service !== 'replay' || options.replay !== undefined);
     const chosen = [options.httpPort, options.grpcPort, options.replay?.port ?? 0];
-    const ports = await freePorts(options.host, portsNeeded(services), chosen);
+    const ports = await freePorts(INTERNAL_HOST, portsNeeded(services), chosen);
     const addresses = assignPorts(services, ports, options);
     const seeded = await startAll({ options, addresses, supervisor, seed, progress: hooks.progress });
     const write = () => {
@@ -111,7 +114,7 @@ async function startAll({ options, addresses, supervisor, seed, progress }: Laun
   others.catch(() => undefined);
   await stored;
   progress('registering the zoo');
-  const updaterAddress = `${options.host}:${addresses.get('updater')?.grpcPort ?? 0}`;
+  const updaterAddress = `${INTERNAL_HOST}:${addresses.get('updater')?.grpcPort ?? 0}`;
   await seed.step({ kind: 'register', updaterAddress, artifactsFolder, replayUrl: replayUrl(options) });
   await others;
   progress('loading the experts');
@@ -129,8 +132,14 @@ function administratorKey(dataFolder: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
-function isWanted(service: ServiceName, { replay }: UpOptions): boolean {
-  return existsSync(entryPoint(service)) && (service !== 'replay' || replay !== undefined);
+/** @throws CONFIG_INVALID naming the services that are not compiled: a mesh without them would answer half. */
+function requireBuilt(): void {
+  const missing = SERVICES.filter((service) => !existsSync(entryPoint(service)));
+  if (missing.length > 0)
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `Not compiled: ${missing.join(', ')}. Run "npm run build" in the repository.`,
+    );
 }
 
 function meshFile(
@@ -151,11 +160,14 @@ function meshFile(
       brokers: options.kafkaBrokers ?? '',
     },
     artifactsFolder: join(options.dataFolder, 'artifacts'),
-    processes: [...addresses].map(([service, { grpcPort, opsPort }]) => ({
-      service,
-      pid: supervisor.pidOf(service),
-      ...(grpcPort === undefined ? {} : { grpc: `${options.host}:${grpcPort}` }),
-      ops: `${service === 'replay' ? REPLAY_HOST : options.host}:${opsPort}`,
-    })),
+    processes: [...addresses].map(([service, { grpcPort, opsPort }]) => {
+      const host = hostOf(service, options);
+      return {
+        service,
+        pid: supervisor.pidOf(service),
+        ...(grpcPort === undefined ? {} : { grpc: `${host}:${grpcPort}` }),
+        ops: `${host}:${opsPort}`,
+      };
+    }),
   };
 }

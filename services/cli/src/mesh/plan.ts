@@ -39,6 +39,11 @@ export interface ServiceAddress {
   readonly opsPort: number;
 }
 
+/**
+ * Where services listen for one another, whatever address callers use: behind the gateway nobody is asked for a key.
+ */
+export const INTERNAL_HOST = '127.0.0.1';
+
 /** Services that have a gRPC server of their own inside the mesh. */
 const WITH_GRPC: readonly ServiceName[] = ['updater', 'expert-host', 'router', 'composer'];
 
@@ -64,6 +69,11 @@ export function assignPorts(
   );
 }
 
+/** The address that a service listens on. */
+export function hostOf(service: ServiceName, { host }: Pick<UpOptions, 'host'>): string {
+  return service === 'gateway' ? host : INTERNAL_HOST;
+}
+
 /** The settings of one service of a mesh on one machine. */
 export function settingsOf(
   service: ServiceName,
@@ -71,15 +81,16 @@ export function settingsOf(
   addresses: ReadonlyMap<ServiceName, ServiceAddress>,
 ): Record<string, string> {
   const own = addresses.get(service);
-  const at = (name: ServiceName) => `${options.host}:${addresses.get(name)?.grpcPort ?? 0}`;
+  const at = (name: ServiceName) => `${INTERNAL_HOST}:${addresses.get(name)?.grpcPort ?? 0}`;
   const common: Record<string, string> = {
     THALAMUS_OPS_PORT: String(own?.opsPort ?? 0),
-    THALAMUS_DATA: join(options.dataFolder, service),
     THALAMUS_LOG_LEVEL: options.logLevel,
     ...(service === 'worker' || service === 'composer' ? {} : busOf(options)),
     ...(options.otlpEndpoint === undefined ? {} : { THALAMUS_OTLP_ENDPOINT: options.otlpEndpoint }),
   };
-  const listening = { THALAMUS_HOST: options.host, THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0) };
+  const host = hostOf(service, options);
+  const listening = { THALAMUS_HOST: host, THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0) };
+  const data = { THALAMUS_DATA: join(options.dataFolder, service) };
   const folder = { THALAMUS_ARTIFACTS_FOLDER: join(options.dataFolder, 'artifacts') };
   const artifacts = { THALAMUS_ARTIFACTS: 'folder', ...folder, THALAMUS_UPDATER_ADDRESS: at('updater') };
   switch (service) {
@@ -94,6 +105,7 @@ export function settingsOf(
       return {
         ...common,
         ...listening,
+        ...data,
         ...doorOf(options),
         THALAMUS_ROUTER_ADDRESS: at('router'),
         THALAMUS_UPDATER_ADDRESS: at('updater'),
@@ -101,11 +113,11 @@ export function settingsOf(
     case 'replay':
       return replaySettings(options.replay);
     case 'worker':
-      return { ...common, THALAMUS_HOST: options.host, ...artifacts };
+      return { ...common, ...data, THALAMUS_HOST: host, ...artifacts };
     case 'expert-host':
     case 'router':
     case 'composer':
-      return { ...common, ...listening, ...artifacts };
+      return { ...common, ...listening, ...data, ...artifacts };
   }
 }
 

@@ -31,16 +31,9 @@ export class InferOnHost {
     const hosts = this.chooseHost.run(expert, version);
     const message = { ...request, modelName: expert, modelVersion: version };
     try {
-      return await this.call(hosts[0] as string, message, scope);
+      return await this.callTwice(hosts, message, scope);
     } catch (fault) {
-      const error = toThalamusError(fault);
-      const left = scope.deadlineAtMs - Date.now();
-      if (!RETRIED.has(error.code) || this.budget < 1 || left < 50 || scope.signal.aborted) throw error;
-      this.budget -= 1;
-      // One host alone gets a moment to come back.
-      if (hosts.length === 1)
-        await new Promise((resolve) => setTimeout(resolve, Math.min(error.retryAfterMs ?? 200, left / 2)));
-      return this.call(hosts[1] ?? (hosts[0] as string), message, scope);
+      throw forCallers(fault, `${expert}@${version}`);
     }
   }
 
@@ -57,6 +50,25 @@ export class InferOnHost {
   close(): void {
     for (const client of this.clients.values()) client.close();
     this.clients.clear();
+  }
+
+  private async callTwice(
+    hosts: readonly string[],
+    message: MessageInitShape<typeof inference.ModelInferRequestSchema>,
+    scope: RequestScope,
+  ): Promise<inference.ModelInferResponse> {
+    try {
+      return await this.call(hosts[0] as string, message, scope);
+    } catch (fault) {
+      const error = toThalamusError(fault);
+      const left = scope.deadlineAtMs - Date.now();
+      if (!RETRIED.has(error.code) || this.budget < 1 || left < 50 || scope.signal.aborted) throw error;
+      this.budget -= 1;
+      // One host alone gets a moment to come back.
+      if (hosts.length === 1)
+        await new Promise((resolve) => setTimeout(resolve, Math.min(error.retryAfterMs ?? 200, left / 2)));
+      return this.call(hosts[1] ?? (hosts[0] as string), message, scope);
+    }
   }
 
   private call(
@@ -82,4 +94,15 @@ export class InferOnHost {
     }
     return client;
   }
+}
+
+/** Callers are told what to do, not where a host would be. */
+function forCallers(fault: unknown, version: string): ThalamusError {
+  const error = toThalamusError(fault);
+  if (error.code !== 'UPSTREAM_UNAVAILABLE') return error;
+  return new ThalamusError(
+    'UPSTREAM_UNAVAILABLE',
+    `The host that has ${version} cannot be reached just now; try again in a moment.`,
+    { cause: error, retryAfterMs: 1_000 },
+  );
 }

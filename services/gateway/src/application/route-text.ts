@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { routerV1 } from '@thalamus/contracts';
 import { RPC_METADATA } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { RpcClient } from '@thalamus/grpc';
 import type { Flag } from '@thalamus/routing';
 import type { RequestScope } from '../domain/caller.js';
@@ -40,7 +40,9 @@ export class RouteText {
       requestId: scope.requestId,
     };
     const metadata = { [RPC_METADATA.requestId]: scope.requestId };
-    const answer = await this.router.route(request, { signal: scope.signal, deadlineMs, metadata });
+    const answer = await this.router
+      .route(request, { signal: scope.signal, deadlineMs, metadata })
+      .catch(routerFault);
     if (!answer.decision)
       throw new ThalamusError('UPSTREAM_ERROR', 'The router answered without a decision.');
     return {
@@ -58,4 +60,15 @@ function flagMessage(flag: Flag): MessageInitShape<typeof routerV1.FlagSchema> {
     form:
       flag.kind === 'level' ? { case: 'level', value: flag.level } : { case: flag.kind, value: flag.value },
   };
+}
+
+/** Callers are told what to do, not where the router would be. */
+function routerFault(fault: unknown): never {
+  const error = toThalamusError(fault);
+  if (error.code !== 'UPSTREAM_UNAVAILABLE') throw error;
+  throw new ThalamusError(
+    'UPSTREAM_UNAVAILABLE',
+    'The router cannot be reached just now; try again in a moment, or name an expert.',
+    { cause: error, retryAfterMs: 1_000 },
+  );
 }

@@ -310,6 +310,13 @@ export const CASES: readonly Case[] = [
     param: 'score',
   },
   {
+    name: 'feedback for what is no request id',
+    path: '/v1/feedback',
+    json: { request_id: 'what I asked', score: 1 },
+    ...invalid,
+    param: 'request_id',
+  },
+  {
     name: 'feedback out of range',
     path: '/v1/feedback',
     json: { request_id: 'r', score: 2 },

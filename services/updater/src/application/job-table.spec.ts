@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { JobTable, type JobTableOptions, type JobWriter } from './job-table.js';
+import { JobTable, MAX_WAITING_DECISIONS, type JobTableOptions, type JobWriter } from './job-table.js';
 
 const { JobState } = jobV1;
 const KINDS = ['train'];
@@ -253,6 +253,26 @@ describe('what is remembered', () => {
     await expect(table.finish(finish(running.id, token, JobState.SUCCEEDED))).rejects.toMatchObject({
       code: 'JOB_CONFLICT',
     });
+  });
+
+  it('bounds the calls that wait for a bus that takes nothing', async () => {
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const writer = writerOn(bus);
+    const table = await openTable({}, bus, {
+      isLeader: true,
+      requireLeader: () => undefined,
+      append: async (records) => {
+        await gate;
+        await writer.append(records);
+      },
+    });
+    const first = table.submit(submit());
+    const waiting = Array.from({ length: MAX_WAITING_DECISIONS - 1 }, () => table.giveBack('none', 1n));
+    await expect(table.submit(submit())).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: 1_000 });
+    open();
+    await Promise.all([first, ...waiting]);
+    expect((await table.submit(submit())).state).toBe(JobState.QUEUED);
   });
 
   it('is bounded: too many open jobs are refused, the oldest ended ones forgotten', async () => {

@@ -20,6 +20,8 @@ import { decodeJob, DEFAULT_ATTEMPTS, encodeJob, forgetJob } from './job-records
 
 const { JobState } = jobV1;
 const SWEEP_MS = 500;
+/** Decisions that may wait for those before them; more are refused. */
+export const MAX_WAITING_DECISIONS = 1_000;
 
 /** Who may append to the job topic: the elected writer of the registry. */
 export interface JobWriter {
@@ -57,7 +59,9 @@ export class JobTable {
   private follower: Follower | undefined;
   private failure: string | undefined;
   private sweeping: NodeJS.Timeout | undefined;
+  private sweepNow: Promise<void> | undefined;
   private queue: Promise<unknown> = Promise.resolve();
+  private waiting = 0;
   private revision = 0;
 
   constructor(
@@ -91,9 +95,14 @@ export class JobTable {
     });
     await this.follower.caughtUp;
     this.sweeping = setInterval(() => {
-      this.sweep().catch((error: unknown) => {
-        this.logger.warn({ error }, 'sweep of the job table failed');
-      });
+      // While the bus is away one sweep waits, not one more every time.
+      this.sweepNow ??= this.sweep()
+        .catch((error: unknown) => {
+          this.logger.warn({ error }, 'sweep of the job table failed');
+        })
+        .finally(() => {
+          this.sweepNow = undefined;
+        });
     }, SWEEP_MS);
   }
 
@@ -279,11 +288,24 @@ export class JobTable {
 
   /** One decision after the other, each on everything that has been written, also by a former leader. */
   private decide<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.queue.then(async () => {
-      this.writer.requireLeader();
-      await this.follower?.catchUp();
-      return work();
-    });
+    if (this.waiting >= MAX_WAITING_DECISIONS)
+      return Promise.reject(
+        new ThalamusError(
+          'RATE_LIMITED',
+          `${this.waiting} calls about jobs wait already; try again in a moment.`,
+          { retryAfterMs: 1_000 },
+        ),
+      );
+    this.waiting += 1;
+    const result = this.queue
+      .then(async () => {
+        this.writer.requireLeader();
+        await this.follower?.catchUp();
+        return work();
+      })
+      .finally(() => {
+        this.waiting -= 1;
+      });
     this.queue = result.catch(() => undefined);
     return result;
   }

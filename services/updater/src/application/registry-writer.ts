@@ -32,10 +32,14 @@ export interface Actor {
   readonly tenant: string;
   readonly action: string;
   readonly reason?: string;
+  /** Fires when whoever asked has gone: a change that has not begun by then is left undone. */
+  readonly signal?: AbortSignal;
 }
 
 const ROLE = 'registry-writer';
 const SOURCE = '/updater';
+/** Changes that may wait for those before them; more are refused. */
+export const MAX_WAITING_CHANGES = 1_000;
 
 /**
  * The elected writer of the registry. Changes are decided one after the other against a view that has read everything;
@@ -46,6 +50,7 @@ export class RegistryWriter {
   private campaign: Campaign | undefined;
   private writer: FencedWriter | undefined;
   private queue: Promise<unknown> = Promise.resolve();
+  private waiting = 0;
   private readonly electedListeners: (() => Promise<void>)[] = [];
   private readonly logger = createLogger('registry-writer');
 
@@ -102,25 +107,22 @@ export class RegistryWriter {
   /**
    * Decides and writes changes at once: all or none. `decide` sees the present state and returns the changes, or none.
    * Resolves with the resources as written.
-   * @throws NOT_LEADER, REVISION_CONFLICT, and what `decide` throws.
+   * @throws NOT_LEADER, REVISION_CONFLICT, EXPERT_OVERLOADED, the reason of the actor's signal, and what `decide` throws.
    */
   write(actor: Actor, decide: () => readonly Change[]): Promise<registryV1.Resource[]> {
-    const result = this.queue.then(() => {
+    return this.inTurn(() => {
+      actor.signal?.throwIfAborted();
       // A follower's view may lag: it says who leads before it decides anything.
       this.requireLeader();
       return this.writeNow(actor, decide());
     });
-    this.queue = result.catch(() => undefined);
-    return result;
   }
 
   /** Appends records of other topics that only the leader may write. */
   append(records: readonly BusRecord[]): Promise<void> {
-    const result = this.queue.then(async () => {
+    return this.inTurn(async () => {
       await this.leader().append(records);
     });
-    this.queue = result.catch(() => undefined);
-    return result;
   }
 
   /**
@@ -129,6 +131,24 @@ export class RegistryWriter {
    */
   requireLeader(): void {
     this.leader();
+  }
+
+  /** One after the other; while the bus is away what comes in does not pile up without end. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.waiting >= MAX_WAITING_CHANGES)
+      return Promise.reject(
+        new ThalamusError(
+          'EXPERT_OVERLOADED',
+          `${this.waiting} changes wait already; try again in a moment.`,
+          { retryAfterMs: 1_000 },
+        ),
+      );
+    this.waiting += 1;
+    const result = this.queue.then(work).finally(() => {
+      this.waiting -= 1;
+    });
+    this.queue = result.catch(() => undefined);
+    return result;
   }
 
   private leader(): FencedWriter {

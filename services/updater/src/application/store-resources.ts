@@ -134,6 +134,13 @@ export class StoreResources {
           key: `version/${expert}@${version.version}`,
           value: undefined,
         })),
+        ...this.view
+          .compositions()
+          .filter((composition) => composition.expert === expert)
+          .map((composition): Change => ({
+            key: `composition/${composition.recipeDigest}`,
+            value: undefined,
+          })),
       ];
     });
     return this.view.revision;

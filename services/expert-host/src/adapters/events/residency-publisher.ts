@@ -13,6 +13,7 @@ export class ResidencyPublisher {
   private readonly published = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private stopping = false;
+  private last: Promise<void> = Promise.resolve();
   private readonly logger = createLogger('residency');
 
   constructor(
@@ -34,13 +35,20 @@ export class ResidencyPublisher {
   async drain(): Promise<void> {
     this.stopping = true;
     clearInterval(this.timer);
+    await this.last;
     const tombstones = [...this.published].map((key) =>
       encodeTombstone(TOPICS.hostResidency, { source: SOURCE, key }),
     );
     if (tombstones.length > 0) await this.bus.publish(tombstones);
   }
 
-  private async publish(slots: readonly Slot[]): Promise<void> {
+  /** One after the other: a "ready" that was overtaken by its own withdrawal would stand until its lease ends. */
+  private publish(slots: readonly Slot[]): Promise<void> {
+    this.last = this.last.then(() => this.publishNow(slots));
+    return this.last;
+  }
+
+  private async publishNow(slots: readonly Slot[]): Promise<void> {
     if (this.stopping || slots.length === 0) return;
     try {
       await this.bus.publish(slots.map((slot) => this.record(slot)));

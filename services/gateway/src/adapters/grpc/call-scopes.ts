@@ -6,6 +6,7 @@ import type { Authenticate } from '../../application/authenticate.js';
 import type { Operation, RecordOutcome } from '../../application/record-outcome.js';
 import { requireRole, type Role } from '../../domain/access.js';
 import type { RequestScope } from '../../domain/caller.js';
+import { isRequestId } from '../../domain/request-id.js';
 
 /** What calls are checked against. */
 export interface CallScopeParts {
@@ -24,12 +25,12 @@ export class CallScopes {
     requireRole(this.parts.authenticate.run(context.metadata.get(RPC_METADATA.authorization)), role);
   }
 
-  /** The scope of a call. @throws KEY_INVALID */
+  /** The scope of a call; an id of another form than ours is not taken over. @throws KEY_INVALID */
   open(context: CallContext, requestId = ''): RequestScope {
     const caller = this.parts.authenticate.run(context.metadata.get(RPC_METADATA.authorization));
     const timeoutMs = Math.min(context.remainingMs(), this.parts.requestTimeoutMs);
     return {
-      requestId: requestId || context.requestId || randomUUID(),
+      requestId: [requestId, context.requestId].find(isRequestId) ?? randomUUID(),
       caller,
       signal: context.signal,
       deadlineAtMs: Date.now() + timeoutMs,

@@ -3,11 +3,13 @@ import { isTask, type gatewayV1 } from '@thalamus/contracts';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { UseCases } from '../../application/use-cases.js';
 import { flagsFromMessages } from '../../domain/flag-messages.js';
+import { isAnsweredId, isRequestId, REQUEST_ID_RULE } from '../../domain/request-id.js';
 import { invalid, needText } from '../../domain/texts.js';
 import type { CallScopes } from './call-scopes.js';
 
 const DEFAULT_LABELS = 5;
 const MAX_TEXTS = 256;
+const MAX_LABEL = 512;
 const CLASSIFY = { operation: 'classifications', task: 'text-classification' } as const;
 const EMBED = { operation: 'embeddings', task: 'feature-extraction' } as const;
 
@@ -23,6 +25,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
 
   classify(request: gatewayV1.ClassifyRequest, context: CallContext): Promise<ClassifyAnswer> {
     return this.scopes.run(context, { requestId: request.requestId, operation: CLASSIFY }, async (scope) => {
+      needRequestId(request.requestId);
       needText(request.input, 'input');
       const wish = {
         input: request.input,
@@ -65,6 +68,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
     const task = request.task || CLASSIFY.task;
     const operation = { operation: 'route', task: isTask(task) ? task : '' };
     return this.scopes.run(context, { requestId: request.requestId, operation }, async (scope) => {
+      needRequestId(request.requestId);
       needText(request.input, 'input');
       const wish = {
         prompt: request.input,
@@ -81,11 +85,17 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
   giveFeedback(request: gatewayV1.GiveFeedbackRequest, context: CallContext) {
     return this.scopes.run(context, { requestId: request.requestId }, (scope) => {
       const { requestId, score, label } = request;
-      if (requestId === '') throw invalid('request_id', 'must not be empty');
+      if (!isAnsweredId(requestId)) throw invalid('request_id', REQUEST_ID_RULE);
+      if (label.length > MAX_LABEL) throw invalid('label', `must have at most ${MAX_LABEL} characters`);
       if (score === undefined && label === '') throw invalid('score', 'a score or a label is needed');
       if (score !== undefined && !(score >= 0 && score <= 1)) throw invalid('score', 'must be from 0 to 1');
       const eventId = this.useCases.recordOutcome.feedback({ requestId, score, label }, scope);
       return Promise.resolve({ eventId });
     });
   }
+}
+
+/** An id is repeated in the answer, so one that cannot be is refused; empty: one is made. */
+function needRequestId(requestId: string): void {
+  if (requestId !== '' && !isRequestId(requestId)) throw invalid('request_id', REQUEST_ID_RULE);
 }

@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { FLAG_NAMES, isFlagName, parseFlags, type Flag } from '@thalamus/routing';
 import { z } from 'zod';
+import { ANSWERED_ID, REQUEST_ID_RULE } from '../../domain/request-id.js';
 import { MAX_TEXT_CHARACTERS } from '../../domain/texts.js';
 
 /** Most texts of a request. */
@@ -79,7 +80,7 @@ export const routeBody = z
 /** Body of POST /v1/feedback. */
 export const feedbackBody = z
   .strictObject({
-    request_id: z.string().min(1, 'must not be empty').max(128),
+    request_id: z.string().regex(ANSWERED_ID, REQUEST_ID_RULE),
     score: z.number().min(0).max(1).optional().describe('Quality from 0 (wrong) to 1 (right).'),
     label: z.string().min(1).max(512).optional().describe('The right label, when known.'),
   })

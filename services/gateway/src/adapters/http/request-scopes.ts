@@ -8,12 +8,12 @@ import type { Admission } from '../../application/admission.js';
 import type { Authenticate } from '../../application/authenticate.js';
 import { requireRole, routeAccess, type Access } from '../../domain/access.js';
 import type { Caller, RequestScope } from '../../domain/caller.js';
+import { isRequestId } from '../../domain/request-id.js';
 
 /** Paths that need a key even where nothing answers. */
 const GUARDED = /^\/(v1|admin)\//;
 /** Answers that come token by token take their time. */
 const CHAT = /^\/v1\/(chat\/)?completions$/;
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** Why what still works for a request ends with it; one for all, since a stack costs more than the rest of the end. */
 const OVER = new ThalamusError('CANCELLED', 'The client went away.');
@@ -117,7 +117,7 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
 
 function open(request: FastifyRequest, timeoutMs: number): HttpScope {
   const given = request.headers[HTTP_HEADERS.requestId];
-  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  const requestId = typeof given === 'string' && isRequestId(given) ? given : randomUUID();
   const parent = contextFromHeaders(request.headers as Record<string, string | undefined>);
   const span = tracer().startSpan(
     `${request.method} ${routeOf(request)}`,

@@ -8,5 +8,6 @@ export function actorOf(context: CallContext, action: string): Actor {
     id: context.metadata.get(RPC_METADATA.actor) ?? 'unnamed',
     tenant: context.tenant || 'default',
     action,
+    signal: context.signal,
   };
 }

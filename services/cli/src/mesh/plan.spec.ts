@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { assignPorts, settingsOf, type UpOptions } from './plan.js';
+import { SERVICES } from './service-process.js';
+
+const options: UpOptions = {
+  host: '0.0.0.0',
+  httpPort: 8080,
+  grpcPort: 8081,
+  dataFolder: '/data',
+  kafkaBrokers: undefined,
+  otlpEndpoint: undefined,
+  logLevel: 'info',
+};
+const addresses = assignPorts(
+  SERVICES,
+  Array.from({ length: 20 }, (_unused, index) => 20_000 + index),
+  options.grpcPort,
+);
+
+describe('the settings of a mesh that listens on every address', () => {
+  it('open the gateway alone: behind it nobody is asked for a key', () => {
+    const hosts = SERVICES.map((service) => [
+      service,
+      settingsOf(service, options, addresses)['THALAMUS_HOST'],
+    ]);
+    expect(Object.fromEntries(hosts)).toEqual({
+      updater: '127.0.0.1',
+      'expert-host': '127.0.0.1',
+      router: '127.0.0.1',
+      composer: '127.0.0.1',
+      worker: '127.0.0.1',
+      gateway: '0.0.0.0',
+    });
+    expect(settingsOf('gateway', options, addresses)).toMatchObject({
+      THALAMUS_ANONYMOUS: 'off',
+      THALAMUS_ROUTER_ADDRESS: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
+    });
+  });
+
+  it('let callers without a key read on the loopback only', () => {
+    for (const host of ['127.0.0.1', 'localhost'])
+      expect(settingsOf('gateway', { ...options, host }, addresses)['THALAMUS_ANONYMOUS']).toBe('viewer');
+    expect(settingsOf('gateway', { ...options, host: '10.0.0.1' }, addresses)['THALAMUS_ANONYMOUS']).toBe(
+      'off',
+    );
+  });
+});
