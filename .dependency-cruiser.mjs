@@ -49,7 +49,8 @@ export default {
       severity: 'error',
       from: {
         orphan: true,
-        pathNot: '\\.spec\\.ts$|/main\\.ts$|/index\\.ts$|/gen/|/register\\.ts$|-(main|worker)\\.ts$|/bin/',
+        pathNot:
+          '\\.spec\\.ts$|/main\\.ts$|/index\\.ts$|/vite\\.config\\.ts$|/gen/|/register\\.ts$|-(main|worker)\\.ts$|/bin/',
       },
       to: {},
     },

@@ -20,6 +20,12 @@ const checks = [
     node,
     [join(root, 'node_modules/typescript/bin/tsc'), '--project', 'tsconfig.tests.json'],
   ],
+  // The console runs in a browser: it has types of its own.
+  [
+    'types of the console',
+    node,
+    [join(root, 'node_modules/typescript/bin/tsc'), '--project', 'services/console/tsconfig.json'],
+  ],
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
   [
     'eslint',

@@ -4,7 +4,14 @@
 // 15 % choose the regularisation, 15 % calibrate the intervals, 20 % are read once for the figures.
 import { digestOf, float32Tensor, writeBundle, writeRouterBundle, writeSafetensors } from '@thalamus/bundle';
 import { predictLosses } from '@thalamus/routing';
-import { bootstrapMean, encodeLossTable, fitLinearLosses, residualInterval, routingOutcomes, sphericalKMeans } from '@thalamus/training';
+import {
+  bootstrapMean,
+  encodeLossTable,
+  fitLinearLosses,
+  residualInterval,
+  routingOutcomes,
+  sphericalKMeans,
+} from '@thalamus/training';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -51,9 +58,14 @@ const [head, ...lines] = gunzipSync(recordings).toString('utf8').trimEnd().split
 const { meta } = JSON.parse(head);
 const rows = lines.map((line) => JSON.parse(line));
 const base = await openBase();
-const features = await embedAll(base, rows.map(({ prompt }) => prompt), 'gsm8k');
+const features = await embedAll(
+  base,
+  rows.map(({ prompt }) => prompt),
+  'gsm8k',
+);
 
-const bucket = (prompt) => Number.parseInt(createHash('sha256').update(`fleet-v1\n${prompt}`).digest('hex').slice(0, 8), 16) % 100;
+const bucket = (prompt) =>
+  Number.parseInt(createHash('sha256').update(`fleet-v1\n${prompt}`).digest('hex').slice(0, 8), 16) % 100;
 const useOf = (prompt) => {
   const at = bucket(prompt);
   if (at < 50) return 'router';
@@ -64,13 +76,20 @@ const parts = Object.fromEntries(
   ['router', 'choose', 'calibrate', 'test'].map((use) => {
     const indices = rows.map((_, at) => at).filter((at) => useOf(rows[at].prompt) === use);
     const vectors = new Float32Array(indices.length * width);
-    indices.forEach((from, to) => vectors.set(features.subarray(from * width, (from + 1) * width), to * width));
+    indices.forEach((from, to) =>
+      vectors.set(features.subarray(from * width, (from + 1) * width), to * width),
+    );
     const losses = Float64Array.from(indices.flatMap((at) => rows[at].scores.map((score) => 1 - score)));
     return [use, { indices, features: vectors, losses }];
   }),
 );
 const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
-const fitRows = { features: parts.router.features, dimension: width, losses: parts.router.losses, candidates: K };
+const fitRows = {
+  features: parts.router.features,
+  dimension: width,
+  losses: parts.router.losses,
+  candidates: K,
+};
 const squaredError = (heads, part) => {
   const predicted = predictLosses(heads, part.features);
   return mean(Array.from(part.losses, (loss, at) => (loss - predicted[at]) ** 2));
@@ -80,45 +99,79 @@ const tried = [0.01, 0.03, 0.1, 0.3, 1, 3].map((l2) => {
   return { l2, heads, error: squaredError(heads, parts.choose) };
 });
 const { heads, l2 } = tried.reduce((a, b) => (b.error < a.error ? b : a));
-console.log('Brier score on the choosing rows:', tried.map((item) => `l2 ${item.l2}: ${item.error.toFixed(4)}`).join(', '));
+console.log(
+  'Brier score on the choosing rows:',
+  tried.map((item) => `l2 ${item.l2}: ${item.error.toFixed(4)}`).join(', '),
+);
 
 const predictedCalibration = predictLosses(heads, parts.calibrate.features);
 const intervals = MODELS.map(({ expert }, k) => {
-  const residuals = parts.calibrate.indices.map((_, at) => parts.calibrate.losses[at * K + k] - predictedCalibration[at * K + k]);
+  const residuals = parts.calibrate.indices.map(
+    (_, at) => parts.calibrate.losses[at * K + k] - predictedCalibration[at * K + k],
+  );
   return { expert, ...residualInterval(residuals, COVERAGE) };
 });
 
-const evaluated = (value, n, metric) => ({ dataset: 'gsm8k-recorded', split: 'test', metric, value: Number(value.toFixed(6)), n, date: DATE });
+const evaluated = (value, n, metric) => ({
+  dataset: 'gsm8k-recorded',
+  split: 'test',
+  metric,
+  value: Number(value.toFixed(6)),
+  n,
+  date: DATE,
+});
 const test = parts.test;
 const accuracy = (k) => 1 - mean(test.indices.map((_, at) => test.losses[at * K + k]));
 const written = [];
 for (const [k, item] of MODELS.entries()) {
   const folder = `zoo/fleet/${item.expert}`;
-  const { digest } = await writeBundle(folder, {
-    schemaVersion: 1,
-    name: item.expert,
-    version: '1',
-    kind: 'upstream',
-    task: 'text-generation',
-    description: item.description,
-    upstream: { baseUrl: REPLAY, model: item.model, priceInputUsdPerMtok: item.price[0], priceOutputUsdPerMtok: item.price[1] },
-    maxTokens: item.maxTokens,
-    parameterCount: item.parameterCount,
-    flopsPerToken: item.flopsPerToken,
-    precision: 'float16',
-    licence: item.licence,
-    trainingData: [],
-    evaluation: [evaluated(accuracy(k), test.indices.length, 'accuracy')],
-    trust: { signed: false, scanned: false, backdoorTested: false },
-    releaseDate: item.released,
-  }, {});
+  const { digest } = await writeBundle(
+    folder,
+    {
+      schemaVersion: 1,
+      name: item.expert,
+      version: '1',
+      kind: 'upstream',
+      task: 'text-generation',
+      description: item.description,
+      upstream: {
+        baseUrl: REPLAY,
+        model: item.model,
+        priceInputUsdPerMtok: item.price[0],
+        priceOutputUsdPerMtok: item.price[1],
+      },
+      maxTokens: item.maxTokens,
+      parameterCount: item.parameterCount,
+      flopsPerToken: item.flopsPerToken,
+      precision: 'float16',
+      licence: item.licence,
+      trainingData: [],
+      evaluation: [evaluated(accuracy(k), test.indices.length, 'accuracy')],
+      trust: { signed: false, scanned: false, backdoorTested: false },
+      releaseDate: item.released,
+    },
+    {},
+  );
   written.push({ expert: item.expert, version: '1', digest, folder: `fleet/${item.expert}` });
 }
 
 const table = encodeLossTable({
-  meta: { set: 'fleet-v0', task: 'text-generation', lossUnit: 'error', experts: written.map(({ expert, version, digest }) => ({ expert, version, digest })), licence: meta.licence, origin: meta.origin, n: rows.length - test.indices.length },
+  meta: {
+    set: 'fleet-v0',
+    task: 'text-generation',
+    lossUnit: 'error',
+    experts: written.map(({ expert, version, digest }) => ({ expert, version, digest })),
+    licence: meta.licence,
+    origin: meta.origin,
+    n: rows.length - test.indices.length,
+  },
   rows: ['router', 'choose', 'calibrate'].flatMap((use) =>
-    parts[use].indices.map((row, at) => ({ id: `gsm8k:${rows[row].id}`, task: 'text-generation', use: use === 'router' ? 'router' : 'validation', losses: Array.from(parts[use].losses.subarray(at * K, (at + 1) * K)) })),
+    parts[use].indices.map((row, at) => ({
+      id: `gsm8k:${rows[row].id}`,
+      task: 'text-generation',
+      use: use === 'router' ? 'router' : 'validation',
+      losses: Array.from(parts[use].losses.subarray(at * K, (at + 1) * K)),
+    })),
   ),
 });
 writeFileSync('zoo/fleet/losses.jsonl.gz', gzipSync(table, { level: 9 }));
@@ -129,9 +182,18 @@ const costOf = (price) => Math.min(1, price / 10);
 const curve = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5].map((lambda) => {
   const totals = Float64Array.from(predicted, (loss, at) => loss + lambda * costOf(MODELS[at % K].price[0]));
   const outcomes = routingOutcomes({ predicted: totals, measured: test.losses, candidates: K });
-  return { lambda, right: bootstrapMean(outcomes.routed.map((loss) => 1 - loss), SEED), dear: mean(outcomes.chosen.map((k) => (k === 1 ? 1 : 0))) };
+  return {
+    lambda,
+    right: bootstrapMean(
+      outcomes.routed.map((loss) => 1 - loss),
+      SEED,
+    ),
+    dear: mean(outcomes.chosen.map((k) => (k === 1 ? 1 : 0))),
+  };
 });
-const oracle = mean(routingOutcomes({ predicted, measured: test.losses, candidates: K }).oracle.map((loss) => 1 - loss));
+const oracle = mean(
+  routingOutcomes({ predicted, measured: test.losses, candidates: K }).oracle.map((loss) => 1 - loss),
+);
 
 const router = await writeRouterBundle(
   'zoo/fleet/fleet-router',
@@ -141,9 +203,20 @@ const router = await writeRouterBundle(
     version: '1',
     task: 'text-generation',
     lossUnit: 'error',
-    description: 'Predicts whether Mixtral 8x7B and GPT-4 Turbo get a word problem wrong, from the frozen sentence encoder.',
-    encoder: { name: base.bundle.manifest.name, digest: base.bundle.digest, maxTokens: base.bundle.manifest.maxTokens, dimension: width },
-    candidates: written.map(({ expert, version, digest }) => ({ expert, version, digest, fittedOn: { lossTable: digestOf(Buffer.from(table)), rows: parts.router.indices.length } })),
+    description:
+      'Predicts whether Mixtral 8x7B and GPT-4 Turbo get a word problem wrong, from the frozen sentence encoder.',
+    encoder: {
+      name: base.bundle.manifest.name,
+      digest: base.bundle.digest,
+      maxTokens: base.bundle.manifest.maxTokens,
+      dimension: width,
+    },
+    candidates: written.map(({ expert, version, digest }) => ({
+      expert,
+      version,
+      digest,
+      fittedOn: { lossTable: digestOf(Buffer.from(table)), rows: parts.router.indices.length },
+    })),
     heads: { kind: 'linear', file: 'heads.safetensors' },
     costScales: {
       size: { unit: 'flopsPerToken', transform: 'log10', min: 1e6, max: 1e12 },
@@ -156,7 +229,14 @@ const router = await writeRouterBundle(
     calibration: { coverage: COVERAGE, intervals },
     regionCount: 8,
     licence: 'Apache-2.0',
-    trainingData: [{ name: 'gsm8k-recorded', licence: 'Apache-2.0', origin: meta.origin, rows: parts.router.indices.length }],
+    trainingData: [
+      {
+        name: 'gsm8k-recorded',
+        licence: 'Apache-2.0',
+        origin: meta.origin,
+        rows: parts.router.indices.length,
+      },
+    ],
     evaluation: [evaluated(squaredError(heads, test), test.indices.length, 'brier')],
     releaseDate: DATE,
   },
@@ -185,7 +265,7 @@ Loss is 1 for a wrong answer. Linear heads on frozen sentence vectors, ridge ${l
 ${parts.calibrate.indices.length} calibrate, ${test.indices.length} are read once for the figures below. Made by \`npm run zoo:fleet\`, which writes this page.
 
 Always Mixtral: ${(100 * accuracy(0)).toFixed(1)} % right. Always GPT-4: ${(100 * accuracy(1)).toFixed(1)} %. Oracle: ${(100 * oracle).toFixed(1)} %.
-Brier score ${squaredError(heads, test).toFixed(4)}; of always predicting each model's mean ${(mean(MODELS.map((_, k) => accuracy(k) * (1 - accuracy(k))))).toFixed(4)}.
+Brier score ${squaredError(heads, test).toFixed(4)}; of always predicting each model's mean ${mean(MODELS.map((_, k) => accuracy(k) * (1 - accuracy(k)))).toFixed(4)}.
 
 | weight of the cost | right | 95 % interval | asked GPT-4 |
 |---|---|---|---|

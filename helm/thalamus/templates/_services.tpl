@@ -5,8 +5,8 @@ What is fixed about each service: its folder in the image, its ports, whether it
 {{- define "thalamus.services" -}}
 gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, bus: true, upstreams: true, calls: [router, expert-host, updater] }
 router: { folder: router, grpc: 7402, ops: 7502, bus: true, calls: [updater] }
-expertHost: { folder: expert-host, grpc: 7403, ops: 7503, bus: true, calls: [updater] }
-updater: { folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [] }
+expertHost: { advertises: true, folder: expert-host, grpc: 7403, ops: 7503, bus: true, calls: [updater] }
+updater: { advertises: true, folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [] }
 composer: { folder: composer, grpc: 7404, ops: 7504, operators: true, calls: [updater] }
 worker: { folder: worker, ops: 7505, calls: [updater] }
 {{- end }}
@@ -59,11 +59,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $settings := dict
   "THALAMUS_HOST" "0.0.0.0"
   "THALAMUS_OPS_PORT" .service.ops
-  "THALAMUS_DATA" "/data"
   "THALAMUS_LOG_LEVEL" $root.Values.telemetry.logLevel
   "THALAMUS_TRACE_RATIO" $root.Values.telemetry.traceRatio
   "THALAMUS_DRAIN_MS" $root.Values.drainMs
   "THALAMUS_READINESS_GRACE_MS" $root.Values.readinessGraceMs }}
+{{- if not .service.claim }}{{ $_ := set $settings "THALAMUS_DATA" "/data" }}{{ end }}
 {{- with .service.grpc }}{{ $_ := set $settings "THALAMUS_GRPC_PORT" . }}{{ end }}
 {{- with .service.http }}{{ $_ := set $settings "THALAMUS_HTTP_PORT" . }}{{ end }}
 {{- with $root.Values.telemetry.otlpEndpoint }}{{ $_ := set $settings "THALAMUS_OTLP_ENDPOINT" . }}{{ end }}

@@ -8,7 +8,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
   if (original) globalThis.gc = original;
-  else delete globalThis.gc;
+  else Reflect.deleteProperty(globalThis, 'gc');
 });
 
 describe('garbage', () => {
@@ -28,7 +28,7 @@ describe('garbage', () => {
   });
 
   it('is left to Node when it does not offer to collect it', () => {
-    delete globalThis.gc;
+    Reflect.deleteProperty(globalThis, 'gc');
     collectGarbageSoon(100);
     expect(vi.getTimerCount()).toBe(0);
   });

@@ -10,16 +10,19 @@ const options: UpOptions = {
   kafkaBrokers: undefined,
   otlpEndpoint: undefined,
   logLevel: 'info',
+  allowedUpstreams: [],
+  replay: undefined,
 };
+const services = SERVICES.filter((service) => service !== 'replay');
 const addresses = assignPorts(
-  SERVICES,
+  services,
   Array.from({ length: 20 }, (_unused, index) => 20_000 + index),
-  options.grpcPort,
+  options,
 );
 
 describe('the settings of a mesh that listens on every address', () => {
   it('open the gateway alone: behind it nobody is asked for a key', () => {
-    const hosts = SERVICES.map((service) => [
+    const hosts = services.map((service) => [
       service,
       settingsOf(service, options, addresses)['THALAMUS_HOST'],
     ]);
