@@ -72,12 +72,16 @@ describe('the official openai package of npm', () => {
       { model: 'auto', messages, stream: true },
       { signal: stop.signal },
     );
-    let seen = 0;
-    for await (const _ of stream) {
-      seen += 1;
+    const seen: Chunk[] = [];
+    for await (const chunk of stream) {
+      seen.push(chunk);
       stop.abort();
     }
-    expect(seen).toBeGreaterThan(0);
+    expect(seen.length).toBeGreaterThan(0);
+    const whole = await client().chat.completions.create({ model: 'auto', messages, stream: true });
+    let all = 0;
+    for await (const chunk of whole) all += chunk.choices.length;
+    expect(all).toBeGreaterThan(seen.length);
   });
 
   it('lists models and embeds', async () => {
