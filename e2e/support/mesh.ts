@@ -51,6 +51,8 @@ export interface MeshFile {
 
 /** A mesh that `thalamus up` started. */
 export interface LaunchedMesh extends Mesh {
+  /** Remote chat models of the fleet. */
+  readonly remoteExperts: readonly string[];
   readonly launcher: RunningCommand;
   readonly readySeconds: number;
   /** Ends it without removing the data folder. */
@@ -118,6 +120,7 @@ export async function launchMesh(options: LaunchOptions = {}): Promise<LaunchedM
     grpc: ready.grpc,
     key: readFileSync(ready.keyFile, 'utf8').trim(),
     experts: ready.experts,
+    remoteExperts: ready.remoteExperts,
     readySeconds: ready.seconds,
     services: ready.processes.map(({ service }) => service),
     launcher,
@@ -136,6 +139,7 @@ export async function launchMesh(options: LaunchOptions = {}): Promise<LaunchedM
 interface ReadyLine extends MeshFile {
   readonly seconds: number;
   readonly experts: readonly string[];
+  readonly remoteExperts: readonly string[];
 }
 
 async function readyLine(launcher: RunningCommand): Promise<ReadyLine> {

@@ -86,9 +86,16 @@ export function byteServiceDefinition(
 
 const withImports = (file: DescFile): DescFile[] => [...file.dependencies.flatMap(withImports), file];
 
-/** What the reflection service needs: the file descriptors of the services and of all that these import. */
-export function packageDefinition(services: readonly DescService[]): Record<string, unknown> {
-  const files = [...new Set(services.flatMap((service) => withImports(service.file)))];
+/**
+ * What the reflection service needs: the file descriptors of the services, of what else their answers may carry, such as
+ * details of errors, and of all that these import.
+ */
+export function packageDefinition(
+  services: readonly DescService[],
+  others: readonly DescFile[] = [],
+): Record<string, unknown> {
+  const named = [...services.map(({ file }) => file), ...others];
+  const files = [...new Set(named.flatMap(withImports))];
   return {
     descriptors: {
       format: 'Protocol Buffer 3 DescriptorProto',

@@ -6,7 +6,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { health } from '@thalamus/contracts';
+import { health, rpcDetails } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { byteServiceDefinition, packageDefinition } from './definition.js';
@@ -67,10 +67,10 @@ export class GrpcServer {
     if (options.reflection ?? true) {
       const described = [...options.services.map(({ service }) => service), health.Health];
       const names = described.map(({ typeName }) => typeName);
+      // Clients such as grpcurl can then show the details of an error.
+      const definition = packageDefinition(described, [rpcDetails.file_google_rpc_error_details]);
       // The package wants the type of @grpc/proto-loader; it reads nothing but the file descriptors.
-      new ReflectionService(packageDefinition(described) as never, { services: names }).addToServer(
-        this.server,
-      );
+      new ReflectionService(definition as never, { services: names }).addToServer(this.server);
     }
   }
 

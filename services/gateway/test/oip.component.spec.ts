@@ -68,6 +68,22 @@ describe('the Open Inference Protocol at the front door', () => {
     expect(gateway.router.requests[0]?.requestId).toMatch(/^[0-9a-f-]{36}$/);
   });
 
+  it('auto answers raw contents to who sends raw contents', async () => {
+    const raw = Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from('hi')]);
+    const inputs = [{ name: 'text', datatype: 'BYTES', shape: [1n] }];
+    const answer = await oip.modelInfer({ modelName: 'auto', inputs, rawInputContents: [raw] }, { metadata });
+    expect(answer.outputs.map(({ name, contents }) => [name, contents])).toEqual([
+      ['label', undefined],
+      ['score', undefined],
+      ['expert', undefined],
+    ]);
+    const [label, score, expert] = answer.rawOutputContents.map((bytes) => Buffer.from(bytes));
+    expect(label?.readUInt32LE(0)).toBe('card_lost'.length);
+    expect(label?.subarray(4).toString()).toBe('card_lost');
+    expect(score?.readFloatLE(0)).toBe(0.75);
+    expect(expert?.subarray(4).toString()).toBe('banking@2');
+  });
+
   it('auto takes raw texts, its task and its flags', async () => {
     const raw = Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from('hi'), Buffer.from([0, 0, 0, 0])]);
     const fault = await faultOf(

@@ -71,7 +71,7 @@ export function KeysPage() {
 function KeyTable(props: { readonly rows: readonly KeyRow[]; readonly onRevoke: (row: KeyRow) => void }) {
   return (
     <div className="card" style={{ padding: 0 }}>
-      <Table verticalSpacing="sm" horizontalSpacing="md">
+      <Table verticalSpacing="sm" horizontalSpacing="md" className="keys-table">
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Key</Table.Th>

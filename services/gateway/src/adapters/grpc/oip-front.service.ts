@@ -6,6 +6,7 @@ import type { ResolvedExpert } from '../../application/resolve-expert.js';
 import type { UseCases } from '../../application/use-cases.js';
 import type { RequestScope } from '../../domain/caller.js';
 import { AUTO, AUTO_METADATA, autoWish, isAuto } from '../../domain/oip-auto.js';
+import { autoAnswer } from '../../domain/oip-auto-answer.js';
 import { textsOf } from '../../domain/oip-questions.js';
 import { needText } from '../../domain/texts.js';
 import type { CallScopes } from './call-scopes.js';
@@ -132,35 +133,7 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
       needText(text, `text[${index}]`);
     });
     const answers = await this.useCases.classifyText.runAll(texts, wish, scope);
-    const encoder = new TextEncoder();
-    const shape = [BigInt(answers.length)];
-    const bytes = (name: string, values: readonly string[]) => ({
-      name,
-      datatype: 'BYTES',
-      shape,
-      contents: { bytesContents: values.map((value) => encoder.encode(value)) },
-    });
-    return {
-      id: request.id,
-      modelName: AUTO,
-      parameters: truncationOf(answers),
-      outputs: [
-        bytes(
-          'label',
-          answers.map(({ scores }) => scores[0]?.label ?? ''),
-        ),
-        {
-          name: 'score',
-          datatype: 'FP32',
-          shape,
-          contents: { fp32Contents: answers.map(({ scores }) => scores[0]?.score ?? 0) },
-        },
-        bytes(
-          'expert',
-          answers.map(({ expert, version }) => `${expert}@${version}`),
-        ),
-      ],
-    };
+    return autoAnswer(request, answers);
   }
 
   private target(name: string, version: string, { caller }: RequestScope): ResolvedExpert {
@@ -170,11 +143,6 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
   private host({ expert, version }: ResolvedExpert) {
     return this.useCases.inferOnHost.client(expert, version);
   }
-}
-
-function truncationOf(answers: readonly { readonly truncated: boolean }[]) {
-  const boolParam = answers.some(({ truncated }) => truncated);
-  return { truncated: { parameterChoice: { case: 'boolParam' as const, value: boolParam } } };
 }
 
 function notHere(): Promise<never> {

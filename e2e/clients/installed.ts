@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ROOT } from '../support/paths.js';
+import { startCommand, type CommandResult } from '../support/run-command.js';
+
+const CACHE = join(ROOT, '.cache/clients');
+
+/** A prompt that the fleet has answers to; 576 is in each of them. */
+export const SAMPLE = (
+  JSON.parse(readFileSync(join(ROOT, 'zoo/zoo.json'), 'utf8')) as { fleet: { sample: string } }
+).fleet.sample;
+
+/** What a program needs to know of a mesh. */
+export interface Reachable {
+  readonly http: string;
+  readonly grpc: string;
+  readonly key: string;
+}
+
+/** The official npm package. */
+export async function openaiPackage(): Promise<unknown> {
+  return import(pathToFileURL(join(CACHE, 'npm/node_modules/openai/index.mjs')).href);
+}
+
+/** Runs a Python program of this folder against a mesh; answers with the JSON document that it prints. */
+export async function python<T>(program: string, { http, grpc, key }: Reachable): Promise<T> {
+  const { exit, stdout, stderr } = await startCommand(
+    join(CACHE, 'python/bin/python'),
+    [join(import.meta.dirname, program)],
+    { environment: { MESH_HTTP: http, MESH_GRPC: grpc, MESH_KEY: key, SAMPLE } },
+  ).ended;
+  if (exit !== 0) throw new Error(`${program} ended with ${exit}: ${stderr}${stdout}`);
+  return JSON.parse(stdout) as T;
+}
+
+/** Runs grpcurl without TLS. */
+export function grpcurl(args: readonly string[]): Promise<CommandResult> {
+  return startCommand(join(CACHE, 'bin/grpcurl'), ['-plaintext', ...args]).ended;
+}

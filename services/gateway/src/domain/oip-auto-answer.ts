@@ -1,0 +1,66 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { inference } from '@thalamus/contracts';
+import { AUTO } from './oip-auto.js';
+import type { LabelScore } from './oip-answers.js';
+
+/** What one text got of the expert that was chosen for it. */
+export interface AutoAnswer {
+  readonly expert: string;
+  readonly version: string;
+  /** Best first. */
+  readonly scores: readonly LabelScore[];
+  readonly truncated: boolean;
+}
+
+type Response = MessageInitShape<typeof inference.ModelInferResponseSchema>;
+
+const encoder = new TextEncoder();
+
+/**
+ * The answer of `auto`: label, score and expert, one entry a text. In the form in which it was asked: raw contents to clients
+ * that send raw contents, which is all that some of them read, typed ones to the others.
+ */
+export function autoAnswer(request: inference.ModelInferRequest, answers: readonly AutoAnswer[]): Response {
+  const shape = [BigInt(answers.length)];
+  const labels = answers.map(({ scores }) => encoder.encode(scores[0]?.label ?? ''));
+  const scores = answers.map(({ scores: own }) => own[0]?.score ?? 0);
+  const experts = answers.map(({ expert, version }) => encoder.encode(`${expert}@${version}`));
+  const outputs = [
+    { name: 'label', datatype: 'BYTES', shape, contents: { bytesContents: labels } },
+    { name: 'score', datatype: 'FP32', shape, contents: { fp32Contents: scores } },
+    { name: 'expert', datatype: 'BYTES', shape, contents: { bytesContents: experts } },
+  ];
+  const head = { id: request.id, modelName: AUTO, parameters: truncationOf(answers) };
+  if (request.rawInputContents.length === 0) return { ...head, outputs };
+  return {
+    ...head,
+    outputs: outputs.map(({ name, datatype }) => ({ name, datatype, shape })),
+    rawOutputContents: [rawBytes(labels), rawFloats(scores), rawBytes(experts)],
+  };
+}
+
+function truncationOf(answers: readonly AutoAnswer[]) {
+  const boolParam = answers.some(({ truncated }) => truncated);
+  return { truncated: { parameterChoice: { case: 'boolParam' as const, value: boolParam } } };
+}
+
+/** Each entry after its length, four bytes, little endian. */
+function rawBytes(entries: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(entries.reduce((sum, entry) => sum + 4 + entry.byteLength, 0));
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const entry of entries) {
+    view.setUint32(at, entry.byteLength, true);
+    bytes.set(entry, at + 4);
+    at += 4 + entry.byteLength;
+  }
+  return bytes;
+}
+
+function rawFloats(values: readonly number[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(values.length * 4));
+  values.forEach((value, index) => {
+    view.setFloat32(index * 4, value, true);
+  });
+  return new Uint8Array(view.buffer);
+}
