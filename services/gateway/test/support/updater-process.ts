@@ -24,7 +24,6 @@ export class UpdaterProcess {
         THALAMUS_BUS: 'embedded',
         THALAMUS_BUS_FILE: join(folder, 'events.sqlite'),
         THALAMUS_ARTIFACTS_FOLDER: join(folder, 'artifacts'),
-        THALAMUS_DATA: join(folder, 'updater'),
         THALAMUS_LOG_LEVEL: 'error',
       },
       execArgv: [],
