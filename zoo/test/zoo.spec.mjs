@@ -27,7 +27,7 @@ describe('committed files of the zoo', () => {
   /** The zoo with one file changed: everything else is as committed. */
   const changed = (path, change) => {
     const zoo = mkdtempSync(join(folder, 'zoo-'));
-    for (const part of ['zoo.json', 'data', 'router', 'experts'])
+    for (const part of ['zoo.json', 'data', 'router', 'experts', 'fleet'])
       cpSync(join(ZOO, part), join(zoo, part), { recursive: true });
     symlinkSync(join(ZOO, 'base'), join(zoo, 'base'));
     writeFileSync(join(zoo, path), change(readFileSync(join(zoo, path), 'utf8')));
@@ -46,6 +46,13 @@ describe('committed files of the zoo', () => {
   it('are refused when a manifest claims other figures than its bytes', async () => {
     const zoo = changed('experts/snips7/expert.json', (text) => text.replace('"n": 695', '"n": 696'));
     expect((await faultsOf(zoo)).join()).toContain('the digest of experts/snips7');
+  });
+
+  it('are refused when a remote expert or the sample of the fleet is another one', async () => {
+    const moved = changed('fleet/mixtral-8x7b/expert.json', (text) => text.replace(':8082/', ':8083/'));
+    expect((await faultsOf(moved)).join()).toContain('the digest of fleet/mixtral-8x7b');
+    const unknown = changed('zoo.json', (text) => text.replace('If 6 potatoes', 'If 7 potatoes'));
+    expect((await faultsOf(unknown)).join()).toContain('the sample of the fleet');
   });
 
   it('are refused when a row of the split manifest changes its use', async () => {

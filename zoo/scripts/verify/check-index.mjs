@@ -54,6 +54,31 @@ export async function checkDigests(zoo, report) {
   return { index, ...opened };
 }
 
+/** The fleet: digests of its bundles and of the recorded answers, and a router that was fitted on its experts. */
+export async function checkFleet(zoo, report) {
+  const { fleet } = readJson(join(zoo, 'zoo.json'));
+  const faults = [];
+  const digests = new Map();
+  for (const item of fleet.experts) {
+    const { manifest, digest } = await openBundle(join(zoo, item.folder));
+    digests.set(manifest.name, digest);
+    faults.push(...differs(`the digest of ${item.folder}`, digest, item.digest));
+  }
+  for (const item of fleet.routers) {
+    const { manifest, digest } = await openRouterBundle(join(zoo, item.folder));
+    faults.push(...differs(`the digest of ${item.folder}`, digest, item.digest));
+    for (const candidate of manifest.candidates)
+      faults.push(
+        ...differs(`the router's digest of ${candidate.expert}`, candidate.digest, digests.get(candidate.expert)),
+      );
+  }
+  const recordings = readFileSync(join(zoo, fleet.recordings.file));
+  faults.push(...differs('the digest of the recordings', digestOf(recordings), fleet.recordings.digest));
+  const prompts = gunzipSync(recordings).toString('utf8');
+  if (!prompts.includes(JSON.stringify(fleet.sample))) faults.push('the sample of the fleet is not recorded');
+  report.add('fleet', faults, `${fleet.experts.length} remote experts, ${fleet.routers.length} router`);
+}
+
 /** One licence and origin a task, the same in the list, the manifests and the index; all may be shipped. */
 export function checkLicences({ index, experts, routers }, report) {
   const faults = [];
@@ -161,5 +186,6 @@ export async function checkCommitted(zoo, report) {
   checkSplits(zoo, opened, report);
   checkSamples(zoo, opened, report);
   checkLossTable(zoo, opened, report);
+  await checkFleet(zoo, report);
   return opened;
 }
