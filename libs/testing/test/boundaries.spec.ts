@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -209,7 +210,8 @@ describe('the check of layers refuses', { timeout: 120_000 }, () => {
       ],
       { cwd: at, encoding: 'utf8' },
     );
-    return { status, output: stdout + stderr };
+    // Colours are forced on a terminal and by Nx.
+    return { status, output: stripVTControlCharacters(stdout + stderr) };
   }
 
   it.each([

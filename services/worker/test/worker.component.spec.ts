@@ -176,7 +176,7 @@ describe('a worker', () => {
   });
 
   it('works on while the updater is replaced, and tells the new one', async () => {
-    const worker = await mesh.worker(30_000);
+    const worker = await mesh.worker(300_000);
     const id = await mesh.submit('train', { expert: 'patient', dataset: data, testDataset: test });
     await mesh.until(id, isEmbedding);
     await mesh.replaceUpdater();

@@ -99,7 +99,14 @@ export class JavaBroker implements BrokerProcess {
 
   private async format(): Promise<void> {
     const id = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url');
-    const tool = ['kafka.tools.StorageTool', 'format', '-t', id, '-c', this.path('server.properties')];
+    // With the equals sign, since an id may begin with a hyphen.
+    const tool = [
+      'kafka.tools.StorageTool',
+      'format',
+      `--cluster-id=${id}`,
+      '-c',
+      this.path('server.properties'),
+    ];
     await promisify(execFile)('java', [...HEAP, ...this.classPath(), ...tool]);
     this.formatted = true;
   }
