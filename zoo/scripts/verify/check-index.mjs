@@ -69,7 +69,11 @@ export async function checkFleet(zoo, report) {
     faults.push(...differs(`the digest of ${item.folder}`, digest, item.digest));
     for (const candidate of manifest.candidates)
       faults.push(
-        ...differs(`the router's digest of ${candidate.expert}`, candidate.digest, digests.get(candidate.expert)),
+        ...differs(
+          `the router's digest of ${candidate.expert}`,
+          candidate.digest,
+          digests.get(candidate.expert),
+        ),
       );
   }
   const recordings = readFileSync(join(zoo, fleet.recordings.file));
