@@ -17,4 +17,5 @@ export {
   type GraphValue,
 } from './inspect-graph.js';
 export { buildBertEncoder, transpose, type BertConfig, type Storage, type Weights } from './bert-encoder.js';
+export { readBertWeights, type BertWeights } from './read-bert-weights.js';
 export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';

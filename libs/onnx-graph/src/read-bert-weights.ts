@@ -1,0 +1,116 @@
+import { ThalamusError } from '@thalamus/errors';
+import { decodeFloat16, tensor, type TensorOf } from '@thalamus/tensor';
+import { transpose, type BertConfig, type Weights } from './bert-encoder.js';
+import type { TensorProto } from './codec/gen/onnx/onnx_pb.js';
+import { graphOf, type OnnxModel } from './onnx-model.js';
+
+/** An encoder's sizes and its weights as float32. */
+export interface BertWeights {
+  readonly config: BertConfig;
+  /** Under the names that `buildBertEncoder` takes; token types are zero, since the positions hold theirs already. */
+  readonly weights: Weights;
+}
+
+const FLOAT32 = 1;
+const INT8 = 3;
+const INT64 = 7;
+const FLOAT16 = 10;
+const WORDS = 'embeddings.word_embeddings.weight';
+const POSITIONS = 'embeddings.position_embeddings.weight';
+
+/**
+ * Reads back what `buildBertEncoder` has stored, whatever the storage: int8 blocks become value times scale, float16 is
+ * widened, linear matrices are [out, in] again. Every delta over a base is a delta over these float32 weights.
+ * @throws GRAPH_INVALID when the graph is no encoder that `buildBertEncoder` has made
+ */
+export function readBertWeights(model: OnnxModel): BertWeights {
+  const constants = new Map(graphOf(model).initializer.map((constant) => [constant.name, constant]));
+  const words = wordEmbeddings(constants);
+  const [, hiddenSize = 0] = words.shape;
+  const weights = new Map([[WORDS, words]]);
+  for (const [stored, constant] of constants) {
+    const name = stored.replace(/\.(int8|float16)$/, '');
+    if (name === WORDS || !/^(embeddings|encoder)\..*\.(weight|bias)$/.test(name)) continue;
+    const isMatrix = constant.dims.length === 2 && name !== POSITIONS;
+    const value = matrixOf(constants, constant, name);
+    weights.set(name, isMatrix ? transpose(value) : value);
+  }
+  const types = tensor('float32', [2, hiddenSize], new Float32Array(2 * hiddenSize));
+  weights.set('embeddings.token_type_embeddings.weight', types);
+  return { config: configOf(model, constants, weights, hiddenSize), weights };
+}
+
+type Constants = ReadonlyMap<string, TensorProto>;
+
+function configOf(model: OnnxModel, constants: Constants, weights: Weights, hiddenSize: number): BertConfig {
+  const heads = Number(int64Of(need(constants, 'split_shape'))[2]);
+  const norm = graphOf(model).node.find(({ opType }) => opType === 'LayerNormalization');
+  const epsilon = norm?.attribute.find(({ name }) => name === 'epsilon')?.f;
+  let layers = 0;
+  while (weights.has(`encoder.layer.${layers}.output.dense.weight`)) layers++;
+  if (epsilon === undefined || layers === 0 || !Number.isInteger(heads)) return fail('its layers');
+  const maxPositions = weights.get(POSITIONS)?.shape[0] ?? fail(POSITIONS);
+  // The attribute is float32: its shortest decimal is what was written.
+  return { hiddenSize, layers, heads, maxPositions, layerNormEpsilon: Number(epsilon.toPrecision(7)) };
+}
+
+/** float32 [vocabulary, hidden]; int8 values have a scale for each block along the row. */
+function wordEmbeddings(constants: Constants): TensorOf<'float32'> {
+  const plain = constants.get(WORDS);
+  if (plain) return float32Of(plain);
+  const values = need(constants, `${WORDS}.int8`);
+  const scales = float32Of(need(constants, `${WORDS}.scale`));
+  const [rows = 0, columns = 0] = values.dims.map(Number);
+  const blocks = scales.shape[1] ?? 1;
+  const blockSize = columns / blocks;
+  const quantised = int8Of(values);
+  const data = Float32Array.from(
+    quantised,
+    (value, at) =>
+      value * scales.data[Math.floor(at / columns) * blocks + Math.floor((at % columns) / blockSize)]!,
+  );
+  return tensor('float32', [rows, columns], data);
+}
+
+/** A linear matrix [in, out], or a vector. */
+function matrixOf(constants: Constants, constant: TensorProto, name: string): TensorOf<'float32'> {
+  if (constant.dataType !== INT8) return float32Of(constant);
+  const scales = float32Of(need(constants, `${name}.scale`));
+  const [rows = 0, columns = 0] = constant.dims.map(Number);
+  const blockSize = rows / (scales.shape[0] ?? 1);
+  const quantised = int8Of(constant);
+  const data = Float32Array.from(
+    quantised,
+    (value, at) =>
+      value * scales.data[Math.floor(Math.floor(at / columns) / blockSize) * columns + (at % columns)]!,
+  );
+  return tensor('float32', [rows, columns], data);
+}
+
+function float32Of(constant: TensorProto): TensorOf<'float32'> {
+  const { buffer } = constant.rawData.slice();
+  const shape = constant.dims.map(Number);
+  if (constant.dataType === FLOAT32) return tensor('float32', shape, new Float32Array(buffer));
+  if (constant.dataType === FLOAT16) return tensor('float32', shape, decodeFloat16(new Uint16Array(buffer)));
+  return fail(`${constant.name}, of the element type ${constant.dataType}`);
+}
+
+function int8Of({ rawData }: TensorProto): Int8Array {
+  return new Int8Array(rawData.buffer, rawData.byteOffset, rawData.byteLength);
+}
+
+function int64Of(constant: TensorProto): BigInt64Array {
+  if (constant.dataType !== INT64) return fail(constant.name);
+  return new BigInt64Array(constant.rawData.slice().buffer);
+}
+
+function need(constants: Constants, name: string): TensorProto {
+  return constants.get(name) ?? fail(name);
+}
+
+function fail(what: string): never {
+  throw new ThalamusError(
+    'GRAPH_INVALID',
+    `The graph of the base does not hold ${what} in the form of a BERT encoder of the zoo; convert the base with zoo/scripts/convert-base.mjs.`,
+  );
+}
