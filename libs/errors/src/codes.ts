@@ -214,6 +214,12 @@ export const ERROR_CODES = {
     false,
     'A tensor has a wrong name, shape, data type or content.',
   ),
+  TRAINING_DIVERGED: spec(
+    'INTERNAL',
+    500,
+    false,
+    'A loss, gradient or weight stopped being a finite number while a model was trained.',
+  ),
   UPSTREAM_ERROR: spec('INTERNAL', 502, false, 'A remote service answered with an error that is not ours.'),
   UPSTREAM_UNAVAILABLE: spec('UNAVAILABLE', 503, true, 'A remote service cannot be reached.'),
 } as const satisfies Record<string, ErrorSpec>;

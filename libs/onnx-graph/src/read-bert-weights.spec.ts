@@ -46,7 +46,9 @@ describe('readBertWeights', () => {
   const weights = weightsOf(CONFIG);
 
   it('gives back float32 weights as they were, token types added to the positions', () => {
-    const model = decodeModel(encodeModel(buildBertEncoder(CONFIG, weights, { kind: 'float32' })));
+    const model = decodeModel(
+      Buffer.from(encodeModel(buildBertEncoder(CONFIG, weights, { kind: 'float32' }))),
+    );
     const read = readBertWeights(model);
     expect(read.config).toEqual(CONFIG);
     for (const [name, value] of weights) {

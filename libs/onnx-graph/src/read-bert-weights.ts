@@ -88,7 +88,8 @@ function matrixOf(constants: Constants, constant: TensorProto, name: string): Te
 }
 
 function float32Of(constant: TensorProto): TensorOf<'float32'> {
-  const { buffer } = constant.rawData.slice();
+  // A copy: a slice of a Buffer would share memory and begin anywhere.
+  const { buffer } = new Uint8Array(constant.rawData);
   const shape = constant.dims.map(Number);
   if (constant.dataType === FLOAT32) return tensor('float32', shape, new Float32Array(buffer));
   if (constant.dataType === FLOAT16) return tensor('float32', shape, decodeFloat16(new Uint16Array(buffer)));
@@ -101,7 +102,7 @@ function int8Of({ rawData }: TensorProto): Int8Array {
 
 function int64Of(constant: TensorProto): BigInt64Array {
   if (constant.dataType !== INT64) return fail(constant.name);
-  return new BigInt64Array(constant.rawData.slice().buffer);
+  return new BigInt64Array(new Uint8Array(constant.rawData).buffer);
 }
 
 function need(constants: Constants, name: string): TensorProto {

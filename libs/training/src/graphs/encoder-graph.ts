@@ -1,0 +1,104 @@
+import {
+  GraphBuilder,
+  buildBertEncoder,
+  type BertConfig,
+  type OnnxModel,
+  type Weights,
+} from '@thalamus/onnx-graph';
+import { tensor } from '@thalamus/tensor';
+
+/** Names of what training graphs take and give. */
+export const TRAINING_VALUES = {
+  inputIds: 'input_ids',
+  attentionMask: 'attention_mask',
+  /** int64 [rows]: class of each row, or token of each masked position. */
+  labels: 'labels',
+  /** int64 [masked]: positions in the batch, row times sequence plus column. */
+  positions: 'positions',
+  logits: 'logits',
+} as const;
+
+/** A float32 encoder inside a graph that goes on from its outputs. */
+export interface EncoderInGraph {
+  readonly builder: GraphBuilder;
+  /** L2-normalised mean of the last layer, [batch, hidden]. */
+  readonly embedding: string;
+  /** [batch, sequence, hidden] */
+  readonly hidden: string;
+}
+
+/** Starts a graph with a float32 encoder; its constants keep their names, linear matrices are [in, out]. */
+export function encoderInGraph(config: BertConfig, weights: Weights): EncoderInGraph {
+  const builder = new GraphBuilder();
+  const encoder = buildBertEncoder(config, weights, { kind: 'float32' });
+  const inputs = [TRAINING_VALUES.inputIds, TRAINING_VALUES.attentionMask];
+  const bindings = Object.fromEntries(
+    inputs.map((name) => [name, builder.input(name, 'int64', ['batch', 'sequence'])]),
+  );
+  const outputs = builder.embed(encoder, '', bindings);
+  return { builder, embedding: outputs['embedding']!, hidden: outputs['last_hidden_state']! };
+}
+
+/** Name of the weights [hidden, classes] and the bias [classes] of a classifier. */
+export const CLASSIFIER_HEAD = { weight: 'head.weight', bias: 'head.bias' } as const;
+
+/**
+ * An encoder with a linear classifier on its normalised embedding, where probe heads stand too. Output: `logits` float32
+ * [batch, classes]. `head.weight` is [hidden, classes].
+ */
+export function classifierGraph(
+  config: BertConfig,
+  weights: Weights,
+  head: { readonly weights: Float32Array; readonly bias: Float32Array },
+): OnnxModel {
+  const { builder, embedding } = encoderInGraph(config, weights);
+  const classes = head.bias.length;
+  const weight = tensor('float32', [config.hiddenSize, classes], head.weights);
+  const product = builder.node('MatMul', [embedding, builder.constant(CLASSIFIER_HEAD.weight, weight)]);
+  const bias = builder.constant(CLASSIFIER_HEAD.bias, tensor('float32', [classes], head.bias));
+  const logits = builder.node('Add', [product, bias], { name: TRAINING_VALUES.logits });
+  builder.output(logits, 'float32', ['batch', classes]);
+  return builder.build({ name: 'classifier' });
+}
+
+/** Names of the parameters of a masked-LM head. */
+export const MASKED_LM_HEAD = {
+  dense: 'cls.predictions.transform.dense.weight',
+  denseBias: 'cls.predictions.transform.dense.bias',
+  gain: 'cls.predictions.transform.LayerNorm.weight',
+  shift: 'cls.predictions.transform.LayerNorm.bias',
+  bias: 'cls.predictions.bias',
+} as const;
+
+/**
+ * An encoder with a masked-LM head: Dense, GELU, LayerNorm, then the word embeddings once more and a bias for each token
+ * (Devlin et al. 2018, section 3.1). Only the masked positions are scored. Inputs beside the encoder's: `positions` int64
+ * [masked]. Output: `logits` float32 [masked, vocabulary].
+ */
+export function maskedLmGraph(config: BertConfig, weights: Weights): OnnxModel {
+  const { builder, hidden } = encoderInGraph(config, weights);
+  const { hiddenSize } = config;
+  const positions = builder.input(TRAINING_VALUES.positions, 'int64', ['masked']);
+  const ints = (hint: string, values: bigint[]) =>
+    builder.constant(hint, tensor('int64', [values.length], BigInt64Array.from(values)));
+  const constant = (name: string) => builder.constant(name, weights.get(name)!);
+  const flat = builder.node('Reshape', [hidden, ints('flat_shape', [-1n, BigInt(hiddenSize)])]);
+  const rows = builder.node('Gather', [flat, positions], { attributes: { axis: 0 } });
+  const dense = builder.node('MatMul', [rows, constant(MASKED_LM_HEAD.dense)]);
+  const inner = builder.node('Gelu', [builder.node('Add', [dense, constant(MASKED_LM_HEAD.denseBias)])]);
+  const normed = builder.node(
+    'LayerNormalization',
+    [inner, constant(MASKED_LM_HEAD.gain), constant(MASKED_LM_HEAD.shift)],
+    { attributes: { axis: -1, epsilon: { float: config.layerNormEpsilon } } },
+  );
+  const words = builder.node('Transpose', ['embeddings.word_embeddings.weight'], {
+    attributes: { perm: [1, 0] },
+  });
+  const scores = builder.node('MatMul', [normed, words]);
+  const logits = builder.node('Add', [scores, constant(MASKED_LM_HEAD.bias)], {
+    name: TRAINING_VALUES.logits,
+  });
+  const vocabulary = weights.get('embeddings.word_embeddings.weight')!.shape[0]!;
+  builder.output(logits, 'float32', ['masked', vocabulary]);
+  return builder.build({ name: 'masked-lm' });
+}
