@@ -61,3 +61,37 @@ export {
   type RoutingOutcomes,
 } from './routing-metrics.js';
 export { sphericalKMeans } from './spherical-k-means.js';
+export { readTextLines, type TextLine } from './data/text-lines.js';
+export { trainingBatches, evaluationBatches, type BatchOptions } from './data/token-batches.js';
+export {
+  cutWindows,
+  logUnigramFrequencies,
+  maskTokens,
+  maskVocabulary,
+  type MaskedRow,
+  type MaskOptions,
+  type MaskVocabulary,
+} from './data/mask-tokens.js';
+export { mixSeed } from './data/mix-seed.js';
+export { SCHEDULES, type ScheduleName } from './loop/learning-rate.js';
+export type { TrainingEvent } from './loop/train-loop.js';
+export { writeWhole } from './loop/checkpoint-file.js';
+export {
+  HYPER_PARAMETERS,
+  TRAINING_METHODS,
+  type HyperParameters,
+  type TrainingMethod,
+} from './methods/hyper-parameters.js';
+export { openClassifier, type ClassifierTools, type OpenedClassifier } from './methods/open-classifier.js';
+export { openTrainingBase, type BaseTools } from './methods/open-training-base.js';
+export { requireLabels, splitTraining, type NamedRows } from './methods/split-training.js';
+export {
+  TRAINING_FILES,
+  trainExpert,
+  type ExpertRun,
+  type FinishedRun,
+  type RunHooks,
+  type RunProgress,
+  type RunResult,
+} from './methods/train-expert.js';
+export type { GraphRuntime, GraphSession, TextTokens, TrainingBase } from './training-base.port.js';

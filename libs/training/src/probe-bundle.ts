@@ -96,8 +96,9 @@ export function evaluationRows(
   ];
 }
 
+/** One figure, six decimals. */
 // eslint-disable-next-line max-params -- the fields of a row, in order
-function evaluationRow(
+export function evaluationRow(
   dataset: string,
   split: EvaluationRow['split'],
   metric: string,

@@ -28,7 +28,8 @@ interface DataOptions {
 
 /** Options of `experts train`. */
 export interface TrainOptions extends DataOptions {
-  readonly name: string;
+  readonly name?: string;
+  readonly task?: string;
   readonly test?: string;
   readonly base?: string;
   readonly channel: string;
@@ -38,7 +39,7 @@ export interface TrainOptions extends DataOptions {
 
 /** Options of `experts evaluate`. */
 export interface EvaluateOptions extends DataOptions {
-  readonly out?: string;
+  readonly predictions?: string;
 }
 
 /** Figures of a version, as a job's result holds them. */
@@ -52,7 +53,13 @@ interface Figure {
 
 /** Trains a probe expert and prints its figures. @throws DATASET_INVALID, and the error of the job */
 export async function train(options: TrainOptions): Promise<void> {
-  const { name, test, base, channel, seed, description, licence } = options;
+  const { test, base, channel, seed, description, licence } = options;
+  const name = options.name ?? options.task?.toLowerCase().replaceAll('_', '-');
+  if (name === undefined)
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      'Name the expert with --name, or train into a folder with --task and --out.',
+    );
   const dataset = await datasetOf(options, name, 'train');
   const testDataset =
     test === undefined
@@ -96,12 +103,12 @@ export async function evaluate(expertText: string, options: EvaluateOptions): Pr
   });
   if (!job) return;
   const digest = job.outputs.find(({ name }) => name === JOB_ARTIFACTS.predictions)?.digest ?? '';
-  if (options.out !== undefined) await download(options, digest, options.out);
+  if (options.predictions !== undefined) await download(options, digest, options.predictions);
   const judged = (job.result as Record<string, unknown>)['version'];
   createOutput(options.json).answer(jobJson(job), () => [
     `${expert}@${String(judged)} on ${dataset}:`,
     ...figureLines(job),
-    `  predictions ${options.out ?? digest}`,
+    `  predictions ${options.predictions ?? digest}`,
   ]);
 }
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type * as actions from '../actions/experts.js';
 import { meshVerb } from '../mesh-command.js';
+import { isBundleFolder } from '../training/bundle-folder.js';
 import { evaluateCommand, trainCommand } from './train.js';
 
 const load = () => import('../actions/experts.js');
@@ -16,9 +17,13 @@ export function expertsCommand(): Command {
   command.addCommand(
     meshVerb('show', 'show an expert with its versions and their figures', [
       'thalamus experts show banking77',
+      'thalamus experts show /tmp/snips',
     ])
-      .argument('<expert>', 'name')
-      .action(async (...given: Parameters<typeof actions.show>) => (await load()).show(...given)),
+      .argument('<expert>', 'name; or the folder of a bundle, which needs no mesh')
+      .action(async (...given: Parameters<typeof actions.show>) => {
+        if (isBundleFolder(given[0])) await (await import('../actions/show-local.js')).showLocal(...given);
+        else await (await load()).show(...given);
+      }),
   );
   command.addCommand(
     meshVerb(

@@ -1,37 +1,110 @@
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
-import { collect, dataFolderOption, verb, wholeNumber } from '../mesh-command.js';
+import { SCHEDULES, TRAINING_METHODS } from '@thalamus/training';
+import type { LocalEvaluateOptions } from '../actions/evaluate-local.js';
+import type { LocalTrainOptions } from '../actions/train-local.js';
+import { collect, dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
+import { isBundleFolder } from '../training/bundle-folder.js';
 
 const load = () => import('../actions/train.js');
 
 /** `thalamus experts train`. */
 export function trainCommand(): Command {
-  return dataVerb('train', 'train a probe expert on labelled texts and register it; Ctrl-C cancels the job', [
-    'thalamus experts train --name my-intents --data my.csv',
-    'thalamus experts train --name my-intents --data my.csv --test held-out.csv --channel stable',
-  ])
-    .requiredOption('--name <expert>', 'expert that gets a new version; made when it is not known')
+  const command = dataVerb(
+    'train',
+    'train an expert on labelled texts: into a folder with --out, else as a job of the mesh that registers it',
+    [
+      'thalamus experts train --task snips7 --data zoo/data/sample/snips7.train.csv --out /tmp/snips',
+      'thalamus experts train --name my-intents --data my.csv',
+      'thalamus experts train --name my-intents --data my.csv --test held-out.csv --channel stable',
+    ],
+  )
+    .option('--name <expert>', 'expert that gets a new version; made when it is not known')
+    .option('--task <task>', 'what the labels are about: names the expert when --name does not')
+    .option('--out <folder>', 'train in this process and write the bundle here; no mesh is needed')
     .option('--test <csv>', 'rows that the result is judged on; default: 15 % of the data are held out')
-    .option('--base <name@version>', 'base to train on; default: the only one that is registered')
+    .option(
+      '--base <name@version>',
+      'base to train on; with --out its folder; default: the only one that is registered, or zoo/base/minilm-l6',
+    )
     .addOption(
       new Option('--channel <channel>', 'channel that gets the new version of a known expert')
         .choices(['candidate', 'stable', 'none'])
         .default('candidate'),
     )
     .option('--seed <seed>', 'chooses the rows that are held out', wholeNumber(0, 2_147_483_647), 0)
-    .option('--description <text>', 'what the expert is good at')
-    .action(async (...given: Parameters<typeof actions.train>) => (await load()).train(...given));
+    .option('--description <text>', 'what the expert is good at');
+  return trainingOptions(command).action(async (options: actions.TrainOptions | LocalTrainOptions) => {
+    if ('out' in options) await (await import('../actions/train-local.js')).trainLocal(options);
+    else await (await load()).train(options);
+  });
+}
+
+/** How the encoder is trained; only with --out. */
+function trainingOptions(command: Command): Command {
+  const positive = (largest: number) => numberIn(Number.MIN_VALUE, largest);
+  return command
+    .addOption(
+      new Option(
+        '--method <method>',
+        'how to train; default: lora, or the probe where that is as good',
+      ).choices(TRAINING_METHODS.filter((method) => method !== 'svd')),
+    )
+    .option('--keep-method', 'keep the method even where the probe is better on the validation rows', false)
+    .option('--epochs <n>', 'passes over the rows; default: full 2, lora 4', wholeNumber(1, 1000))
+    .option('--rate <rate>', 'peak learning rate; default: full 8e-5, lora 5e-4', positive(1))
+    .option('--head-rate <rate>', 'peak learning rate of the head; default: 1e-3', positive(1))
+    .option('--decay <share>', 'decoupled weight decay; default: 0.01', numberIn(0, 1))
+    .addOption(new Option('--schedule <form>', 'how the rate falls; default: linear').choices(SCHEDULES))
+    .option('--warm-up <share>', 'share of the steps in which the rate rises; default: 0.1', numberIn(0, 1))
+    .option('--clip <norm>', 'largest global norm of the gradients; default: 1', positive(1e6))
+    .option('--accumulate <n>', 'batches that make one step; default: 1', wholeNumber(1, 1024))
+    .option('--batch <rows>', 'most rows of a batch; default: 32', wholeNumber(1, 4096))
+    .option(
+      '--tokens-per-batch <n>',
+      'most tokens of a batch, padding included; default: 2048',
+      wholeNumber(8, 1_000_000),
+    )
+    .option('--max-tokens <n>', 'longer texts are cut in training; default: 128', wholeNumber(8, 512))
+    .option(
+      '--patience <n>',
+      'validations without a better one that end training; default: 4',
+      wholeNumber(1, 1000),
+    )
+    .option('--rank <n>', 'rank of the branches of lora; default: 16', wholeNumber(1, 256))
+    .option('--alpha <n>', 'branches are multiplied by alpha / rank; default: 16', positive(4096))
+    .option(
+      '--threads <n>',
+      'threads of one operator; default: as many as there are cores, at most 4',
+      wholeNumber(1, 64),
+    )
+    .option('--restart', 'forget the checkpoint of an interrupted run', false)
+    .option('--checkpoint-minutes <n>', 'how often a checkpoint is kept', positive(1440), 5);
 }
 
 /** `thalamus experts evaluate`. */
 export function evaluateCommand(): Command {
-  return dataVerb('evaluate', 'answer labelled texts with an expert and measure it; Ctrl-C cancels the job', [
-    'thalamus experts evaluate my-intents@2 --data held-out.csv --out new.jsonl',
-  ])
-    .argument('<expert>', 'name, or name@version; default: the stable version')
-    .option('--out <jsonl>', 'write the predictions to this file, for "thalamus release compare"')
-    .action(async (...given: Parameters<typeof actions.evaluate>) => (await load()).evaluate(...given));
+  return dataVerb(
+    'evaluate',
+    'answer labelled texts with an expert and measure it: a folder in this process, an expert of the mesh as a job',
+    [
+      'thalamus experts evaluate /tmp/snips --data zoo/data/sample/snips7.test.csv --predictions p.jsonl',
+      'thalamus experts evaluate my-intents@2 --data held-out.csv --out new.jsonl',
+    ],
+  )
+    .argument('<expert>', 'folder of a bundle; or name, or name@version; default: the stable version')
+    .option(
+      '--out, --predictions <jsonl>',
+      'write the predictions to this file, for "thalamus release compare"',
+    )
+    .option('--base <folder>', 'of a folder: the base that it stands on; default: zoo/base/minilm-l6')
+    .option('--threads <n>', 'of a folder: threads of one operator', wholeNumber(1, 64))
+    .action(async (expert: string, options: actions.EvaluateOptions & LocalEvaluateOptions) => {
+      if (isBundleFolder(expert))
+        await (await import('../actions/evaluate-local.js')).evaluateLocal(expert, options);
+      else await (await load()).evaluate(expert, options);
+    });
 }
 
 function dataVerb(name: string, description: string, shown: readonly string[]): Command {

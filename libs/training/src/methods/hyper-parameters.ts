@@ -1,0 +1,54 @@
+import type { ScheduleName } from '../loop/learning-rate.js';
+
+/** Ways to train a classifier. */
+export const TRAINING_METHODS = ['probe', 'lora', 'full', 'svd'] as const;
+
+/** A way to train a classifier: a head alone; low-rank branches; all weights; low-rank factors of what all weights changed by. */
+export type TrainingMethod = (typeof TRAINING_METHODS)[number];
+
+/** What can be set about a run. */
+export interface HyperParameters {
+  readonly epochs: number;
+  /** Peak learning rate of the encoder, or of the branches. */
+  readonly rate: number;
+  /** Peak learning rate of the head. */
+  readonly headRate: number;
+  readonly decay: number;
+  readonly schedule: ScheduleName;
+  readonly warmUpShare: number;
+  readonly clipNorm: number;
+  readonly accumulate: number;
+  readonly rowsPerBatch: number;
+  readonly tokensPerBatch: number;
+  /** Longer texts are cut in training; they are judged at the length that is served. */
+  readonly maxTokens: number;
+  /** Validations without a better one after which training ends. */
+  readonly patience: number;
+  readonly validationsPerEpoch: number;
+  /** Rank of the branches, and of what is extracted. */
+  readonly rank: number;
+  /** Branches are multiplied by alpha / rank. */
+  readonly alpha: number;
+}
+
+const COMMON = {
+  decay: 0.01,
+  schedule: 'linear',
+  warmUpShare: 0.1,
+  clipNorm: 1,
+  accumulate: 1,
+  rowsPerBatch: 32,
+  tokensPerBatch: 2_048,
+  maxTokens: 128,
+  patience: 4,
+  validationsPerEpoch: 2,
+  rank: 16,
+  alpha: 16,
+} as const;
+
+/** Defaults of each method. Branches take a larger rate than whole matrices, and more passes. */
+export const HYPER_PARAMETERS: Readonly<Record<Exclude<TrainingMethod, 'probe'>, HyperParameters>> = {
+  full: { ...COMMON, epochs: 2, rate: 8e-5, headRate: 1e-3 },
+  svd: { ...COMMON, epochs: 2, rate: 8e-5, headRate: 1e-3 },
+  lora: { ...COMMON, epochs: 4, rate: 5e-4, headRate: 1e-3 },
+};

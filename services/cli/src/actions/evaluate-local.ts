@@ -1,0 +1,63 @@
+import { openBundle } from '@thalamus/bundle';
+import { ThalamusError } from '@thalamus/errors';
+import {
+  classificationMetrics,
+  labelled,
+  openClassifier,
+  predictionFile,
+  requireLabels,
+  writeWhole,
+} from '@thalamus/training';
+import { createOutput } from '../output.js';
+import { localTools, openLocalBase } from '../training/local-tools.js';
+import { readRowsOf } from '../training/read-rows.js';
+import { RunView } from '../training/run-view.js';
+
+/** Options of `experts evaluate FOLDER`. */
+export interface LocalEvaluateOptions {
+  readonly json: boolean;
+  readonly data?: string;
+  readonly base?: string;
+  readonly predictions?: string;
+  readonly ignoreColumn: readonly string[];
+  readonly threads?: number;
+}
+
+/**
+ * Answers labelled rows with the bundle of a folder in this process and measures it. Labels are checked before anything runs.
+ * @throws DATASET_INVALID, BUNDLE_INVALID for a bundle over another base, METHOD_UNSUPPORTED
+ */
+export async function evaluateLocal(folder: string, options: LocalEvaluateOptions): Promise<void> {
+  if (options.data === undefined)
+    throw new ThalamusError('CONFIG_INVALID', 'Name the rows with --data file.csv.');
+  const expert = await openBundle(folder);
+  const { name, kind, labels = [] } = expert.manifest;
+  const data = readRowsOf(options.data, options.ignoreColumn);
+  requireLabels(data, new Set(labels), name);
+  const tools = localTools(options.threads);
+  const base = kind === 'full' ? undefined : await openLocalBase(options.base, tools);
+  const classifier = await openClassifier(expert, { ...tools, base });
+  const view = new RunView(options.json, undefined);
+  const scores = await classifier.answer(
+    data.rows.map(({ text }) => text),
+    (done) => {
+      view.progress({ stage: 'measuring', done, total: data.rows.length });
+    },
+  );
+  view.end();
+  await classifier.release();
+  if (options.predictions !== undefined)
+    await writeWhole(
+      options.predictions,
+      new TextEncoder().encode(predictionFile(data.rows, scores, labels)),
+    );
+  const truth = { features: new Float32Array(), labels: data.rows.map(({ label }) => label) };
+  const metrics = classificationMetrics(scores, labelled(truth, labels, 0).classes, labels.length);
+  createOutput(options.json).answer(metrics, () => [
+    `${name}, ${kind}, on ${options.data ?? ''} (n ${metrics.n}):`,
+    ...Object.entries(metrics)
+      .filter(([figure]) => figure !== 'n')
+      .map(([figure, value]) => `  ${figure.padEnd(17)} ${Number(value).toFixed(4)}`),
+    ...(options.predictions === undefined ? [] : [`  predictions ${options.predictions}`]),
+  ]);
+}
