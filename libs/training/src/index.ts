@@ -95,3 +95,18 @@ export {
   type RunResult,
 } from './methods/train-expert.js';
 export type { GraphRuntime, GraphSession, TextTokens, TrainingBase } from './training-base.port.js';
+export { maskedLmGraph, MASKED_LM_HEAD } from './graphs/encoder-graph.js';
+export { foldBranches, transposed, type LowRankFactors } from './graphs/fold-branches.js';
+export { lossCurve } from './loop/loss-curve.js';
+export { readCheckpoint, writeCheckpoint } from './loop/checkpoint-file.js';
+export { TrainingState } from './loop/training-state.js';
+export type { LoopHooks, TrainingOutcome } from './loop/train-loop.js';
+export type { Parameters } from './loop/adamw.js';
+export { MaskedLmModel, type FixedMasks, type RowLoss } from './methods/masked-lm-model.js';
+export {
+  prepareMaskedLm,
+  withMaskedLmHead,
+  type MaskedLmRun,
+  type PreparedMaskedLm,
+} from './methods/train-masked-lm.js';
+export { trainedWeights } from './methods/trained-weights.js';

@@ -14,7 +14,7 @@ export const TRAINING_VALUES = {
   /** int64 [rows]: class of each row, or token of each masked position. */
   labels: 'labels',
   /** int64 [masked]: positions in the batch, row times sequence plus column. */
-  positions: 'positions',
+  positions: 'masked_positions',
   logits: 'logits',
 } as const;
 
@@ -72,7 +72,7 @@ export const MASKED_LM_HEAD = {
 
 /**
  * An encoder with a masked-LM head: Dense, GELU, LayerNorm, then the word embeddings once more and a bias for each token
- * (Devlin et al. 2018, section 3.1). Only the masked positions are scored. Inputs beside the encoder's: `positions` int64
+ * (Devlin et al. 2018, section 3.1). Only the masked positions are scored. Inputs beside the encoder's: `masked_positions` int64
  * [masked]. Output: `logits` float32 [masked, vocabulary].
  */
 export function maskedLmGraph(config: BertConfig, weights: Weights): OnnxModel {

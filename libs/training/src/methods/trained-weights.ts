@@ -2,8 +2,6 @@ import { transpose, type Weights } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import type { Parameters } from '../loop/adamw.js';
 
-const TABLES = new Set(['embeddings.word_embeddings.weight', 'embeddings.position_embeddings.weight']);
-
 /** Weights under their Hugging Face names and layout, those that were trained replaced: a graph holds linear matrices as [in, out]. */
 export function trainedWeights(
   weights: Weights,
@@ -12,7 +10,7 @@ export function trainedWeights(
   const result = new Map(weights);
   for (const [name, { shape, data }] of trained) {
     const value = tensor('float32', shape, data);
-    const isLinear = shape.length === 2 && !TABLES.has(name) && weights.has(name);
+    const isLinear = shape.length === 2 && name.startsWith('encoder.');
     result.set(name, isLinear ? transpose(value) : value);
   }
   return result;
