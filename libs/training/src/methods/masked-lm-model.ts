@@ -108,7 +108,6 @@ export class MaskedLmModel {
     return this.session.release();
   }
 
-   
   private async addLosses(
     hidden: readonly MaskedRow[],
     batch: readonly number[],

@@ -84,7 +84,6 @@ export function prepareMaskedLm(run: MaskedLmRun): PreparedMaskedLm {
   return { model, parameters, branches, run: (hooks) => train(run, model, names, parameters, hooks) };
 }
 
- 
 async function train(
   run: MaskedLmRun,
   model: OnnxModel,
