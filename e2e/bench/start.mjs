@@ -3,11 +3,11 @@
 //   npm run bench:start [-- --runs 5]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePorts } from './free-ports.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RESULTS = fileURLToPath(new URL('results/start.json', import.meta.url));
@@ -87,22 +87,4 @@ async function measure() {
     await ended;
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Free ports below those of outgoing connections. */
-async function freePorts(count) {
-  const found = new Set();
-  while (found.size < count) {
-    const port = 12_000 + Math.floor(Math.random() * 8_000);
-    const server = createServer();
-    const isFree = await new Promise((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (isFree) {
-      await new Promise((resolve) => server.close(resolve));
-      found.add(port);
-    }
-  }
-  return [...found];
 }
