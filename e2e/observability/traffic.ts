@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import type { Mesh } from '../support/mesh.js';
+import { ROOT } from '../support/paths.js';
+import { thalamus } from '../support/run-command.js';
 
 const PROMPTS = [
   'I lost my card, please block it',
@@ -7,6 +10,9 @@ const PROMPTS = [
 ];
 /** A prompt that the replay upstream has an answer for. */
 const RECORDED = 'If 6 potatoes makes 36 hash browns, how many hash browns can you make out of 96 potatoes?';
+/** An expert of the zoo and rows that it can be measured on. */
+const EXPERT = 'snips7';
+const ROWS = join(ROOT, 'zoo/data/sample/snips7.test.csv');
 const BETWEEN_ROUNDS_MS = 200;
 
 /** Asks a mesh what callers ask, right and wrong, until it is stopped. */
@@ -20,6 +26,8 @@ export function startTraffic(mesh: Mesh): Traffic {
   let stopped = false;
   const run = async () => {
     while (!stopped) {
+      // Each round a job too: panels of jobs compare what ended between two scrapes.
+      await measure(mesh);
       for (const input of PROMPTS) {
         await post(mesh, '/v1/classifications', { model: 'auto', input }, 200);
         await post(mesh, '/v1/route', { input }, 200);
@@ -38,6 +46,13 @@ export function startTraffic(mesh: Mesh): Traffic {
       await running;
     },
   };
+}
+
+async function measure(mesh: Mesh): Promise<void> {
+  const { exit, stderr } = await thalamus([
+    ...['experts', 'evaluate', EXPERT, '--data', ROWS, '--mesh', mesh.dataFolder, '--json'],
+  ]);
+  if (exit !== 0) throw new Error(`the evaluation ended with ${exit}: ${stderr}`);
 }
 
 async function post(mesh: Mesh, path: string, body: unknown, wanted: number): Promise<void> {

@@ -48,6 +48,8 @@ export const ATTRIBUTES = {
   requestId: 'thalamus.request.id',
   /** Kind of job. */
   jobKind: 'thalamus.job.kind',
+  /** State of a job: `QUEUED` or `RUNNING`. */
+  jobState: 'thalamus.job.state',
 } as const;
 
 /** What a metric counts. Prometheus names follow: dots become `_`, `s` adds `_seconds`, `By` adds `_bytes`, counters `_total`. */
@@ -91,13 +93,12 @@ const duration = (
   boundaries: SECONDS,
 });
 
-const gauge = (name: string, unit: 's' | 'By' | '1', description: string): MetricDefinition<'gauge'> => ({
-  name,
-  kind: 'gauge',
-  unit,
-  description,
-  attributes: [],
-});
+const gauge = (
+  name: string,
+  unit: 's' | 'By' | '1',
+  description: string,
+  attributes: readonly Attribute[] = [],
+): MetricDefinition<'gauge'> => ({ name, kind: 'gauge', unit, description, attributes });
 
 /** Every metric of the mesh. */
 export const METRICS = {
@@ -164,6 +165,24 @@ export const METRICS = {
   ),
   registryWrites: counter('thalamus.registry.writes', 'Changes of the registry.'),
   jobs: counter('thalamus.jobs', 'Jobs that ended, by kind and outcome.', ['jobKind', 'outcome']),
+  jobsOpen: gauge('thalamus.jobs.open', '1', 'Jobs that wait or run, as the elected updater sees them.', [
+    'jobKind',
+    'jobState',
+  ]),
+  jobDuration: {
+    name: 'thalamus.jobs.duration',
+    kind: 'histogram',
+    unit: 's',
+    description: 'How long a worker held a job that it brought to an end.',
+    attributes: ['jobKind', 'outcome'],
+    boundaries: [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400],
+  },
+  jobRemaining: gauge(
+    'thalamus.jobs.remaining',
+    's',
+    'Estimated time to the end of the job that a worker holds.',
+    ['jobKind'],
+  ),
   eventLoopDelay: gauge(
     'thalamus.process.event_loop.delay',
     's',

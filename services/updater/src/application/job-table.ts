@@ -1,9 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
-import { ATTRIBUTES, jobV1, METRICS, TOPICS } from '@thalamus/contracts';
+import { ATTRIBUTES, JOB_KINDS, jobV1, METRICS, TOPICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { BusRecord, EventBus, Follower } from '@thalamus/events';
-import { counter, createLogger } from '@thalamus/telemetry';
+import { counter, createLogger, gauge } from '@thalamus/telemetry';
 import { randomUUID } from 'node:crypto';
 import {
   cancelled,
@@ -11,6 +11,7 @@ import {
   finished,
   givenBack,
   heldBy,
+  FINAL_STATES,
   isFinal,
   lapsed,
   leaseUntil,
@@ -60,6 +61,7 @@ export class JobTable {
   private failure: string | undefined;
   private sweeping: NodeJS.Timeout | undefined;
   private sweepNow: Promise<void> | undefined;
+  private stopGauge: () => void = () => undefined;
   private queue: Promise<unknown> = Promise.resolve();
   private waiting = 0;
   private revision = 0;
@@ -94,6 +96,10 @@ export class JobTable {
       },
     });
     await this.follower.caughtUp;
+    this.stopGauge = gauge(METRICS.jobsOpen, () => this.openByKind());
+    // Zeros first: an increase is seen from the first ending on.
+    for (const kind of Object.values(JOB_KINDS))
+      for (const state of FINAL_STATES) counter(METRICS.jobs).add(0, endingOf(kind, state));
     this.sweeping = setInterval(() => {
       // While the bus is away one sweep waits, not one more every time.
       this.sweepNow ??= this.sweep()
@@ -112,6 +118,7 @@ export class JobTable {
 
   async close(): Promise<void> {
     clearInterval(this.sweeping);
+    this.stopGauge();
     await this.follower?.stop();
     this.wake();
   }
@@ -264,6 +271,18 @@ export class JobTable {
     });
   }
 
+  /** Waiting and running jobs of every kind, zeros included, so that a panel has a line before the first job. Replicas that do not lead tell nothing. */
+  private openByKind(): [number, Record<string, string>][] {
+    if (!this.writer.isLeader) return [];
+    const open = [...this.entries.values()].map(({ job }) => job).filter((job) => !isFinal(job));
+    return Object.values(JOB_KINDS).flatMap((kind) =>
+      [JobState.QUEUED, JobState.RUNNING].map((state): [number, Record<string, string>] => [
+        open.filter((job) => job.kind === kind && job.state === state).length,
+        { [ATTRIBUTES.jobKind]: kind, [ATTRIBUTES.jobState]: JobState[state] },
+      ]),
+    );
+  }
+
   private entry(id: string): JobEntry {
     const entry = this.entries.get(id);
     if (!entry)
@@ -273,11 +292,7 @@ export class JobTable {
 
   private async save(entry: JobEntry): Promise<jobV1.Job> {
     await this.append([encodeJob(entry, this.now())]);
-    if (isFinal(entry.job))
-      counter(METRICS.jobs).add(1, {
-        [ATTRIBUTES.jobKind]: entry.job.kind,
-        [ATTRIBUTES.outcome]: JobState[entry.job.state],
-      });
+    if (isFinal(entry.job)) counter(METRICS.jobs).add(1, endingOf(entry.job.kind, entry.job.state));
     return this.entry(entry.job.id).job;
   }
 
@@ -314,6 +329,10 @@ export class JobTable {
     this.revision += 1;
     for (const resolve of [...this.watchers]) resolve();
   }
+}
+
+function endingOf(kind: string, state: jobV1.JobState): Record<string, string> {
+  return { [ATTRIBUTES.jobKind]: kind, [ATTRIBUTES.outcome]: JobState[state] };
 }
 
 function createdMs(job: jobV1.Job): number {

@@ -23,11 +23,16 @@ const MAX_LEASE_MS = 600_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
+/** States in which nothing happens to a job any more. */
+export const FINAL_STATES: readonly jobV1.JobState[] = [
+  JobState.SUCCEEDED,
+  JobState.FAILED,
+  JobState.CANCELLED,
+];
+
 /** Whether a job has come to its end. */
 export function isFinal(job: jobV1.Job): boolean {
-  return (
-    job.state === JobState.SUCCEEDED || job.state === JobState.FAILED || job.state === JobState.CANCELLED
-  );
+  return FINAL_STATES.includes(job.state);
 }
 
 /** When a lease wanted from `nowMs` on lapses; wishes are held between 0.5 s and 10 min. */

@@ -56,6 +56,12 @@ describe('a claim', () => {
     expect(claim.stopReason).toBeUndefined();
   });
 
+  it('knows how long the work may still take', () => {
+    expect(claim.remainingWorkMs).toBe(0);
+    claim.report({ stage: 'training', done: 3, total: 10, etaMs: 70.4 });
+    expect(claim.remainingWorkMs).toBe(70.4);
+  });
+
   it('tells progress once, within a second or so', async () => {
     claim.report({ stage: 'embedding', done: 3, total: 10, etaMs: 70.4 });
     await vi.advanceTimersByTimeAsync(1_000);

@@ -38,6 +38,11 @@ export class ClaimedJob {
     this.renewedAt = now();
   }
 
+  /** Estimated milliseconds to the end of the present stage; 0 while nothing is known. */
+  get remainingWorkMs(): number {
+    return this.latest?.etaMs ?? 0;
+  }
+
   /** Fires when the work must end; `reason` says why. */
   get signal(): AbortSignal {
     return this.controller.signal;

@@ -1,6 +1,6 @@
-import { ATTRIBUTES, jobV1 } from '@thalamus/contracts';
+import { ATTRIBUTES, jobV1, METRICS } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import { createLogger, withSpan } from '@thalamus/telemetry';
+import { createLogger, gauge, histogram, withSpan } from '@thalamus/telemetry';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimedJob } from './claimed-job.js';
 import type { Jobs } from './jobs.port.js';
@@ -37,6 +37,8 @@ export class WorkLoop {
   private running: Promise<void> = Promise.resolve();
   private current: ClaimedJob | undefined;
   private trouble: string | undefined = 'has not reached the job table yet';
+  private readonly durations = histogram(METRICS.jobDuration);
+  private stopGauge: () => void = () => undefined;
 
   constructor(
     private readonly jobs: Jobs,
@@ -45,6 +47,7 @@ export class WorkLoop {
   ) {}
 
   start(): Promise<void> {
+    this.stopGauge = gauge(METRICS.jobRemaining, () => this.remaining());
     this.running = this.loop();
     return Promise.resolve();
   }
@@ -65,6 +68,15 @@ export class WorkLoop {
     if ((await Promise.race([this.running, late])) === 'late')
       this.logger.warn({ job: this.current?.id }, 'the job could not be given back in time');
     timer.abort();
+    this.stopGauge();
+  }
+
+  /** Seconds left of the present job; 0 for kinds of which none is held. */
+  private remaining(): [number, Record<string, string>][] {
+    return Object.keys(this.runners).map((kind) => [
+      this.current?.job.kind === kind ? this.current.remainingWorkMs / 1_000 : 0,
+      { [ATTRIBUTES.jobKind]: kind },
+    ]);
   }
 
   private async loop(): Promise<void> {
@@ -100,6 +112,7 @@ export class WorkLoop {
     this.logger.info({ job: id, kind, attempt }, 'job claimed');
     this.current = claim;
     claim.begin();
+    const startedAt = performance.now();
     // A drain may have begun while the claim was on its way.
     if (this.isStopping()) claim.drain();
     let end: EndOfJob;
@@ -115,6 +128,10 @@ export class WorkLoop {
         this.logger.error({ job: id, kind, code, error: cause }, 'job failed');
     }
     await claim.end();
+    this.durations.record((performance.now() - startedAt) / 1_000, {
+      [ATTRIBUTES.jobKind]: kind,
+      [ATTRIBUTES.outcome]: JobState[end.state],
+    });
     await this.finish(claim, end);
     this.current = undefined;
   }
