@@ -39,3 +39,11 @@ describe('every verb', () => {
     expect(page).not.toContain(process.cwd());
   });
 });
+
+describe('experts train', () => {
+  it('refuses options of a local training where a job would ignore them', async () => {
+    const words = ['experts', 'train', '--name', 'x', '--data', 'x.csv', '--method', 'lora', '--rank', '8'];
+    const refused = expect(createProgram().parseAsync(words, { from: 'user' })).rejects;
+    await refused.toThrow(/^--method, --rank: a job of the mesh trains a probe/);
+  });
+});

@@ -1,3 +1,4 @@
+import { ThalamusError } from '@thalamus/errors';
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
@@ -35,10 +36,26 @@ export function trainCommand(): Command {
     )
     .option('--seed <seed>', 'chooses the rows that are held out', wholeNumber(0, 2_147_483_647), 0)
     .option('--description <text>', 'what the expert is good at');
+  const common = new Set(command.options.map((option) => option.attributeName()));
   return trainingOptions(command).action(async (options: actions.TrainOptions | LocalTrainOptions) => {
-    if ('out' in options) await (await import('../actions/train-local.js')).trainLocal(options);
-    else await (await load()).train(options);
+    if ('out' in options) return (await import('../actions/train-local.js')).trainLocal(options);
+    refuseWithoutOut(command, common);
+    return (await load()).train(options);
   });
+}
+
+/** Jobs train probes: an option of the other methods would have no effect there. @throws CONFIG_INVALID */
+function refuseWithoutOut(command: Command, common: ReadonlySet<string>): void {
+  const given = command.options.filter((option) => {
+    const name = option.attributeName();
+    return !common.has(name) && command.getOptionValueSource(name) === 'cli';
+  });
+  if (given.length === 0) return;
+  const names = given.map(({ long }) => long).join(', ');
+  throw new ThalamusError(
+    'CONFIG_INVALID',
+    `${names}: a job of the mesh trains a probe and has no such option; leave it away, or train into a folder with --out.`,
+  );
 }
 
 /** How the encoder is trained; only with --out. */
