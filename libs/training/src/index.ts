@@ -110,3 +110,8 @@ export {
   type PreparedMaskedLm,
 } from './methods/train-masked-lm.js';
 export { trainedWeights } from './methods/trained-weights.js';
+export { classifierGraph, CLASSIFIER_HEAD, TRAINING_VALUES } from './graphs/encoder-graph.js';
+export { GradientSession } from './graphs/gradient-session.js';
+export { parametersOf } from './graphs/with-inputs.js';
+export { adamWStep, globalNorm, initialState } from './loop/adamw.js';
+export { parameterFeeds, tokenFeeds } from './methods/classifier-model.js';

@@ -110,7 +110,7 @@ function writeProblem(
   writeFileSync(join(folder, `${name}.bin`), Buffer.concat(bytes));
 }
 
-const fixture = <T>(name: string) => JSON.parse(readFileSync(join(GOLDEN, `${name}.json`), 'utf8')) as T;
+const fixture = (name: string): unknown => JSON.parse(readFileSync(join(GOLDEN, `${name}.json`), 'utf8'));
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 
 describe('training graphs against PyTorch', () => {
@@ -134,7 +134,7 @@ describe('training graphs against PyTorch', () => {
     const session = await GradientSession.open(runtime, model, names, 1);
     const { loss, gradients } = await gradientsOf(session, batch, parameters);
     await session.release();
-    const golden = fixture<{ loss: number; gradients: Record<string, string> }>('two-layer-gradients');
+    const golden = fixture('two-layer-gradients') as { loss: number; gradients: Record<string, string> };
     expect(loss).toBeCloseTo(golden.loss, 5);
     expect([...gradients.keys()].sort()).toEqual(Object.keys(golden.gradients).sort());
     const whole = globalNorm(gradients);
@@ -184,7 +184,7 @@ describe('training graphs against PyTorch', () => {
       }
       const session = await GradientSession.open(runtime, model, names, 2);
       const state = initialState(parameters);
-      const { losses: golden } = fixture<{ losses: readonly number[] }>('loss-curve');
+      const { losses: golden } = fixture('loss-curve') as { losses: readonly number[] };
       const losses: number[] = [];
       for (const batch of batches) {
         const { loss, gradients } = await gradientsOf(session, batch, parameters);
