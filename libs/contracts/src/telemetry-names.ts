@@ -138,6 +138,11 @@ export const METRICS = {
   decisionDuration: duration('thalamus.router.decision.duration', 'Duration of a routing decision.', [
     'task',
   ]),
+  promptCache: counter(
+    'thalamus.router.prompt_cache',
+    'Prompts that were looked up among those predicted before, by outcome: hit or miss.',
+    ['outcome'],
+  ),
   requests: counter('thalamus.gateway.requests', 'Requests that ended, by operation and outcome.', [
     'stage',
     'expertName',

@@ -63,6 +63,8 @@ async function run() {
     maxBatch: 16,
     batchDelayMs: 0,
     maxQueue: 512,
+    // Every prompt is encoded: that is what is measured.
+    promptCache: 0,
     retryMs: 5_000,
     cacheFolder: join(folder, 'cache'),
   };

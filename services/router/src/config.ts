@@ -12,6 +12,7 @@ import {
   updaterAddress,
   type SettingsValues,
 } from '@thalamus/config';
+import { z } from 'zod';
 
 /** Settings of the router. */
 export const routerSettings = defineSettings({
@@ -33,6 +34,11 @@ export const routerSettings = defineSettings({
     'THALAMUS_ROUTER_MODEL_RETRY_MS',
     milliseconds(5_000),
     'Wait before a router model that could not be loaded is tried again, milliseconds.',
+  ),
+  promptCache: setting(
+    'THALAMUS_PROMPT_CACHE',
+    z.coerce.number('must be a number').int('must be a whole number').min(0).max(1_000_000).default(2_048),
+    'Prompts of each router model whose prediction is kept, for when they come again; 0: none.',
   ),
   maxQueue: setting('THALAMUS_MAX_QUEUE', count(512), 'Prompts that may wait; more are refused.'),
 });

@@ -85,6 +85,21 @@ describe('Route', () => {
     expect(answer.strippedPrompt).toBe('Where is my card?');
   });
 
+  it('answers a prompt that comes again as before, without its encoder, and weighs it anew', async () => {
+    const encodeMs = ({ timings }: routerV1.RouteResponse) =>
+      timings.find(({ stage }) => stage === 'encode')?.durationMs ?? NaN;
+    const prompt = 'A prompt that comes again';
+    const first = await ask({ prompt });
+    const again = await ask({ prompt });
+    expect(encodeMs(first)).toBeGreaterThan(0);
+    expect(encodeMs(again)).toBe(0);
+    expect(again.decision).toEqual(first.decision);
+    const weighed = await ask({ prompt, flags: [weight('size', 0.5), weight('cost', 0.1)] });
+    expect(encodeMs(weighed)).toBe(0);
+    expect(ranking(weighed)).toEqual(['good', 'best', 'cheap']);
+    expect(encodeMs(await ask({ prompt, tenant: 'careful' }))).toBeGreaterThan(0);
+  });
+
   it('weighs costs: by hand, size at 0.5 nats and price at 0.1 give 0.85, 0.8 and 1', async () => {
     const answer = await ask({ flags: [weight('size', 0.5), weight('cost', 0.1)] });
     expect(answer.decision?.ranked.map(({ expert, total }) => [expert, Number(total.toFixed(9))])).toEqual([

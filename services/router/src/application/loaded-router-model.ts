@@ -9,6 +9,7 @@ import {
   type RouterManifest,
   type Safetensors,
 } from '@thalamus/bundle';
+import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { DynamicBatcher, type SubmitOptions } from '@thalamus/inference';
 import {
@@ -18,6 +19,8 @@ import {
   type LossHeads,
   type Prediction,
 } from '@thalamus/routing';
+import { counter } from '@thalamus/telemetry';
+import { PromptCache } from './prompt-cache.js';
 import type { EncoderLease, SharedEncoders } from './shared-encoders.js';
 
 /** What the model says of one prompt. */
@@ -47,9 +50,13 @@ export interface RouterModelOptions {
   readonly maxBatch: number;
   readonly batchDelayMs: number;
   readonly maxQueue: number;
+  /** Prompts whose prediction is kept. */
+  readonly promptCache: number;
 }
 
 const WARM_UP_RUNS = 5;
+/** Timings of a prediction that is known already. */
+const NO_TIME: RunTimings = { tokeniseMs: 0, encodeMs: 0, predictMs: 0 };
 
 /** Letters of one token of English text, about: enough to tell long prompts from short ones. */
 const CHARACTERS_PER_TOKEN = 4;
@@ -70,6 +77,8 @@ export class LoadedRouterModel {
   private readonly batcher: DynamicBatcher<string, PromptPrediction>;
 
   private readonly inFlight = new Set<Promise<unknown>>();
+  private readonly cache: PromptCache<PromptPrediction>;
+  private readonly lookUps = counter(METRICS.promptCache);
 
   private constructor(
     readonly digest: Digest,
@@ -77,6 +86,7 @@ export class LoadedRouterModel {
     options: RouterModelOptions,
   ) {
     const { maxTokens } = parts.manifest.encoder;
+    this.cache = new PromptCache(options.promptCache);
     this.batcher = new DynamicBatcher({
       maxBatch: options.maxBatch,
       maxDelayMs: options.batchDelayMs,
@@ -114,8 +124,25 @@ export class LoadedRouterModel {
     return model;
   }
 
-  /** Predicts for one prompt, in a batch with whatever else waits; `queueMs` is how long it waited for its batch. */
+  /**
+   * Predicts for one prompt of a tenant: as it did when the prompt came before, else in a batch with whatever else waits;
+   * `queueMs` is how long it waited for its batch.
+   */
   async predict(
+    prompt: string,
+    options: SubmitOptions & { readonly tenant: string },
+  ): Promise<PromptPrediction & { readonly queueMs: number }> {
+    const key = this.cache.keyOf(options.tenant, prompt);
+    if (key === undefined) return this.predictNew(prompt, options);
+    const known = this.cache.get(key);
+    this.lookUps.add(1, { [ATTRIBUTES.outcome]: known ? 'hit' : 'miss' });
+    if (known) return { ...known, queueMs: 0 };
+    const { queueMs, ...prediction } = await this.predictNew(prompt, options);
+    this.cache.set(key, { ...prediction, timings: NO_TIME });
+    return { ...prediction, queueMs };
+  }
+
+  private async predictNew(
     prompt: string,
     options: SubmitOptions,
   ): Promise<PromptPrediction & { readonly queueMs: number }> {

@@ -77,7 +77,7 @@ export class RoutePrompt {
     const policy = this.view.policy(request.tenant);
     const flags = mergeFlags(wished, defaultFlags(policy?.defaultWeights ?? {}, manifest.costScales));
     const weights = weightsOf(flags, manifest.verbalLevels, manifest.costScales);
-    const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs };
+    const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs, tenant: request.tenant };
     const prediction = await model.predict(tagged.prompt, options);
     const startedAt = performance.now();
     const decision = decide({
