@@ -50,7 +50,9 @@ async function bench() {
   upstream.child.once('message', () => (listens = true));
   await untilReady('the upstream', upstream, () => listens, 20_000);
   note('starting Thalamus');
-  const ours = await thalamus(upstreamPort, folder);
+  const ours = await thalamus(upstreamPort, folder, {
+    profileFolder: options.profile && resolve(options.profile),
+  });
   const turns = [
     { name: 'direct', title: 'direct', contender: direct(upstreamPort), isNew: false },
     { name: 'thalamus', title: 'Thalamus, prompts that come again', contender: ours, isNew: false },

@@ -30,14 +30,19 @@ export function direct(upstreamPort) {
  * The mesh as `thalamus up` starts it. The remote models of its fleet are given new versions whose upstream is that of the
  * bench; the router of the fleet chooses between them as it does between the replayed ones.
  */
-export async function thalamus(upstreamPort, folder, { nodeFlags = [] } = {}) {
+export async function thalamus(upstreamPort, folder, { profileFolder } = {}) {
   const data = join(folder, 'mesh');
-  const entry = start(process.execPath, [
-    ...nodeFlags,
-    join(ROOT, 'services/cli/bin/thalamus.mjs'),
-    ...['up', '--json', '--data', data, '--port', '0', '--grpc-port', '0', '--replay-pace', '0'],
-    ...['--log-level', 'info', '--allow-upstream', `127.0.0.1:${upstreamPort}`],
-  ]);
+  const entry = start(
+    process.execPath,
+    [
+      join(ROOT, 'services/cli/bin/thalamus.mjs'),
+      ...['up', '--json', '--data', data, '--port', '0', '--grpc-port', '0', '--replay-pace', '0'],
+      ...['--log-level', 'info', '--allow-upstream', `127.0.0.1:${upstreamPort}`],
+    ],
+    profileFolder === undefined
+      ? {}
+      : { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` } },
+  );
   await untilReady('Thalamus', entry, () => entry.said().includes('"ready":true'), START_MS);
   const line = entry
     .said()

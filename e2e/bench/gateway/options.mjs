@@ -5,6 +5,7 @@ export const USAGE = `npm run bench:gateway [-- options]
   --rounds <n>      rounds; in each every contender has its turn at every concurrency (default 5)
   --seconds <n>     length of a turn, after a warm-up of a third of it (default 3)
   --peers <names>   who is measured beside us, of ${Object.keys(PEERS).join(', ')}; "none" for nobody (default all)
+  --profile <folder> CPU profiles of every process of Thalamus; its figures are then not to be kept
   --out <folder>    where raw data and table go (default: docs/results)
   --json            the summary as JSON on standard output`;
 
@@ -16,6 +17,7 @@ export function readOptions(args) {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
       peers: { type: 'string', default: Object.keys(PEERS).join(',') },
+      profile: { type: 'string' },
       out: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -35,6 +37,7 @@ export function readOptions(args) {
     rounds,
     seconds,
     peers: [...new Set(peers)],
+    profile: values.profile,
     out: values.out,
     json: values.json,
     help: values.help,

@@ -56,6 +56,8 @@ export function serveCall(method: DescMethod, handler: Method, options: ServeOpt
       trailer,
     });
     call.once('cancelled', () => {
+      // grpc-js says so after every answer too; then there is nothing left to abort, and no error need be made.
+      if (aborter.signal.aborted) return;
       aborter.abort(callerContext.remainingMs() <= TRANSIT_MS ? tooLate() : goneAway());
     });
     const parent = contextFromHeaders(Object.fromEntries(callerContext.metadata));
@@ -87,7 +89,7 @@ export function serveCall(method: DescMethod, handler: Method, options: ServeOpt
       })
       .then((statusName) => {
         clearTimeout(deadline);
-        aborter.abort();
+        aborter.abort(OVER);
         if (span) measure(span, path, startedAt, statusName);
         options.ended();
       });
@@ -165,6 +167,9 @@ function deadlineTimer(callerContext: CallContext, aborter: AbortController): No
   };
   return setTimeout(fire, Math.max(0, remaining)).unref();
 }
+
+/** Why the signal of a call fires that has ended; one for all, as an error of its own costs its stack. */
+const OVER = new ThalamusError('CANCELLED', 'The call has ended.');
 
 const goneAway = () => new ThalamusError('CANCELLED', 'The caller cancelled the call.');
 
