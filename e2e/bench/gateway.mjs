@@ -5,6 +5,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'n
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import prettier from 'prettier';
 import { freePorts } from './free-ports.mjs';
 import { start, stopAll, untilReady } from './gateway/children.mjs';
 import { direct, litellm, portkey, thalamus } from './gateway/contenders.mjs';
@@ -92,7 +93,9 @@ async function bench() {
   });
   if (interrupted) return;
   const summary = { ...head, endLoad: loadavg()[0], ...summaryOf(rows, head.contenders) };
-  writeFileSync(join(out, 'data/gateway-bench.md'), tableOf(summary));
+  const page = join(out, 'data/gateway-bench.md');
+  const style = await prettier.resolveConfig(page);
+  writeFileSync(page, await prettier.format(tableOf(summary), { ...style, filepath: page }));
   if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
   else process.stdout.write(tableOf(summary));
   note(`raw data: ${raw}`);
