@@ -85,6 +85,44 @@ const CASES: readonly Case[] = [
     ([a = 1, b = 1]) => [a, b],
     ([, b = 1]) => [2, b, 3],
   ),
+  binary(
+    'MatMul',
+    ([a = 1, b = 1]) => [1, a, b],
+    ([, b = 1, c = 1]) => [c, b, 2],
+  ),
+  binary(
+    'MatMul',
+    ([a = 1, b = 1, c = 1]) => [c, a, b],
+    ([, b = 1]) => [1, b, 2],
+  ),
+  {
+    ...unary('Gelu'),
+    name: 'Gelu, tanh, where it differs most from the exact one',
+    write: (b, [x = '']) => {
+      const y = b.node('Gelu', [x], { attributes: { approximate: 'tanh' } });
+      return b.node('Mul', [y, b.constant('hundred', tensor('float32', [], Float32Array.of(100)))]);
+    },
+    domain: (value) => Math.sign(value || 1) * (2.4 + 0.1 * Math.tanh(value)),
+  },
+  {
+    name: 'Max of three',
+    shapes: (s) => [whole(s), vector(s), column(s)],
+    write: (b, [x = '', y = '', z = '']) => {
+      const gap = (size: number) => b.constant('gap', tensor('float32', [], Float32Array.of(size)));
+      return b.node('Max', [x, b.node('Add', [y, gap(1 / 24)]), b.node('Sub', [z, gap(1 / 24)])]);
+    },
+    domain: (value) => Math.round(value * 8) / 8,
+  },
+  {
+    name: 'a mask made of the trained values themselves',
+    shapes: (s) => [whole(s)],
+    write: (b, [x = '']) => {
+      const zero = b.constant('zero', tensor('float32', [], new Float32Array(1)));
+      const isPositive = b.node('Not', [b.node('LessOrEqual', [x, zero])]);
+      return b.node('Mul', [b.node('Cast', [isPositive], { attributes: { to: 1 } }), b.node('Mul', [x, x])]);
+    },
+    domain: spread,
+  },
   ...['Softmax', 'LogSoftmax'].map((name) => ({
     ...unary(name),
     write: (b: GraphBuilder, [x = '']: readonly ValueName[]) =>
@@ -272,6 +310,28 @@ describe('differentiate', () => {
     b.output(b.node('Cosh', [x], { name: 'y' }), 'float32', [2]);
     expect(() => differentiate(b.build({ name: 'odd' }), { loss: 'y', trainable: ['x'] })).toThrow(
       /Node Cosh_0 uses the operator Cosh, which has no gradient/,
+    );
+  });
+
+  it('refuses a further output of a node that the loss uses', () => {
+    const b = new GraphBuilder();
+    const x = b.constant('x', tensor('float32', [2, 3], new Float32Array(6)));
+    const gain = b.constant('gain', tensor('float32', [3], new Float32Array(3)));
+    const [y = '', mean = ''] = b.nodeWithOutputs('LayerNormalization', [x, gain], ['y', 'mean']);
+    const sum = b.node('ReduceSum', [b.node('Add', [y, mean])], { name: 'z', attributes: { keepdims: 0 } });
+    b.output(sum, 'float32', []);
+    expect(() => differentiate(b.build({ name: 'm' }), { loss: 'z', trainable: ['x'] })).toThrow(
+      /LayerNormalization_0 \(LayerNormalization\) is used by its further output mean/,
+    );
+  });
+
+  it('refuses a trained value that is cast to another float type', () => {
+    const b = new GraphBuilder();
+    const x = b.constant('x', tensor('float32', [], new Float32Array(1)));
+    const wide = b.node('Cast', [x], { attributes: { to: 11 } });
+    b.output(b.node('Cast', [wide], { name: 'y', attributes: { to: 1 } }), 'float32', []);
+    expect(() => differentiate(b.build({ name: 'm' }), { loss: 'y', trainable: ['x'] })).toThrow(
+      /Cast_0 \(Cast\) turns a trained value into element type 11/,
     );
   });
 

@@ -1,7 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { elementTypeOf, GraphBuilder, graphOf, type OnnxGraph, type OnnxModel } from '@thalamus/onnx-graph';
 import { GradientTape } from './gradient-tape.js';
-import { FLOAT32 } from './node-facts.js';
+import { FLOAT32, intAttribute, type GraphNode } from './node-facts.js';
 import { ELEMENTWISE_RULES, type GradientRule } from './rules/elementwise.js';
 import { LAYER_RULES } from './rules/layers.js';
 import { STRUCTURE_RULES } from './rules/structure.js';
@@ -52,7 +52,12 @@ export function differentiate(model: OnnxModel, { loss, trainable }: Differentia
   const tape = new GradientTape(builder, graph, wanted);
   tape.add(loss, tape.op('Expand', [tape.scalar(1), tape.shape(loss)]));
   for (const node of [...graph.node].reverse()) {
-    const [output = ''] = node.output;
+    const [output = '', ...others] = node.output;
+    const further = others.find((name) => tape.gradientOf(name) !== undefined);
+    if (further !== undefined && node.input.some((input) => tape.wants(input)))
+      fail(
+        `Node ${node.name} (${node.opType}) is used by its further output ${further}, which has no gradient here.`,
+      );
     const gradient = tape.gradientOf(output);
     if (gradient === undefined || !node.input.some((input) => tape.wants(input))) continue;
     const rule = RULES[node.opType];
@@ -99,15 +104,44 @@ function dimsOf(graph: OnnxGraph, name: string): number[] {
   return constant.dims.map(Number);
 }
 
-/** Values that depend on given ones, these included. */
+/** Operators whose outputs do not change when their inputs change a little. */
+const FLAT = new Set([
+  ...['Shape', 'Size', 'NonZero', 'ArgMax', 'ArgMin', 'IsNaN', 'IsInf', 'ConstantOfShape', 'Sign', 'Floor'],
+  ...[
+    'Ceil',
+    'Round',
+    'Equal',
+    'Greater',
+    'GreaterOrEqual',
+    'Less',
+    'LessOrEqual',
+    'And',
+    'Or',
+    'Xor',
+    'Not',
+  ],
+]);
+
+/** Values that depend smoothly on given ones, these included. */
 function dependents(graph: OnnxGraph, given: ReadonlySet<string>): ReadonlySet<string> {
   const result = new Set(given);
-  for (const { input, output, opType } of graph.node) {
-    // Shapes and comparisons do not change with values.
-    if (opType === 'Shape' || opType === 'Greater' || opType === 'Equal') continue;
-    if (input.some((name) => result.has(name))) for (const name of output) result.add(name);
+  for (const node of graph.node) {
+    if (FLAT.has(node.opType) || castsAway(node, result)) continue;
+    if (node.input.some((name) => result.has(name))) for (const name of node.output) result.add(name);
   }
   return result;
+}
+
+/** A cast to whole numbers or truth values; one of a trained value to another float type is refused. */
+function castsAway(node: GraphNode, trained: ReadonlySet<string>): boolean {
+  const to = intAttribute(node, 'to', FLOAT32);
+  if (node.opType !== 'Cast' || to === FLOAT32) return false;
+  const isFloat = [10, 11, 16].includes(to);
+  if (isFloat && node.input.some((name) => trained.has(name)))
+    fail(
+      `Node ${node.name} (Cast) turns a trained value into element type ${to}; only float32 has gradients.`,
+    );
+  return true;
 }
 
 function fail(message: string): never {

@@ -77,8 +77,13 @@ export class GradientTape {
 
   /** Adds to the gradient of a value that was broadcast against `like`: sums over the dimensions that were repeated. */
   addBroadcast(value: ValueName, gradient: ValueName, like: ValueName): void {
+    this.addSummed(value, gradient, this.shapes.get(like));
+  }
+
+  /** The same for a gradient of a given shape, undefined when it is not known. */
+  addSummed(value: ValueName, gradient: ValueName, from: SymbolicShape | undefined): void {
     if (!this.wants(value)) return;
-    const [from, to] = [this.shapes.get(like), this.shapes.get(value)];
+    const to = this.shapes.get(value);
     if (from && to && from.length === to.length && from.every((size, axis) => size === to[axis])) {
       this.add(value, gradient);
       return;

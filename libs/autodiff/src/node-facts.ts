@@ -13,6 +13,12 @@ export function intAttribute(node: GraphNode, name: string, otherwise: number): 
   return found ? Number(found.i) : otherwise;
 }
 
+/** Text of an attribute. */
+export function textAttribute(node: GraphNode, name: string, otherwise: string): string {
+  const found = node.attribute.find((attribute) => attribute.name === name);
+  return found ? new TextDecoder().decode(found.s) : otherwise;
+}
+
 /** Whole numbers of an attribute. */
 export function intsAttribute(node: GraphNode, name: string): number[] | undefined {
   return node.attribute.find((attribute) => attribute.name === name)?.ints.map(Number);

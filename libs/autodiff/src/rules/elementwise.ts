@@ -1,5 +1,5 @@
 import type { GradientTape } from '../gradient-tape.js';
-import type { GraphNode } from '../node-facts.js';
+import { textAttribute, type GraphNode } from '../node-facts.js';
 
 /** Writes the gradients of a node's inputs, given that of its output. */
 export type GradientRule = (node: GraphNode, gradient: string, tape: GradientTape) => void;
@@ -32,13 +32,11 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
   // At zero as elsewhere in the field: no gradient.
   Relu: unary((t, g, x) => t.op('Where', [t.op('Greater', [x, t.scalar(0)]), g, t.scalar(0)])),
   Erf: unary((t, g, x) => t.op('Mul', [g, t.op('Mul', [t.scalar(2 / Math.sqrt(Math.PI)), bell(t, x, 1)])])),
-  /** x Phi(x): Phi(x) + x phi(x) (Hendrycks and Gimpel 2016). */
-  Gelu: unary((t, g, x) => {
-    const root = t.op('Mul', [x, t.scalar(Math.SQRT1_2)]);
-    const phi = t.op('Mul', [t.op('Add', [t.op('Erf', [root]), t.scalar(1)]), t.scalar(0.5)]);
-    const density = t.op('Mul', [bell(t, x, 0.5), t.scalar(1 / Math.sqrt(2 * Math.PI))]);
-    return t.op('Mul', [g, t.op('Add', [phi, t.op('Mul', [x, density])])]);
-  }),
+  Gelu: (node, g, t) => {
+    const [x] = names(node);
+    const isTanh = textAttribute(node, 'approximate', 'none') === 'tanh';
+    t.add(x, t.op('Mul', [g, isTanh ? tanhGeluSlope(t, x) : geluSlope(t, x)]));
+  },
   Add: (node, g, t) => {
     const [a, b, y] = names(node);
     t.addBroadcast(a, g, y);
@@ -61,10 +59,14 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
   },
   // Of equal inputs the first one counts.
   Max: (node, g, t) => {
-    const [a, b, y] = names(node);
-    const isFirst = t.op('GreaterOrEqual', [a, b]);
-    if (t.wants(a)) t.addBroadcast(a, t.op('Where', [isFirst, g, t.scalar(0)]), y);
-    if (t.wants(b)) t.addBroadcast(b, t.op('Where', [isFirst, t.scalar(0), g]), y);
+    const [y = ''] = node.output;
+    let taken: string | undefined;
+    for (const input of node.input) {
+      const isEqual = t.op('Equal', [input, y]);
+      const isFirst = taken === undefined ? isEqual : t.op('And', [isEqual, t.op('Not', [taken])]);
+      if (t.wants(input)) t.addBroadcast(input, t.op('Where', [isFirst, g, t.scalar(0)]), y);
+      taken = taken === undefined ? isEqual : t.op('Or', [taken, isEqual]);
+    }
   },
   Where: (node, g, t) => {
     const [condition, a, y] = names(node);
@@ -73,6 +75,26 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
     if (t.wants(b)) t.addBroadcast(b, t.op('Where', [condition, t.scalar(0), g]), y);
   },
 };
+
+/** Derivative of x Phi(x): Phi(x) + x phi(x) (Hendrycks and Gimpel 2016). */
+function geluSlope(t: GradientTape, x: string): string {
+  const root = t.op('Mul', [x, t.scalar(Math.SQRT1_2)]);
+  const phi = t.op('Mul', [t.op('Add', [t.op('Erf', [root]), t.scalar(1)]), t.scalar(0.5)]);
+  const density = t.op('Mul', [bell(t, x, 0.5), t.scalar(1 / Math.sqrt(2 * Math.PI))]);
+  return t.op('Add', [phi, t.op('Mul', [x, density])]);
+}
+
+/** Derivative of x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), the approximation of the same paper. */
+function tanhGeluSlope(t: GradientTape, x: string): string {
+  const scale = Math.sqrt(2 / Math.PI);
+  const square = t.op('Mul', [x, x]);
+  const cubic = t.op('Add', [t.scalar(scale), t.op('Mul', [square, t.scalar(scale * 0.044715)])]);
+  const tanh = t.op('Tanh', [t.op('Mul', [x, cubic])]);
+  const inner = t.op('Add', [t.scalar(scale), t.op('Mul', [square, t.scalar(3 * scale * 0.044715)])]);
+  const bend = t.op('Sub', [t.scalar(1), t.op('Mul', [tanh, tanh])]);
+  const bent = t.op('Mul', [t.op('Mul', [x, bend]), inner]);
+  return t.op('Mul', [t.op('Add', [t.op('Add', [tanh, t.scalar(1)]), bent]), t.scalar(0.5)]);
+}
 
 /** exp(-factor x^2). */
 function bell(t: GradientTape, x: string, factor: number): string {

@@ -20,11 +20,10 @@ export const LAYER_RULES: Readonly<Record<string, GradientRule>> = {
         'GRAPH_INVALID',
         `Node ${node.name} (MatMul) multiplies a vector; use matrices.`,
       );
-    if (t.wants(a)) {
-      const product = t.op('MatMul', [gradient, flipped(t, b, rankB)]);
-      if (rankA >= rankB) t.addBroadcast(a, product, a);
-      else t.addBroadcast(a, product, y);
-    }
+    // Either side may have been repeated along the batch dimensions of the product.
+    const batch = t.known(y)?.slice(0, -2);
+    const shapeOf = (value: string) => batch && [...batch, ...(t.known(value)?.slice(-2) ?? [])];
+    if (t.wants(a)) t.addSummed(a, t.op('MatMul', [gradient, flipped(t, b, rankB)]), shapeOf(a));
     if (!t.wants(b)) return;
     if (rankB === 2 && rankA > 2) {
       const rows = (value: string, matrix: string, axis: number) =>
@@ -33,7 +32,7 @@ export const LAYER_RULES: Readonly<Record<string, GradientRule>> = {
           t.op('Concat', [t.ints(-1), t.op('Gather', [t.shape(matrix), t.ints(axis)])], { axis: 0 }),
         ]);
       t.add(b, t.op('MatMul', [flipped(t, rows(a, b, 0), 2), rows(gradient, b, 1)]));
-    } else t.addBroadcast(b, t.op('MatMul', [flipped(t, a, rankA), gradient]), rankB >= rankA ? b : y);
+    } else t.addSummed(b, t.op('MatMul', [flipped(t, a, rankA), gradient]), shapeOf(b));
   },
   /** y (g - sum g y), over the last axis. */
   Softmax: (node, gradient, t) => {
