@@ -43,8 +43,9 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
+const gone = () => new ThalamusError('UPSTREAM_UNAVAILABLE', 'gone');
 const unreachable = () => {
-  throw new ThalamusError('UPSTREAM_UNAVAILABLE', 'gone');
+  throw gone();
 };
 
 describe('a claim', () => {
@@ -110,6 +111,35 @@ describe('a claim', () => {
     await expect(claim.checkpoint({ name: 'bundle', digest: 'sha256:x' })).rejects.toMatchObject({
       code: 'UPSTREAM_UNAVAILABLE',
     });
+  });
+
+  it('takes a step again while its fault may pass and the claim holds, and no other', async () => {
+    let tries = 0;
+    const step = () => {
+      tries += 1;
+      return tries < 3 ? Promise.reject(gone()) : Promise.resolve(7);
+    };
+    expect(await claim.persist(step)).toBe(7);
+    expect(tries).toBe(3);
+    const wrong = () => Promise.reject(new ThalamusError('DATASET_INVALID', 'line 3'));
+    await expect(claim.persist(wrong)).rejects.toMatchObject({ code: 'DATASET_INVALID' });
+    jobs.answer = unreachable;
+    const lost = expect(claim.persist(() => claim.confirm())).rejects.toMatchObject({ code: 'JOB_CONFLICT' });
+    await vi.advanceTimersByTimeAsync(LEASE_MS + 1_000);
+    await lost;
+  });
+
+  it('gives a step up that fails for as long as a lease, though the claim holds', async () => {
+    let tries = 0;
+    const full = async () => {
+      tries += 1;
+      // Heartbeats go on meanwhile.
+      await vi.advanceTimersByTimeAsync(LEASE_MS / 2);
+      throw new ThalamusError('ARTIFACT_STORE_FULL', 'no space');
+    };
+    await expect(claim.persist(full)).rejects.toMatchObject({ code: 'ARTIFACT_STORE_FULL' });
+    expect(tries).toBe(2);
+    expect(claim.stopReason).toBeUndefined();
   });
 
   it('keeps the first reason to stop', () => {

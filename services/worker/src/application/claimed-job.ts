@@ -1,6 +1,7 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
 import type { jobV1 } from '@thalamus/contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkProgress } from './job-process.port.js';
 import type { Jobs } from './jobs.port.js';
 
@@ -11,6 +12,9 @@ export type StopReason = 'cancelled' | 'lost' | 'draining';
 const PROGRESS_MS = 1_000;
 /** Beats in a lease: two may fail before it lapses. */
 const BEATS_PER_LEASE = 3;
+/** Pauses before a step is taken again, in milliseconds. */
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 5_000;
 const GONE = new Set(['JOB_CONFLICT', 'JOB_NOT_FOUND']);
 
 /**
@@ -83,6 +87,26 @@ export class ClaimedJob {
   /** Proves that the claim still holds. @throws JOB_CONFLICT */
   async confirm(): Promise<void> {
     await this.renew({});
+  }
+
+  /**
+   * Takes a step again, after pauses that grow and for no longer than a lease, while it fails of what may pass and the claim
+   * holds: what was computed should outlast an updater that is being replaced. The step may have been taken already when it is
+   * taken again.
+   * @throws the last fault of the step
+   */
+  async persist<T>(step: () => Promise<T>): Promise<T> {
+    const giveUpAt = this.now() + this.leaseMs;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+      try {
+        return await step();
+      } catch (fault) {
+        const mayPass = toThalamusError(fault).spec.retryable;
+        const leftMs = Math.min(giveUpAt - this.now(), this.remainingMs);
+        if (!mayPass || this.stopReason !== undefined || leftMs <= pauseMs) throw fault;
+      }
+      await sleep(pauseMs, undefined, { signal: this.signal }).catch(() => undefined);
+    }
   }
 
   /** Stops renewing; a beat in flight ends first. */

@@ -51,7 +51,7 @@ export class RunEvaluate {
       },
       this.supervision,
     );
-    const { digest } = await this.store.put(createReadStream(predictionsFile));
+    const { digest } = await claim.persist(() => this.store.put(createReadStream(predictionsFile)));
     return {
       outputs: [{ name: JOB_ARTIFACTS.predictions, digest }],
       result: { expert, version: version ?? '', dataset, predictions: digest, labels, rows, evaluation },

@@ -30,6 +30,16 @@ let store: FolderArtifactStore;
 /** Registered versions by number. */
 let taken: Map<string, string>;
 let heartbeatFault: Error | undefined;
+/** Calls that meet an updater which is being replaced, before it answers again. */
+let absences: { heartbeat: number; register: number };
+
+/** Fails once less each time. */
+function meet(absence: 'heartbeat' | 'register'): void {
+  if (absences[absence] === 0) return;
+  absences[absence] -= 1;
+  events.push(`no ${absence}`);
+  throw new ThalamusError('UPSTREAM_UNAVAILABLE', 'being replaced');
+}
 
 const registry: Registry = {
   dataset: () =>
@@ -41,13 +51,15 @@ const registry: Registry = {
         : create(registryV1.ExpertSchema, { name: 'e', stable: '1', description: 'Known.' }),
     ),
   nextVersion: () => Promise.resolve(String(taken.size + 1)),
-  register: (_expert, version, digest) => {
+  register: async (_expert, version, digest) => {
+    await Promise.resolve();
     const known = taken.get(version);
     if (known !== undefined && known !== digest)
-      return Promise.reject(new ThalamusError('REVISION_CONFLICT', `version ${version} is taken`));
+      throw new ThalamusError('REVISION_CONFLICT', `version ${version} is taken`);
     taken.set(version, digest);
+    // It was registered, and the answer is lost.
+    meet('register');
     events.push(`register ${version}`);
-    return Promise.resolve();
   },
   setChannel: (_expert, channel, version) => {
     events.push(`${channel} ${version}`);
@@ -56,10 +68,12 @@ const registry: Registry = {
 };
 
 const jobs = {
-  heartbeat: (request: Parameters<Jobs['heartbeat']>[0]) => {
-    if (heartbeatFault) return Promise.reject(heartbeatFault);
+  heartbeat: async (request: Parameters<Jobs['heartbeat']>[0]) => {
+    await Promise.resolve();
+    if (heartbeatFault) throw heartbeatFault;
+    meet('heartbeat');
     events.push(request.checkpoint ? `checkpoint ${request.checkpoint.name ?? ''}` : 'confirm');
-    return Promise.resolve(create(jobV1.HeartbeatResponseSchema));
+    return create(jobV1.HeartbeatResponseSchema);
   },
 } as Jobs;
 
@@ -104,6 +118,7 @@ beforeEach(() => {
   events = [];
   taken = new Map();
   heartbeatFault = undefined;
+  absences = { heartbeat: 0, register: 0 };
   started = 0;
   folder = mkdtempSync(join(tmpdir(), 'thalamus-run-train-'));
   store = new FolderArtifactStore(join(folder, 'artifacts'));
@@ -172,6 +187,17 @@ describe('a training job', () => {
     const renumbered = parseDigest(outputs[0]?.digest ?? '');
     const read = parseExpertManifest(await readArtifact(store, renumbered, MAX_MANIFEST_BYTES));
     expect(read).toMatchObject({ ...manifest('2') });
+  });
+
+  it('outlasts an updater that is being replaced, with one computation and one version', async () => {
+    absences = { heartbeat: 2, register: 1 };
+    await run({ channel: 'none' });
+    expect(events).toEqual([
+      ...['no heartbeat', 'no heartbeat', 'checkpoint bundle'],
+      ...['no register', 'register 1'],
+    ]);
+    expect(started).toBe(1);
+    expect(taken.size).toBe(1);
   });
 
   it('registers nothing once its claim is lost', async () => {

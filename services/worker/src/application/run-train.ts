@@ -44,7 +44,7 @@ export class RunTrain {
         : await this.inputs.inFolder(job, claim.token, (folder) => this.make(claim, parameters, folder));
     claim.report({ stage: 'registering', done: 0, total: 1, etaMs: 0 });
     const { digest, manifest } = await this.register(claim, made);
-    await this.pointChannel(claim, parameters, manifest);
+    await claim.persist(() => this.pointChannel(claim, parameters, manifest));
     return {
       outputs: [{ name: JOB_ARTIFACTS.bundle, digest }],
       result: {
@@ -107,9 +107,11 @@ export class RunTrain {
       },
       this.supervision,
     );
-    const { digest } = await importBundle(bundleFolder, this.store);
-    await claim.checkpoint({ name: JOB_ARTIFACTS.bundle, digest });
-    return digest;
+    return claim.persist(async () => {
+      const { digest } = await importBundle(bundleFolder, this.store);
+      await claim.checkpoint({ name: JOB_ARTIFACTS.bundle, digest });
+      return digest;
+    });
   }
 
   /** Registers the bundle; when another job has taken its version meanwhile, under the next one. */
@@ -124,7 +126,9 @@ export class RunTrain {
         digest,
       );
       try {
-        await this.registry.register(manifest.name, manifest.version, digest);
+        // The same bundle once more changes nothing.
+        const registered = digest;
+        await claim.persist(() => this.registry.register(manifest.name, manifest.version, registered));
         return { digest, manifest };
       } catch (fault) {
         const isTaken = ThalamusError.is(fault) && fault.code === 'REVISION_CONFLICT';
