@@ -1,13 +1,12 @@
 // Names of our metrics as Prometheus sees them, from the one table in libs/contracts.
 import { METRICS } from '@thalamus/contracts';
-
-const UNITS = { s: '_seconds', By: '_bytes', 1: '' };
+import { prometheusName } from '@thalamus/telemetry';
 
 /** The series of a metric; a histogram's are its _bucket, _sum and _count. */
 export const METRIC = Object.fromEntries(
   Object.entries(METRICS).map(([key, { name, unit, kind }]) => [
     key,
-    `${name.replaceAll('.', '_')}${UNITS[unit]}${kind === 'counter' ? '_total' : ''}`,
+    prometheusName({ name, unit, isCounter: kind === 'counter' }),
   ]),
 );
 

@@ -178,7 +178,7 @@ export const METRICS = {
     name: 'thalamus.jobs.duration',
     kind: 'histogram',
     unit: 's',
-    description: 'How long a worker held a job that it brought to an end.',
+    description: 'How long a worker held a job, by how that ended; QUEUED: it was given back.',
     attributes: ['jobKind', 'outcome'],
     boundaries: [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400],
   },

@@ -46,6 +46,7 @@ export async function evaluateLocal(folder: string, options: LocalEvaluateOption
   );
   view.end();
   await classifier.release();
+  await tools.runtime.close();
   if (options.predictions !== undefined)
     await writeWhole(
       options.predictions,

@@ -116,7 +116,7 @@ export async function trainLocal(options: LocalTrainOptions): Promise<void> {
   } finally {
     view.end();
     release();
-    await (tools.runtime as { close?: () => Promise<void> }).close?.();
+    await tools.runtime.close();
   }
 }
 

@@ -4,8 +4,13 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { zooFolder } from '../mesh/zoo-index.js';
 
-/** What opens models in this process. */
-export function localTools(threads: number | undefined): BaseTools {
+/** What opens models in this process, and ends with it. */
+export interface LocalTools extends BaseTools {
+  readonly runtime: OrtRuntime;
+}
+
+/** Tools with a runtime of their own: close it. */
+export function localTools(threads: number | undefined): LocalTools {
   return {
     runtime: new OrtRuntime(),
     readTokenizer: (json) => Tokenizer.parse(json),

@@ -12,6 +12,7 @@ import {
   headLogProbabilities,
   labelled,
   predictionFile,
+  requireLabels,
   type EmbeddedTexts,
 } from '@thalamus/training';
 import { logSumExp } from '@thalamus/tensor';
@@ -19,7 +20,7 @@ import { writeFileSync } from 'node:fs';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
 import type { Features } from './features.js';
 import { openBase, openTwin } from './open-encoder.js';
-import { readRows, requireLabels } from './read-rows.js';
+import { readRows } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
 
 /** Logits at or below this belong to labels that the chosen parent of a twin does not have. */
@@ -34,10 +35,11 @@ export async function evaluateExpert(
   reporter: WorkReporter,
 ): Promise<WorkResult> {
   const { data, common } = work;
-  const rows = readRows(data, common.ignoredColumns);
+  const named = readRows(data, common.ignoredColumns);
+  const { rows } = named;
   const expert = await openBundle(work.expertFolder);
   const { name, version, labels = [] } = expert.manifest;
-  requireLabels(rows, new Set(labels), data, `${name}@${version}`);
+  requireLabels(named, new Set(labels), `${name}@${version}`);
   const texts = rows.map(({ text }) => text);
   const logProbabilities = await answer(work, expert, features, texts);
   reporter.step('measuring', 0, 1);

@@ -1,29 +1,22 @@
 import { writeBundle } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
 import {
   evaluateHead,
   labelled,
-  normalised,
   probeBundle,
-  splitForTraining,
+  splitTraining,
   trainProbe,
   type DatasetRow,
   type EmbeddedRows,
   type EmbeddedTexts,
+  type TrainingSplit,
 } from '@thalamus/training';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
 import type { Features } from './features.js';
 import { openBase } from './open-encoder.js';
-import { readRows, requireLabels } from './read-rows.js';
+import { readRows } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
 
 type TrainWork = Extract<JobWork, { kind: 'train' }>;
-
-interface Parts {
-  readonly train: readonly DatasetRow[];
-  readonly validation: readonly DatasetRow[];
-  readonly test: readonly DatasetRow[];
-}
 
 /** Fits a probe head on a frozen base and writes its bundle. Everything is checked before the first text is embedded. */
 export async function trainExpert(
@@ -67,21 +60,13 @@ export async function trainExpert(
   };
 }
 
-/** Rows by use. A text of the test set is never learned from, nor tuned on. */
-function partsOf({ data, test, seed, common }: TrainWork): Parts {
-  const rows = readRows(data, common.ignoredColumns);
-  if (!test) return splitForTraining(rows, { seed, holdOutTest: true, file: data.label });
-  const testRows = readRows(test, common.ignoredColumns);
-  const judged = new Set(testRows.map(({ text }) => normalised(text)));
-  const free = rows.filter(({ text }) => !judged.has(normalised(text)));
-  if (free.length === 0)
-    throw new ThalamusError(
-      'DATASET_INVALID',
-      `${data.label}: every text is also in ${test.label}, which nothing may be trained on; give other rows.`,
-    );
-  const split = splitForTraining(free, { seed, holdOutTest: false, file: data.label });
-  requireLabels(testRows, new Set(split.train.map(({ label }) => label)), test, 'the training data');
-  return { ...split, test: testRows };
+/** Rows by use, each file under the name that messages use. */
+function partsOf({ data, test, seed, common }: TrainWork): TrainingSplit<DatasetRow> {
+  return splitTraining(
+    readRows(data, common.ignoredColumns),
+    test && readRows(test, common.ignoredColumns),
+    seed,
+  );
 }
 
 function slice({ features, width }: EmbeddedTexts, rows: readonly DatasetRow[], from: number): EmbeddedRows {
