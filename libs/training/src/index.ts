@@ -85,8 +85,8 @@ export {
 export { openClassifier, type ClassifierTools, type OpenedClassifier } from './methods/open-classifier.js';
 export { openTrainingBase, type BaseTools } from './methods/open-training-base.js';
 export { requireLabels, splitTraining, type NamedRows } from './methods/split-training.js';
+export { TRAINING_FILES } from './methods/training-files.js';
 export {
-  TRAINING_FILES,
   trainExpert,
   type ExpertRun,
   type FinishedRun,
@@ -115,3 +115,18 @@ export { GradientSession } from './graphs/gradient-session.js';
 export { parametersOf } from './graphs/with-inputs.js';
 export { adamWStep, globalNorm, initialState } from './loop/adamw.js';
 export { parameterFeeds, tokenFeeds } from './methods/classifier-model.js';
+export {
+  readMaskedLm,
+  withHead,
+  type MaskedLmExpert,
+  type MaskedLmHead,
+} from './methods/masked-lm-bundle.js';
+export {
+  JUDGING_MASKS,
+  MASKED_LOG_LOSS,
+  trainMaskedLmExpert,
+  type MaskedLmExpertRun,
+  type MaskedLmResult,
+  type Windows,
+} from './methods/train-masked-lm-expert.js';
+export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';

@@ -74,6 +74,22 @@ describe('maskTokens', () => {
     expect(ids).toEqual([2, 4, 4, 4, 3]);
   });
 
+  it('gives disjoint parts that hide every word once when there are enough of them', () => {
+    fc.assert(
+      fc.property(row, fc.integer({ min: 0, max: 2 ** 31 }), (ids, seed) => {
+        const parts = [0, 1, 2, 3, 4].map((part) =>
+          maskTokens(ids, VOCABULARY, { share: 0.25, seed, always: true, part }),
+        );
+        const hidden = parts.flatMap(({ positions }) => positions);
+        expect(new Set(hidden).size).toBe(hidden.length);
+        const all = ids.flatMap((id, position) => (VOCABULARY.specialIds.has(id) ? [] : [position]));
+        // Rounding may leave the last words of a row to a fifth part.
+        expect(hidden.toSorted((a, b) => a - b)).toEqual(all);
+      }),
+      RUNS,
+    );
+  });
+
   it('gives different rows, passes and runs different seeds', () => {
     const seeds = new Set<number>();
     for (let seed = 0; seed < 5; seed++)

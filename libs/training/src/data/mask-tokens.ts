@@ -21,6 +21,8 @@ export interface MaskOptions {
   readonly seed: number;
   /** Every hidden token becomes the mask, as for measuring; default: 80 % mask, 10 % a random token, 10 % as it is. */
   readonly always?: boolean;
+  /** Which of the disjoint masks of this seed, from 0: no word is hidden by two of them. Default 0. */
+  readonly part?: number;
 }
 
 /** A row with tokens hidden. */
@@ -34,18 +36,18 @@ export interface MaskedRow {
 
 /**
  * Hides tokens of a row (Devlin et al. 2018, section 3.1): of those chosen 80 % become the mask, 10 % a random token, 10 %
- * stay. At least one word is hidden when there is one. A function of row and seed alone.
+ * stay. At least one word is hidden when there is one, and this is the first part. A function of row, seed and part alone.
  */
 export function maskTokens(
   ids: readonly number[],
   vocabulary: MaskVocabulary,
   options: MaskOptions,
 ): MaskedRow {
-  const { share, wholeWords = true, seed, always = false } = options;
+  const { share, wholeWords = true, seed, always = false, part = 0 } = options;
   const random = createRandom(seed);
   const words = wordsOf(ids, vocabulary, wholeWords);
   const wanted = words.length === 0 ? 0 : Math.max(1, Math.round(words.length * share));
-  const chosen = random.shuffle(words).slice(0, wanted);
+  const chosen = random.shuffle(words).slice(part * wanted, (part + 1) * wanted);
   const positions = chosen.flat().sort((a, b) => a - b);
   const hidden = [...ids];
   for (const position of positions)

@@ -7,7 +7,7 @@ import {
 } from '@thalamus/bundle';
 import { encodeModel } from '@thalamus/onnx-graph';
 import { classifierGraph } from '../graphs/encoder-graph.js';
-import { transposed } from '../graphs/fold-branches.js';
+import { transposed, type LowRankFactors } from '../graphs/fold-branches.js';
 import { evaluationRow, evaluationRows, type ProbeFacts } from '../probe-bundle.js';
 import type { HyperParameters } from './hyper-parameters.js';
 import type { TrainedClassifier } from './train-classifier.js';
@@ -78,7 +78,12 @@ export function classifierBundle(
     trust: { signed: false, scanned: true, backdoorTested: false },
     releaseDate: facts.date,
   };
-  return { manifest, files: isLowRank ? lowRankFiles(trained, base, settings) : fullFiles(trained, base) };
+  return {
+    manifest,
+    files: isLowRank
+      ? { ...branchFiles(trained.factors, base, settings), 'head.safetensors': headFile(trained, base) }
+      : fullFiles(trained, base),
+  };
 }
 
 function recipeOf(method: string, settings: HyperParameters, { outcome }: TrainedClassifier): string {
@@ -87,14 +92,14 @@ function recipeOf(method: string, settings: HyperParameters, { outcome }: Traine
   return `${method}: AdamW, ${epochs} epochs, rate ${rate}, head ${headRate} from a probe, ${schedule}${branches}, batch ${rowsPerBatch}, ${maxTokens} tokens, ${outcome.state.optimiser.step} steps`;
 }
 
-/** In PEFT's layout (LoRA over a feature extractor), with the head beside it. */
-function lowRankFiles(
-  trained: TrainedClassifier,
+/** Branches in PEFT's layout (LoRA over a feature extractor). */
+export function branchFiles(
+  factors: readonly LowRankFactors[],
   base: TrainingBase,
-  { rank, alpha }: HyperParameters,
+  { rank, alpha }: Pick<HyperParameters, 'rank' | 'alpha'>,
 ): BundleFiles {
   const adapter: Record<string, ReturnType<typeof float16Tensor>> = {};
-  for (const { layer, a, b, inputs, outputs, rank: own } of trained.factors) {
+  for (const { layer, a, b, inputs, outputs, rank: own } of factors) {
     adapter[`base_model.model.${layer}.lora_A.weight`] = float16Tensor([own, inputs], a);
     adapter[`base_model.model.${layer}.lora_B.weight`] = float16Tensor([outputs, own], b);
   }
@@ -113,7 +118,6 @@ function lowRankFiles(
   return {
     'adapter.safetensors': writeSafetensors(adapter),
     [ADAPTER_CONFIG]: new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`),
-    'head.safetensors': headFile(trained, base),
   };
 }
 

@@ -14,7 +14,7 @@ export interface FixedMasks {
   readonly vocabulary: MaskVocabulary;
   /** Share of the words that one mask hides. */
   readonly share: number;
-  /** Masks of each row; what they hide is drawn for each anew. */
+  /** Masks of each row. They are disjoint: together they hide masks * share of the words, each word once. */
   readonly masks: number;
   readonly seed: number;
 }
@@ -74,7 +74,8 @@ export class MaskedLmModel {
         const hidden = batch.map((row) =>
           maskTokens(rows[row]!, fixed.vocabulary, {
             share: fixed.share,
-            seed: mixSeed(fixed.seed, mask, row),
+            seed: mixSeed(fixed.seed, row),
+            part: mask,
             always: true,
           }),
         );

@@ -109,7 +109,8 @@ function requireBase({ manifest }: Expert, base: TrainingBase | undefined): Trai
   );
 }
 
-async function readFactors(
+/** Branches of a lowrank bundle and what they are multiplied by. @throws BUNDLE_INVALID */
+export async function readFactors(
   expert: Expert,
 ): Promise<{ readonly factors: LowRankFactors[]; readonly scale: number }> {
   const stored = readSafetensors(await expert.readFile('adapter.safetensors'));

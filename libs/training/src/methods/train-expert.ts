@@ -3,10 +3,7 @@ import { ThalamusError } from '@thalamus/errors';
 import type { ClassificationMetrics } from '../classification-metrics.js';
 import type { DatasetRow } from '../csv-dataset.js';
 import { embedTexts, type EmbeddedTexts } from '../embed-texts.js';
-import { lossCurve, type CurvePoint } from '../loop/loss-curve.js';
-import { readCheckpoint, writeCheckpoint, type OpenFile } from '../loop/checkpoint-file.js';
 import type { TrainingEvent } from '../loop/train-loop.js';
-import { TrainingState } from '../loop/training-state.js';
 import { probeBundle } from '../probe-bundle.js';
 import type { TrainingSplit } from '../split-rows.js';
 import { evaluateHead, labelled, trainProbe, type EmbeddedRows, type TrainedProbe } from '../train-probe.js';
@@ -14,7 +11,9 @@ import type { TrainingBase } from '../training-base.port.js';
 import type { ClassifiedTokens } from './classifier-model.js';
 import { classifierBundle, type ClassifierFacts, type UnwrittenBundle } from './expert-bundle.js';
 import type { HyperParameters, TrainingMethod } from './hyper-parameters.js';
+import { resumableRun, type KeptRunHooks } from './resumable-run.js';
 import { prepareClassifier, type TrainedClassifier } from './train-classifier.js';
+import { trainingFiles } from './training-files.js';
 
 /** How far a run is. */
 export interface RunProgress {
@@ -36,17 +35,10 @@ export interface ExpertRun {
 }
 
 /** Who watches a run and keeps its state. */
-export interface RunHooks {
+export interface RunHooks extends KeptRunHooks {
   readonly onProgress?: (progress: RunProgress) => void;
-  readonly onEvent?: (event: TrainingEvent) => void;
   /** Embeds all rows; default: `embedTexts` with the base. */
   readonly embed?: (texts: readonly string[]) => Promise<EmbeddedTexts>;
-  /** File of the checkpoint; without one nothing is kept. */
-  readonly checkpointFile?: string;
-  readonly checkpointDue?: () => boolean;
-  readonly onCheckpoint?: () => void;
-  readonly signal?: AbortSignal | undefined;
-  readonly openFile?: OpenFile;
 }
 
 /** What a run gave. */
@@ -64,9 +56,6 @@ export interface FinishedRun extends UnwrittenBundle {
 
 /** How a run ended. */
 export type RunResult = FinishedRun | { readonly kind: 'interrupted' };
-
-/** Files of a bundle that show how it was trained. */
-export const TRAINING_FILES = { log: 'training.jsonl', curve: 'loss-curve.svg' } as const;
 
 /**
  * Trains an expert: first the probe, then, unless it is what was asked for, the encoder with the head started from it. Where
@@ -100,7 +89,7 @@ export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise
     return { ...shared, ...asProbe(), method: 'probe', trained: compared, notes: [...notes, better] };
   }
   const bundle = classifierBundle(trained, probe.labels, base, run.settings, facts);
-  const files = { ...bundle.files, ...shownFiles(facts.name, events) };
+  const files = { ...bundle.files, ...trainingFiles(facts.name, events) };
   return { ...shared, manifest: bundle.manifest, files, method: run.method, trained: compared, notes };
 }
 
@@ -158,45 +147,16 @@ async function fineTune(run: ExpertRun, probe: TrainedProbe, hooks: RunHooks): P
     settings,
     seed,
   });
-  const key = runKey(run, probe);
-  const events: TrainingEvent[] = [];
-  const { checkpointFile } = hooks;
-  const resume = checkpointFile === undefined ? undefined : resumed(checkpointFile, key, prepared.parameters);
-  if (resume) events.push(...resume.events);
-  const trained = await prepared.run({
-    resume: resume?.state,
-    signal: hooks.signal,
-    checkpointDue: () => hooks.checkpointDue?.() ?? false,
+  const { loop, events } = resumableRun(runKey(run, probe), prepared.parameters, {
+    ...hooks,
     onEvent: (event) => {
-      events.push(event);
       hooks.onEvent?.(event);
       if (event.kind === 'step')
         hooks.onProgress?.({ stage: 'training', done: event.step, total: event.totalSteps });
     },
-    keep: async (state) => {
-      if (checkpointFile === undefined) return;
-      const { tensors, facts } = state.toCheckpoint(key);
-      await writeCheckpoint(
-        checkpointFile,
-        { tensors, facts: { ...(facts as object), events } },
-        hooks.openFile,
-      );
-      hooks.onCheckpoint?.();
-    },
   });
+  const trained = await prepared.run(loop);
   return trained && { trained, notes, events };
-}
-
-function resumed(file: string, key: string, parameters: Parameters<typeof TrainingState.fromCheckpoint>[2]) {
-  const content = readCheckpoint(file);
-  if (!content) return undefined;
-  const state = TrainingState.fromCheckpoint(content, key, parameters);
-  if (!state)
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `${file} is the checkpoint of a run with other data, base, seed or settings; give those again to go on with it, or remove it to start anew.`,
-    );
-  return { state, events: (content.facts as { readonly events: TrainingEvent[] }).events };
 }
 
 /** Everything that decides the result. */
@@ -231,20 +191,5 @@ async function classified(
     ids: encoded.map(({ ids }) => ids),
     classes: labelled(truth, labels, 0).classes,
     cut: encoded.filter(({ truncated }) => truncated).length,
-  };
-}
-
-/** The log without times, so that equal runs give equal bundles, and its curve. */
-function shownFiles(name: string, events: readonly TrainingEvent[]): Record<string, Uint8Array> {
-  const training: CurvePoint[] = [];
-  const validation: CurvePoint[] = [];
-  for (const event of events) {
-    if (event.kind === 'step') training.push({ step: event.step, value: event.loss });
-    else validation.push({ step: event.step, value: event.figures['logLoss'] ?? NaN });
-  }
-  const encoder = new TextEncoder();
-  return {
-    [TRAINING_FILES.log]: encoder.encode(events.map((event) => `${JSON.stringify(event)}\n`).join('')),
-    [TRAINING_FILES.curve]: encoder.encode(lossCurve(name, training, validation)),
   };
 }

@@ -22,7 +22,7 @@ export interface MaskedLmRun {
   readonly weights: Weights;
   readonly runtime: GraphRuntime;
   readonly threads: number;
-  /** `lora` trains branches beside the linear layers and the head's vectors; `full` everything. */
+  /** `lora` trains branches beside the linear layers and the head, the word embeddings stay; `full` everything. */
   readonly method: 'lora' | 'full';
   /** Windows of token ids. */
   readonly train: readonly (readonly number[])[];
@@ -131,9 +131,8 @@ const hide = (ids: readonly number[], vocabulary: MaskVocabulary, share: number,
   maskTokens(ids, vocabulary, { share, seed });
 
 function trainableNames(model: OnnxModel, branches: readonly LowRankBranch[]): ReadonlySet<string> {
-  const { gain, shift, bias } = MASKED_LM_HEAD;
   if (branches.length > 0)
-    return new Set([...branches.flatMap(({ down, up }) => [down, up]), gain, shift, bias]);
+    return new Set([...branches.flatMap(({ down, up }) => [down, up]), ...Object.values(MASKED_LM_HEAD)]);
   const isWeight = (name: string) => /^(embeddings|encoder|cls)\..*(weight|bias)$/.test(name);
   return new Set(
     graphOf(model)

@@ -1,0 +1,45 @@
+import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
+import { decodeModel } from '@thalamus/onnx-graph';
+import type { MaskVocabulary } from '../data/mask-tokens.js';
+import { maskedLmGraph } from '../graphs/encoder-graph.js';
+import { foldBranches } from '../graphs/fold-branches.js';
+import type { TrainingBase } from '../training-base.port.js';
+import { readMaskedLm, withHead } from './masked-lm-bundle.js';
+import { MaskedLmModel, type RowLoss } from './masked-lm-model.js';
+import { JUDGING_MASKS, type Windows } from './train-masked-lm-expert.js';
+
+/** A masked language model that is ready to be measured. */
+export interface OpenedMaskedLm {
+  /** Losses of windows under the judging masks, which are the same for every model: four disjoint ones, every word hidden once. */
+  rowLosses(windows: Windows, onRows?: (done: number) => void): Promise<RowLoss[]>;
+  release(): Promise<void>;
+}
+
+const LIMITS = { rowsPerBatch: 16, tokensPerBatch: 2_048 };
+
+/**
+ * Opens a bundle for fill-mask: `lowrank` over the base that it names, or `full`, which stands alone and shares the
+ * vocabulary. Branches are folded into float32 weights.
+ * @throws BUNDLE_INVALID for a bundle over another base, METHOD_UNSUPPORTED for another kind or task
+ */
+export async function openMaskedLm(
+  bundle: OpenedBundle<ExpertManifest>,
+  base: TrainingBase,
+  vocabulary: MaskVocabulary,
+): Promise<OpenedMaskedLm> {
+  const { runtime, threads } = base;
+  const isFull = bundle.manifest.kind === 'full' && bundle.manifest.task === 'fill-mask';
+  const graph = isFull ? decodeModel(await bundle.readFile('model.onnx')) : await foldedGraph(bundle, base);
+  const model = await MaskedLmModel.open(runtime, graph, new Set(), threads);
+  return {
+    rowLosses: (windows, onRows) =>
+      model.rowLosses(windows, { vocabulary, ...JUDGING_MASKS }, new Map(), LIMITS, onRows),
+    release: () => model.release(),
+  };
+}
+
+async function foldedGraph(bundle: OpenedBundle<ExpertManifest>, base: TrainingBase) {
+  const { factors, scale, head } = await readMaskedLm(bundle, base);
+  const weights = foldBranches(base.read.weights, factors, scale);
+  return maskedLmGraph(base.read.config, withHead(weights, head));
+}
