@@ -98,7 +98,7 @@ export async function trainMaskedLmExpert(
     ];
     const expert = expertOf(prepared, settings);
     const bundle = maskedLmBundle(expert, base, settings, outcome.state.optimiser.step, {
-      ...told,
+      ...facts,
       evaluation,
     });
     return {
