@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { tensor } from '@thalamus/tensor';
 import type { AttributeValue, GraphBuilder, OnnxGraph, ValueName } from '@thalamus/onnx-graph';
+import { FLOAT_TYPES, type FloatType } from './float-types.js';
 import { inferShapes, type SymbolicShape } from './infer-shapes.js';
 import type { GraphNode } from './node-facts.js';
 
@@ -15,6 +16,8 @@ export class GradientTape {
     graph: OnnxGraph,
     /** Values that depend on what is trained. */
     private readonly wanted: ReadonlySet<string>,
+    /** Element type of what is trained, and so of every gradient. */
+    private readonly elementType: FloatType,
   ) {
     this.shapes = inferShapes(graph);
   }
@@ -35,9 +38,19 @@ export class GradientTape {
     );
   }
 
-  /** A float32 scalar. */
+  /** A scalar of the element type of the gradients. */
   scalar(value: number): ValueName {
-    return this.constant(`f${value}`, () => tensor('float32', [], new Float32Array([value])));
+    return this.constant(`f${value}`, () => FLOAT_TYPES[this.elementType].scalar(value));
+  }
+
+  /** Numbers or truth values in the element type of the gradients. */
+  cast(value: ValueName): ValueName {
+    return this.op('Cast', [value], { to: FLOAT_TYPES[this.elementType].code });
+  }
+
+  /** What is taken where a condition holds, zero elsewhere. */
+  where(condition: ValueName, value: ValueName): ValueName {
+    return this.op('Where', [condition, value, this.scalar(0)]);
   }
 
   shape(value: ValueName): ValueName {

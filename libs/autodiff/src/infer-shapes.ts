@@ -28,13 +28,15 @@ export function inferShapes(graph: OnnxGraph): ReadonlyMap<string, SymbolicShape
     const shape = outputShape(node, shapes, graph);
     const [output = ''] = node.output;
     if (shape) shapes.set(output, shape);
+    if (node.opType === 'Split') for (const [name, part] of splitShapes(node, shapes)) shapes.set(name, part);
   }
   return shapes;
 }
 
 const SAME = new Set([
   ...['Identity', 'Cast', 'Neg', 'Sqrt', 'Exp', 'Log', 'Tanh', 'Relu', 'Erf', 'Gelu', 'Abs', 'Sigmoid'],
-  ...['Softmax', 'LogSoftmax', 'LayerNormalization', 'Not', 'ScatterElements', 'Reciprocal'],
+  ...['Softmax', 'LogSoftmax', 'LayerNormalization', 'Not', 'ScatterElements', 'ScatterND', 'Reciprocal'],
+  ...['Clip', 'CastLike', 'Sign', 'Floor', 'Ceil', 'Round'],
 ]);
 const BROADCAST = new Set([
   'Add',
@@ -47,7 +49,9 @@ const BROADCAST = new Set([
   'Where',
   'Equal',
   'Greater',
+  'GreaterOrEqual',
   'Less',
+  'LessOrEqual',
   'And',
   'Or',
 ]);
@@ -70,7 +74,7 @@ const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   Reshape: (node, first, _, graph) =>
     reshape(first, constantInts(graph, node.input[1] ?? ''), outputOf(node)),
   Gather: (node, first, second) => {
-    const axis = intAttribute(node, 'axis', 0);
+    const axis = wrap(intAttribute(node, 'axis', 0), first.length);
     return second && [...first.slice(0, axis), ...second, ...first.slice(axis + 1)];
   },
   GatherElements: (_node, _first, second) => second,
@@ -80,14 +84,54 @@ const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   },
   Squeeze: (node, first, _, graph) => {
     const axes = constantInts(graph, node.input[1] ?? '');
+    if ((node.input[1] ?? '') === '')
+      return first.every((size) => typeof size === 'number') ? first.filter((size) => size !== 1) : undefined;
     return axes && first.filter((_size, axis) => !axes.some((given) => wrap(given, first.length) === axis));
   },
   ReduceSum: reduction,
   ReduceMean: reduction,
   ReduceL2: reduction,
+  ReduceMax: reduction,
+  ReduceMin: reduction,
   Slice: (node, first) => first.map((_, axis) => `${outputOf(node)}#${axis}`),
+  Concat: (node, first) => withUnknown(first, intAttribute(node, 'axis', 0), outputOf(node)),
+  Expand: (node, first, second, graph) => {
+    const sizes = constantInts(graph, node.input[1] ?? '');
+    if (sizes) return broadcast([first, sizes], outputOf(node));
+    // How many sizes are given is the least rank of the result.
+    const [count] = second ?? [];
+    if (typeof count !== 'number') return undefined;
+    return unknownShape(Math.max(count, first.length), outputOf(node));
+  },
+  GatherND: (node, first, second) => {
+    const depth = second?.at(-1);
+    const batchDims = intAttribute(node, 'batch_dims', 0);
+    return second && typeof depth === 'number'
+      ? [...second.slice(0, -1), ...first.slice(batchDims + depth)]
+      : undefined;
+  },
+  Gemm: (node, first, second) =>
+    second && [first[intAttribute(node, 'transA', 0)]!, second[1 - intAttribute(node, 'transB', 0)]!],
+  Flatten: (node) => unknownShape(2, outputOf(node)),
   Shape: (_, first) => [first.length],
+  Size: () => [],
 };
+
+const unknownShape = (rank: number, output: string): SymbolicShape =>
+  Array.from({ length: rank }, (_, axis) => `${output}#${axis}`);
+
+/** A shape whose size along one axis is not known. */
+function withUnknown(shape: SymbolicShape, axis: number, output: string): SymbolicShape {
+  const changed = wrap(axis, shape.length);
+  return shape.map((size, at) => (at === changed ? `${output}#${at}` : size));
+}
+
+/** Shapes of the parts of a Split. */
+function splitShapes(node: GraphNode, shapes: Shapes): [string, SymbolicShape][] {
+  const whole = shapes.get(node.input[0] ?? '');
+  const axis = intAttribute(node, 'axis', 0);
+  return whole ? node.output.map((output) => [output, withUnknown(whole, axis, output)]) : [];
+}
 
 function outputShape(node: GraphNode, shapes: Shapes, graph: OnnxGraph): SymbolicShape | undefined {
   const inputs = node.input.map((name) => shapes.get(name));

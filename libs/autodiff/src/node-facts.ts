@@ -3,14 +3,18 @@ import type { OnnxGraph } from '@thalamus/onnx-graph';
 /** A node of the graph that is differentiated. */
 export type GraphNode = OnnxGraph['node'][number];
 
-/** ONNX number of float32. */
-export const FLOAT32 = 1;
-const INT64 = 7;
+/** ONNX number of int64. */
+export const INT64 = 7;
 
 /** Whole number of an attribute. */
 export function intAttribute(node: GraphNode, name: string, otherwise: number): number {
   const found = node.attribute.find((attribute) => attribute.name === name);
   return found ? Number(found.i) : otherwise;
+}
+
+/** Number of an attribute. */
+export function floatAttribute(node: GraphNode, name: string, otherwise: number): number {
+  return node.attribute.find((attribute) => attribute.name === name)?.f ?? otherwise;
 }
 
 /** Text of an attribute. */

@@ -18,6 +18,18 @@ const unary =
     tape.add(x, write(tape, gradient, x, y));
   };
 
+/** The gradient goes to the input that was taken; of equal inputs to the first one. */
+const firstOfEqual: GradientRule = (node, g, t) => {
+  const [y = ''] = node.output;
+  let taken: string | undefined;
+  for (const input of node.input) {
+    const isEqual = t.op('Equal', [input, y]);
+    const isFirst = taken === undefined ? isEqual : t.op('And', [isEqual, t.op('Not', [taken])]);
+    if (t.wants(input)) t.addBroadcast(input, t.where(isFirst, g), y);
+    taken = taken === undefined ? isEqual : t.op('Or', [taken, isEqual]);
+  }
+};
+
 /** Rules of operators that act on each element, broadcasting where they have two inputs. */
 export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
   Identity: unary((_, g) => g),
@@ -30,7 +42,7 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
   Sigmoid: unary((t, g, _, y) => t.op('Mul', [g, t.op('Mul', [y, t.op('Sub', [t.scalar(1), y])])])),
   Abs: unary((t, g, x) => t.op('Mul', [g, t.op('Sign', [x])])),
   // At zero as elsewhere in the field: no gradient.
-  Relu: unary((t, g, x) => t.op('Where', [t.op('Greater', [x, t.scalar(0)]), g, t.scalar(0)])),
+  Relu: unary((t, g, x) => t.where(t.op('Greater', [x, t.scalar(0)]), g)),
   Erf: unary((t, g, x) => t.op('Mul', [g, t.op('Mul', [t.scalar(2 / Math.sqrt(Math.PI)), bell(t, x, 1)])])),
   Gelu: (node, g, t) => {
     const [x] = names(node);
@@ -57,21 +69,47 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
     if (t.wants(a)) t.addBroadcast(a, t.op('Div', [g, b]), y);
     if (t.wants(b)) t.addBroadcast(b, t.op('Neg', [t.op('Div', [t.op('Mul', [g, y]), b])]), y);
   },
-  // Of equal inputs the first one counts.
-  Max: (node, g, t) => {
-    const [y = ''] = node.output;
-    let taken: string | undefined;
-    for (const input of node.input) {
-      const isEqual = t.op('Equal', [input, y]);
-      const isFirst = taken === undefined ? isEqual : t.op('And', [isEqual, t.op('Not', [taken])]);
-      if (t.wants(input)) t.addBroadcast(input, t.op('Where', [isFirst, g, t.scalar(0)]), y);
-      taken = taken === undefined ? isEqual : t.op('Or', [taken, isEqual]);
+  /**
+   * By the base g e x^(e-1), by the exponent g y log x. Where the exponent is 0 the first is 0, and where the base is not positive
+   * the second is: x^e is no real number beside it.
+   */
+  Pow: (node, g, t) => {
+    const [x, given, y] = names(node);
+    // The exponent may be of another type; it is one of ours then.
+    const exponent = t.op('CastLike', [given, x]);
+    const zero = t.scalar(0);
+    if (t.wants(x)) {
+      const slope = t.op('Mul', [exponent, t.op('Pow', [x, t.op('Sub', [exponent, t.scalar(1)])])]);
+      const isFlat = t.op('Equal', [exponent, zero]);
+      t.addBroadcast(x, t.op('Mul', [g, t.op('Where', [isFlat, zero, slope])]), y);
     }
+    if (t.wants(given)) {
+      const isPositive = t.op('Greater', [x, zero]);
+      const log = t.op('Log', [t.op('Where', [isPositive, x, t.scalar(1)])]);
+      t.addBroadcast(given, t.op('Mul', [g, t.op('Mul', [y, log])]), y);
+    }
+  },
+  Max: firstOfEqual,
+  Min: firstOfEqual,
+  /** min(max(x, low), high): what stands within the bounds, bounds included, has the gradient; else the bound that was taken. */
+  Clip: (node, g, t) => {
+    const [x = '', low = '', high = ''] = node.input;
+    const below = low === '' ? undefined : t.op('Less', [x, low]);
+    const raised = low === '' ? x : t.op('Max', [x, low]);
+    const above = high === '' ? undefined : t.op('Greater', [raised, high]);
+    const without = (part: string, outside: string | undefined) =>
+      outside === undefined ? part : t.where(t.op('Not', [outside]), part);
+    const inside = without(g, above);
+    if (t.wants(x)) t.add(x, without(inside, below));
+    // Bounds are scalars.
+    const sum = (part: string) => t.op('ReduceSum', [part], { keepdims: 0 });
+    if (below !== undefined && t.wants(low)) t.add(low, sum(t.where(below, inside)));
+    if (above !== undefined && t.wants(high)) t.add(high, sum(t.where(above, g)));
   },
   Where: (node, g, t) => {
     const [condition, a, y] = names(node);
     const b = node.input[2] ?? '';
-    if (t.wants(a)) t.addBroadcast(a, t.op('Where', [condition, g, t.scalar(0)]), y);
+    if (t.wants(a)) t.addBroadcast(a, t.where(condition, g), y);
     if (t.wants(b)) t.addBroadcast(b, t.op('Where', [condition, t.scalar(0), g]), y);
   },
 };
