@@ -130,3 +130,4 @@ export {
   type Windows,
 } from './methods/train-masked-lm-expert.js';
 export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';
+export { splitTexts, type NamedLines } from './methods/split-texts.js';

@@ -81,7 +81,7 @@ export function normalised(text: string): string {
 }
 
 /** 0 to 99, by the hash of a text. */
-function bucketOf(text: string, salt: string): number {
+export function bucketOf(text: string, salt: string): number {
   return (
     createHash('sha256')
       .update(`${salt}\n${normalised(text)}`)

@@ -7,12 +7,13 @@ export function readRowsOf(path: string, ignoredColumns: readonly string[]): Nam
   return { rows: readDataset(readData(path), path, { ignoredColumns }), file: path };
 }
 
-function readData(path: string): Uint8Array {
+/** Bytes of a data file. @throws DATASET_INVALID that names the file */
+export function readData(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
-    throw new ThalamusError('DATASET_INVALID', `${path} cannot be read (${code}); name a CSV file.`, {
+    throw new ThalamusError('DATASET_INVALID', `${path} cannot be read (${code}); name a file of rows.`, {
       cause,
     });
   }
