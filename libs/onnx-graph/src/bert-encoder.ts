@@ -34,6 +34,12 @@ export interface Int8Storage {
 export type Weights = ReadonlyMap<string, TensorOf<'float32'>>;
 
 /**
+ * Weight [hidden, inner] of an encoder whose word embeddings [vocabulary, inner] are narrower than its layers (Lan et al. 2020,
+ * section 3.1): words are looked up, then widened. Without it the embeddings are as wide as the layers.
+ */
+export const WORD_PROJECTION = 'embeddings.word_projection.weight';
+
+/**
  * Builds a BERT encoder (Devlin et al. 2018, section 3) with mean pooling over the attended positions.
  *
  * Inputs: `input_ids`, `attention_mask` int64 [batch, sequence]. Outputs, float32: `embedding` [batch, hidden],
@@ -83,16 +89,19 @@ class EncoderWriter {
 
   embed(ids: ValueName): ValueName {
     const b = this.builder;
-    const words = this.lookup('embeddings.word_embeddings.weight', ids);
+    const rows = this.lookup('embeddings.word_embeddings.weight', ids);
+    const words = this.weights.has(WORD_PROJECTION)
+      ? b.node('MatMul', [rows, this.matrix(WORD_PROJECTION)])
+      : rows;
     const length = b.node('Gather', [b.node('Shape', [ids]), this.ints('one_index', [1])], {
       name: 'length',
     });
-    const rows = b.node(
+    const places = b.node(
       'Slice',
       [this.positions(), this.ints('zero', [0]), length, this.ints('zero_axis', [0])],
       { name: 'positions' },
     );
-    return this.norm('embeddings.LayerNorm', b.node('Add', [words, rows]));
+    return this.norm('embeddings.LayerNorm', b.node('Add', [words, places]));
   }
 
   layer(prefix: string, hidden: ValueName, bias: ValueName): ValueName {

@@ -16,6 +16,13 @@ export {
   type GraphSummary,
   type GraphValue,
 } from './inspect-graph.js';
-export { buildBertEncoder, transpose, type BertConfig, type Storage, type Weights } from './bert-encoder.js';
+export {
+  buildBertEncoder,
+  transpose,
+  WORD_PROJECTION,
+  type BertConfig,
+  type Storage,
+  type Weights,
+} from './bert-encoder.js';
 export { readBertWeights, type BertWeights } from './read-bert-weights.js';
 export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';

@@ -1,6 +1,6 @@
 import { createRandom, tensor, type TensorOf } from '@thalamus/tensor';
 import { describe, expect, it } from 'vitest';
-import { buildBertEncoder, transpose, type BertConfig } from './bert-encoder.js';
+import { buildBertEncoder, transpose, WORD_PROJECTION, type BertConfig } from './bert-encoder.js';
 import { GraphBuilder } from './graph-builder.js';
 import { decodeModel, encodeModel } from './onnx-model.js';
 import { quantiseBlocks } from './quantise.js';
@@ -44,6 +44,23 @@ function weightsOf(config: BertConfig): Map<string, TensorOf<'float32'>> {
 
 describe('readBertWeights', () => {
   const weights = weightsOf(CONFIG);
+
+  it('gives back word embeddings in two factors', () => {
+    const random = createRandom(4);
+    const made = (...shape: [number, number]) =>
+      tensor(
+        'float32',
+        shape,
+        Float32Array.from({ length: shape[0] * shape[1] }, () => random.normal()),
+      );
+    const factors = new Map(weights)
+      .set('embeddings.word_embeddings.weight', made(40, 16))
+      .set(WORD_PROJECTION, made(32, 16));
+    const read = readBertWeights(buildBertEncoder(CONFIG, factors, { kind: 'float32' }));
+    expect(read.config).toEqual(CONFIG);
+    for (const name of ['embeddings.word_embeddings.weight', WORD_PROJECTION])
+      expect(read.weights.get(name), name).toEqual(factors.get(name));
+  });
 
   it('gives back float32 weights as they were, token types added to the positions', () => {
     const model = decodeModel(

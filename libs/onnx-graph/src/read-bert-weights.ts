@@ -26,7 +26,7 @@ const POSITIONS = 'embeddings.position_embeddings.weight';
 export function readBertWeights(model: OnnxModel): BertWeights {
   const constants = new Map(graphOf(model).initializer.map((constant) => [constant.name, constant]));
   const words = wordEmbeddings(constants);
-  const [, hiddenSize = 0] = words.shape;
+  const hiddenSize = Number(need(constants, POSITIONS).dims[1]);
   const weights = new Map([[WORDS, words]]);
   for (const [stored, constant] of constants) {
     const name = stored.replace(/\.(int8|float16)$/, '');

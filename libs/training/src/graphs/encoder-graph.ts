@@ -2,7 +2,9 @@ import {
   GraphBuilder,
   buildBertEncoder,
   type BertConfig,
+  WORD_PROJECTION,
   type OnnxModel,
+  type Storage,
   type Weights,
 } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
@@ -18,7 +20,7 @@ export const TRAINING_VALUES = {
   logits: 'logits',
 } as const;
 
-/** A float32 encoder inside a graph that goes on from its outputs. */
+/** An encoder inside a graph that goes on from its outputs. */
 export interface EncoderInGraph {
   readonly builder: GraphBuilder;
   /** L2-normalised mean of the last layer, [batch, hidden]. */
@@ -27,10 +29,14 @@ export interface EncoderInGraph {
   readonly hidden: string;
 }
 
-/** Starts a graph with a float32 encoder; its constants keep their names, linear matrices are [in, out]. */
-export function encoderInGraph(config: BertConfig, weights: Weights): EncoderInGraph {
+/** Starts a graph with an encoder; its constants keep their names, linear matrices are [in, out]. */
+export function encoderInGraph(
+  config: BertConfig,
+  weights: Weights,
+  storage: Storage = { kind: 'float32' },
+): EncoderInGraph {
   const builder = new GraphBuilder();
-  const encoder = buildBertEncoder(config, weights, { kind: 'float32' });
+  const encoder = buildBertEncoder(config, weights, storage);
   const inputs = [TRAINING_VALUES.inputIds, TRAINING_VALUES.attentionMask];
   const bindings = Object.fromEntries(
     inputs.map((name) => [name, builder.input(name, 'int64', ['batch', 'sequence'])]),
@@ -75,8 +81,12 @@ export const MASKED_LM_HEAD = {
  * (Devlin et al. 2018, section 3.1). Only the masked positions are scored. Inputs beside the encoder's: `masked_positions` int64
  * [masked]. Output: `logits` float32 [masked, vocabulary].
  */
-export function maskedLmGraph(config: BertConfig, weights: Weights): OnnxModel {
-  const { builder, hidden } = encoderInGraph(config, weights);
+export function maskedLmGraph(
+  config: BertConfig,
+  weights: Weights,
+  storage: Storage = { kind: 'float32' },
+): OnnxModel {
+  const { builder, hidden } = encoderInGraph(config, weights, storage);
   const { hiddenSize } = config;
   const positions = builder.input(TRAINING_VALUES.positions, 'int64', ['masked']);
   const ints = (hint: string, values: bigint[]) =>
@@ -91,14 +101,25 @@ export function maskedLmGraph(config: BertConfig, weights: Weights): OnnxModel {
     [inner, constant(MASKED_LM_HEAD.gain), constant(MASKED_LM_HEAD.shift)],
     { attributes: { axis: -1, epsilon: { float: config.layerNormEpsilon } } },
   );
-  const words = builder.node('Transpose', ['embeddings.word_embeddings.weight'], {
-    attributes: { perm: [1, 0] },
-  });
-  const scores = builder.node('MatMul', [normed, words]);
+  const transposed = (name: string) => builder.node('Transpose', [name], { attributes: { perm: [1, 0] } });
+  const narrowed = weights.has(WORD_PROJECTION)
+    ? builder.node('MatMul', [normed, transposed(WORD_PROJECTION)])
+    : normed;
+  const scores = builder.node('MatMul', [narrowed, transposed(wordTable(builder, storage))]);
   const logits = builder.node('Add', [scores, constant(MASKED_LM_HEAD.bias)], {
     name: TRAINING_VALUES.logits,
   });
-  const vocabulary = weights.get('embeddings.word_embeddings.weight')!.shape[0]!;
+  const vocabulary = weights.get(WORDS)!.shape[0]!;
   builder.output(logits, 'float32', ['masked', vocabulary]);
   return builder.build({ name: 'masked-lm' });
+}
+
+const WORDS = 'embeddings.word_embeddings.weight';
+
+/** The word embeddings [vocabulary, inner] that the encoder looks words up in, as float32. */
+function wordTable(builder: GraphBuilder, storage: Storage): string {
+  if (storage.kind === 'float32') return WORDS;
+  return builder.node('DequantizeLinear', [`${WORDS}.int8`, `${WORDS}.scale`], {
+    attributes: { axis: 1, block_size: storage.blockSize },
+  });
 }

@@ -13,14 +13,15 @@ export class GradientSession {
     private readonly names: readonly string[],
   ) {}
 
-  /** Opens a graph with the output `logits` under the mean cross-entropy against the input `labels`. */
+  /** Opens a graph with the output `logits` under a loss of it; default: the mean cross-entropy against the input `labels`. */
   static async open(
     runtime: GraphRuntime,
     model: OnnxModel,
     trainable: ReadonlySet<string>,
     threads: number,
+    writeLoss: WriteLoss = crossEntropy,
   ): Promise<GradientSession> {
-    const { model: withLoss, loss } = underCrossEntropy(model);
+    const { model: withLoss, loss } = underLoss(model, writeLoss);
     const names = [...trainable];
     const gradients = differentiate(withLoss, { loss, trainable: names });
     const session = await runtime.load({ bytes: encodeModel(gradients) }, { threads });
@@ -45,13 +46,22 @@ export class GradientSession {
   }
 }
 
-function underCrossEntropy(model: OnnxModel): { readonly model: OnnxModel; readonly loss: string } {
+/** Writes a loss of the value `logits` [items, classes], with inputs of its own; returns its value, a scalar. */
+export type WriteLoss = (builder: GraphBuilder, logits: string) => string;
+
+/** Mean cross-entropy in nats against the input `labels` int64 [items]. */
+export const crossEntropy: WriteLoss = (builder, logits) =>
+  writeCrossEntropy(builder, logits, builder.input(TRAINING_VALUES.labels, 'int64', ['items']));
+
+function underLoss(
+  model: OnnxModel,
+  writeLoss: WriteLoss,
+): { readonly model: OnnxModel; readonly loss: string } {
   const graph = graphOf(model);
   const builder = new GraphBuilder();
-  const labels = builder.input(TRAINING_VALUES.labels, 'int64', ['items']);
   // The logits stand in for themselves: the nodes of the loss are put behind those of the model.
   builder.input(TRAINING_VALUES.logits, 'float32', ['items', 'classes']);
-  const loss = writeCrossEntropy(builder, TRAINING_VALUES.logits, labels);
+  const loss = writeLoss(builder, TRAINING_VALUES.logits);
   const added = graphOf(builder.build({ name: 'loss' }));
   return {
     loss,
@@ -59,7 +69,7 @@ function underCrossEntropy(model: OnnxModel): { readonly model: OnnxModel; reado
       ...model,
       graph: {
         ...graph,
-        input: [...graph.input, ...added.input.filter(({ name }) => name === TRAINING_VALUES.labels)],
+        input: [...graph.input, ...added.input.filter(({ name }) => name !== TRAINING_VALUES.logits)],
         initializer: [...graph.initializer, ...added.initializer],
         node: [...graph.node, ...added.node.map((node) => ({ ...node, name: `loss/${node.name}` }))],
         output: [],

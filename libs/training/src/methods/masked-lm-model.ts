@@ -1,5 +1,5 @@
 import { encodeModel, type OnnxModel } from '@thalamus/onnx-graph';
-import { asFloat32, logSumExp, tensor, type Tensor } from '@thalamus/tensor';
+import { asFloat32, logSumExp, tensor, type Tensor, type TensorOf } from '@thalamus/tensor';
 import { maskTokens, type MaskedRow, type MaskVocabulary } from '../data/mask-tokens.js';
 import { mixSeed } from '../data/mix-seed.js';
 import { evaluationBatches } from '../data/token-batches.js';
@@ -109,6 +109,19 @@ export class MaskedLmModel {
     return this.session.release();
   }
 
+  /** Scores of the hidden places of rows, [places, vocabulary]. At least one place is hidden. */
+  async logits(
+    hidden: readonly MaskedRow[],
+    given: Readonly<Record<string, Tensor>> = {},
+  ): Promise<TensorOf<'float32'>> {
+    const feeds = Object.fromEntries(
+      Object.entries(maskedFeeds(hidden)).filter(([name]) => name !== TRAINING_VALUES.labels),
+    );
+    const outputs = await this.session.run({ ...feeds, ...given }, { outputs: [TRAINING_VALUES.logits] });
+    return asFloat32(outputs[TRAINING_VALUES.logits], TRAINING_VALUES.logits);
+  }
+
+   
   private async addLosses(
     hidden: readonly MaskedRow[],
     batch: readonly number[],
@@ -116,12 +129,8 @@ export class MaskedLmModel {
     nats: Float64Array,
     pieces: Float64Array,
   ): Promise<void> {
-    const feeds = Object.fromEntries(
-      Object.entries(maskedFeeds(hidden)).filter(([name]) => name !== TRAINING_VALUES.labels),
-    );
     if (hidden.every(({ positions }) => positions.length === 0)) return;
-    const outputs = await this.session.run({ ...feeds, ...given }, { outputs: [TRAINING_VALUES.logits] });
-    const logits = asFloat32(outputs[TRAINING_VALUES.logits], TRAINING_VALUES.logits);
+    const logits = await this.logits(hidden, given);
     const size = logits.shape[1]!;
     let at = 0;
     hidden.forEach(({ labels }, index) => {

@@ -1,4 +1,4 @@
-import { transpose, type Weights } from '@thalamus/onnx-graph';
+import { transpose, WORD_PROJECTION, type Weights } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import type { Parameters } from '../loop/adamw.js';
 
@@ -10,7 +10,7 @@ export function trainedWeights(
   const result = new Map(weights);
   for (const [name, { shape, data }] of trained) {
     const value = tensor('float32', shape, data);
-    const isLinear = shape.length === 2 && name.startsWith('encoder.');
+    const isLinear = shape.length === 2 && (name.startsWith('encoder.') || name === WORD_PROJECTION);
     result.set(name, isLinear ? transpose(value) : value);
   }
   return result;
