@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { elementTypeOf, GraphBuilder, graphOf, type OnnxGraph, type OnnxModel } from '@thalamus/onnx-graph';
+import { copyInput } from './declared-values.js';
 import { GradientTape } from './gradient-tape.js';
 import { FLOAT_TYPES, type FloatType } from './float-types.js';
 import { intAttribute, type GraphNode } from './node-facts.js';
@@ -55,7 +56,8 @@ export function differentiate(model: OnnxModel, { loss, trainable }: Differentia
     );
   const elementType = elementTypeOfAll(graph, trainable);
   const builder = new GraphBuilder();
-  declareInputs(builder, graph, trainable, elementType);
+  for (const input of graph.input) copyInput(builder, input);
+  for (const name of trainable) builder.input(name, elementType, constantOf(graph, name).dims.map(Number));
   const wanted = dependents(graph, new Set(trainable), elementType);
   if (!wanted.has(loss))
     fail(`The loss ${loss} does not depend on what is to be trained, or is not in the graph.`);
@@ -112,28 +114,6 @@ function elementTypeOfAll(graph: OnnxGraph, trainable: readonly string[]): Float
   if (odd > 0)
     fail(`The trainable ${trainable[odd]} is ${types[odd]}, ${trainable[0]} is ${first}: train one type.`);
   return first as FloatType; // `constantOf` lets no other through.
-}
-
-function declareInputs(
-  builder: GraphBuilder,
-  graph: OnnxGraph,
-  trainable: readonly string[],
-  elementType: FloatType,
-): void {
-  for (const { name, type } of graph.input) {
-    if (type?.value.case !== 'tensorType') continue;
-    const { elemType, shape } = type.value.value;
-    const dims = (shape?.dim ?? []).map(({ value }, axis) => {
-      if (value.case === 'dimValue') return Number(value.value);
-      return value.case === 'dimParam' ? value.value : `${name}#${axis}`;
-    });
-    builder.input(
-      name,
-      elementTypeOf(elemType) ?? fail(`Input ${name} has an element type that is not known.`),
-      dims,
-    );
-  }
-  for (const name of trainable) builder.input(name, elementType, constantOf(graph, name).dims.map(Number));
 }
 
 function constantOf(graph: OnnxGraph, name: string): OnnxGraph['initializer'][number] {

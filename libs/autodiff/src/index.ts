@@ -22,3 +22,7 @@ export {
   type HuberOptions,
   type RankingOptions,
 } from './losses/regression.js';
+export { adamWStep, type AdamWStepSettings } from './optimisers/adamw-step.js';
+export { sgdStep, type SgdStepSettings } from './optimisers/sgd-step.js';
+export { nextName, STEP_VALUES, stepTensors, type SteppedParameter } from './optimisers/step-writer.js';
+export { trainingStep } from './optimisers/training-step.js';

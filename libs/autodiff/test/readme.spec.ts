@@ -20,4 +20,9 @@ describe('the README', () => {
     const losses = Object.keys(autodiff).filter((name) => name.startsWith('write'));
     expect(named('Losses')).toEqual(losses.sort());
   });
+
+  it('names every optimiser, and no other', () => {
+    const steps = Object.keys(autodiff).filter((name) => /^(?!training).*Step$/.test(name));
+    expect(named('Optimiser steps')).toEqual(steps.sort());
+  });
 });

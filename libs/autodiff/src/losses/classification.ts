@@ -1,5 +1,5 @@
-import { ThalamusError } from '@thalamus/errors';
 import type { GraphBuilder, ValueName } from '@thalamus/onnx-graph';
+import { requirePositive, requireShare } from '../settings.js';
 import { LossWriter, type LossOptions } from './loss-writer.js';
 
 /** How a cross-entropy is taken. */
@@ -26,11 +26,7 @@ export function writeCrossEntropy(
   options: CrossEntropyOptions = {},
 ): ValueName {
   const { ignoreIndex, labelSmoothing: smoothing = 0 } = options;
-  if (!(smoothing >= 0 && smoothing < 1))
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `labelSmoothing is ${smoothing}; give a share from 0 to below 1.`,
-    );
+  requireShare('labelSmoothing', smoothing);
   const w = new LossWriter(builder, options);
   const counts =
     ignoreIndex === undefined ? undefined : w.op('Not', [w.op('Equal', [labels, w.ints(ignoreIndex)])]);
@@ -113,10 +109,4 @@ export function writeHinge(
   const raised = w.op('Add', [scores, w.op('ScatterElements', [margins, index, none], { axis: 1 })]);
   const largest = w.op('ReduceMax', [raised, w.ints(-1)], { keepdims: 0 });
   return w.meanOverRows(w.op('Sub', [largest, w.pick(scores, labels)]));
-}
-
-/** @throws CONFIG_INVALID naming the setting */
-export function requirePositive(name: string, value: number): void {
-  if (!(value > 0) || !Number.isFinite(value))
-    throw new ThalamusError('CONFIG_INVALID', `${name} is ${value}; give a number above 0.`);
 }

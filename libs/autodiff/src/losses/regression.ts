@@ -1,6 +1,6 @@
-import { ThalamusError } from '@thalamus/errors';
 import type { GraphBuilder, ValueName } from '@thalamus/onnx-graph';
-import { requirePositive, type HingeOptions } from './classification.js';
+import { requireNotNegative, requirePositive } from '../settings.js';
+import type { HingeOptions } from './classification.js';
 import { LossWriter, type LossOptions } from './loss-writer.js';
 
 /**
@@ -71,8 +71,7 @@ export function writePairwiseRanking(
 ): ValueName {
   const { margin = 1, leastGap = 0 } = options;
   requirePositive('margin', margin);
-  if (!(leastGap >= 0))
-    throw new ThalamusError('CONFIG_INVALID', `leastGap is ${leastGap}; give a number of 0 or more.`);
+  requireNotNegative('leastGap', leastGap);
   const w = new LossWriter(builder, options);
   /** [rows, items, items]: element i less element j. */
   const differences = (values: ValueName) =>

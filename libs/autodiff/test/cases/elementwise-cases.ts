@@ -26,6 +26,10 @@ export const ELEMENTWISE_CASES: readonly Case[] = [
   ...['Log', 'Sqrt'].map((name) => unary(name, { domain: 'positive' })),
   ...['Relu', 'Abs'].map((name) => unary(name, { domain: 'distinct' })),
   ...['Erf', 'Gelu'].map((name) => unary(name, { only: 'float32' })),
+  unary('Gelu', {
+    only: 'float32',
+    write: (w, x) => w.op('Gelu', x, { approximate: 'tanh' }),
+  }),
   {
     name: 'Gelu, tanh, where it differs most from the exact one',
     instances: shapeOf(1, 2).map((shape) => ({
