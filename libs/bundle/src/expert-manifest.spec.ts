@@ -9,6 +9,7 @@ import {
   signedPayload,
 } from './parse-manifest.js';
 import type { ExpertManifest } from './expert-manifest.js';
+import { LOW_RANK_FILES } from './low-rank-format.js';
 
 const HEAD = { path: 'head.safetensors', sha256: '0'.repeat(64), bytes: 1 };
 const MODEL = { ...HEAD, path: 'model.onnx' };
@@ -108,6 +109,7 @@ describe('parseExpertManifest', () => {
     ]);
     expect(violations(set('kind', 'lowrank')).map(({ description }) => description)).toEqual([
       'must list adapter.safetensors for kind lowrank',
+      'must list adapter_config.json for kind lowrank',
     ]);
     const full = (manifest: Record<string, unknown>) => {
       Object.assign(manifest, { kind: 'full', files: [MODEL] });
@@ -136,9 +138,8 @@ describe('parseExpertManifest', () => {
     expect(() => parse({ ...upstream, upstream: { ...REMOTE, baseUrl: 'ftp://x' } })).toThrow(
       /http or https/,
     );
-    expect(() =>
-      parse({ ...whole(), kind: 'lowrank', files: [{ ...HEAD, path: 'adapter.safetensors' }] }),
-    ).not.toThrow();
+    const files = Object.values(LOW_RANK_FILES).map((path) => ({ ...HEAD, path }));
+    expect(() => parse({ ...whole(), kind: 'lowrank', files })).not.toThrow();
   });
 
   it('names the first eight faults and counts the rest', () => {

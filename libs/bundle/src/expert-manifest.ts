@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LOW_RANK_FILES } from './low-rank-format.js';
 import {
   TASKS,
   bundleName,
@@ -78,6 +79,14 @@ const fields = z.strictObject({
   signature: signature.optional(),
 });
 
+/** Files that each kind stands on. */
+const NEEDED_FILES = {
+  full: ['model.onnx'],
+  twin: ['model.onnx'],
+  probe: [LOW_RANK_FILES.head],
+  lowrank: [LOW_RANK_FILES.adapter, LOW_RANK_FILES.config, LOW_RANK_FILES.head],
+} as const satisfies Record<Exclude<ExpertKind, 'upstream'>, readonly string[]>;
+
 const isDelta = (kind: ExpertKind): boolean => kind === 'probe' || kind === 'lowrank';
 
 /**
@@ -109,15 +118,9 @@ export const expertManifestSchema = fields.superRefine((manifest, context) => {
   if (manifest.labels !== undefined && new Set(manifest.labels).size !== manifest.labels.length) {
     issue('labels', 'holds the same label twice');
   }
-  const needed = {
-    full: 'model.onnx',
-    twin: 'model.onnx',
-    probe: 'head.safetensors',
-    lowrank: 'adapter.safetensors',
-  };
-  if (manifest.kind !== 'upstream' && !paths.has(needed[manifest.kind])) {
-    issue('files', `must list ${needed[manifest.kind]} for kind ${manifest.kind}`);
-  }
+  if (manifest.kind !== 'upstream')
+    for (const path of NEEDED_FILES[manifest.kind])
+      if (!paths.has(path)) issue('files', `must list ${path} for kind ${manifest.kind}`);
 });
 
 /** Contents of `expert.json`. */

@@ -71,3 +71,21 @@ export {
 export { FolderArtifactStore } from './folder-artifact-store.js';
 export type { FetchOptions } from './fetch-file.js';
 export { importBundle, materialiseBundle, readArtifact, type ImportedBundle } from './transfer-bundle.js';
+export {
+  checkLowRankFits,
+  lowRankFiles,
+  readLowRankAdapter,
+  type LowRankParts,
+  type WeightShapes,
+} from './low-rank-bundle.js';
+export { readClassifierHead, readDeltaHead, readMaskedLmHead, writeDeltaHead } from './delta-head.js';
+export {
+  HEAD_TENSORS,
+  LOW_RANK_FILES,
+  type ClassifierHead,
+  type DeltaHead,
+  type HeadSizes,
+  type LowRankAdapter,
+  type LowRankFactors,
+  type MaskedLmHead,
+} from './low-rank-format.js';

@@ -184,6 +184,7 @@ function littleEndianBytes(values: Float32Array | Uint16Array): Uint8Array {
 
 function broken(reason: string, cause?: unknown): ThalamusError {
   return new ThalamusError('BUNDLE_INVALID', `Not a usable safetensors file: ${reason}. Export it again.`, {
+    violations: [{ field: 'safetensors', description: reason }],
     cause,
   });
 }

@@ -96,7 +96,7 @@ export {
 } from './methods/train-expert.js';
 export type { GraphRuntime, GraphSession, TextTokens, TrainingBase } from './training-base.port.js';
 export { maskedLmGraph, MASKED_LM_HEAD } from './graphs/encoder-graph.js';
-export { foldBranches, transposed, type LowRankFactors } from './graphs/fold-branches.js';
+export { foldBranches, transposed } from './graphs/fold-branches.js';
 export { lossCurve } from './loop/loss-curve.js';
 export { readCheckpoint, writeCheckpoint } from './loop/checkpoint-file.js';
 export { TrainingState } from './loop/training-state.js';

@@ -1,3 +1,4 @@
+import { HEAD_TENSORS } from '@thalamus/bundle';
 import {
   GraphBuilder,
   buildBertEncoder,
@@ -68,13 +69,7 @@ export function classifierGraph(
 }
 
 /** Names of the parameters of a masked-LM head. */
-export const MASKED_LM_HEAD = {
-  dense: 'cls.predictions.transform.dense.weight',
-  denseBias: 'cls.predictions.transform.dense.bias',
-  gain: 'cls.predictions.transform.LayerNorm.weight',
-  shift: 'cls.predictions.transform.LayerNorm.bias',
-  bias: 'cls.predictions.bias',
-} as const;
+export const MASKED_LM_HEAD = HEAD_TENSORS['fill-mask'];
 
 /**
  * An encoder with a masked-LM head: Dense, GELU, LayerNorm, then the word embeddings once more and a bias for each token

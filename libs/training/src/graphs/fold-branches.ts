@@ -1,18 +1,6 @@
+import type { LowRankFactors } from '@thalamus/bundle';
 import type { Weights } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
-
-/** Factors of one linear layer in PEFT's layout: the weight [out, in] becomes W + scale B A. */
-export interface LowRankFactors {
-  /** Name of the layer without `.weight`. */
-  readonly layer: string;
-  /** float32 [rank, in] */
-  readonly a: Float32Array;
-  /** float32 [out, rank] */
-  readonly b: Float32Array;
-  readonly rank: number;
-  readonly inputs: number;
-  readonly outputs: number;
-}
 
 /** Weights with the branches added in: a graph of these answers as the base with branches does. Sums in float64. */
 export function foldBranches(

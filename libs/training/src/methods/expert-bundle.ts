@@ -1,13 +1,12 @@
 import {
-  float16Tensor,
+  lowRankFiles,
   MANIFEST_SCHEMA_VERSION,
-  writeSafetensors,
   type BundleFiles,
   type ExpertManifest,
 } from '@thalamus/bundle';
 import { encodeModel } from '@thalamus/onnx-graph';
 import { classifierGraph } from '../graphs/encoder-graph.js';
-import { transposed, type LowRankFactors } from '../graphs/fold-branches.js';
+import { transposed } from '../graphs/fold-branches.js';
 import { evaluationRow, evaluationRows, type ProbeFacts } from '../probe-bundle.js';
 import type { HyperParameters } from './hyper-parameters.js';
 import type { TrainedClassifier } from './train-classifier.js';
@@ -25,9 +24,6 @@ export interface UnwrittenBundle {
   readonly manifest: Omit<ExpertManifest, 'files'>;
   readonly files: BundleFiles;
 }
-
-/** File names inside bundles. */
-export const ADAPTER_CONFIG = 'adapter_config.json';
 
 /** Bundle of branches over a base (`lowrank`), or of all weights (`full`). Equal results and facts give equal bytes. */
 export function classifierBundle(
@@ -78,12 +74,7 @@ export function classifierBundle(
     trust: { signed: false, scanned: true, backdoorTested: false },
     releaseDate: facts.date,
   };
-  return {
-    manifest,
-    files: isLowRank
-      ? { ...branchFiles(trained.factors, base, settings), 'head.safetensors': headFile(trained, base) }
-      : fullFiles(trained, base),
-  };
+  return { manifest, files: isLowRank ? deltaFiles(trained, base, settings) : fullFiles(trained, base) };
 }
 
 function recipeOf(method: string, settings: HyperParameters, { outcome }: TrainedClassifier): string {
@@ -92,40 +83,18 @@ function recipeOf(method: string, settings: HyperParameters, { outcome }: Traine
   return `${method}: AdamW, ${epochs} epochs, rate ${rate}, head ${headRate} from a probe, ${schedule}${branches}, batch ${rowsPerBatch}, ${maxTokens} tokens, ${outcome.state.optimiser.step} steps`;
 }
 
-/** Branches in PEFT's layout (LoRA over a feature extractor). */
-export function branchFiles(
-  factors: readonly LowRankFactors[],
+function deltaFiles(
+  { factors, head }: TrainedClassifier,
   base: TrainingBase,
   { rank, alpha }: Pick<HyperParameters, 'rank' | 'alpha'>,
 ): BundleFiles {
-  const adapter: Record<string, ReturnType<typeof float16Tensor>> = {};
-  for (const { layer, a, b, inputs, outputs, rank: own } of factors) {
-    adapter[`base_model.model.${layer}.lora_A.weight`] = float16Tensor([own, inputs], a);
-    adapter[`base_model.model.${layer}.lora_B.weight`] = float16Tensor([outputs, own], b);
-  }
-  const config = {
-    base_model_name_or_path: base.manifest.name,
-    bias: 'none',
-    fan_in_fan_out: false,
-    inference_mode: true,
-    lora_alpha: alpha,
-    lora_dropout: 0,
-    peft_type: 'LORA',
-    r: rank,
-    target_modules: ['query', 'key', 'value', 'dense'],
-    task_type: 'FEATURE_EXTRACTION',
-  };
-  return {
-    'adapter.safetensors': writeSafetensors(adapter),
-    [ADAPTER_CONFIG]: new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`),
-  };
-}
-
-function headFile({ head }: TrainedClassifier, base: TrainingBase): Uint8Array {
-  const classes = head.bias.length;
-  return writeSafetensors({
-    'head.weight': float16Tensor([classes, base.read.config.hiddenSize], head.weights),
-    'head.bias': float16Tensor([classes], head.bias),
+  const { weights, bias } = head;
+  return lowRankFiles({
+    baseName: base.manifest.name,
+    factors,
+    rank,
+    alpha,
+    head: { task: 'text-classification', weights, bias },
   });
 }
 

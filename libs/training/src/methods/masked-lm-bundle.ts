@@ -1,22 +1,22 @@
 import {
-  float16Tensor,
+  checkLowRankFits,
+  lowRankFiles,
   MANIFEST_SCHEMA_VERSION,
-  readSafetensors,
-  requireFloat32,
-  writeSafetensors,
+  readLowRankAdapter,
+  readMaskedLmHead,
   type EvaluationRow,
   type ExpertManifest,
+  type LowRankFactors,
   type OpenedBundle,
 } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import type { Weights } from '@thalamus/onnx-graph';
 import { tensor, type TensorOf } from '@thalamus/tensor';
 import { MASKED_LM_HEAD } from '../graphs/encoder-graph.js';
-import { transposed, type LowRankFactors } from '../graphs/fold-branches.js';
+import { transposed } from '../graphs/fold-branches.js';
 import type { TrainingBase } from '../training-base.port.js';
-import { branchFiles, type ClassifierFacts, type UnwrittenBundle } from './expert-bundle.js';
+import type { ClassifierFacts, UnwrittenBundle } from './expert-bundle.js';
 import type { HyperParameters } from './hyper-parameters.js';
-import { readFactors } from './open-classifier.js';
 
 /** Parameters of a masked-LM head by name, in the graph's layout; see `MASKED_LM_HEAD`. */
 export type MaskedLmHead = ReadonlyMap<string, Float32Array>;
@@ -50,7 +50,6 @@ export function maskedLmBundle(
 ): UnwrittenBundle {
   const { manifest: of } = base;
   const { hiddenSize } = base.read.config;
-  const vocabulary = expert.head.get(MASKED_LM_HEAD.bias)!.length;
   const branchCount = expert.factors.reduce((sum, { a, b }) => sum + a.length + b.length, 0);
   const headCount = [...expert.head.values()].reduce((sum, { length }) => sum + length, 0);
   const { epochs, rate, headRate, schedule, rank, alpha, rowsPerBatch, maxTokens } = settings;
@@ -79,18 +78,21 @@ export function maskedLmBundle(
     trust: { signed: false, scanned: true, backdoorTested: false },
     releaseDate: facts.date,
   };
-  const vector = (name: string, size: number) => float16Tensor([size], expert.head.get(name)!);
-  const dense = transposed(expert.head.get(MASKED_LM_HEAD.dense)!, hiddenSize, hiddenSize);
-  const head = writeSafetensors({
-    [MASKED_LM_HEAD.dense]: float16Tensor([hiddenSize, hiddenSize], dense),
-    [MASKED_LM_HEAD.denseBias]: vector(MASKED_LM_HEAD.denseBias, hiddenSize),
-    [MASKED_LM_HEAD.gain]: vector(MASKED_LM_HEAD.gain, hiddenSize),
-    [MASKED_LM_HEAD.shift]: vector(MASKED_LM_HEAD.shift, hiddenSize),
-    [MASKED_LM_HEAD.bias]: vector(MASKED_LM_HEAD.bias, vocabulary),
-  });
+  const { factors, head } = expert;
+  const files = lowRankFiles({ baseName: of.name, factors, rank, alpha, head: storedHead(head, hiddenSize) });
+  return { manifest, files };
+}
+
+/** The head as bundles hold it: the dense matrix is [out, in] there. */
+function storedHead(head: MaskedLmHead, hidden: number) {
+  const value = (part: keyof typeof MASKED_LM_HEAD) => head.get(MASKED_LM_HEAD[part])!;
   return {
-    manifest,
-    files: { ...branchFiles(expert.factors, base, settings), 'head.safetensors': head },
+    task: 'fill-mask' as const,
+    dense: transposed(value('dense'), hidden, hidden),
+    denseBias: value('denseBias'),
+    gain: value('gain'),
+    shift: value('shift'),
+    bias: value('bias'),
   };
 }
 
@@ -113,20 +115,19 @@ export async function readMaskedLm(
       'BUNDLE_INVALID',
       `${name} stands on ${wanted?.name ?? 'a base'} ${wanted?.digest ?? ''}, but the base given is ${base.manifest.name} ${base.digest}; name the folder of its own base with --base.`,
     );
-  const { factors, scale } = await readFactors(bundle);
-  const stored = readSafetensors(await bundle.readFile('head.safetensors'));
-  const width = base.read.config.hiddenSize;
+  const adapter = await readLowRankAdapter(bundle);
+  checkLowRankFits(name, adapter, base.read.weights);
+  const { hiddenSize: hidden } = base.read.config;
   const vocabulary = base.read.weights.get('embeddings.word_embeddings.weight')!.shape[0]!;
-  const vector = (key: string, size = width) => [key, requireFloat32(stored, key, [size])] as const;
-  const dense = requireFloat32(stored, MASKED_LM_HEAD.dense, [width, width]);
+  const { dense, denseBias, gain, shift, bias } = await readMaskedLmHead(bundle, { hidden, vocabulary });
   const head = new Map([
-    [MASKED_LM_HEAD.dense, transposed(dense, width, width)],
-    vector(MASKED_LM_HEAD.denseBias),
-    vector(MASKED_LM_HEAD.gain),
-    vector(MASKED_LM_HEAD.shift),
-    vector(MASKED_LM_HEAD.bias, vocabulary),
+    [MASKED_LM_HEAD.dense, transposed(dense, hidden, hidden)],
+    [MASKED_LM_HEAD.denseBias, denseBias],
+    [MASKED_LM_HEAD.gain, gain],
+    [MASKED_LM_HEAD.shift, shift],
+    [MASKED_LM_HEAD.bias, bias],
   ]);
-  return { factors, scale, head };
+  return { factors: adapter.factors, scale: adapter.scale, head };
 }
 
 /** Weights of a base with a head beside them, as `maskedLmGraph` takes them. */

@@ -1,13 +1,18 @@
-import { readSafetensors, requireFloat32, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
+import {
+  checkLowRankFits,
+  readClassifierHead,
+  readLowRankAdapter,
+  type ExpertManifest,
+  type OpenedBundle,
+} from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { decodeModel, encodeModel } from '@thalamus/onnx-graph';
 import { classifierGraph } from '../graphs/encoder-graph.js';
-import { foldBranches, transposed, type LowRankFactors } from '../graphs/fold-branches.js';
+import { foldBranches, transposed } from '../graphs/fold-branches.js';
 import { embedTexts } from '../embed-texts.js';
 import { headLogProbabilities } from '../softmax-regression.js';
 import type { GraphRuntime, TextTokens, TrainingBase } from '../training-base.port.js';
 import { ClassifierModel } from './classifier-model.js';
-import { ADAPTER_CONFIG } from './expert-bundle.js';
 
 type Expert = OpenedBundle<ExpertManifest>;
 
@@ -54,11 +59,7 @@ export async function openClassifier(expert: Expert, tools: ClassifierTools): Pr
   }
   const base = requireBase(expert, tools.base);
   const width = base.read.config.hiddenSize;
-  const stored = readSafetensors(await expert.readFile('head.safetensors'));
-  const head = {
-    weights: requireFloat32(stored, 'head.weight', [labels.length, width]),
-    bias: requireFloat32(stored, 'head.bias', [labels.length]),
-  };
+  const head = await readClassifierHead(expert, width);
   if (kind === 'probe')
     return {
       labels,
@@ -69,8 +70,9 @@ export async function openClassifier(expert: Expert, tools: ClassifierTools): Pr
       },
       release: () => Promise.resolve(),
     };
-  const { factors, scale } = await readFactors(expert);
-  const weights = foldBranches(base.read.weights, factors, scale);
+  const adapter = await readLowRankAdapter(expert);
+  checkLowRankFits(name, adapter, base.read.weights);
+  const weights = foldBranches(base.read.weights, adapter.factors, adapter.scale);
   const graph = classifierGraph(base.read.config, weights, {
     weights: transposed(head.weights, labels.length, width),
     bias: head.bias,
@@ -107,32 +109,4 @@ function requireBase({ manifest }: Expert, base: TrainingBase | undefined): Trai
     'BUNDLE_INVALID',
     `${manifest.name} stands on ${wanted?.name ?? 'a base'} ${wanted?.digest ?? ''}, but ${base ? `the base given is ${base.manifest.name} ${base.digest}` : 'no base was given'}; name the folder of its own base with --base.`,
   );
-}
-
-/** Branches of a lowrank bundle and what they are multiplied by. @throws BUNDLE_INVALID */
-export async function readFactors(
-  expert: Expert,
-): Promise<{ readonly factors: LowRankFactors[]; readonly scale: number }> {
-  const stored = readSafetensors(await expert.readFile('adapter.safetensors'));
-  const config = JSON.parse(new TextDecoder().decode(await expert.readFile(ADAPTER_CONFIG))) as {
-    readonly r?: unknown;
-    readonly lora_alpha?: unknown;
-  };
-  const { r: rank, lora_alpha: alpha } = config;
-  if (typeof rank !== 'number' || typeof alpha !== 'number' || !(rank >= 1))
-    throw new ThalamusError(
-      'BUNDLE_INVALID',
-      `${expert.manifest.name}: ${ADAPTER_CONFIG} has no r and lora_alpha; write the bundle again.`,
-    );
-  const layers = [...stored.tensors.keys()].flatMap((name) => {
-    const layer = /^base_model\.model\.(.+)\.lora_A\.weight$/.exec(name)?.[1];
-    return layer === undefined ? [] : [layer];
-  });
-  const factors = layers.map((layer) => {
-    const name = (part: string) => `base_model.model.${layer}.lora_${part}.weight`;
-    const a = requireFloat32(stored, name('A'), [rank, -1]);
-    const b = requireFloat32(stored, name('B'), [-1, rank]);
-    return { layer, a, b, rank, inputs: a.length / rank, outputs: b.length / rank };
-  });
-  return { factors, scale: alpha / rank };
 }

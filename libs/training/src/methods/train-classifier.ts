@@ -1,3 +1,4 @@
+import type { LowRankFactors } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { graphOf, type OnnxModel } from '@thalamus/onnx-graph';
 import { createRandom, decodeFloat16, encodeFloat16, tensor } from '@thalamus/tensor';
@@ -6,7 +7,7 @@ import { mixSeed } from '../data/mix-seed.js';
 import { trainingBatches } from '../data/token-batches.js';
 import { GradientSession } from '../graphs/gradient-session.js';
 import { CLASSIFIER_HEAD, TRAINING_VALUES, classifierGraph } from '../graphs/encoder-graph.js';
-import { transposed, type LowRankFactors } from '../graphs/fold-branches.js';
+import { transposed } from '../graphs/fold-branches.js';
 import { addLowRankBranches, type LowRankBranch } from '../graphs/low-rank-branches.js';
 import { parametersOf } from '../graphs/with-inputs.js';
 import type { Parameters } from '../loop/adamw.js';

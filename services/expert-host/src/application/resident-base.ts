@@ -1,4 +1,4 @@
-import { requireFloat32, readSafetensors, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
+import { readClassifierHead, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import {
   TextEncoder,
@@ -93,19 +93,8 @@ export class ResidentBase {
   }
 
   /** Reads a head from a bundle that stands on this base. @throws BUNDLE_INVALID */
-  async readHead(bundle: OpenedBundle<ExpertManifest>): Promise<ProbeHead> {
-    const labels = bundle.manifest.labels?.length ?? 0;
-    const file = readSafetensors(await bundle.readFile('head.safetensors'));
-    const head = {
-      weights: requireFloat32(file, 'head.weight', [labels, this.width]),
-      bias: requireFloat32(file, 'head.bias', [labels]),
-    };
-    if (![head.weights, head.bias].every((values) => values.every(Number.isFinite)))
-      throw new ThalamusError(
-        'BUNDLE_INVALID',
-        `The head of ${bundle.manifest.name} holds numbers that are not finite; train it again.`,
-      );
-    return head;
+  readHead(bundle: OpenedBundle<ExpertManifest>): Promise<ProbeHead> {
+    return readClassifierHead(bundle, this.width);
   }
 
   retain(): void {
