@@ -20,6 +20,8 @@ export interface Channel {
   readonly client: Client;
   readonly address: string;
   readonly defaultDeadlineMs: number;
+  /** True once the client has been closed: its calls would fail inside the transport. */
+  readonly isClosed: () => boolean;
 }
 
 /** Text metadata as a map, for callers that read trailers. */

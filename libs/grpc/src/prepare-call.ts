@@ -14,7 +14,8 @@ export interface PreparedCall {
 
 /**
  * Metadata, deadline and signals of a call. The deadline is the shorter of the call's own limit and what is left of the
- * call being served. @throws DEADLINE_EXCEEDED when nothing is left, or the reason of a signal that has fired
+ * call being served. @throws DEADLINE_EXCEEDED when nothing is left, UPSTREAM_UNAVAILABLE when the client has been closed, or
+ * the reason of a signal that has fired
  */
 export function prepareCall(channel: Channel, path: string, options: CallOptions): PreparedCall {
   const remaining = remainingMs(channel, options);
@@ -24,6 +25,11 @@ export function prepareCall(channel: Channel, path: string, options: CallOptions
       `No time was left to call ${path} at ${channel.address}; allow more time.`,
     );
   }
+  if (channel.isClosed())
+    throw new ThalamusError(
+      'UPSTREAM_UNAVAILABLE',
+      `The connection to ${channel.address} has been closed; ${path} was not called.`,
+    );
   const signals = [options.signal, options.parent?.signal].filter((signal) => signal !== undefined);
   const fired = signals.find((signal) => signal.aborted);
   if (fired) throw abortError(fired, path);

@@ -41,7 +41,7 @@ const CHANNEL_OPTIONS = {
 
 /**
  * A typed client of a service. Errors of the server come back as the ThalamusError it threw; a server that cannot be
- * reached is UPSTREAM_UNAVAILABLE. Every call has a deadline, at most the remaining time of `parent`.
+ * reached is UPSTREAM_UNAVAILABLE, and so is every call after `close`; calls under way then go on. Every call has a deadline, at most the remaining time of `parent`.
  */
 export function createClient<S extends DescService>(service: S, options: ClientOptions): RpcClient<S> {
   const client = new Client(
@@ -49,12 +49,15 @@ export function createClient<S extends DescService>(service: S, options: ClientO
     options.channelCredentials ?? credentials.createInsecure(),
     CHANNEL_OPTIONS,
   );
-  const channel: Channel = { client, address: options.address, defaultDeadlineMs: options.defaultDeadlineMs };
+  const { address, defaultDeadlineMs } = options;
+  let closed = false;
+  const channel: Channel = { client, address, defaultDeadlineMs, isClosed: () => closed };
   const methods = service.methods.map((method) => [method.localName, bindMethod(channel, method)] as const);
   const close = () => {
+    closed = true;
     client.close();
   };
-  return { ...Object.fromEntries(methods), address: options.address, close } as unknown as RpcClient<S>;
+  return { ...Object.fromEntries(methods), address, close } as unknown as RpcClient<S>;
 }
 
 function bindMethod(channel: Channel, method: DescMethod) {

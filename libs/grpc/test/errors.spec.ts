@@ -6,7 +6,7 @@ import { artifactV1, rpcDetails, rpcStatus } from '@thalamus/contracts';
 import { ERROR_CODES, ThalamusError, type ErrorCode } from '@thalamus/errors';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createClient, MAX_MESSAGE_BYTES } from '../src/index.js';
-import { closeAll, collect, failure, serve } from './support/loopback.js';
+import { closeAll, collect, failure, gate, serve } from './support/loopback.js';
 
 const cleanups: (() => void)[] = [];
 afterEach(async () => {
@@ -184,6 +184,33 @@ describe('errors that are not ours', () => {
     const error = (await failure(artifacts.stat({}))) as ThalamusError;
     expect(error.code).toBe('UPSTREAM_UNAVAILABLE');
     expect(error.message).toContain(address);
+  });
+});
+
+describe('a client that has been closed', () => {
+  it('answers every kind of call with UPSTREAM_UNAVAILABLE, and what was under way comes to its end', async () => {
+    let answer: (value: object) => void = () => undefined;
+    const begun = gate();
+    const { artifacts, inference } = await serve({
+      stat: () => {
+        begun.pass();
+        return new Promise((resolve) => (answer = resolve));
+      },
+    });
+    const underWay = artifacts.stat({});
+    await begun.passed;
+    artifacts.close();
+    inference.close();
+    const nothing = (async function* () {})();
+    const failures = [
+      await failure(artifacts.stat({})),
+      await failure(collect(artifacts.get({}))),
+      await failure(artifacts.put(nothing)),
+      await failure(collect(inference.modelStreamInfer(nothing))),
+    ];
+    for (const fault of failures) expect(fault).toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
+    answer({});
+    expect((await underWay).artifacts).toEqual([]);
   });
 });
 
