@@ -33,6 +33,7 @@ import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
 import { DescribeExperts } from './application/describe-experts.js';
 import { EmbedTexts } from './application/embed-texts.js';
+import { HostConnections } from './application/host-connections.js';
 import { InferOnHost } from './application/infer-on-host.js';
 import { InferTensors } from './application/infer-tensors.js';
 import { LiveBoard, type PriceOf } from './application/live-board.js';
@@ -94,7 +95,8 @@ function wire(settings: GatewaySettings) {
     address: settings.routerAddress,
     defaultDeadlineMs: settings.requestTimeoutMs,
   });
-  const inferOnHost = new InferOnHost(new ChooseHost(residency));
+  const hosts = new HostConnections(residency);
+  const inferOnHost = new InferOnHost(new ChooseHost(residency, view), hosts);
   const resolveExpert = new ResolveExpert(view);
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
@@ -139,10 +141,10 @@ function wire(settings: GatewaySettings) {
   const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
   const components = [
     ...sources(bus, [view, residency, watchTraffic, spool]),
+    hosts,
     closing(() => {
       router.close();
       updater.close();
-      inferOnHost.close();
       return upstream.close();
     }),
     {

@@ -149,6 +149,14 @@ describe('the Open Inference Protocol at the front door', () => {
     expect((await oip.modelReady({ name: 'auto' }, { metadata })).ready).toBe(true);
     expect((await oip.modelReady({ name: 'banking' }, { metadata })).ready).toBe(true);
     expect((await oip.modelReady({ name: 'cold' }, { metadata })).ready).toBe(false);
+    const version = { expert: 'clinic', version: '7', task: 'text-classification', licence: 'Apache-2.0' };
+    await gateway.register('version/clinic@7', { case: 'version', value: version });
+    const unserved = { name: 'clinic', version: '7' };
+    await expect
+      .poll(() => oip.modelReady(unserved, { metadata }).then(({ ready: is }) => is, String), {
+        timeout: 10_000,
+      })
+      .toBe(false);
     const auto = await oip.modelMetadata({ name: 'auto' }, { metadata });
     expect(auto.outputs.map(({ name }) => name)).toEqual(['label', 'score', 'expert']);
     expect((await oip.modelMetadata({ name: 'banking' }, { metadata })).versions).toEqual(['2']);

@@ -1,11 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { inference, RPC_METADATA } from '@thalamus/contracts';
+import { RPC_METADATA, type inference } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import { createClient, type RpcClient } from '@thalamus/grpc';
 import type { RequestScope } from '../domain/caller.js';
 import type { ChooseHost } from './choose-host.js';
+import type { HostClient, HostConnections } from './host-connections.js';
 
-type Client = RpcClient<typeof inference.GRPCInferenceService>;
 type Request = Omit<MessageInitShape<typeof inference.ModelInferRequestSchema>, '$typeName' | '$unknown'>;
 
 /** Codes after which another try, on another host when there is one, may succeed. */
@@ -16,10 +15,12 @@ const RETRY_RESERVE = 10;
 
 /** Calls hosts: best first, one more try within a budget, never beyond the deadline. */
 export class InferOnHost {
-  private readonly clients = new Map<string, Client>();
   private budget = RETRY_RESERVE;
 
-  constructor(private readonly chooseHost: ChooseHost) {}
+  constructor(
+    private readonly chooseHost: ChooseHost,
+    private readonly connections: HostConnections,
+  ) {}
 
   async run(
     expert: string,
@@ -43,13 +44,8 @@ export class InferOnHost {
   }
 
   /** Any host that is alive, for questions about a version. */
-  client(expert: string, version: string): Client {
-    return this.connect(this.chooseHost.run(expert, version)[0] as string);
-  }
-
-  close(): void {
-    for (const client of this.clients.values()) client.close();
-    this.clients.clear();
+  client(expert: string, version: string): HostClient {
+    return this.connections.to(this.chooseHost.run(expert, version)[0] as string);
   }
 
   private async callTwice(
@@ -79,20 +75,11 @@ export class InferOnHost {
     const deadlineMs = scope.deadlineAtMs - Date.now();
     if (deadlineMs <= 0)
       throw new ThalamusError('DEADLINE_EXCEEDED', 'No time was left to ask the expert; allow more.');
-    return this.connect(address).modelInfer(request, {
+    return this.connections.to(address).modelInfer(request, {
       signal: scope.signal,
       deadlineMs,
       metadata: { [RPC_METADATA.requestId]: scope.requestId },
     });
-  }
-
-  private connect(address: string): Client {
-    let client = this.clients.get(address);
-    if (!client) {
-      client = createClient(inference.GRPCInferenceService, { address, defaultDeadlineMs: 10_000 });
-      this.clients.set(address, client);
-    }
-    return client;
   }
 }
 

@@ -50,6 +50,14 @@ export interface ChatModel {
   readonly price?: { readonly input: number; readonly output: number };
 }
 
+/** Where a version is ready, and for how long. */
+export interface Residence {
+  readonly hostId: string;
+  /** host:port */
+  readonly address: string;
+  readonly leaseMs: number;
+}
+
 /** A whole gateway on free ports, with fakes behind it and a real bus beside it. */
 export class GatewayUnderTest {
   readonly router = new FakeRouter();
@@ -144,6 +152,11 @@ export class GatewayUnderTest {
     await waitUntil(`the gateway knows ${name}`, async () => (await this.fetch(`/v1/models/${name}`)).ok);
   }
 
+  /** host:port of the fake host. */
+  get hostAddress(): string {
+    return `127.0.0.1:${this.fakes.port}`;
+  }
+
   /** The component of a name, to break it. */
   component(name: string): ServiceComponent {
     const found = this.application
@@ -202,17 +215,17 @@ export class GatewayUnderTest {
     await this.bus.publish([encodeEvent(TOPICS.registryState, message, { source: '/test', key })]);
   }
 
-  /** Says that the fake host has a version ready. */
-  async reside(expert: string, version: string): Promise<void> {
-    const key = `host-1/${expert}@${version}`;
-    const message = {
+  /** Says that the fake host has a version ready, there or at another address; with a lease that has lapsed: that it is gone. */
+  async reside(expert: string, version: string, other: Partial<Residence> = {}): Promise<void> {
+    const { hostId, address, leaseMs } = {
       hostId: 'host-1',
-      address: `127.0.0.1:${this.fakes.port}`,
-      expert,
-      version,
-      state: 'ready',
-      leaseExpiresAt: timestampFromMs(Date.now() + 3_600_000),
+      address: this.hostAddress,
+      leaseMs: 3_600_000,
+      ...other,
     };
+    const key = `${hostId}/${expert}@${version}`;
+    const leaseExpiresAt = timestampFromMs(Date.now() + leaseMs);
+    const message = { hostId, address, expert, version, state: 'ready', leaseExpiresAt };
     await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/test', key })]);
   }
 

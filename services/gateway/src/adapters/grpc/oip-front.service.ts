@@ -14,6 +14,8 @@ import type { CallScopes } from './call-scopes.js';
 type Answer = MessageInitShape<typeof inference.ModelInferResponseSchema>;
 
 const OPERATION = 'ModelInfer';
+/** Codes of a version that is registered but that no host has, now or ever. */
+const NOT_SERVED: ReadonlySet<string> = new Set(['EXPERT_NOT_READY', 'EXPERT_NOT_FOUND']);
 
 /**
  * The Open Inference Protocol at the front door: `auto` routes each text and answers label, score and expert; any
@@ -49,7 +51,7 @@ export class OipFrontService implements ServiceImplementation<typeof inference.G
         { parent: context },
       );
     } catch (fault) {
-      if (toThalamusError(fault).code === 'EXPERT_NOT_READY') return { ready: false };
+      if (NOT_SERVED.has(toThalamusError(fault).code)) return { ready: false };
       throw fault;
     }
   }
