@@ -28,11 +28,12 @@ import { ManageKeys } from './application/admin/manage-keys.js';
 import { ManagePolicies } from './application/admin/manage-policies.js';
 import { Admission } from './application/admission.js';
 import { Authenticate } from './application/authenticate.js';
-import { CompleteChat } from './application/chat/complete-chat.js';
+import { CompleteChat, type ChatRouting } from './application/chat/complete-chat.js';
 import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
 import { DescribeExperts } from './application/describe-experts.js';
 import { EmbedTexts } from './application/embed-texts.js';
+import { FallbackExpert } from './application/fallback-expert.js';
 import { HostConnections } from './application/host-connections.js';
 import { InferOnHost } from './application/infer-on-host.js';
 import { InferTensors } from './application/infer-tensors.js';
@@ -100,10 +101,12 @@ function wire(settings: GatewaySettings) {
   const resolveExpert = new ResolveExpert(view);
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
+  const fallback = new FallbackExpert(view, resolveExpert);
   const guard = new AddressGuard(settings.upstreamAllow);
   const { upstream, completeChat } = wireChat(settings, guard, {
     resolveExpert,
     routeText,
+    fallback,
     view,
     recordOutcome,
   });
@@ -111,7 +114,7 @@ function wire(settings: GatewaySettings) {
   const listExperts = new ListExperts(view);
   const watchTraffic = new WatchTraffic(bus, new LiveBoard(priceOf(view)));
   const useCases: UseCases = {
-    classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, view, recordOutcome),
+    classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, fallback, recordOutcome),
     embedTexts: new EmbedTexts(resolveExpert, inferOnHost, recordOutcome),
     listExperts,
     rankExperts: new RankExperts(routeText, recordOutcome),
@@ -128,15 +131,7 @@ function wire(settings: GatewaySettings) {
     outcomes: recordOutcome,
     requestTimeoutMs: settings.requestTimeoutMs,
   });
-  const ready = () => view.readiness().ready;
-  const grpc = new GrpcServer({
-    host: settings.host,
-    port: settings.grpcPort,
-    services: [
-      implementService(gatewayV1.GatewayService, new GatewayGrpcService(useCases, scopes)),
-      implementService(inference.GRPCInferenceService, new OipFrontService(useCases, scopes, ready)),
-    ].map((bound) => guardedService(bound, scopes)),
-  });
+  const grpc = grpcServer(settings, useCases, scopes, () => view.readiness().ready);
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
   const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
   const components = [
@@ -165,6 +160,22 @@ function wire(settings: GatewaySettings) {
     grpc,
     http: { authenticate, admission, outcomes: recordOutcome, server } satisfies HttpParts,
   };
+}
+
+function grpcServer(
+  { host, grpcPort }: GatewaySettings,
+  useCases: UseCases,
+  scopes: CallScopes,
+  ready: () => boolean,
+): GrpcServer {
+  return new GrpcServer({
+    host,
+    port: grpcPort,
+    services: [
+      implementService(gatewayV1.GatewayService, new GatewayGrpcService(useCases, scopes)),
+      implementService(inference.GRPCInferenceService, new OipFrontService(useCases, scopes, ready)),
+    ].map((bound) => guardedService(bound, scopes)),
+  });
 }
 
 function sources(bus: EventBus, views: readonly ServiceComponent[]): ServiceComponent[] {
@@ -202,9 +213,7 @@ function wireAdmin(
 function wireChat(
   settings: GatewaySettings,
   guard: AddressGuard,
-  parts: {
-    readonly resolveExpert: ResolveExpert;
-    readonly routeText: RouteText;
+  parts: ChatRouting & {
     readonly view: RegistryView;
     readonly recordOutcome: RecordOutcome;
   },
@@ -216,10 +225,9 @@ function wireChat(
     readKey: (reference) => readKey(reference, settings.upstreamKeyFolder, environment()),
   });
   const breaking = new BreakingUpstream(upstream, settings.upstreamPauseMs);
-  const { resolveExpert, routeText, view, recordOutcome } = parts;
   return {
     upstream,
-    completeChat: new CompleteChat(resolveExpert, routeText, breaking, view, recordOutcome),
+    completeChat: new CompleteChat(parts, breaking, parts.view, parts.recordOutcome),
   };
 }
 

@@ -199,6 +199,21 @@ describe('who may be asked', () => {
       })
       .toBe('beta');
   });
+
+  it('a fallback that does not chat is passed over by name, and nobody is asked', async () => {
+    await mesh.gateway.register('policy/globex', {
+      case: 'policy',
+      value: { tenant: 'globex', fallbackExpert: 'banking' },
+    });
+    mesh.gateway.router.answer = () =>
+      Promise.resolve({ decision: decision({ abstained: true, reason: 'All are too dear.' }) });
+    const ask = () => mesh.chat({}, { key: KEYS.globex.key });
+    await expect.poll(async () => (await ask()).status, { timeout: 10_000 }).toBe(422);
+    const refused = errorOf(await ask());
+    expect(refused.code).toBe('NO_SUITABLE_EXPERT');
+    expect(refused.message).toContain('banking, serves text-classification, not text-generation.');
+    expect(mesh.alpha.asked.length).toBe(0);
+  });
 });
 
 describe('the next choice of the router', () => {

@@ -173,6 +173,24 @@ describe('POST /v1/classifications', () => {
       expect(response.headers.get('x-thalamus-expert')).toBe('clinic');
       expect(response.headers.get('x-thalamus-decision')).toContain('; abstained');
     });
+
+    it.each([
+      ['of another task', 'base', 'serves feature-extraction, not text-classification'],
+      ['that is gone', 'nobody', 'cannot be used (EXPERT_NOT_FOUND)'],
+    ])('passes over a fallback %s, and names it', async (_what, fallbackExpert, why) => {
+      abstain();
+      await gateway.register('policy/acme', { case: 'policy', value: { tenant: 'acme', fallbackExpert } });
+      const ask = async (): Promise<Record<string, unknown>> =>
+        errorOf(await gateway.post('/v1/classifications', { input: 'x' }));
+      await expect.poll(async () => (await ask())['message'], { timeout: 10_000 }).toContain(fallbackExpert);
+      const refused = await ask();
+      expect(refused).toMatchObject({ status: 422, code: 'NO_SUITABLE_EXPERT' });
+      expect(refused['message']).toBe(
+        `No expert is known to fit: the score is 0.8. The fallback expert of the policy, ${fallbackExpert}, ${why}. Name an expert to ask it anyway; the nearest is banking.`,
+      );
+      expect(gateway.host.requests).toEqual([]);
+      await gateway.register('policy/acme', { case: 'policy', value: { tenant: 'acme' } });
+    });
   });
 });
 

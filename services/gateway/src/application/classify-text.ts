@@ -1,12 +1,12 @@
 import type { routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import type { RegistryView } from '@thalamus/registry';
 import { mergeFlags, type Flag } from '@thalamus/routing';
 import { scopeOfText, type RequestScope } from '../domain/caller.js';
 import { round } from '../domain/milliseconds.js';
 import { parseModelReference } from '../domain/model-reference.js';
 import { readClassification, type LabelScore } from '../domain/oip-answers.js';
 import { textsRequest } from '../domain/oip-questions.js';
+import type { FallbackExpert } from './fallback-expert.js';
 import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
 import type { ResolvedExpert, ResolveExpert } from './resolve-expert.js';
@@ -42,7 +42,7 @@ export class ClassifyText {
     private readonly resolve: ResolveExpert,
     private readonly routeText: RouteText,
     private readonly hosts: InferOnHost,
-    private readonly view: RegistryView,
+    private readonly fallback: FallbackExpert,
     private readonly outcomes: RecordOutcome,
   ) {}
 
@@ -127,24 +127,17 @@ export class ClassifyText {
       scope,
     );
     facts.routed = routed;
-    const target = this.resolve.run(this.winner(routed.decision, scope), undefined, scope.caller);
+    const target = this.winner(routed.decision, scope);
     facts.chosen = needTask(target);
     return { text: routed.strippedPrompt, target };
   }
 
   /** The best expert; on abstention the policy's fallback, else an error that says why. */
-  private winner(decision: routerV1.Decision, scope: RequestScope): string {
+  private winner(decision: routerV1.Decision, { caller }: RequestScope): ResolvedExpert {
     const best = decision.ranked[0]?.expert;
-    if (!decision.abstained && best !== undefined) return best;
-    const fallback = this.view.policy(scope.caller.tenant)?.fallbackExpert ?? '';
-    if (fallback !== '') return fallback;
-    const hint =
-      best === undefined
-        ? 'Loosen the flags or name an expert.'
-        : `Name an expert to ask it anyway; the nearest is ${best}.`;
-    throw new ThalamusError('NO_SUITABLE_EXPERT', `${decision.reason} ${hint}`, {
-      metadata: { nearest: best ?? '', router_model: decision.routerModel },
-    });
+    return decision.abstained || best === undefined
+      ? this.fallback.run(decision, TASK, caller)
+      : this.resolve.run(best, undefined, caller);
   }
 }
 

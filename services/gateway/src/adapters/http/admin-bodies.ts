@@ -86,7 +86,9 @@ export const policyBody = z
     fallbackExpert: z
       .union([z.literal(''), name('an expert')])
       .default('')
-      .describe('Asked when the router abstains; empty: the caller gets NO_SUITABLE_EXPERT.'),
+      .describe(
+        'Asked when the router abstains; empty, or of another task than asked for: the caller gets NO_SUITABLE_EXPERT.',
+      ),
     expectedRevision,
   })
   .meta({ title: 'Policy' });

@@ -4,6 +4,7 @@ import type { RegistryView } from '@thalamus/registry';
 import { mergeFlags, type Flag } from '@thalamus/routing';
 import type { RequestScope } from '../../domain/caller.js';
 import { parseModelReference } from '../../domain/model-reference.js';
+import type { FallbackExpert } from '../fallback-expert.js';
 import type { RecordOutcome } from '../record-outcome.js';
 import type { ResolvedExpert, ResolveExpert } from '../resolve-expert.js';
 import type { RoutedText, RouteText } from '../route-text.js';
@@ -73,13 +74,19 @@ interface Running {
   target: ResolvedExpert | undefined;
 }
 
+/** What finds the models for a request. */
+export interface ChatRouting {
+  readonly resolveExpert: ResolveExpert;
+  readonly routeText: RouteText;
+  readonly fallback: FallbackExpert;
+}
+
 /** Chat with remote models: routed, with the router's next choice when the first cannot answer. */
 export class CompleteChat {
   private budget = RETRY_RESERVE;
 
   constructor(
-    private readonly resolve: ResolveExpert,
-    private readonly routeText: RouteText,
+    private readonly choice: ChatRouting,
     private readonly upstream: ChatUpstream,
     private readonly view: RegistryView,
     private readonly outcomes: RecordOutcome,
@@ -157,18 +164,19 @@ export class CompleteChat {
         violations: [{ field: 'model', description: 'must serve text-generation' }],
       });
     if (reference.kind === 'expert') {
-      const target = this.resolve.run(reference.expert, reference.version, scope.caller);
+      const target = this.choice.resolveExpert.run(reference.expert, reference.version, scope.caller);
       return { targets: [target], routed: undefined, body: wish.body(wish.prompt) };
     }
     const flags = mergeFlags(wish.flags, reference.flags);
-    const routed = await this.routeText.run({ prompt: wish.prompt, task: TASK, flags }, scope);
+    const routed = await this.choice.routeText.run({ prompt: wish.prompt, task: TASK, flags }, scope);
     running.routed = routed;
     const { decision } = routed;
-    const names = decision.abstained
-      ? [this.view.policy(scope.caller.tenant)?.fallbackExpert ?? ''].filter((name) => name !== '')
-      : decision.ranked.map(({ expert }) => expert);
-    if (names.length === 0) throw new ThalamusError('NO_SUITABLE_EXPERT', decision.reason);
-    return { targets: this.usable(names, scope), routed, body: wish.body(routed.strippedPrompt) };
+    const names = decision.abstained ? [] : decision.ranked.map(({ expert }) => expert);
+    const targets =
+      names.length === 0
+        ? [this.choice.fallback.run(decision, TASK, scope.caller)]
+        : this.usable(names, scope);
+    return { targets, routed, body: wish.body(routed.strippedPrompt) };
   }
 
   /** The router may rank what has been removed or forbidden since; the rest can still answer. */
@@ -176,7 +184,7 @@ export class CompleteChat {
     let refusal: unknown;
     const targets = names.flatMap((name) => {
       try {
-        return this.resolve.run(name, undefined, caller);
+        return this.choice.resolveExpert.run(name, undefined, caller);
       } catch (fault) {
         refusal ??= fault;
         return [];
