@@ -131,3 +131,5 @@ export {
 } from './methods/train-masked-lm-expert.js';
 export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';
 export { splitTexts, type NamedLines } from './methods/split-texts.js';
+export { resumableRun, type KeptRunHooks, type ResumableRun } from './methods/resumable-run.js';
+export { trainingFiles } from './methods/training-files.js';

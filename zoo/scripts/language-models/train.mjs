@@ -49,7 +49,7 @@ const SETTINGS = {
   patience: 3,
 };
 const GENERALIST_SETTINGS = { ...SETTINGS, epochs: 1, rate: 2e-3, headRate: 1e-3, validationsPerEpoch: 6 };
-const DOMAIN_SETTINGS = { ...SETTINGS, epochs: 3, rate: 1e-3, headRate: 5e-4, validationsPerEpoch: 1 };
+const DOMAIN_SETTINGS = { ...SETTINGS, epochs: 2, rate: 1e-3, headRate: 5e-4, validationsPerEpoch: 1 };
 
 const runtime = new OrtRuntime();
 const base = await openTrainingBase('zoo/base/minilm-l6', {

@@ -46,7 +46,10 @@ export class GradientSession {
   }
 }
 
-/** Writes a loss of the value `logits` [items, classes], with inputs of its own; returns its value, a scalar. */
+/**
+ * Writes a loss of the value `logits` [items, classes], with inputs of its own; returns its value, a scalar. Names of values
+ * begin with `loss/`, so that none is the model's.
+ */
 export type WriteLoss = (builder: GraphBuilder, logits: string) => string;
 
 /** Mean cross-entropy in nats against the input `labels` int64 [items]. */

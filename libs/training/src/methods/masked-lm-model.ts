@@ -121,7 +121,6 @@ export class MaskedLmModel {
     return asFloat32(outputs[TRAINING_VALUES.logits], TRAINING_VALUES.logits);
   }
 
-   
   private async addLosses(
     hidden: readonly MaskedRow[],
     batch: readonly number[],

@@ -2,8 +2,11 @@ import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { PICO_CONFIG, picoId, picoTokenizer, picoWeights } from '@thalamus/testing';
 import { createRandom } from '@thalamus/tensor';
 import { afterAll, describe, expect, it } from 'vitest';
-import { logUnigramFrequencies, maskVocabulary } from '../data/mask-tokens.js';
+import { logUnigramFrequencies, maskVocabulary, type MaskedRow } from '../data/mask-tokens.js';
+import type { Parameters } from '../loop/adamw.js';
+import { parameterFeeds } from './classifier-model.js';
 import { HYPER_PARAMETERS } from './hyper-parameters.js';
+import { MaskedLmModel } from './masked-lm-model.js';
 import { prepareMaskedLm, withMaskedLmHead, type MaskedLmRun } from './train-masked-lm.js';
 
 describe('masked-LM training on a small encoder', () => {
@@ -78,6 +81,31 @@ describe('masked-LM training on a small encoder', () => {
       expect([...second.parameters]).toEqual([...first.parameters]);
     },
   );
+
+  it('learns from a teacher: with nothing but its answers the student comes near its loss', async () => {
+    const taught = prepareMaskedLm(run('full'));
+    await taught.run({});
+    const names = new Set(taught.parameters.keys());
+    const opened = await MaskedLmModel.open(runtime, taught.model, names, 1);
+    const loss = (model: MaskedLmModel, parameters: Parameters) =>
+      model.meanLoss(run('full').validation, run('full').masks, parameters, HYPER_PARAMETERS.full);
+    const answers = {
+      logits: (hidden: readonly MaskedRow[]) => opened.logits(hidden, parameterFeeds(taught.parameters)),
+    };
+    const student = prepareMaskedLm({
+      ...run('full'),
+      teacher: { model: answers, temperature: 2, share: 1 },
+    });
+    const untaught = await loss(opened, student.parameters);
+    await student.run({});
+    const [reached, teacher] = [
+      await loss(opened, student.parameters),
+      await loss(opened, taught.parameters),
+    ];
+    await opened.release();
+    expect(teacher).toBeLessThan(untaught - 0.1);
+    expect(untaught - reached).toBeGreaterThan(0.7 * (untaught - teacher));
+  });
 
   it('refuses to start without windows', () => {
     expect(() => prepareMaskedLm({ ...run('full'), train: [] })).toThrow(/0 windows to train on/);

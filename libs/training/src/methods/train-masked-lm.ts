@@ -1,11 +1,12 @@
+import { writeDivergence } from '@thalamus/autodiff';
 import { ThalamusError } from '@thalamus/errors';
 import { graphOf, type BertConfig, type OnnxModel, type Weights } from '@thalamus/onnx-graph';
 import { createRandom, tensor, type TensorOf } from '@thalamus/tensor';
-import { maskTokens, type MaskVocabulary } from '../data/mask-tokens.js';
+import { maskTokens, type MaskedRow, type MaskVocabulary } from '../data/mask-tokens.js';
 import { mixSeed } from '../data/mix-seed.js';
 import { trainingBatches } from '../data/token-batches.js';
 import { MASKED_LM_HEAD, maskedLmGraph } from '../graphs/encoder-graph.js';
-import { GradientSession } from '../graphs/gradient-session.js';
+import { crossEntropy, GradientSession, type WriteLoss } from '../graphs/gradient-session.js';
 import { addLowRankBranches, type LowRankBranch } from '../graphs/low-rank-branches.js';
 import { parametersOf } from '../graphs/with-inputs.js';
 import type { Parameters } from '../loop/adamw.js';
@@ -31,6 +32,17 @@ export interface MaskedLmRun {
   readonly masks: FixedMasks;
   readonly settings: HyperParameters;
   readonly seed: number;
+  /** Whom the model learns from beside the hidden tokens. */
+  readonly teacher?: Teacher | undefined;
+}
+
+/** A model with the same vocabulary that is learned from (Hinton et al. 2015, section 2). */
+export interface Teacher {
+  readonly model: Pick<MaskedLmModel, 'logits'>;
+  /** Both sides are softened by it. */
+  readonly temperature: number;
+  /** Share of the loss that is the divergence from the teacher; the rest is the cross-entropy of the hidden tokens. */
+  readonly share: number;
 }
 
 /** A masked language model that is set up. */
@@ -92,7 +104,9 @@ async function train(
   hooks: LoopHooks,
 ): Promise<TrainingOutcome> {
   const { runtime, threads, settings, masks, seed } = run;
-  const gradients = await GradientSession.open(runtime, model, names, threads);
+  const { teacher } = run;
+  const writeLoss = teacher && distillation(teacher);
+  const gradients = await GradientSession.open(runtime, model, names, threads, writeLoss);
   const forward = await MaskedLmModel.open(runtime, model, names, threads);
   const lengths = run.train.map(({ length }) => length);
   try {
@@ -107,7 +121,8 @@ async function train(
           );
           const items = hidden.reduce((sum, { positions }) => sum + positions.length, 0);
           if (items === 0) return { loss: 0, items, gradients: new Map() };
-          return { ...(await gradients.compute(maskedFeeds(hidden), parameterFeeds(parameters))), items };
+          const feeds = { ...maskedFeeds(hidden), ...(teacher && (await softTargets(teacher, hidden))) };
+          return { ...(await gradients.compute(feeds, parameterFeeds(parameters))), items };
         },
         tokensOf: (row) => lengths[row]!,
         validate: async () => {
@@ -125,6 +140,39 @@ async function train(
     await gradients.release();
     await forward.release();
   }
+}
+
+const TEACHER = 'teacher';
+
+/** share * divergence from the teacher + (1 - share) * cross-entropy, nats. */
+function distillation({ temperature, share }: Teacher): WriteLoss {
+  return (builder, logits) => {
+    const soft = builder.input(TEACHER, 'float32', ['items', 'classes']);
+    const factor = (name: string, value: number) =>
+      builder.constant(name, tensor('float32', [], new Float32Array([value])));
+    const weighted = (name: string, loss: string, weight: number) =>
+      builder.node('Mul', [loss, factor(`loss/${name}_share`, weight)], { name: `loss/${name}` });
+    const learned = weighted('teacher', writeDivergence(builder, logits, soft, { temperature }), share);
+    const known = weighted('labels', crossEntropy(builder, logits), 1 - share);
+    return builder.node('Add', [learned, known], { name: 'loss/distillation' });
+  };
+}
+
+/** Probabilities of the teacher at the hidden places, softened. */
+async function softTargets({ model, temperature }: Teacher, hidden: readonly MaskedRow[]) {
+  const { shape, data } = await model.logits(hidden);
+  const [places = 0, size = 0] = shape;
+  const soft = new Float32Array(data.length);
+  for (let place = 0; place < places; place++) {
+    const row = data.subarray(place * size, (place + 1) * size);
+    let largest = -Infinity;
+    for (const value of row) largest = Math.max(largest, value);
+    let sum = 0;
+    for (let at = 0; at < size; at++) sum += Math.exp((row[at]! - largest) / temperature);
+    for (let at = 0; at < size; at++)
+      soft[place * size + at] = Math.exp((row[at]! - largest) / temperature) / sum;
+  }
+  return { [TEACHER]: tensor('float32', shape, soft) };
 }
 
 const hide = (ids: readonly number[], vocabulary: MaskVocabulary, share: number, seed: number) =>

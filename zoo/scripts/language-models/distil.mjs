@@ -1,0 +1,253 @@
+// Distils small masked language models from the generalist: some of its layers, its word embeddings in two factors, then trained on
+// the generalist's answers and the hidden tokens. Stored as int8 in blocks of 32.
+//   npm run zoo:small-models -- --data DIR [--only NAME] [--threads 2]
+// DIR holds <domain>.train.jsonl and <domain>.test.jsonl. A model that is there is left alone; Ctrl-C keeps a checkpoint, and the same
+// command goes on from it.
+import { MANIFEST_SCHEMA_VERSION, openBundle, writeBundle } from '@thalamus/bundle';
+import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { decodeModel, encodeModel, WORD_PROJECTION } from '@thalamus/onnx-graph';
+import { tensor } from '@thalamus/tensor';
+import {
+  foldBranches,
+  HYPER_PARAMETERS,
+  JUDGING_MASKS,
+  MASKED_LOG_LOSS,
+  maskedLmGraph,
+  MaskedLmModel,
+  maskVocabulary,
+  openTrainingBase,
+  prepareMaskedLm,
+  readMaskedLm,
+  resumableRun,
+  trainedWeights,
+  trainingFiles,
+  withHead,
+} from '@thalamus/training';
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DOMAINS, GENERALIST, readDomain, spread, WINDOW_TOKENS, windowsOf } from './domains.mjs';
+import { SMALL_MODELS } from './small-models.mjs';
+
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string' },
+    only: { type: 'string' },
+    threads: { type: 'string', default: '2' },
+  },
+});
+if (!values.data) {
+  console.error('Name the folder of the JSONL files with --data DIR.');
+  process.exit(2);
+}
+const DATE = '2026-11-28';
+const OUT = 'zoo/language-models';
+const WORK = 'node_modules/.cache/thalamus/training';
+const WORDS = 'embeddings.word_embeddings.weight';
+const CHECKPOINT_MS = 240_000;
+const STORAGE = { kind: 'int8', blockSize: 32 };
+const SETTINGS = {
+  ...HYPER_PARAMETERS.full,
+  epochs: 1,
+  rate: 5e-4,
+  headRate: 5e-4,
+  rowsPerBatch: 8,
+  tokensPerBatch: 8 * WINDOW_TOKENS,
+  maxTokens: WINDOW_TOKENS,
+  validationsPerEpoch: 4,
+};
+const TEACHING = { temperature: 2, share: 0.5 };
+
+const runtime = new OrtRuntime();
+const threads = Number(values.threads);
+const base = await openTrainingBase('zoo/base/minilm-l6', {
+  runtime,
+  threads,
+  readTokenizer: (json) => Tokenizer.parse(json),
+});
+const vocabulary = maskVocabulary(base.tokenizerJson);
+const masks = { vocabulary, ...JUDGING_MASKS };
+const generalist = await openBundle(join(OUT, GENERALIST));
+const { factors, scale, head } = await readMaskedLm(generalist, base);
+const teacherWeights = withHead(foldBranches(base.read.weights, factors, scale), head);
+const domains = DOMAINS.map((about) => ({ about, ...readDomain(values.data, about.domain) }));
+const windows = async (use, count = Infinity) =>
+  (
+    await Promise.all(domains.map(async (domain) => spread(await windowsOf(base, domain[use]), count)))
+  ).flat();
+const data = {
+  train: await windows('expert'),
+  validation: await windows('validation', 16),
+  test: await windows('test', 20),
+};
+const stop = new AbortController();
+process.on('SIGINT', () => {
+  if (stop.signal.aborted) process.exit(130);
+  stop.abort();
+  console.error('Ending after this step; Ctrl-C again ends at once, without a checkpoint.');
+});
+for (const small of SMALL_MODELS) {
+  if (stop.signal.aborted || (values.only && values.only !== small.name)) continue;
+  if (!existsSync(join(OUT, small.name, 'expert.json'))) await distil(small);
+}
+await runtime.close();
+process.exit(stop.signal.aborted ? 130 : 0);
+
+async function distil(small) {
+  const { name } = small;
+  const config = { ...base.read.config, layers: small.layers.length };
+  const start = smallWeights(small);
+  const teacher = await MaskedLmModel.open(
+    runtime,
+    maskedLmGraph(base.read.config, teacherWeights),
+    new Set(),
+    threads,
+  );
+  const prepared = prepareMaskedLm({
+    config,
+    weights: start,
+    runtime,
+    threads,
+    method: 'full',
+    train: data.train,
+    validation: data.validation,
+    masks,
+    settings: SETTINGS,
+    seed: 0,
+    teacher: { model: teacher, ...TEACHING },
+  });
+  const work = join(WORK, name);
+  mkdirSync(work, { recursive: true });
+  let keptAt = Date.now();
+  let tokens = 0;
+  const startedAt = Date.now();
+  const key = JSON.stringify([generalist.digest, small, SETTINGS, TEACHING, data.train.length]);
+  const { loop, events } = resumableRun(key, prepared.parameters, {
+    signal: stop.signal,
+    checkpointFile: join(work, 'checkpoint.safetensors'),
+    checkpointDue: () => Date.now() - keptAt >= CHECKPOINT_MS,
+    onCheckpoint: () => {
+      keptAt = Date.now();
+    },
+    onEvent: (event) => {
+      if (event.kind === 'validation')
+        return console.log(`${name} step ${event.step}: validation ${event.figures.logLoss.toFixed(4)} nats`);
+      tokens += event.tokens;
+      if (event.step % 50 === 0)
+        console.log(
+          `${name} ${event.step}/${event.totalSteps} loss ${event.loss.toFixed(3)}, ${Math.round((1000 * tokens) / (Date.now() - startedAt))} tokens/s`,
+        );
+    },
+  });
+  const outcome = await prepared.run(loop);
+  await teacher.release();
+  if (outcome.kind === 'interrupted') return console.error(`${name}: interrupted, a checkpoint is kept.`);
+  const bytes = encodeModel(maskedLmGraph(config, trainedWeights(start, prepared.parameters), STORAGE));
+  const evaluation = await measure(bytes);
+  const manifest = manifestOf(small, evaluation, outcome.state.optimiser.step);
+  await writeBundle(join(OUT, name), manifest, {
+    'model.onnx': bytes,
+    'tokenizer.json': base.tokenizerJson,
+    ...trainingFiles(name, events),
+  });
+  rmSync(work, { recursive: true, force: true });
+  for (const row of evaluation)
+    console.log(`${name} ${row.split} ${row.value.toFixed(4)} nats (${row.n} word pieces)`);
+}
+
+/** Figures of the graph as it is shipped. */
+async function measure(bytes) {
+  const model = await MaskedLmModel.open(runtime, decodeModel(bytes), new Set(), threads);
+  const rows = [];
+  for (const split of ['validation', 'test']) {
+    const losses = await model.rowLosses(data[split], masks, new Map(), SETTINGS);
+    const sum = (of) => losses.reduce((all, row) => all + row[of], 0);
+    rows.push({
+      dataset: 'domains',
+      split,
+      metric: MASKED_LOG_LOSS,
+      value: sum('nats') / sum('pieces'),
+      n: sum('pieces'),
+      date: DATE,
+    });
+  }
+  await model.release();
+  return rows;
+}
+
+/** The chosen layers of the generalist, renumbered, and its word embeddings as the best two factors of that size. */
+function smallWeights({ layers, embedding }) {
+  const weights = new Map();
+  for (const [name, value] of teacherWeights) {
+    const [, layer, rest] = /^encoder\.layer\.(\d+)\.(.+)$/.exec(name) ?? [];
+    if (layer === undefined) weights.set(name, value);
+    else if (layers.includes(Number(layer)))
+      weights.set(`encoder.layer.${layers.indexOf(Number(layer))}.${rest}`, value);
+  }
+  const { inner, projection } = twoFactors(teacherWeights.get(WORDS), embedding);
+  return weights.set(WORDS, inner).set(WORD_PROJECTION, projection);
+}
+
+/** W [vocabulary, hidden] as inner [vocabulary, size] and projection [hidden, size]: the eigenvectors of W^T W (Eckart and Young 1936). */
+function twoFactors({ shape: [rows, width], data: values }, size) {
+  const gram = Matrix.zeros(width, width);
+  for (let row = 0; row < rows; row++) {
+    const own = values.subarray(row * width, (row + 1) * width);
+    for (let a = 0; a < width; a++)
+      for (let b = a; b < width; b++) gram.set(a, b, gram.get(a, b) + own[a] * own[b]);
+  }
+  for (let a = 0; a < width; a++) for (let b = 0; b < a; b++) gram.set(a, b, gram.get(b, a));
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
+  const order = Array.from(realEigenvalues.keys()).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
+  const projection = new Float32Array(width * size);
+  for (let at = 0; at < size; at++)
+    for (let a = 0; a < width; a++) projection[a * size + at] = eigenvectorMatrix.get(a, order[at]);
+  const inner = new Float32Array(rows * size);
+  for (let row = 0; row < rows; row++)
+    for (let at = 0; at < size; at++) {
+      let sum = 0;
+      for (let a = 0; a < width; a++) sum += values[row * width + a] * projection[a * size + at];
+      inner[row * size + at] = sum;
+    }
+  return {
+    inner: tensor('float32', [rows, size], inner),
+    projection: tensor('float32', [width, size], projection),
+  };
+}
+
+function manifestOf({ name, layers, embedding }, evaluation, steps) {
+  const { hiddenSize } = base.read.config;
+  const { parameterCount, flopsPerToken, maxTokens } = base.manifest;
+  const [words] = teacherWeights.get(WORDS).shape;
+  const [inLayers, ofLayers] = [base.read.config.layers, layers.length];
+  const layerParameters = (parameterCount - words * hiddenSize) / inLayers;
+  const projected = embedding * hiddenSize;
+  return {
+    schemaVersion: MANIFEST_SCHEMA_VERSION,
+    name,
+    version: '1',
+    kind: 'full',
+    task: 'fill-mask',
+    description: `Fills masked words in texts of eleven domains; ${layers.length} of six layers, distilled.`,
+    maxTokens,
+    parameterCount: Math.round(layerParameters * ofLayers) + words * embedding + projected,
+    flopsPerToken: (flopsPerToken * ofLayers) / inLayers + 2 * projected,
+    precision: 'int8',
+    licence: [...new Set(DOMAINS.map(({ licence }) => licence))].sort().join(' AND '),
+    trainingData: domains.map(({ about, expert }) => ({
+      name: about.domain,
+      licence: about.licence,
+      origin: about.origin,
+      rows: expert.length,
+    })),
+    lineage: {
+      recipe: `distilled: layers ${layers.join(', ')} of the teacher, word embeddings of inner size ${embedding}, temperature ${TEACHING.temperature}, teacher's share ${TEACHING.share}, AdamW, rate ${SETTINGS.rate}, ${SETTINGS.schedule}, ${steps} steps`,
+      parents: [{ name: GENERALIST, version: '1', digest: generalist.digest }],
+      seed: 0,
+    },
+    evaluation,
+    trust: { signed: false, scanned: true, backdoorTested: false },
+    releaseDate: DATE,
+  };
+}
