@@ -64,16 +64,13 @@ describe('a launcher', () => {
   );
 
   it('lets no second one into its data folder', async () => {
+    // On its own ports too: that they are taken says less than who has them.
+    const [port = '', grpcPort = ''] = [mesh.http, mesh.grpc].map((address) => address.split(':').at(-1));
     const { exit, stderr, stdout } = await thalamus([
-      'up',
-      '--data',
-      dataFolder,
-      '--port',
-      '0',
-      '--grpc-port',
-      '0',
+      ...['up', '--data', dataFolder, '--port', port, '--grpc-port', grpcPort],
     ]);
-    expect(stderr).toContain(`A mesh runs already on ${dataFolder}`);
+    expect(stderr).toContain(`A mesh runs already on ${dataFolder} (process `);
+    expect(stderr).toContain(mesh.http);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stdout).toBe('');
     expect(exit).toBe(1);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { takeDataFolder } from './data-folder.js';
+import { processStartedAt, writeMeshFile, type MeshFile } from './mesh-file.js';
 
 let root: string;
 beforeEach(() => {
@@ -21,6 +22,26 @@ describe('takeDataFolder', () => {
     );
     taken.release();
     takeDataFolder(folder).release();
+  });
+
+  it('names the mesh that runs on it, how to end it, and how to start a second one', () => {
+    const taken = takeDataFolder(root);
+    const mesh: MeshFile = {
+      pid: process.pid,
+      pidStartedAt: processStartedAt(process.pid),
+      startedAt: '2026-01-01T00:00:00.000Z',
+      http: 'http://127.0.0.1:8080',
+      grpc: '127.0.0.1:8081',
+      keyFile: join(root, 'admin.key'),
+      bus: { kind: 'embedded', file: '', brokers: '' },
+      artifactsFolder: '',
+      processes: [],
+    };
+    writeMeshFile(root, mesh);
+    expect(() => takeDataFolder(root)).toThrow(
+      `A mesh runs already on ${root} (process ${process.pid}, http://127.0.0.1:8080). Ctrl-C in its terminal, or "kill -INT ${process.pid}", ends it; "thalamus up --data ${root}-2 --port 0 --grpc-port 0" starts a second one beside it.`,
+    );
+    taken.release();
   });
 
   it.each([

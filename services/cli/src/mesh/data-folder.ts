@@ -55,9 +55,10 @@ function isBusy(fault: unknown): boolean {
 function inUse(folder: string, cause: unknown): ThalamusError {
   const running = readMeshFile(folder);
   const who = running ? ` (process ${running.pid}, ${running.http})` : ' and is starting or stopping';
+  const stop = running ? `Ctrl-C in its terminal, or "kill -INT ${running.pid}", ends it` : 'Wait for it';
   return new ThalamusError(
     'DATA_FOLDER_IN_USE',
-    `A mesh runs already on ${folder}${who}. Stop it, or choose another folder with --data.`,
+    `A mesh runs already on ${folder}${who}. ${stop}; "thalamus up --data ${folder}-2 --port 0 --grpc-port 0" starts a second one beside it.`,
     { cause },
   );
 }

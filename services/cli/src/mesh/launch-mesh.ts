@@ -47,8 +47,12 @@ const STOP_MS = 12_000;
  */
 export async function launchMesh(asked: UpOptions, hooks: LaunchHooks): Promise<RunningMesh> {
   requireBuilt();
-  const options = await withPorts(asked);
-  const folder = takeDataFolder(options.dataFolder);
+  // The folder first: of a mesh that runs on it more can be said than that it has the ports.
+  const folder = takeDataFolder(asked.dataFolder);
+  const options = await withPorts(asked).catch((fault: unknown) => {
+    folder.release();
+    throw fault;
+  });
   const supervisor = new Supervisor(hooks.report);
   const seed = new SeedProcess(join(options.dataFolder, 'logs'));
   hooks.signal.addEventListener('abort', () => {

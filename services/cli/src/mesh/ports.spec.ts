@@ -17,7 +17,7 @@ describe('ports', () => {
     const { port } = server.address() as AddressInfo;
     await expect(requireFreePort(HOST, port, '--port')).rejects.toMatchObject({
       code: 'PORT_IN_USE',
-      message: `Port ${port} on ${HOST} is taken. Stop the other program, or choose another port with --port.`,
+      message: `Port ${port} on ${HOST} is taken. Stop the other program, or choose another port with --port; 0 picks a free one.`,
     });
     await new Promise((resolve) => server.close(resolve));
     await requireFreePort(HOST, port, '--port');

@@ -14,7 +14,7 @@ export async function requireFreePort(host: string, port: number, option: string
   if (taken !== undefined)
     throw new ThalamusError(
       'PORT_IN_USE',
-      `Port ${port} on ${host} is taken. Stop the other program, or choose another port with ${option}.`,
+      `Port ${port} on ${host} is taken. Stop the other program, or choose another port with ${option}; 0 picks a free one.`,
       { cause: taken },
     );
 }
