@@ -6,6 +6,7 @@ import { SignIn } from './layout/sign-in.js';
 import { PlaygroundPage } from './pages/playground/playground-page.js';
 import { Fault } from './states/fault.js';
 import { Loading } from './states/loading.js';
+import { NothingHere } from './states/nothing-here.js';
 
 const OverviewPage = lazy(async () => ({
   default: (await import('./pages/overview/overview-page.js')).OverviewPage,
@@ -19,6 +20,11 @@ const KeysPage = lazy(async () => ({
 const PoliciesPage = lazy(async () => ({
   default: (await import('./pages/policies/policies-page.js')).PoliciesPage,
 }));
+
+/** Where those are led who may not see a page. */
+function Home() {
+  return <Redirect to="/" replace />;
+}
 
 /** The console: who is signed in decides what is shown. */
 export function App() {
@@ -61,11 +67,9 @@ export function App() {
             <Route path="/overview" component={OverviewPage} />
             <Route path="/experts" component={ExpertsPage} />
             <Route path="/experts/:name" component={ExpertsPage} />
-            {isAdmin && <Route path="/keys" component={KeysPage} />}
-            {isAdmin && <Route path="/policies" component={PoliciesPage} />}
-            <Route>
-              <Redirect to="/" replace />
-            </Route>
+            <Route path="/keys" component={isAdmin ? KeysPage : Home} />
+            <Route path="/policies" component={isAdmin ? PoliciesPage : Home} />
+            <Route component={NothingHere} />
           </Switch>
         </Suspense>
       </Shell>

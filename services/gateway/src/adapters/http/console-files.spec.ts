@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -39,6 +39,20 @@ describe('the console', () => {
     expect(answer.headers['cache-control']).toBe('no-cache');
     expect(answer.headers['content-security-policy']).toContain("default-src 'self'");
     expect(answer.headers['x-content-type-options']).toBe('nosniff');
+  });
+
+  it('has every page that the app has, on reload too, and says 404 for others', async () => {
+    const app = readFileSync(new URL('../../../../console/src/app.tsx', import.meta.url), 'utf8');
+    const routes = [...app.matchAll(/<Route path="([^"]+)"/g)].map(([, path = '']) => path);
+    expect(routes.length).toBeGreaterThan(5);
+    for (const route of routes) {
+      const url = `/console${route.replace(/:\w+/g, 'some-name')}`;
+      expect([url, (await get(url)).statusCode]).toEqual([url, 200]);
+    }
+    for (const url of ['/console/nothing', '/console/experts/a/b', '/console/overviews']) {
+      const answer = await get(url);
+      expect([url, answer.statusCode, answer.body]).toEqual([url, 404, '<title>console</title>']);
+    }
   });
 
   it('is where / and /console lead', async () => {

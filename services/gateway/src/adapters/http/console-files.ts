@@ -8,7 +8,13 @@ import { fileURLToPath } from 'node:url';
 const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/** Serves the built console under /console/; a path without a file is a page of the app. Needs no key: it holds no data. */
+/** Paths of the app's pages below /console/; a test holds them against the routes of the app. */
+const PAGE = /^(?:(?:overview|experts|experts\/[^/]+|keys|policies)\/?)?$/;
+
+/**
+ * Serves the built console under /console/. A path without a file is a page of the app; one that the app does not have is
+ * answered with the app too, which says so, but with 404. Needs no key: it holds no data.
+ */
 export async function serveConsole(server: FastifyInstance, folder = consoleFolder()): Promise<void> {
   if (!existsSync(join(folder, 'index.html'))) return;
   const files = new Set(readdirSync(folder, { recursive: true, encoding: 'utf8' }));
@@ -29,7 +35,8 @@ export async function serveConsole(server: FastifyInstance, folder = consoleFold
   server.get('/console', (_request, reply) => reply.redirect('/console/'));
   server.get<{ Params: { '*': string } }>('/console/*', (request, reply) => {
     const path = request.params['*'];
-    if (!path.includes('.')) return reply.sendFile('index.html');
+    if (PAGE.test(path)) return reply.sendFile('index.html');
+    if (!path.includes('.')) return reply.code(404).sendFile('index.html');
     // A file that an older build linked to is gone for good; it must not look like one that is there.
     if (files.has(path)) return reply.sendFile(path);
     reply.callNotFound();
