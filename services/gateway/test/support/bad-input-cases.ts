@@ -101,6 +101,14 @@ export const CASES: readonly Case[] = [
     code: 'REQUEST_TOO_LARGE',
   },
   {
+    name: 'a temperature beyond the range of OpenAI',
+    path: '/v1/chat/completions',
+    json: { model: 'auto', messages: [{ role: 'user', content: 'x' }], temperature: 99 },
+    ...invalid,
+    param: 'temperature',
+    says: /temperature: must be at most 2/,
+  },
+  {
     name: 'an unknown field',
     json: { input: 'x', temperature: 1 },
     ...invalid,
