@@ -252,16 +252,48 @@ describe('second tries', () => {
   it('have a budget: when the first choice refuses everybody, most requests end with its refusal', async () => {
     const own = await ChatMesh.start();
     try {
-      own.alpha.behave = failWith(429, { 'retry-after': '7' });
+      // A 404 opens no circuit: the upstream is well, and does not know what is asked.
+      own.alpha.behave = failWith(404);
       const all = [];
       for (let turn = 0; turn < 24; turn++) all.push(await own.chat());
       const statuses = all.map(({ status }) => status);
       expect(statuses.slice(0, 10)).toEqual(Array(10).fill(200));
-      expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(5);
+      expect(statuses.filter((status) => status === 502).length).toBeGreaterThan(5);
       expect(own.alpha.asked.length).toBe(24);
       expect(own.beta.asked.length).toBe(statuses.filter((status) => status === 200).length);
-      const refused = all.find(({ status }) => status === 429);
-      expect(refused?.headers.get('retry-after')).toBe('7');
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('are not used up by a model that is out of rate limit: it is left alone for as long as it says', async () => {
+    const own = await ChatMesh.start();
+    try {
+      own.alpha.behave = failWith(429, { 'retry-after': '600' });
+      for (let turn = 0; turn < 24; turn++) {
+        const answer = await own.chat({ stream: turn % 2 === 1 });
+        expect([answer.status, answer.headers.get('x-thalamus-expert')]).toEqual([200, 'beta']);
+      }
+      expect(own.alpha.asked.length).toBe(1);
+      const named = await own.chat({ model: 'alpha' });
+      expect([named.status, errorOf(named).code]).toEqual([429, 'RATE_LIMITED']);
+      expect(Number(named.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(own.alpha.asked.length).toBe(1);
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('a model is asked again when its rate limit is over', async () => {
+    const own = await ChatMesh.start();
+    try {
+      own.alpha.behave = failWith(429, { 'retry-after': '1' });
+      expect((await own.chat()).headers.get('x-thalamus-expert')).toBe('beta');
+      own.alpha.reset();
+      await waitUntil('the first choice answers again', async () => {
+        const answer = await own.chat();
+        return answer.headers.get('x-thalamus-expert') === 'alpha';
+      });
     } finally {
       await own.stop();
     }

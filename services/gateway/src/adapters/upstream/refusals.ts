@@ -5,6 +5,7 @@ import type { UpstreamTarget } from '../../application/chat/chat-upstream.port.j
 import { broken } from './sse-events.js';
 
 const MAX_REFUSAL_BYTES = 65_536;
+const DEFAULT_RETRY_MS = 1_000;
 /** A recorded prompt beyond this is not quoted in an error. */
 const MAX_SAMPLE_LENGTH = 300;
 
@@ -23,7 +24,7 @@ export async function refusal(
   const { expert } = target;
   const text = await readStart(response.body);
   const status = response.statusCode;
-  const retryAfterMs = Number(response.headers['retry-after']) * 1000 || 1_000;
+  const retryAfterMs = retryAfter(response.headers['retry-after']);
   const metadata = { upstream: expert, status: String(status) };
   if (status === 429)
     return new ThalamusError('RATE_LIMITED', `${expert} is out of rate limit.`, { retryAfterMs, metadata });
@@ -44,6 +45,13 @@ export async function refusal(
       metadata,
     });
   return broken(expert, `answered with status ${status}`);
+}
+
+/** Milliseconds of a Retry-After, which is seconds or a date; a second where there is none. */
+function retryAfter(header: string | string[] | undefined): number {
+  const text = String(header ?? '');
+  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return seconds > 0 ? seconds * 1000 : DEFAULT_RETRY_MS;
 }
 
 /** A prompt without a recording is the caller's to change: another upstream would not know it either. */
