@@ -54,7 +54,6 @@ export const DASHBOARDS = [
             title: 'Chat requests',
             unit: 'reqps',
             stack: true,
-            width: 12,
             description: 'Chat completions and completions that ended, by how.',
             queries: [
               { expr: rate(METRIC.requests, 'thalamus_outcome', chat), legend: '{{thalamus_outcome}}' },
@@ -63,12 +62,24 @@ export const DASHBOARDS = [
           {
             title: 'Time to the last token',
             unit: 's',
-            width: 12,
             description:
               'From the first byte of a chat request to the last token of its answer, streamed or not.',
             queries: [
               { expr: quantile(0.5, METRIC.httpServerDuration, '', chatRoute), legend: 'p50' },
               { expr: quantile(0.95, METRIC.httpServerDuration, '', chatRoute), legend: 'p95' },
+            ],
+          },
+          {
+            title: 'Cost of chat, an hour',
+            unit: 'currencyUSD',
+            stack: true,
+            description:
+              'USD an hour at the present rate, by the model that answered and its registered price.',
+            queries: [
+              {
+                expr: `3600 * ${rate(METRIC.chatCost, 'thalamus_expert_name')}`,
+                legend: '{{thalamus_expert_name}}',
+              },
             ],
           },
         ],
@@ -153,6 +164,7 @@ export const DASHBOARDS = [
           {
             title: 'Decisions',
             unit: 'reqps',
+            width: 6,
             stack: true,
             description: 'Decisions, routed or abstained.',
             queries: [{ expr: rate(METRIC.decisions, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
@@ -160,6 +172,7 @@ export const DASHBOARDS = [
           {
             title: 'Duration of a decision',
             unit: 's',
+            width: 6,
             description: 'Tokenise, encode, predict, filter and weigh, with the wait for a batch.',
             queries: [
               { expr: quantile(0.5, METRIC.decisionDuration), legend: 'p50' },
@@ -167,8 +180,18 @@ export const DASHBOARDS = [
             ],
           },
           {
+            title: 'Prompts seen before',
+            unit: 'reqps',
+            stack: true,
+            width: 6,
+            description:
+              'Prompts looked up among those predicted before: a hit spares the encoder, a miss runs it.',
+            queries: [{ expr: rate(METRIC.promptCache, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
+          },
+          {
             title: 'Calls served',
             unit: 'reqps',
+            width: 6,
             description: 'gRPC calls that the router served, by method.',
             queries: [
               {

@@ -52,13 +52,13 @@ export const ATTRIBUTES = {
   jobState: 'thalamus.job.state',
 } as const;
 
-/** What a metric counts. Prometheus names follow: dots become `_`, `s` adds `_seconds`, `By` adds `_bytes`, counters `_total`. */
+/** What a metric counts. Prometheus names follow: dots become `_`, `s` adds `_seconds`, `By` adds `_bytes`, `USD` adds `_usd`, counters `_total`. */
 export interface MetricDefinition<K extends MetricKind = MetricKind> {
   /** Name in OpenTelemetry. */
   readonly name: string;
   readonly kind: K;
-  /** Unit in UCUM: `s`, `By`, or `1` for counts. */
-  readonly unit: 's' | 'By' | '1';
+  /** Unit in UCUM: `s`, `By`, or `1` for counts; `USD` for money. */
+  readonly unit: 's' | 'By' | '1' | 'USD';
   /** One sentence for HELP and the reference page. */
   readonly description: string;
   /** Attributes it is split by; none of them is chosen freely by a caller. */
@@ -78,7 +78,8 @@ const counter = (
   name: string,
   description: string,
   attributes: readonly Attribute[] = [],
-): MetricDefinition<'counter'> => ({ name, kind: 'counter', unit: '1', description, attributes });
+  unit: '1' | 'USD' = '1',
+): MetricDefinition<'counter'> => ({ name, kind: 'counter', unit, description, attributes });
 
 const duration = (
   name: string,
@@ -148,6 +149,12 @@ export const METRICS = {
     'expertName',
     'outcome',
   ]),
+  chatCost: counter(
+    'thalamus.chat.cost',
+    'What the tokens of chat answers cost, by the prices that are registered.',
+    ['expertName'],
+    'USD',
+  ),
   batchSize: {
     name: 'thalamus.host.batch.size',
     kind: 'histogram',

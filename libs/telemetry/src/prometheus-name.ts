@@ -1,4 +1,4 @@
-const UNIT_SUFFIX: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' };
+const UNIT_SUFFIX: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes', USD: '_usd' };
 
 /**
  * Name of a metric in Prometheus, by the rules of OpenTelemetry: what is no letter, digit or underscore becomes `_`; the unit

@@ -32,6 +32,7 @@ const NO_TARGET = { expert: '', version: '', channel: '' } as const;
 /** Says how each request ended: a completion event and a counter. Never text, never an embedding. */
 export class RecordOutcome {
   private readonly requests = counter(METRICS.requests);
+  private readonly chatCost = counter(METRICS.chatCost);
 
   constructor(private readonly sink: OutcomeSink) {}
 
@@ -39,11 +40,14 @@ export class RecordOutcome {
     outcome: Common & {
       readonly promptTokens: number;
       readonly outputTokens?: number;
+      /** Left out where answers have no price. */
       readonly costUsd?: number;
       readonly confidence: number;
       readonly timingsMs: Readonly<Record<string, number>>;
     },
   ): void {
+    if (outcome.costUsd !== undefined && outcome.target)
+      this.chatCost.add(outcome.costUsd, { [ATTRIBUTES.expertName]: outcome.target.expert });
     this.record(outcome, {
       timingsMs: { ...outcome.timingsMs },
       inputTokens: outcome.promptTokens,
