@@ -18,6 +18,12 @@ describe('savedText', () => {
       note: '75 % less than always asking the dearest, $0.016',
     });
   });
+  it('does not speak of a saving where there is none', () => {
+    expect(savedText({ costUsd: 0.0066, dearestUsd: 0.0066 })).toEqual({
+      value: '$0',
+      note: 'the dearest was asked every time, $0.0066',
+    });
+  });
   it('says that nothing was priced', () => {
     expect(savedText({ costUsd: 0, dearestUsd: 0 }).value).toBe('–');
   });

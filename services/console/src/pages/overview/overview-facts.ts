@@ -18,6 +18,8 @@ export function savedText({ costUsd, dearestUsd }: Pick<LiveSnapshot, 'costUsd' 
   if (dearestUsd === 0) return { value: '–', note: 'no priced expert was asked' };
   const saved = dearestUsd - costUsd;
   const share = (100 * saved) / dearestUsd;
+  if (saved <= 0)
+    return { value: usdText(0), note: `the dearest was asked every time, ${usdText(dearestUsd)}` };
   return {
     value: usdText(saved),
     note: `${share.toFixed(0)} % less than always asking the dearest, ${usdText(dearestUsd)}`,
