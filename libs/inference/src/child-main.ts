@@ -1,11 +1,12 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { ChildReply, ChildRequest } from './child-protocol.js';
-import type { InferenceSession } from './inference-runtime.port.js';
+import type { InferenceSession, RowTable } from './inference-runtime.port.js';
 import { OrtRuntime } from './ort-runtime.js';
 
 /** The process that ONNX Runtime lives in: it ends with its parent, and takes nothing else down when it crashes. */
 const runtime = new OrtRuntime();
 const sessions = new Map<number, InferenceSession>();
+const tables = new Map<number, RowTable>();
 
 process.on('message', (request: ChildRequest) => {
   void answer(request).then((reply) => process.send?.(reply));
@@ -27,9 +28,25 @@ async function answer(request: ChildRequest): Promise<ChildReply> {
       case 'run': {
         const session = sessions.get(request.session);
         if (!session) throw new ThalamusError('EXPERT_NOT_READY', 'The model is not loaded in its process.');
-        const outputs = await session.run(request.feeds, request.outputs ? { outputs: request.outputs } : {});
+        const { outputs: wanted } = request;
+        const outputs = await session.run(request.feeds, {
+          tables: request.tables.map(tableOf),
+          ...(wanted ? { outputs: wanted } : {}),
+        });
         return { id, kind: 'ran', outputs };
       }
+      case 'table':
+        tables.set(request.table, await runtime.createTable(request.columns));
+        return { id, kind: 'kept' };
+      case 'row': {
+        const { row, values } = request;
+        await tableOf(request.table).set(row, () => Promise.resolve(values));
+        return { id, kind: 'kept' };
+      }
+      case 'drop':
+        await tables.get(request.table)?.release();
+        tables.delete(request.table);
+        return { id, kind: 'released' };
       case 'release':
         await sessions.get(request.session)?.release();
         sessions.delete(request.session);
@@ -39,4 +56,10 @@ async function answer(request: ChildRequest): Promise<ChildReply> {
     const { code, message, violations } = toThalamusError(fault);
     return { id, kind: 'failed', code, message, violations };
   }
+}
+
+function tableOf(id: number): RowTable {
+  const table = tables.get(id);
+  if (!table) throw new ThalamusError('EXPERT_NOT_READY', 'The table is not in the process of the model.');
+  return table;
 }

@@ -6,9 +6,11 @@ import type {
   InferenceRuntime,
   InferenceSession,
   ModelSource,
+  RowTable,
   RunOptions,
   SessionOptions,
   SessionValue,
+  TableColumns,
 } from './inference-runtime.port.js';
 import { abortError, checkRun, sessionGone } from './session-checks.js';
 
@@ -32,6 +34,15 @@ interface OpenSession {
   failure?: ThalamusError | undefined;
 }
 
+/** A table that the caller has open; its rows are read again for a new child. */
+interface OpenTable {
+  readonly id: number;
+  readonly columns: TableColumns;
+  readonly rows: Map<number, () => Promise<Feeds>>;
+  /** Why the child could not be given its rows again. */
+  failure?: ThalamusError | undefined;
+}
+
 const LOAD_TIMEOUT_MS = 120_000;
 const STEADY_MS = 10_000;
 const LONGEST_PAUSE_MS = 5_000;
@@ -48,6 +59,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
   private nextSession = 1;
   private waiting = 0;
   private readonly open = new Map<number, OpenSession>();
+  private readonly tables = new Map<RowTable, OpenTable>();
   private crashes = 0;
   private recentCrashes = 0;
   private lastCrashAt = -Infinity;
@@ -75,6 +87,24 @@ export class ChildProcessRuntime implements InferenceRuntime {
     return this.handle(session, inputs, outputs);
   }
 
+  async createTable(columns: TableColumns): Promise<RowTable> {
+    const child = await this.ready();
+    const id = this.nextSession++;
+    await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
+    if (this.child !== child) return this.createTable(columns);
+    const opened: OpenTable = { id, columns, rows: new Map() };
+    const table: RowTable = {
+      set: (row, read) => this.setRow(table, row, read),
+      clear: (row) => void opened.rows.delete(row),
+      release: async () => {
+        if (!this.tables.delete(table) || this.closing) return;
+        await this.child?.ask('released', { kind: 'drop', table: id }, 10_000).catch(() => undefined);
+      },
+    };
+    this.tables.set(table, opened);
+    return table;
+  }
+
   close(): Promise<void> {
     this.closing ??= this.stop();
     return this.closing;
@@ -96,7 +126,9 @@ export class ChildProcessRuntime implements InferenceRuntime {
       outputs,
       run: async (feeds, options = {}) => {
         if (!this.open.has(session)) throw sessionGone();
-        checkRun(inputs, outputs, feeds, options);
+        const stored = new Set((options.tables ?? []).flatMap((table) => this.columnsOf(table)));
+        const given = stored.size === 0 ? inputs : inputs.filter(({ name }) => !stored.has(name));
+        checkRun(given, outputs, feeds, options);
         return this.run(session, feeds, options);
       },
       release: async () => {
@@ -105,6 +137,26 @@ export class ChildProcessRuntime implements InferenceRuntime {
         await this.child?.ask('released', { kind: 'release', session }, 10_000).catch(() => undefined);
       },
     };
+  }
+
+  private columnsOf(table: RowTable): string[] {
+    return Object.keys(this.openTable(table).columns);
+  }
+
+  private openTable(table: RowTable): OpenTable {
+    const opened = this.tables.get(table);
+    if (!opened) throw sessionGone();
+    return opened;
+  }
+
+  private async setRow(table: RowTable, row: number, read: () => Promise<Feeds>): Promise<void> {
+    const opened = this.openTable(table);
+    const child = await this.ready();
+    const values = await read();
+    await child.ask('kept', { kind: 'row', table: opened.id, row, values }, LOAD_TIMEOUT_MS);
+    // A child that was started meanwhile was given the rows that were set before this one.
+    if (this.child !== child) return this.setRow(table, row, read);
+    opened.rows.set(row, read);
   }
 
   private async run(
@@ -131,9 +183,14 @@ export class ChildProcessRuntime implements InferenceRuntime {
     const opened = this.open.get(session);
     if (!opened) throw sessionGone();
     if (opened.failure) throw opened.failure;
+    const tables = (options.tables ?? []).map((table) => this.openTable(table));
+    const broken = tables.find(({ failure }) => failure)?.failure;
+    if (broken) throw broken;
     if (options.signal?.aborted) throw abortError(options.signal);
     const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? 30_000;
-    const request = { kind: 'run', session, feeds, outputs: options.outputs } as const;
+    const { outputs: wanted } = options;
+    const ids = tables.map(({ id }) => id);
+    const request = { kind: 'run', session, feeds, outputs: wanted, tables: ids } as const;
     const { outputs } = await child.ask('ran', request, timeoutMs);
     return outputs;
   }
@@ -178,6 +235,25 @@ export class ChildProcessRuntime implements InferenceRuntime {
         opened.failure = toThalamusError(fault);
         if (this.child !== child) return;
       }
+    }
+    for (const table of this.tables.values()) {
+      await this.refill(child, table);
+      if (this.child !== child) return;
+    }
+  }
+
+  /** Gives a table to a new child. Without all of its rows nothing is run on it: a row of zeros would answer wrongly. */
+  private async refill(child: InferenceChild, table: OpenTable): Promise<void> {
+    const { id, columns, rows } = table;
+    try {
+      await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
+      for (const [row, read] of rows) {
+        const values = await read();
+        await child.ask('kept', { kind: 'row', table: id, row, values }, LOAD_TIMEOUT_MS);
+      }
+      table.failure = undefined;
+    } catch (fault) {
+      table.failure = toThalamusError(fault);
     }
   }
 

@@ -1,6 +1,12 @@
 import type { ErrorCode, FieldViolation } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
-import type { Feeds, ModelSource, SessionOptions, SessionValue } from './inference-runtime.port.js';
+import type {
+  Feeds,
+  ModelSource,
+  SessionOptions,
+  SessionValue,
+  TableColumns,
+} from './inference-runtime.port.js';
 
 /** What the parent asks of the child that runs models. */
 export type ChildRequest =
@@ -17,7 +23,17 @@ export type ChildRequest =
       readonly session: number;
       readonly feeds: Feeds;
       readonly outputs: readonly string[] | undefined;
+      readonly tables: readonly number[];
     }
+  | { readonly id: number; readonly kind: 'table'; readonly table: number; readonly columns: TableColumns }
+  | {
+      readonly id: number;
+      readonly kind: 'row';
+      readonly table: number;
+      readonly row: number;
+      readonly values: Feeds;
+    }
+  | { readonly id: number; readonly kind: 'drop'; readonly table: number }
   | { readonly id: number; readonly kind: 'release'; readonly session: number };
 
 /** A request before it has a number. */
@@ -37,6 +53,7 @@ export type ChildReply =
     }
   | { readonly id: number; readonly kind: 'ran'; readonly outputs: Readonly<Record<string, Tensor>> }
   | { readonly id: number; readonly kind: 'released' }
+  | { readonly id: number; readonly kind: 'kept' }
   | {
       readonly id: number;
       readonly kind: 'failed';

@@ -3,9 +3,11 @@ export type {
   InferenceRuntime,
   InferenceSession,
   ModelSource,
+  RowTable,
   RunOptions,
   SessionOptions,
   SessionValue,
+  TableColumns,
 } from './inference-runtime.port.js';
 export { OrtRuntime } from './ort-runtime.js';
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';

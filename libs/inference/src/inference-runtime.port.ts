@@ -27,10 +27,33 @@ export interface SessionValue {
 /** Tensors by name. */
 export type Feeds = Readonly<Record<string, Tensor>>;
 
+/** Element type and shape of one row of each column of a table, by the name of the input that takes it. */
+export type TableColumns = Readonly<
+  Record<string, { readonly dtype: 'float32' | 'float16'; readonly shape: readonly number[] }>
+>;
+
+/**
+ * Tensors that stay with the runtime between runs, stacked by rows along the first axis: a row more costs neither a
+ * session nor a copy for each run. Row 0 is always there and all zero.
+ */
+export interface RowTable {
+  /**
+   * Sets a row, of every column. `read` gives its values now, and again when the process that holds them was replaced.
+   * @throws TENSOR_INVALID for values that do not fit, EXPERT_CRASHED, EXPERT_NOT_READY after release, what `read` throws
+   */
+  set(row: number, read: () => Promise<Feeds>): Promise<void>;
+  /** Forgets a row; its memory is used by the next one of that number. */
+  clear(row: number): void;
+  /** Frees what the table holds. Releasing twice does nothing. */
+  release(): Promise<void>;
+}
+
 /** Limits of one run. */
 export interface RunOptions {
   /** Outputs wanted; default: all. */
   readonly outputs?: readonly string[];
+  /** Tables whose columns are inputs of the session, besides the feeds. */
+  readonly tables?: readonly RowTable[];
   /** Milliseconds after which the run counts as hung. Default: the runtime's. */
   readonly timeoutMs?: number;
   /** A run that has not begun is dropped, one that has begun ends but nobody waits for it: the signal's reason, or CANCELLED. */
@@ -55,6 +78,8 @@ export interface InferenceSession {
 export interface InferenceRuntime {
   /** @throws GRAPH_INVALID when the runtime refuses the model, EXPERT_NOT_READY after close. */
   load(source: ModelSource, options?: SessionOptions): Promise<InferenceSession>;
+  /** Makes an empty table. @throws EXPERT_NOT_READY after close */
+  createTable(columns: TableColumns): Promise<RowTable>;
   /** Ends the runtime with its sessions. Closing twice does nothing. */
   close(): Promise<void>;
 }

@@ -6,11 +6,14 @@ import type {
   InferenceRuntime,
   InferenceSession,
   ModelSource,
+  RowTable,
   RunOptions,
   SessionOptions,
+  TableColumns,
 } from './inference-runtime.port.js';
 import { dataTypeOf, fromOrt, toOrt } from './ort-tensors.js';
 import { checkRun, sessionGone } from './session-checks.js';
+import { TensorTable } from './tensor-table.js';
 
 type OrtSession = Ort.InferenceSession;
 
@@ -41,6 +44,11 @@ export class OrtRuntime implements InferenceRuntime {
     }
   }
 
+  createTable(columns: TableColumns): Promise<RowTable> {
+    if (this.closed) return Promise.reject(sessionGone());
+    return Promise.resolve(new OrtRowTable(columns));
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     await Promise.all([...this.sessions].map((session) => session.release()));
@@ -60,6 +68,34 @@ function sessionSettings(options: SessionOptions): Ort.InferenceSession.SessionO
     // Idle threads must sleep: services share few cores.
     extra: { 'session.intra_op.allow_spinning': '0', ...options.settings },
   };
+}
+
+/** A table in this process: what is set is there until release. */
+class OrtRowTable implements RowTable {
+  private table: TensorTable | undefined;
+
+  constructor(columns: TableColumns) {
+    this.table = new TensorTable(columns);
+  }
+
+  async set(row: number, read: () => Promise<Feeds>): Promise<void> {
+    const values = await read();
+    this.held().set(row, values);
+  }
+
+  clear(): void {
+    // The memory of the row is used again; nothing points to it until then.
+  }
+
+  release(): Promise<void> {
+    this.table = undefined;
+    return Promise.resolve();
+  }
+
+  held(): TensorTable {
+    if (!this.table) throw sessionGone();
+    return this.table;
+  }
 }
 
 class OrtInferenceSession implements InferenceSession {
@@ -84,9 +120,14 @@ class OrtInferenceSession implements InferenceSession {
 
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Readonly<Record<string, Tensor>>> {
     if (this.released) throw sessionGone();
-    checkRun(this.inputs, this.outputs, feeds, options);
+    const all = { ...feeds };
+    for (const table of options.tables ?? []) {
+      if (!(table instanceof OrtRowTable)) throw sessionGone();
+      Object.assign(all, table.held().tensors());
+    }
+    checkRun(this.inputs, this.outputs, all, options);
     const given = Object.fromEntries(
-      Object.entries(feeds).map(([name, value]) => [name, toOrt(this.ort, value, name)]),
+      Object.entries(all).map(([name, value]) => [name, toOrt(this.ort, value, name)]),
     );
     try {
       const results = options.outputs

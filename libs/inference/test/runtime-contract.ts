@@ -50,6 +50,43 @@ export function runtimeContract(name: string, make: () => InferenceRuntime): voi
 
     const linear = () => runtime.load({ bytes: encodeModel(linearGraph()) });
 
+    it('feeds a run from a table, whose rows come and go between runs', async () => {
+      const builder = new GraphBuilder();
+      const row = builder.input('row', 'int32', ['batch']);
+      const stack = builder.input('stack', 'float32', ['rows', 2]);
+      builder.output(builder.node('Gather', [stack, row], { name: 'picked' }), 'float32', ['batch', 2]);
+      const session = await runtime.load({ bytes: encodeModel(builder.build({ name: 'pick' })) });
+      const table = await runtime.createTable({ stack: { dtype: 'float32', shape: [2] } });
+      const put = (at: number, ...values: number[]) =>
+        table.set(at, () => Promise.resolve({ stack: tensor('float32', [2], new Float32Array(values)) }));
+      const pick = async (...rows: number[]) => {
+        const feeds = { row: tensor('int32', [rows.length], Int32Array.from(rows)) };
+        const { picked } = await session.run(feeds, { tables: [table] });
+        return [...(picked?.data as Float32Array)];
+      };
+      expect(await pick(0)).toEqual([0, 0]);
+      await put(1, 1, 2);
+      for (let at = 2; at <= 20; at++) await put(at, at, -at);
+      expect(await pick(20, 1, 0, 7)).toEqual([20, -20, 1, 2, 0, 0, 7, -7]);
+      table.clear(1);
+      await put(1, 5, 6);
+      expect(await pick(1, 20)).toEqual([5, 6, 20, -20]);
+      expect(await refusalOf(put(1, 5, 6, 7))).toMatchObject({ code: 'TENSOR_INVALID' });
+      expect(await refusalOf(put(0, 5, 6))).toMatchObject({ code: 'TENSOR_INVALID' });
+      const foreign = { other: tensor('float32', [2], new Float32Array(2)) };
+      expect(await refusalOf(table.set(1, () => Promise.resolve(foreign)))).toMatchObject({
+        fields: ['other'],
+      });
+      expect(await pick(1)).toEqual([5, 6]);
+      expect((await refusalOf(session.run({ row: tensor('int32', [1], new Int32Array(1)) }))).fields).toEqual(
+        ['stack'],
+      );
+      await table.release();
+      await table.release();
+      expect(await refusalOf(pick(1))).toMatchObject({ code: 'EXPERT_NOT_READY' });
+      await session.release();
+    });
+
     it('describes and runs a model', async () => {
       const session = await linear();
       expect(session.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['batch', 2] }]);

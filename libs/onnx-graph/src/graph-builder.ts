@@ -59,6 +59,12 @@ export class GraphBuilder {
     return name;
   }
 
+  /** Makes a value of the graph around this one known: the graph of an `If` may use it. */
+  outer(name: ValueName): ValueName {
+    this.names.add(name);
+    return name;
+  }
+
   /** Declares that a value is a graph output. */
   output(name: ValueName, dtype: DataType, shape: readonly Dimension[]): void {
     this.need(name, 'output');

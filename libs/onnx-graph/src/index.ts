@@ -26,3 +26,9 @@ export {
 } from './bert-encoder.js';
 export { readBertWeights, type BertWeights } from './read-bert-weights.js';
 export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';
+export {
+  addGatheredBranches,
+  BRANCH_INPUTS,
+  type BranchedEncoder,
+  type GatheredBranch,
+} from './gathered-branches.js';

@@ -1,8 +1,10 @@
 import {
   float32Tensor,
+  lowRankFiles,
   writeBundle,
   writeSafetensors,
   type Digest,
+  type LowRankFactors,
   type WrittenBundle,
 } from '@thalamus/bundle';
 import {
@@ -189,6 +191,7 @@ export interface PicoName {
 export function writePicoBase(
   folder: string,
   { name, version = '1', seed = 1 }: PicoName,
+  storage: Storage = { kind: 'float32' },
 ): Promise<WrittenBundle> {
   return writeBundle(
     folder,
@@ -200,7 +203,7 @@ export function writePicoBase(
       task: 'feature-extraction',
       maxTokens: PICO_CONFIG.maxPositions,
     },
-    { 'model.onnx': encodeModel(picoEncoder(seed)), 'tokenizer.json': picoTokenizer() },
+    { 'model.onnx': encodeModel(picoEncoder(seed, storage)), 'tokenizer.json': picoTokenizer() },
   );
 }
 
@@ -249,5 +252,50 @@ export function writePicoProbe(
       maxTokens: PICO_CONFIG.maxPositions,
     },
     { 'head.safetensors': head },
+  );
+}
+
+/** Random factors for every linear layer of the pico encoder; the same for the same seed. */
+export function picoFactors(rank: number, seed: number): LowRankFactors[] {
+  const random = createRandom(seed);
+  const values = (length: number) => Float32Array.from({ length }, () => 0.3 * random.normal());
+  return [...picoWeights()].flatMap(([name, { shape }]) => {
+    const [outputs = 0, inputs = 0] = shape;
+    if (!name.startsWith('encoder.') || shape.length !== 2) return [];
+    const layer = name.slice(0, -'.weight'.length);
+    return [{ layer, rank, inputs, outputs, a: values(rank * inputs), b: values(outputs * rank) }];
+  });
+}
+
+/** Rank and alpha of a pico low-rank expert. */
+export interface PicoBranches {
+  readonly rank: number;
+  readonly alpha: number;
+  /** Default: those of `picoFactors` with the seed of the expert. */
+  readonly factors?: readonly LowRankFactors[];
+}
+
+/** Writes a low-rank classifier over a pico base, with the head of `picoHead`. */
+export function writePicoLowRank(
+  folder: string,
+  { name, version = '1', seed = 1 }: PicoName,
+  labels: readonly string[],
+  base: { readonly name: string; readonly digest: Digest },
+  { rank, alpha, factors = picoFactors(rank, seed) }: PicoBranches,
+): Promise<WrittenBundle> {
+  const head = { task: 'text-classification' as const, ...picoHead(labels.length, seed) };
+  return writeBundle(
+    folder,
+    {
+      ...facts(),
+      name,
+      version,
+      kind: 'lowrank',
+      task: 'text-classification',
+      base: { ...base },
+      labels: [...labels],
+      maxTokens: PICO_CONFIG.maxPositions,
+    },
+    lowRankFiles({ baseName: base.name, factors, rank, alpha, head }),
   );
 }

@@ -10,13 +10,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const KINDS = { full: registryV1.ExpertKind.FULL, probe: registryV1.ExpertKind.PROBE };
+const { FULL, LOWRANK, PROBE } = registryV1.ExpertKind;
+const KINDS = { full: FULL, lowrank: LOWRANK, probe: PROBE };
 
 /** Folder of the base encoder of the zoo. */
 export const BASE_FOLDER = join(root, 'zoo/base/minilm-l6');
 
-/** Starts a real expert host over the whole zoo, with a log and a store of its own. */
-export async function startHost(environment = {}) {
+/** Starts a real expert host over the whole zoo and more bundles, with a log and a store of its own. */
+export async function startHost(environment = {}, more = []) {
   const folder = mkdtempSync(join(tmpdir(), 'thalamus-bench-'));
   const busFile = join(folder, 'events.sqlite');
   const store = new FolderArtifactStore(join(folder, 'artifacts'));
@@ -31,7 +32,7 @@ export async function startHost(environment = {}) {
       encodeEvent(TOPICS.registryState, { key, revision, value }, { source: '/bench', key }),
     ]);
   };
-  for (const bundle of [BASE_FOLDER, ...experts]) {
+  for (const bundle of [BASE_FOLDER, ...experts, ...more]) {
     const { manifest, digest, sizeBytes } = await importBundle(bundle, store);
     const version = {
       expert: manifest.name,

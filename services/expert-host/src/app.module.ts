@@ -38,6 +38,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const library = new ExpertLibrary(view, artifactStoreFor(settings), runtime, {
     ...settings,
     cacheFolder: join(settings.dataFolder, 'bundles'),
+    derivedFolder: join(settings.dataFolder, 'derived'),
   });
   let serving = false;
   const server = new GrpcServer({

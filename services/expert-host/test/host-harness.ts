@@ -29,6 +29,7 @@ type Channel = 'stable' | 'candidate' | 'shadow';
 
 const KINDS: Partial<Record<ExpertManifest['kind'], registryV1.ExpertKind>> = {
   full: registryV1.ExpertKind.FULL,
+  lowrank: registryV1.ExpertKind.LOWRANK,
   probe: registryV1.ExpertKind.PROBE,
   twin: registryV1.ExpertKind.TWIN,
 };

@@ -289,7 +289,9 @@ describe('what a host never opens', () => {
     const { models } = await running.client.repositoryIndex({});
     const reasons = Object.fromEntries(models.map(({ name, reason }) => [name, reason]));
     expect(reasons['nan']).toContain('not finite');
-    expect(reasons['short']).toContain('has shape [1,16] where [2,16] is needed');
+    expect(reasons['short']).toContain(
+      'head.safetensors: head.weight has the shape [1,16] where [2,16] is needed',
+    );
     expect((await ask(running, 'animals', ['hello'])).outputs.length).toBe(3);
   });
 

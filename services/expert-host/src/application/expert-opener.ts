@@ -2,6 +2,8 @@ import {
   materialiseBundle,
   openBundle,
   parseDigest,
+  readClassifierHead,
+  readLowRankAdapter,
   type ArtifactStore,
   type ExpertManifest,
   type OpenedBundle,
@@ -10,15 +12,13 @@ import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
 import { RawGraphExpert } from './graph-experts.js';
-import type { ProbeHead } from './probe-heads.js';
-import { ResidentBase } from './resident-base.js';
+import { ResidentBase, type BaseSettings } from './resident-base.js';
 import type { ServedExpert } from './served-expert.js';
-import { EmbeddingExpert, ProbeExpert } from './text-experts.js';
-import type { BatchSettings } from './text-queue.js';
+import { ClassifierExpert, EmbeddingExpert } from './text-experts.js';
 import { TwinExpert } from './twin-expert.js';
 
 /** What the opener needs. */
-export interface OpenerOptions extends BatchSettings {
+export interface OpenerOptions extends BaseSettings {
   readonly cacheFolder: string;
   readonly memoryLimitBytes: number;
 }
@@ -30,6 +30,11 @@ export interface OpenOutcome {
 }
 
 type Bundle = OpenedBundle<ExpertManifest>;
+
+const DELTA_KINDS: ReadonlySet<registryV1.ExpertKind> = new Set([
+  registryV1.ExpertKind.PROBE,
+  registryV1.ExpertKind.LOWRANK,
+]);
 
 /** Turns registered versions into experts that can answer: fetches, checks, loads, and shares bases among heads. */
 export class ExpertOpener {
@@ -50,14 +55,14 @@ export class ExpertOpener {
     return this.baseBytes;
   }
 
-  /** Opens versions; each fails alone. Heads of one base are stacked at once. */
+  /** Opens versions; each fails alone. What stands on one base holds it together. */
   async open(versions: readonly registryV1.ExpertVersion[]): Promise<OpenOutcome[]> {
     const outcomes: OpenOutcome[] = [];
-    const isProbe = ({ kind }: registryV1.ExpertVersion) => kind === registryV1.ExpertKind.PROBE;
-    for (const version of versions.filter((candidate) => !isProbe(candidate)))
+    const isDelta = ({ kind }: registryV1.ExpertVersion) => DELTA_KINDS.has(kind);
+    for (const version of versions.filter((candidate) => !isDelta(candidate)))
       outcomes.push({ version, served: await orError(this.openStanding(version)) });
-    const byBase = Map.groupBy(versions.filter(isProbe), ({ baseDigest }) => baseDigest);
-    for (const [digest, probes] of byBase) outcomes.push(...(await this.openProbes(digest, probes)));
+    const byBase = Map.groupBy(versions.filter(isDelta), ({ baseDigest }) => baseDigest);
+    for (const [digest, deltas] of byBase) outcomes.push(...(await this.openDeltas(digest, deltas)));
     return outcomes;
   }
 
@@ -79,68 +84,71 @@ export class ExpertOpener {
     );
   }
 
-  private async openProbes(
+  private async openDeltas(
     baseDigest: string,
     versions: readonly registryV1.ExpertVersion[],
   ): Promise<OpenOutcome[]> {
     const base = await orError(this.base(baseDigest));
     if (ThalamusError.is(base)) return versions.map((version) => ({ version, served: base }));
-    // Held until all heads are read: a base without a user is freed.
+    // Held until all are read: a base without a user is freed.
     base.retain();
     try {
-      return await this.openHeads(baseDigest, base, versions);
+      const outcomes: OpenOutcome[] = [];
+      for (const version of versions)
+        outcomes.push({ version, served: await orError(this.openDelta(version, base)) });
+      return outcomes;
     } finally {
       await this.letGo(baseDigest, base);
     }
   }
 
-  private async openHeads(
-    baseDigest: string,
-    base: ResidentBase,
-    versions: readonly registryV1.ExpertVersion[],
-  ): Promise<OpenOutcome[]> {
-    const outcomes: OpenOutcome[] = [];
-    const heads: { version: registryV1.ExpertVersion; bundle: Bundle; id: string; head: ProbeHead }[] = [];
-    for (const version of versions) {
-      // Held already while the head is read: a base without a user may be freed.
-      base.retain();
-      const read = await orError(this.readHead(version, base));
-      if (ThalamusError.is(read)) {
-        outcomes.push({ version, served: read });
-        await this.letGo(baseDigest, base);
-      } else
-        heads.push({ version, id: `${version.expert}@${version.version}#${(this.opened += 1)}`, ...read });
-    }
-    if (heads.length === 0) return outcomes;
-    const stacked = await orError(base.heads.change(new Map(heads.map(({ id, head }) => [id, head])), []));
-    for (const { version, bundle, id } of heads) {
-      if (ThalamusError.is(stacked)) {
-        outcomes.push({ version, served: stacked });
-        continue;
-      }
-      base.retain();
+  private async openDelta(version: registryV1.ExpertVersion, base: ResidentBase): Promise<ServedExpert> {
+    // Held already while the expert is read: a base without a user may be freed.
+    base.retain();
+    const id = `${version.expert}@${version.version}#${(this.opened += 1)}`;
+    const remove = async () => {
+      await base.heads.remove(id);
+      await base.adapters.remove(id);
+    };
+    try {
+      const bundle = await this.fetchDelta(version);
+      const { manifest } = bundle;
+      const readHead = () => readClassifierHead(bundle, base.width);
+      // Both are read before anything changes.
+      const { bias } = await readHead();
+      const isLowRank = manifest.kind === 'lowrank';
+      const adapter = isLowRank ? await readLowRankAdapter(bundle) : undefined;
+      const readAdapter = () => readLowRankAdapter(bundle);
+      const bytes = adapter ? await base.adapters.add(id, manifest.name, adapter, readAdapter) : 0;
+      await base.heads.add(id, bias.length, readHead);
       const release = async () => {
-        await base.heads.change(new Map(), [id]);
-        await this.letGo(baseDigest, base);
+        await remove();
+        await this.letGo(version.baseDigest, base);
       };
-      outcomes.push({ version, served: new ProbeExpert(bundle.manifest, id, base, release) });
+      return new ClassifierExpert(manifest, { id, isLowRank }, base, bytes, release);
+    } catch (fault) {
+      await remove();
+      await this.letGo(version.baseDigest, base);
+      throw fault;
     }
-    return outcomes;
   }
 
-  private async readHead(
-    version: registryV1.ExpertVersion,
-    base: ResidentBase,
-  ): Promise<{ bundle: Bundle; head: ProbeHead }> {
+  private async fetchDelta(version: registryV1.ExpertVersion): Promise<Bundle> {
     const bundle = await this.fetch(version);
-    const named = bundle.manifest.base?.digest ?? '';
+    const { base, kind, task } = bundle.manifest;
+    const named = base?.digest ?? '';
     if (named !== version.baseDigest)
       throw new ThalamusError(
         'BUNDLE_INVALID',
         `${version.expert}@${version.version} is registered over the base ${version.baseDigest}, but its manifest names ${named}.`,
       );
+    if (task !== 'text-classification')
+      throw new ThalamusError(
+        'METHOD_UNSUPPORTED',
+        `${version.expert} is ${kind} for ${task}; over a base this host serves text-classification.`,
+      );
     this.reserve(bundle);
-    return { bundle, head: await base.readHead(bundle) };
+    return bundle;
   }
 
   /** The base of a digest, loaded once; whoever gets it retains it before the next wait. */

@@ -1,15 +1,17 @@
-import { readClassifierHead, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
+import { type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import {
-  TextEncoder,
   Tokenizer,
   type BatchOutcome,
   type InferenceRuntime,
-  type InferenceSession,
   type SubmitOptions,
+  type TokenRow,
 } from '@thalamus/inference';
-import { inspectBundleGraph, MODEL_FILE } from './inspect-bundle.js';
-import { ProbeHeads, type ProbeHead } from './probe-heads.js';
+import { BaseSession } from './base-session.js';
+import { ClassifierHeads, expertGone } from './classifier-heads.js';
+import { inspectBundleGraph } from './inspect-bundle.js';
+import { LowRankAdapters } from './low-rank-adapters.js';
+import type { Place } from './row-stack.js';
 import { TextQueue, type BatchSettings, type QueuedText } from './text-queue.js';
 
 /** What comes back for one text. */
@@ -23,38 +25,53 @@ export interface BaseAnswer {
   readonly batchSize: number;
 }
 
-/** Id of the head that a text is to be run through; undefined for nothing but the base. */
-type HeadWish = string | undefined;
+/** The expert that a text is for. */
+export interface ExpertWish {
+  readonly id: string;
+  /** Whether it has an adapter besides its head. */
+  readonly isLowRank: boolean;
+}
+
+/** Undefined for nothing but the embedding. */
+type Wish = ExpertWish | undefined;
+
+/** Settings of a base. */
+export interface BaseSettings extends BatchSettings {
+  /** Folder for graphs that are derived from bundles. */
+  readonly derivedFolder: string;
+}
 
 interface OpenedBase {
   readonly bundle: OpenedBundle<ExpertManifest>;
   readonly width: number;
-  readonly session: InferenceSession;
-  readonly encoder: TextEncoder;
+  readonly session: BaseSession;
+  readonly tokenizer: Tokenizer;
 }
 
-/** One base encoder that is loaded once, with its queue and the heads that stand on it. */
+/** One base encoder that is loaded once, with its queue and the experts that stand on it. */
 export class ResidentBase {
-  readonly heads: ProbeHeads;
+  readonly heads: ClassifierHeads;
+  readonly adapters: LowRankAdapters;
   readonly manifest: ExpertManifest;
   /** Width of the embedding. */
   readonly width: number;
   readonly memoryBytes: number;
-  private readonly queue: TextQueue<HeadWish, BaseAnswer>;
+  private readonly queue: TextQueue<Wish, BaseAnswer>;
   private users = 0;
 
   private constructor(
     private readonly opened: OpenedBase,
     runtime: InferenceRuntime,
-    settings: BatchSettings,
+    settings: BaseSettings,
   ) {
     this.manifest = opened.bundle.manifest;
     this.width = opened.width;
     this.memoryBytes = opened.bundle.sizeBytes;
-    this.heads = new ProbeHeads(runtime, opened.width);
+    this.heads = new ClassifierHeads(runtime, opened.width);
+    this.adapters = new LowRankAdapters(runtime, opened.session);
     this.queue = new TextQueue({
       ...settings,
-      tokenise: (texts) => opened.encoder.tokenise(texts),
+      tokenise: (texts) => opened.tokenizer.encode(texts, this.manifest.maxTokens),
       run: (items) => this.run(items),
     });
   }
@@ -63,7 +80,7 @@ export class ResidentBase {
   static async open(
     bundle: OpenedBundle<ExpertManifest>,
     runtime: InferenceRuntime,
-    settings: BatchSettings,
+    settings: BaseSettings,
   ): Promise<ResidentBase> {
     const { manifest } = bundle;
     const summary = await inspectBundleGraph(bundle);
@@ -76,25 +93,14 @@ export class ResidentBase {
       );
     }
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
-    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads: settings.threads });
-    const encoder = new TextEncoder(tokenizer, session, manifest.maxTokens);
-    try {
-      await encoder.encode(['warm-up']);
-    } catch (fault) {
-      await session.release();
-      throw fault;
-    }
-    return new ResidentBase({ bundle, width, session, encoder }, runtime, settings);
+    const [warmUp] = await tokenizer.encode(['warm-up'], manifest.maxTokens);
+    const session = await BaseSession.open(bundle, runtime, settings, warmUp as TokenRow);
+    return new ResidentBase({ bundle, width, session, tokenizer }, runtime, settings);
   }
 
   /** Runs texts, in batches with whatever else waits. */
-  submit(texts: readonly string[], head: HeadWish, options: SubmitOptions): Promise<BaseAnswer[]> {
-    return this.queue.submit(texts, () => head, options);
-  }
-
-  /** Reads a head from a bundle that stands on this base. @throws BUNDLE_INVALID */
-  readHead(bundle: OpenedBundle<ExpertManifest>): Promise<ProbeHead> {
-    return readClassifierHead(bundle, this.width);
+  submit(texts: readonly string[], wish: Wish, options: SubmitOptions): Promise<BaseAnswer[]> {
+    return this.queue.submit(texts, () => wish, options);
   }
 
   retain(): void {
@@ -109,29 +115,60 @@ export class ResidentBase {
 
   async release(): Promise<void> {
     await this.heads.release();
+    await this.adapters.release();
     await this.opened.session.release();
   }
 
-  private async run(items: readonly QueuedText<HeadWish>[]): Promise<BatchOutcome<BaseAnswer>[]> {
-    const encoded = await this.opened.encoder.encodeTokens(items.map(({ tokens }) => tokens));
-    const { width } = this;
-    const embeddings = items.map((_, index) => encoded.embeddings.slice(index * width, (index + 1) * width));
-    const logits = await this.heads.logits(
-      items.flatMap(({ wish }, index) =>
-        wish === undefined ? [] : [{ head: wish, embedding: embeddings[index] as Float32Array }],
-      ),
-    );
+  private async run(items: readonly QueuedText<Wish>[]): Promise<BatchOutcome<BaseAnswer>[]> {
+    const embeddings = await this.embed(items);
+    const questions = items.flatMap(({ wish }, index) => {
+      const embedding = embeddings[index];
+      return wish && embedding ? [{ head: wish.id, embedding }] : [];
+    });
+    const logits = await this.heads.logits(questions);
     let next = 0;
     return items.map(({ wish, tokens }, index) => {
-      const outcome = wish === undefined ? undefined : logits[next++];
+      const embedding = embeddings[index];
+      if (!embedding) return expertGone();
+      const outcome = wish ? logits[next++] : undefined;
       if (ThalamusError.is(outcome)) return outcome;
-      return {
-        embedding: embeddings[index] as Float32Array,
-        logits: outcome,
-        tokenCount: tokens.ids.length,
-        truncated: tokens.truncated,
-        batchSize: items.length,
-      };
+      const { ids, truncated } = tokens;
+      return { embedding, logits: outcome, tokenCount: ids.length, truncated, batchSize: items.length };
     });
+  }
+
+  /**
+   * Embeddings of the items, each under the adapter of its expert; undefined for an expert that has been let go. Adapters of
+   * one size run in one batch with the texts that have none; those of another size in a run of their own.
+   */
+  private async embed(items: readonly QueuedText<Wish>[]): Promise<(Float32Array | undefined)[]> {
+    const result: (Float32Array | undefined)[] = items.map(() => undefined);
+    const places = items.map(({ wish }) => (wish?.isLowRank ? this.adapters.place(wish.id) : undefined));
+    const alive = [...items.keys()].filter((index) => places[index] || !items[index]?.wish?.isLowRank);
+    const first = places.find((place) => place)?.size;
+    const bySize = Map.groupBy(alive, (index) => places[index]?.size ?? first);
+    for (const [size, indices] of bySize) {
+      const tokens = indices.flatMap((index) => items[index]?.tokens ?? []);
+      const rows = await this.encode(
+        tokens,
+        size,
+        indices.map((index) => places[index]),
+      );
+      indices.forEach((index, at) => {
+        result[index] = rows[at];
+      });
+    }
+    return result;
+  }
+
+  private async encode(
+    tokens: readonly TokenRow[],
+    size: number | undefined,
+    places: readonly (Place | undefined)[],
+  ): Promise<Float32Array[]> {
+    const { session } = this.opened;
+    if (size === undefined) return session.encode(tokens, undefined, () => this.adapters.stack());
+    const stack = await this.adapters.stack(size);
+    return session.encode(tokens, { stack, rows: Int32Array.from(places, (place) => place?.row ?? 0) });
   }
 }

@@ -2,7 +2,7 @@ import type { ExpertManifest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import type { SubmitOptions } from '@thalamus/inference';
 import { argMax, softmax, tensor, type Tensor } from '@thalamus/tensor';
-import type { BaseAnswer, ResidentBase } from './resident-base.js';
+import type { BaseAnswer, ExpertWish, ResidentBase } from './resident-base.js';
 import type { ExpertAnswer, ExpertValue, ServedExpert } from './served-expert.js';
 import { textsOf } from './text-input.js';
 
@@ -43,8 +43,8 @@ export class EmbeddingExpert implements ServedExpert {
   }
 }
 
-/** A head on a resident base: label, its probability, and the probabilities of all labels. */
-export class ProbeExpert implements ServedExpert {
+/** A head on a resident base, with an adapter or without one: label, its probability, and the probabilities of all labels. */
+export class ClassifierExpert implements ServedExpert {
   readonly inputs = [TEXT_INPUT];
   readonly outputs: readonly ExpertValue[];
   readonly memoryBytes: number;
@@ -53,21 +53,22 @@ export class ProbeExpert implements ServedExpert {
 
   constructor(
     readonly manifest: ExpertManifest,
-    private readonly headId: string,
+    private readonly wish: ExpertWish,
     private readonly base: ResidentBase,
+    adapterBytes: number,
     private readonly onRelease: () => Promise<void>,
   ) {
     this.labels = manifest.labels ?? [];
     this.outputs = classifierOutputs(this.labels.length);
-    this.ownBytes = this.labels.length * (base.width + 1) * Float32Array.BYTES_PER_ELEMENT;
+    this.ownBytes = adapterBytes + this.labels.length * (base.width + 1) * Float32Array.BYTES_PER_ELEMENT;
     this.memoryBytes = this.ownBytes;
   }
 
   async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
     const texts = textsOf(inputs);
-    const answers = await this.base.submit(texts, this.headId, options);
+    const answers = await this.base.submit(texts, this.wish, options);
     const logits = answers.map((answer) => {
-      if (!answer.logits) throw new ThalamusError('INTERNAL', `${this.headId} gave no logits.`);
+      if (!answer.logits) throw new ThalamusError('INTERNAL', `${this.wish.id} gave no logits.`);
       return answer.logits;
     });
     return { outputs: classifierTensors(logits, this.labels), labels: this.labels, ...facts(answers) };

@@ -1,0 +1,108 @@
+import { checkLowRankFits, type LowRankAdapter } from '@thalamus/bundle';
+import { ThalamusError } from '@thalamus/errors';
+import type { Feeds, InferenceRuntime } from '@thalamus/inference';
+import { BRANCH_INPUTS, type GatheredBranch } from '@thalamus/onnx-graph';
+import { encodeFloat16, tensor } from '@thalamus/tensor';
+import type { BaseSession } from './base-session.js';
+import { SizedStacks, type Place, type RowStack } from './row-stack.js';
+
+/** Ranks that factors are padded to. What is wider than the first stands in a table, and runs in a batch, of its own. */
+export const RANK_SIZES = [16, 64];
+const [SMALLEST = 16] = RANK_SIZES;
+
+/** The low-rank adapters of all experts on one base: factors padded, stacked as float16, gathered by a row for each text. */
+export class LowRankAdapters {
+  private readonly places = new Map<string, Place>();
+  private stacks: SizedStacks | undefined;
+
+  constructor(
+    private readonly runtime: InferenceRuntime,
+    private readonly session: BaseSession,
+  ) {}
+
+  /**
+   * Adds an adapter. `read` gives it now, and again after a crash. Resolves with the bytes that its row takes.
+   * @throws METHOD_UNSUPPORTED for a rank that is too large, BUNDLE_INVALID for layers that the base has not
+   */
+  async add(
+    id: string,
+    name: string,
+    adapter: LowRankAdapter,
+    read: () => Promise<LowRankAdapter>,
+  ): Promise<number> {
+    const size = RANK_SIZES.find((candidate) => candidate >= adapter.rank);
+    if (size === undefined)
+      throw new ThalamusError(
+        'METHOD_UNSUPPORTED',
+        `${name} has the rank ${adapter.rank}; a host serves ranks up to ${RANK_SIZES.at(-1)}. Train it with a smaller one.`,
+      );
+    const branches = await this.session.layers();
+    const shapes = branches.map(
+      ({ layer, inputs, outputs }) => [`${layer}.weight`, { shape: [outputs, inputs] }] as const,
+    );
+    checkLowRankFits(name, adapter, new Map(shapes));
+    await this.session.branch();
+    const stack = await this.stack(size);
+    const row = await stack.add(async () => rowOf(await read(), branches, size));
+    this.places.set(id, { size, row });
+    return branches.reduce((sum, { inputs, outputs }) => sum + 2 * size * (inputs + outputs), 0);
+  }
+
+  async remove(id: string): Promise<void> {
+    const place = this.places.get(id);
+    if (!place) return;
+    this.places.delete(id);
+    (await this.stacks?.of(place.size))?.remove(place.row);
+  }
+
+  place(id: string): Place | undefined {
+    return this.places.get(id);
+  }
+
+  /** The stack of a size; the smallest also serves runs without adapters. */
+  async stack(size = SMALLEST): Promise<RowStack> {
+    return this.stacksOf(await this.session.layers()).of(size);
+  }
+
+  async release(): Promise<void> {
+    this.places.clear();
+    await this.stacks?.release();
+  }
+
+  private stacksOf(branches: readonly GatheredBranch[]): SizedStacks {
+    this.stacks ??= new SizedStacks(this.runtime, RANK_SIZES, (size) => ({
+      [BRANCH_INPUTS.scale]: { dtype: 'float32', shape: [1, 1] },
+      ...Object.fromEntries(
+        branches.flatMap(({ down, up, inputs, outputs }) => [
+          [down, { dtype: 'float16', shape: [inputs, size] }],
+          [up, { dtype: 'float16', shape: [size, outputs] }],
+        ]),
+      ),
+    }));
+    return this.stacks;
+  }
+}
+
+/** Factors in the layout of the table: transposed, padded with zeros, zero for layers without factors. */
+function rowOf({ factors, scale }: LowRankAdapter, branches: readonly GatheredBranch[], size: number): Feeds {
+  const byLayer = new Map(factors.map((factor) => [factor.layer, factor]));
+  const feeds = branches.flatMap(({ layer, down, up, inputs, outputs }) => {
+    const a = new Float32Array(inputs * size);
+    const b = new Float32Array(size * outputs);
+    const found = byLayer.get(layer);
+    if (found) {
+      for (let k = 0; k < found.rank; k++) {
+        for (let i = 0; i < inputs; i++) a[i * size + k] = found.a[k * inputs + i] ?? 0;
+        for (let o = 0; o < outputs; o++) b[k * outputs + o] = found.b[o * found.rank + k] ?? 0;
+      }
+    }
+    return [
+      [down, tensor('float16', [inputs, size], encodeFloat16(a))],
+      [up, tensor('float16', [size, outputs], encodeFloat16(b))],
+    ] as const;
+  });
+  return {
+    [BRANCH_INPUTS.scale]: tensor('float32', [1, 1], new Float32Array([scale])),
+    ...Object.fromEntries(feeds),
+  };
+}
