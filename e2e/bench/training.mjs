@@ -1,8 +1,6 @@
 // Full fine-tuning steps of the base (batch 32 x 64, AdamW, gradients clipped) beside PyTorch on the CPU, turn by turn.
 //   npm run bench:training [-- --python /path/to/python3] [--rounds 5] [--steps 3] [--threads 1,2] [--out docs/results] [--json]
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { graphOf } from '@thalamus/onnx-graph';
-import { createRandom, tensor } from '@thalamus/tensor';
+import { OrtRuntime } from '@thalamus/inference';
 import * as training from '@thalamus/training';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,10 +10,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median, ratioOverRounds } from './gateway/statistics.mjs';
+import { CLIP, DECAY, feedsOf, LENGTH, makeProblem, RATE, ROWS } from './training/problem.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const [ROWS, LENGTH, CLASSES] = [32, 64, 7];
-const [RATE, DECAY, CLIP] = [5e-5, 0.01, 1];
 
 const options = readOptions();
 const problem = await makeProblem();
@@ -91,32 +88,6 @@ function readOptions() {
   }
 }
 
-async function makeProblem() {
-  const runtime = new OrtRuntime();
-  const base = await training.openTrainingBase(join(ROOT, 'zoo/base/minilm-l6'), {
-    runtime,
-    threads: 1,
-    readTokenizer: (json) => Tokenizer.parse(json),
-  });
-  await runtime.close();
-  const { config, weights } = base.read;
-  const random = createRandom(3);
-  const head = {
-    weights: Float32Array.from({ length: config.hiddenSize * CLASSES }, () => random.next() * 0.02),
-    bias: new Float32Array(CLASSES),
-  };
-  const model = training.classifierGraph(config, weights, head);
-  const names = new Set(
-    graphOf(model)
-      .initializer.map(({ name }) => name)
-      .filter((name) => /^(embeddings|encoder|head)\..*(weight|bias)$/.test(name)),
-  );
-  const ids = Array.from({ length: ROWS }, () =>
-    Array.from({ length: LENGTH }, () => 1000 + random.below(28_000)),
-  );
-  return { config, model, names, ids, labels: ids.map((_, row) => row % CLASSES) };
-}
-
 function writeProblem() {
   const parameters = training.parametersOf(problem.model, problem.names);
   const shapes = [...parameters].map(([name, { shape }]) => ({ name, shape }));
@@ -134,11 +105,7 @@ async function startOurs(threads) {
   const session = await training.GradientSession.open(runtime, problem.model, problem.names, threads);
   const parameters = training.parametersOf(problem.model, problem.names);
   const state = training.initialState(parameters);
-  const { ids, labels } = problem;
-  const feeds = {
-    ...training.tokenFeeds(ids, Array.from(ids.keys())),
-    [training.TRAINING_VALUES.labels]: tensor('int64', [ROWS], BigInt64Array.from(labels, BigInt)),
-  };
+  const feeds = feedsOf(problem);
   const run = async (steps) => {
     let [graph, step] = [0, 0];
     const startedAt = performance.now();

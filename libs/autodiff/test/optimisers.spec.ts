@@ -90,9 +90,7 @@ describe('optimiser steps', () => {
         feeds[stepTensors(name).gradient] = float32(GOLDEN.gradients[at]![name]!, shape);
       const outputs = await session.run(feeds);
       expect(outputs[STEP_VALUES.gradientNorm]!.data[0]).toBeCloseTo(norm, 5);
-      state = Object.fromEntries(
-        Object.keys(state).map((name) => [name, outputs[nextName(name)]!]),
-      );
+      state = Object.fromEntries(Object.keys(state).map((name) => [name, outputs[nextName(name)]!]));
       for (const [name, wanted] of Object.entries(values)) {
         const found = Array.from(state[name]!.data as Float32Array);
         const off = Math.max(...wanted.map((value, i) => Math.abs(value - found[i]!)));
