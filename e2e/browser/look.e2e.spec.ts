@@ -80,6 +80,16 @@ describe.each(LOOKS)('in $scheme, $width px wide', (look) => {
   });
 });
 
+it('a path without a page is 404, says so, and leads back', async () => {
+  const { page, context } = await open(browser, '/', { key: inject('meshUnderBrowser').key });
+  const answer = await page.goto('/console/nothing');
+  expect(answer?.status()).toBe(404);
+  await page.getByRole('heading', { level: 1, name: 'Not found' }).waitFor();
+  await page.getByRole('link', { name: 'Go to the playground' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Playground' }).waitFor();
+  await context.close();
+});
+
 it('the first view is interactive before its charts have been fetched', async () => {
   const { page, context } = await open(browser, '/');
   await page.getByRole('textbox', { name: 'Prompt' }).fill('hello');

@@ -77,5 +77,6 @@ describe('prometheusText', () => {
     expect(new Set(names).size).toBe(names.length);
     expect(names).toContain('rpc_server_call_duration_seconds');
     expect(names).toContain('process_memory_usage_bytes');
+    expect(names).toContain('thalamus_chat_cost_usd_total');
   });
 });

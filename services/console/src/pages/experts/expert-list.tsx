@@ -50,7 +50,7 @@ function ExpertTable({ rows, onOpen }: ListProps) {
             >
               <Table.Td>
                 <ExpertName row={row} />
-                <Text size="xs" className="quiet" lineClamp={1} maw={560} title={row.description}>
+                <Text size="xs" className="quiet" lineClamp={1} maw={620} title={row.description}>
                   {row.description}
                 </Text>
               </Table.Td>

@@ -34,8 +34,8 @@ export function Seconds({ history }: { readonly history: readonly LiveSnapshot[]
         {...shared}
         yAxisProps={{ allowDecimals: false, width: 40 }}
         series={[
-          { name: 'answered', color: 'sage.5' },
           ...(hasFailed ? [{ name: 'failed', color: 'red.6' }] : []),
+          { name: 'answered', color: 'sage.5' },
         ]}
       />
       <Text fw={600} size="sm" mt="md">

@@ -122,6 +122,24 @@ describe('a whole answer', () => {
     expect((fault as Error).message).not.toContain('their words');
   });
 
+  it.each<[string | undefined, number, number]>([
+    ['7', 7_000, 7_000],
+    ['0', 1_000, 1_000],
+    [undefined, 1_000, 1_000],
+    ['soon', 1_000, 1_000],
+    // A date has whole seconds, and some time passes on the way.
+    [new Date(Date.now() + 3_600_000).toUTCString(), 3_000_000, 3_600_000],
+    [new Date(0).toUTCString(), 1_000, 1_000],
+  ])('that is out of rate limit says when to come back: Retry-After %s', async (header, least, most) => {
+    const { client, target } = await upstreamThat((_request, response) => {
+      response.writeHead(429, header === undefined ? {} : { 'retry-after': header }).end();
+    });
+    const fault = await client.complete(target, request()).catch((error: unknown) => error);
+    const { retryAfterMs } = fault as { retryAfterMs: number };
+    expect(retryAfterMs).toBeGreaterThanOrEqual(least);
+    expect(retryAfterMs).toBeLessThanOrEqual(most);
+  });
+
   it('that never comes is UPSTREAM_UNAVAILABLE once the time is up', async () => {
     const { client, target } = await upstreamThat(() => undefined);
     await expect(client.complete(target, request({ deadlineAtMs: Date.now() + 200 }))).rejects.toMatchObject({
