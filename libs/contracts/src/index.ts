@@ -33,3 +33,15 @@ export {
   type JobKind,
   type TrainParameters,
 } from './job-kinds.js';
+export {
+  HYPER_PARAMETER_NAMES,
+  HYPER_PARAMETER_RANGES,
+  OFFERED_METHODS,
+  SCHEDULES,
+  TRAINING_METHODS,
+  withoutEffect,
+  type HyperParameterName,
+  type NumberRange,
+  type ScheduleName,
+  type TrainingMethod,
+} from './training-parameters.js';

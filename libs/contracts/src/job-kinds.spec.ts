@@ -15,11 +15,28 @@ describe('the reference page of jobs', () => {
   });
 });
 
+it('refuses what the method does not heed, by its name', () => {
+  const refused = (more: object) =>
+    trainParametersSchema
+      .safeParse({ expert: 'a', dataset: 'b@1', ...more })
+      .error?.issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+  expect(refused({ method: 'lora', rank: 8, alpha: 16, epochs: 2 })).toBeUndefined();
+  expect(refused({ method: 'full', epochs: 2, alpha: 16 })).toEqual([
+    'alpha has no effect on the method full',
+  ]);
+  expect(refused({ epochs: 2, keepMethod: true })).toEqual([
+    'epochs has no effect on the method probe',
+    'keepMethod has no effect on the method probe',
+  ]);
+});
+
 it('fills in the defaults that the page promises', () => {
   expect(trainParametersSchema.parse({ expert: 'a', dataset: 'b@1' })).toEqual({
     expert: 'a',
     dataset: 'b@1',
     channel: 'candidate',
+    method: 'probe',
+    keepMethod: false,
     seed: 0,
     ignoredColumns: [],
   });

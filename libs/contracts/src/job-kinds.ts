@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hyperParameterShape, OFFERED_METHODS, withoutEffect } from './training-parameters.js';
 
 /** Kinds of jobs that this version runs. The only place where their names are written. */
 export const JOB_KINDS = { train: 'train', evaluate: 'evaluate' } as const;
@@ -12,7 +13,7 @@ export const JOB_ARTIFACTS = {
   data: 'data',
   /** Input: rows that a trained expert is judged on. */
   test: 'test',
-  /** Input: manifest of the base that a head is fitted on. */
+  /** Input: manifest of the base that is trained on. */
   base: 'base',
   /** Input: manifest of the version to be judged. */
   expert: 'expert',
@@ -22,6 +23,8 @@ export const JOB_ARTIFACTS = {
   predictions: 'predictions',
   /** Checkpoint: embeddings of the rows that are done. */
   features: 'features',
+  /** Checkpoint: everything that a fine-tuning run is, between two steps. */
+  training: 'training',
 } as const;
 
 const name = z
@@ -32,8 +35,8 @@ const reference = z
   .regex(/^[a-z0-9][a-z0-9-]{0,62}@(0|[1-9]\d{0,18})$/, 'must be name@version, such as banking77@1');
 const ignoredColumns = z.array(z.string().min(1)).max(64).default([]);
 
-/** Parameters of a `train` job: fits a probe head on a frozen base and registers it as a version of an expert. */
-export const trainParametersSchema = z.strictObject({
+/** Parameters of a `train` job: trains an expert on a base and registers it as a version. */
+const trainObject = z.strictObject({
   /** Expert that gets a new version; made when it is not known. */
   expert: name,
   /** Registered data set, name@version: CSV with the columns text and label. */
@@ -44,7 +47,12 @@ export const trainParametersSchema = z.strictObject({
   base: reference.optional(),
   /** Channel that is pointed at the new version. The first version of an expert is stable in any case. */
   channel: z.enum(['candidate', 'stable', 'none'], 'must be candidate, stable or none').default('candidate'),
-  /** Chooses which rows are held out: the same seed, rows and machine give the same weights. */
+  /** How it is trained. */
+  method: z.enum(OFFERED_METHODS, `must be one of ${OFFERED_METHODS.join(', ')}`).default('probe'),
+  /** Ships what the method gave even where the probe is as good on the validation rows. */
+  keepMethod: z.boolean().default(false),
+  ...hyperParameterShape,
+  /** Chooses which rows are held out and the order of training: the same seed, rows and machine give the same weights. */
   seed: z.number().int().min(0).max(2_147_483_647).default(0),
   /** What the expert is good at; default: that of the expert, or a sentence about the data. */
   description: z.string().min(1).max(2_000).optional(),
@@ -52,6 +60,19 @@ export const trainParametersSchema = z.strictObject({
   licence: z.string().min(1).max(100).optional(),
   /** Columns of the data that are left alone; any other unknown column is refused. */
   ignoredColumns,
+});
+
+/** Parameters of a `train` job. What would have no effect on the method is refused. */
+export const trainParametersSchema = trainObject.superRefine((given, context) => {
+  const named = Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [key]));
+  for (const path of withoutEffect(given.method, named))
+    context.addIssue({
+      code: 'custom',
+      path: [path],
+      message: `has no effect on the method ${given.method}`,
+    });
+  if (given.keepMethod && given.method === 'probe')
+    context.addIssue({ code: 'custom', path: ['keepMethod'], message: 'has no effect on the method probe' });
 });
 
 /** Parameters of an `evaluate` job: answers every row of a data set with one version and measures it. */

@@ -73,27 +73,15 @@ export {
   type MaskVocabulary,
 } from './data/mask-tokens.js';
 export { mixSeed } from './data/mix-seed.js';
-export { SCHEDULES, type ScheduleName } from './loop/learning-rate.js';
 export type { TrainingEvent } from './loop/train-loop.js';
 export { writeWhole } from './loop/checkpoint-file.js';
-export {
-  HYPER_PARAMETERS,
-  TRAINING_METHODS,
-  type HyperParameters,
-  type TrainingMethod,
-} from './methods/hyper-parameters.js';
+export { HYPER_PARAMETERS, type HyperParameters } from './methods/hyper-parameters.js';
 export { openClassifier, type ClassifierTools, type OpenedClassifier } from './methods/open-classifier.js';
 export { openTrainingBase, type BaseTools } from './methods/open-training-base.js';
 export { requireLabels, splitTraining, type NamedRows } from './methods/split-training.js';
 export { TRAINING_FILES } from './methods/training-files.js';
-export {
-  trainExpert,
-  type ExpertRun,
-  type FinishedRun,
-  type RunHooks,
-  type RunProgress,
-  type RunResult,
-} from './methods/train-expert.js';
+export type { ExpertRun, RunHooks, RunProgress } from './methods/expert-run.js';
+export { trainExpert, type FinishedRun, type RunResult } from './methods/train-expert.js';
 export type { GraphRuntime, GraphSession, TextTokens, TrainingBase } from './training-base.port.js';
 export { maskedLmGraph, MASKED_LM_HEAD } from './graphs/encoder-graph.js';
 export { foldBranches, transposed } from './graphs/fold-branches.js';

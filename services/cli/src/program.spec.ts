@@ -41,9 +41,13 @@ describe('every verb', () => {
 });
 
 describe('experts train', () => {
-  it('refuses options of a local training where a job would ignore them', async () => {
-    const words = ['experts', 'train', '--name', 'x', '--data', 'x.csv', '--method', 'lora', '--rank', '8'];
-    const refused = expect(createProgram().parseAsync(words, { from: 'user' })).rejects;
-    await refused.toThrow(/^--method, --rank: a job of the mesh trains a probe/);
+  it.each([
+    [['--threads', '2', '--restart'], /^--threads, --restart: a job of the mesh has no such option/],
+    [['--rank', '4', '--warm-up', '0.2'], /^--warm-up, --rank: the method probe has no such setting/],
+    [['--method', 'full', '--alpha', '8'], /^--alpha: the method full has no such setting/],
+    [['--out', '/nowhere/x', '--method', 'probe', '--epochs', '2'], /^--epochs: the method probe/],
+  ])('refuses %j, which would have no effect', async (more, pattern) => {
+    const words = ['experts', 'train', '--name', 'x', '--data', 'x.csv', ...more];
+    await expect(createProgram().parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
   });
 });

@@ -4,7 +4,7 @@ import { workerSettings } from './config.js';
 
 await runService({
   name: 'worker',
-  summary: 'claims jobs and runs them in child processes: trains probe heads, evaluates versions',
+  summary: 'claims jobs and runs them in child processes: trains experts, evaluates versions',
   settings: workerSettings,
   module: (settings) => AppModule.register(settings),
 });

@@ -2,6 +2,7 @@ import { FolderArtifactStore, importBundle } from '@thalamus/bundle';
 import { artifactV1, composerV1, jobV1, registryV1, releaseV1 } from '@thalamus/contracts';
 import { createClient } from '@thalamus/grpc';
 import { RemoteArtifactStore } from '@thalamus/registry';
+import { writePicoBase } from '@thalamus/testing';
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -53,12 +54,12 @@ export class MeshProcesses {
 
   /** Registers the shipped base. */
   async registerBase(): Promise<void> {
-    await this.registerBundle('base/minilm-l6');
+    await this.registerBundle(join(root, 'zoo/base/minilm-l6'));
   }
 
   /** Registers an expert of the zoo. */
   async registerExpert(name: string): Promise<void> {
-    await this.registerBundle(`experts/${name}`);
+    await this.registerBundle(join(root, 'zoo/experts', name));
   }
 
   /** Starts a composer. */
@@ -99,16 +100,27 @@ export class MeshProcesses {
   }
 
   /** Starts a worker with a data folder of its own; its leases are short unless asked otherwise. */
-  worker(leaseMs = 2_000): Promise<ServiceProcess> {
+  worker(leaseMs = 2_000, more: Record<string, string> = {}): Promise<ServiceProcess> {
+    this.workers += 1;
     return this.run('worker', {
       THALAMUS_UPDATER_ADDRESS: this.address,
       THALAMUS_ARTIFACTS: 'updater',
-      THALAMUS_DATA: join(this.folder, `worker-${++this.workers}`),
+      THALAMUS_DATA: this.workerFolder(this.workers),
       THALAMUS_JOB_LEASE_MS: String(leaseMs),
+      ...more,
     });
   }
 
-  async submit(kind: string, parameters: Record<string, string | number>, maxAttempts = 3): Promise<string> {
+  /** Data folder of the worker that is, or will be, the nth to start; from one. Default: the next. */
+  workerFolder(nth = this.workers + 1): string {
+    return join(this.folder, `worker-${nth}`);
+  }
+
+  async submit(
+    kind: string,
+    parameters: Record<string, string | number | boolean>,
+    maxAttempts = 3,
+  ): Promise<string> {
     const { job } = await this.jobs.submit({ kind, parameters, maxAttempts });
     if (!job) throw new Error('no job was stored');
     return job.id;
@@ -145,9 +157,16 @@ export class MeshProcesses {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** Registers a tiny encoder of random weights, on which training takes seconds. */
+  async registerPicoBase(name: string): Promise<void> {
+    const folder = join(this.folder, name);
+    await writePicoBase(folder, { name });
+    await this.registerBundle(folder);
+  }
+
   private async registerBundle(folder: string): Promise<void> {
     const store = new FolderArtifactStore(join(this.folder, 'artifacts'));
-    const { digest } = await importBundle(join(root, 'zoo', folder), store);
+    const { digest } = await importBundle(folder, store);
     await this.registry.registerVersion({ version: { manifestDigest: digest } });
   }
 

@@ -1,5 +1,6 @@
+import { SCHEDULES } from '@thalamus/contracts';
 import { describe, expect, it } from 'vitest';
-import { rateFactor, SCHEDULES } from './learning-rate.js';
+import { rateFactor } from './learning-rate.js';
 
 describe('rateFactor', () => {
   it.each(SCHEDULES)('%s rises over the warm-up to one, then never rises again', (name) => {

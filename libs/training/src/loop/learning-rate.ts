@@ -1,10 +1,5 @@
+import type { ScheduleName } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-
-/** Forms of a schedule after its warm-up. */
-export const SCHEDULES = ['constant', 'linear', 'cosine', 'power'] as const;
-
-/** A form of schedule. */
-export type ScheduleName = (typeof SCHEDULES)[number];
 
 /** How the learning rate changes. */
 export interface Schedule {

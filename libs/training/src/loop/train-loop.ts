@@ -1,3 +1,4 @@
+import type { ScheduleName } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import {
   adamWStep,
@@ -7,7 +8,7 @@ import {
   type GroupSettings,
   type Parameters,
 } from './adamw.js';
-import { rateFactor, type ScheduleName } from './learning-rate.js';
+import { rateFactor } from './learning-rate.js';
 import { TrainingState, type Validation } from './training-state.js';
 
 /** Loss and gradients of one batch. */

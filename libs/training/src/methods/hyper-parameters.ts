@@ -1,10 +1,4 @@
-import type { ScheduleName } from '../loop/learning-rate.js';
-
-/** Ways to train a classifier. */
-export const TRAINING_METHODS = ['probe', 'lora', 'full', 'svd'] as const;
-
-/** A way to train a classifier: a head alone; low-rank branches; all weights; low-rank factors of what all weights changed by. */
-export type TrainingMethod = (typeof TRAINING_METHODS)[number];
+import type { ScheduleName, TrainingMethod } from '@thalamus/contracts';
 
 /** What can be set about a run. */
 export interface HyperParameters {

@@ -1,4 +1,5 @@
 import { openBundle, writeBundle } from '@thalamus/bundle';
+import type { TrainingMethod } from '@thalamus/contracts';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { writePicoBase } from '@thalamus/testing';
 import { createRandom } from '@thalamus/tensor';
@@ -10,17 +11,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { classificationMetrics } from '../classification-metrics.js';
 import { readDataset, type DatasetRow } from '../csv-dataset.js';
 import type { TrainingBase } from '../training-base.port.js';
-import { HYPER_PARAMETERS, type HyperParameters, type TrainingMethod } from './hyper-parameters.js';
+import { HYPER_PARAMETERS, type HyperParameters } from './hyper-parameters.js';
 import { openClassifier } from './open-classifier.js';
 import { openTrainingBase, type BaseTools } from './open-training-base.js';
 import { requireLabels, splitTraining } from './split-training.js';
-import {
-  trainExpert,
-  type ExpertRun,
-  type FinishedRun,
-  type RunHooks,
-  type RunResult,
-} from './train-expert.js';
+import type { ExpertRun, RunHooks } from './expert-run.js';
+import { trainExpert, type FinishedRun, type RunResult } from './train-expert.js';
 
 const SETTINGS: HyperParameters = {
   ...HYPER_PARAMETERS.full,
@@ -155,6 +151,8 @@ describe('trainExpert on a small encoder', () => {
         {},
         {
           checkpointFile,
+          // The probe that the head started from is in the checkpoint.
+          embed: () => Promise.reject(new Error('embedded again')),
           onEvent: (event) => {
             if (event.kind === 'step') steps.push(event.step);
           },
@@ -162,6 +160,8 @@ describe('trainExpert on a small encoder', () => {
       );
       expect(steps[0]).toBe(stopAfter + 1);
       expect(await written('resumed', resumed)).toBe(whole);
+      const anew = { checkpointFile, foreignCheckpoint: 'pass-over' } as const;
+      expect(await written('anew', await finished('lora', { seed: 5 }, anew))).not.toBe(whole);
       await expect(run('lora', { seed: 5 }, { checkpointFile })).rejects.toMatchObject({
         code: 'CONFIG_INVALID',
         message: expect.stringMatching(

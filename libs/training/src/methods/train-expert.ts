@@ -1,45 +1,20 @@
 import { digestOf } from '@thalamus/bundle';
+import type { TrainingMethod } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { ClassificationMetrics } from '../classification-metrics.js';
 import type { DatasetRow } from '../csv-dataset.js';
-import { embedTexts, type EmbeddedTexts } from '../embed-texts.js';
 import type { TrainingEvent } from '../loop/train-loop.js';
 import { probeBundle } from '../probe-bundle.js';
-import type { TrainingSplit } from '../split-rows.js';
-import { evaluateHead, labelled, trainProbe, type EmbeddedRows, type TrainedProbe } from '../train-probe.js';
+import { labelled } from '../train-probe.js';
 import type { TrainingBase } from '../training-base.port.js';
 import type { ClassifiedTokens } from './classifier-model.js';
-import { classifierBundle, type ClassifierFacts, type UnwrittenBundle } from './expert-bundle.js';
-import type { HyperParameters, TrainingMethod } from './hyper-parameters.js';
-import { resumableRun, type KeptRunHooks } from './resumable-run.js';
+import { classifierBundle, type UnwrittenBundle } from './expert-bundle.js';
+import type { ExpertRun, RunHooks } from './expert-run.js';
+import { fitProbe, type FittedProbe } from './fit-probe.js';
+import { probeContent, readProbe } from './kept-probe.js';
+import { keptRun, resumableRun, type KeptRun } from './resumable-run.js';
 import { prepareClassifier, type TrainedClassifier } from './train-classifier.js';
 import { trainingFiles } from './training-files.js';
-
-/** How far a run is. */
-export interface RunProgress {
-  readonly stage: 'embedding' | 'fitting' | 'tokenising' | 'training' | 'measuring';
-  readonly done: number;
-  readonly total: number;
-}
-
-/** What is asked of a run. */
-export interface ExpertRun {
-  readonly base: TrainingBase;
-  readonly parts: TrainingSplit<DatasetRow>;
-  readonly method: TrainingMethod;
-  readonly settings: HyperParameters;
-  readonly seed: number;
-  readonly facts: ClassifierFacts;
-  /** Ships what was asked for even where the probe is better on the validation rows. Default false. */
-  readonly keepMethod?: boolean;
-}
-
-/** Who watches a run and keeps its state. */
-export interface RunHooks extends KeptRunHooks {
-  readonly onProgress?: (progress: RunProgress) => void;
-  /** Embeds all rows; default: `embedTexts` with the base. */
-  readonly embed?: (texts: readonly string[]) => Promise<EmbeddedTexts>;
-}
 
 /** What a run gave. */
 export interface FinishedRun extends UnwrittenBundle {
@@ -65,7 +40,9 @@ export type RunResult = FinishedRun | { readonly kind: 'interrupted' };
  */
 export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise<RunResult> {
   const { base, parts, facts, seed } = run;
-  const probed = await fitProbe(run, hooks);
+  const key = runKey(run);
+  const kept = run.method === 'probe' ? undefined : keptRun(key, hooks);
+  const probed = kept ? readProbe(kept) : await fitProbe(run, hooks);
   const { probe } = probed;
   const asProbe = () =>
     probeBundle(probe, {
@@ -80,7 +57,7 @@ export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise
   const shared = { kind: 'finished', labels: probe.labels, probe: figures } as const;
   if (run.method === 'probe')
     return { ...shared, ...asProbe(), method: 'probe', trained: undefined, notes: [] };
-  const tuned = await fineTune(run, probe, hooks);
+  const tuned = await fineTune(run, { key, probed, kept }, hooks);
   if (!tuned) return { kind: 'interrupted' };
   const { trained, notes, events } = tuned;
   const compared = { validation: trained.validation, test: trained.test };
@@ -93,37 +70,23 @@ export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise
   return { ...shared, manifest: bundle.manifest, files, method: run.method, trained: compared, notes };
 }
 
-async function fitProbe(
-  { base, parts }: ExpertRun,
-  hooks: RunHooks,
-): Promise<{ readonly probe: TrainedProbe; readonly test: ClassificationMetrics }> {
-  const all = [...parts.train, ...parts.validation, ...parts.test];
-  const texts = all.map(({ text }) => text);
-  const report = (done: number) => hooks.onProgress?.({ stage: 'embedding', done, total: texts.length });
-  report(0);
-  const embed = hooks.embed ?? ((given) => embedTexts(base.encoder, given, { onBatch: report }));
-  const { features, width } = await embed(texts);
-  let from = 0;
-  const slice = (rows: readonly DatasetRow[]): EmbeddedRows => {
-    const part = features.subarray(from * width, (from + rows.length) * width);
-    from += rows.length;
-    return { features: part, labels: rows.map(({ label }) => label) };
-  };
-  const [train, validation, test] = [slice(parts.train), slice(parts.validation), slice(parts.test)];
-  const probe = trainProbe(train, validation, width, ({ done, total }) => {
-    hooks.onProgress?.({ stage: 'fitting', done, total });
-  });
-  return { probe, test: evaluateHead(probe.head, labelled(test, probe.labels, width)) };
-}
-
 interface Tuned {
   readonly trained: TrainedClassifier;
   readonly notes: readonly string[];
   readonly events: readonly TrainingEvent[];
 }
 
-async function fineTune(run: ExpertRun, probe: TrainedProbe, hooks: RunHooks): Promise<Tuned | undefined> {
+/** Where fine-tuning starts. */
+interface Start {
+  readonly key: string;
+  readonly probed: FittedProbe;
+  readonly kept: KeptRun | undefined;
+}
+
+async function fineTune(run: ExpertRun, start: Start, hooks: RunHooks): Promise<Tuned | undefined> {
   const { base, parts, settings, seed } = run;
+  const { key, probed, kept } = start;
+  const { probe } = probed;
   if (run.method === 'probe' || run.method === 'svd')
     throw new ThalamusError('METHOD_UNSUPPORTED', `The method ${run.method} does not fine-tune.`);
   hooks.onProgress?.({ stage: 'tokenising', done: 0, total: 1 });
@@ -147,20 +110,27 @@ async function fineTune(run: ExpertRun, probe: TrainedProbe, hooks: RunHooks): P
     settings,
     seed,
   });
-  const { loop, events } = resumableRun(runKey(run, probe), prepared.parameters, {
+  const watched = {
     ...hooks,
-    onEvent: (event) => {
+    onEvent: (event: TrainingEvent) => {
       hooks.onEvent?.(event);
       if (event.kind === 'step')
-        hooks.onProgress?.({ stage: 'training', done: event.step, total: event.totalSteps });
+        hooks.onProgress?.({
+          stage: 'training',
+          done: event.step,
+          total: event.totalSteps,
+          loss: event.loss,
+        });
     },
-  });
+  };
+  const beside = probeContent(probed);
+  const { loop, events } = resumableRun(key, prepared.parameters, watched, { kept, beside });
   const trained = await prepared.run(loop);
   return trained && { trained, notes, events };
 }
 
 /** Everything that decides the result. */
-function runKey({ base, parts, method, settings, seed }: ExpertRun, probe: TrainedProbe): string {
+function runKey({ base, parts, method, settings, seed }: ExpertRun): string {
   const rows = (part: readonly DatasetRow[]) => part.map(({ text, label }) => [text, label]);
   return digestOf(
     JSON.stringify([
@@ -170,8 +140,7 @@ function runKey({ base, parts, method, settings, seed }: ExpertRun, probe: Train
       seed,
       rows(parts.train),
       rows(parts.validation),
-      probe.l2,
-      digestOf(new Uint8Array(probe.head.weights.buffer.slice(0))),
+      rows(parts.test),
     ]),
   );
 }

@@ -11,7 +11,7 @@ import type { UnwrittenBundle } from './expert-bundle.js';
 import type { HyperParameters } from './hyper-parameters.js';
 import { maskedLmBundle, withHead, type MaskedLmExpert, type MaskedLmFacts } from './masked-lm-bundle.js';
 import { MaskedLmModel, type FixedMasks } from './masked-lm-model.js';
-import { resumableRun, type KeptRunHooks } from './resumable-run.js';
+import { keptRun, resumableRun, type KeptRunHooks } from './resumable-run.js';
 import { trainingFiles } from './training-files.js';
 import { prepareMaskedLm, withMaskedLmHead, type PreparedMaskedLm } from './train-masked-lm.js';
 
@@ -73,7 +73,8 @@ export async function trainMaskedLmExpert(
     seed,
   });
   if (start) startBranches(prepared, start, settings);
-  const { loop, events } = resumableRun(runKey(run), prepared.parameters, hooks);
+  const key = runKey(run);
+  const { loop, events } = resumableRun(key, prepared.parameters, hooks, { kept: keptRun(key, hooks) });
   const outcome = await prepared.run(loop);
   if (outcome.kind === 'interrupted') return { kind: 'interrupted' };
   for (const { data } of prepared.parameters.values()) data.set(decodeFloat16(encodeFloat16(data)));

@@ -1,4 +1,5 @@
 import { openBundle, writeBundle, type ExpertManifest } from '@thalamus/bundle';
+import type { TrainingMethod } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import {
   HYPER_PARAMETERS,
@@ -6,22 +7,19 @@ import {
   trainExpert,
   type ExpertRun,
   type FinishedRun,
-  type HyperParameters,
-  type TrainingMethod,
 } from '@thalamus/training';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
 import { onInterrupt } from '../interruption.js';
 import { createOutput } from '../output.js';
+import { hyperParametersOf } from '../training/hyper-options.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 import { readRowsOf } from '../training/read-rows.js';
 import { RunView } from '../training/run-view.js';
 
 /** Options of `experts train --out`. */
-export interface LocalTrainOptions extends Partial<
-  Omit<HyperParameters, 'clipNorm' | 'warmUpShare' | 'rowsPerBatch'>
-> {
+export interface LocalTrainOptions {
   readonly json: boolean;
   readonly out: string;
   readonly task?: string;
@@ -36,9 +34,6 @@ export interface LocalTrainOptions extends Partial<
   readonly description?: string;
   readonly method?: TrainingMethod;
   readonly keepMethod: boolean;
-  readonly clip?: number;
-  readonly warmUp?: number;
-  readonly batch?: number;
   readonly threads?: number;
   readonly restart: boolean;
   readonly checkpointMinutes: number;
@@ -55,6 +50,10 @@ export async function trainLocal(options: LocalTrainOptions): Promise<void> {
   await requireFree(out);
   if (options.data === undefined) throw usage('Name the rows with --data file.csv.');
   const method = options.method ?? 'lora';
+  const settings = {
+    ...HYPER_PARAMETERS[method === 'probe' ? 'lora' : method],
+    ...hyperParametersOf(options, method),
+  };
   const data = readRowsOf(options.data, options.ignoreColumn);
   const test = options.test === undefined ? undefined : readRowsOf(options.test, options.ignoreColumn);
   const parts = splitTraining(data, test, options.seed);
@@ -80,7 +79,7 @@ export async function trainLocal(options: LocalTrainOptions): Promise<void> {
         base,
         parts,
         method,
-        settings: settingsOf(options, method),
+        settings,
         seed: options.seed,
         keepMethod: options.keepMethod,
         facts: factsOf(options, name, parts.train.length),
@@ -170,26 +169,6 @@ function report(options: LocalTrainOptions, out: string, digest: string, result:
 
 function rowsOf({ trainingData }: Pick<ExpertManifest, 'trainingData'>): number {
   return trainingData.reduce((sum, { rows }) => sum + rows, 0);
-}
-
-function settingsOf(options: LocalTrainOptions, method: TrainingMethod): HyperParameters {
-  const defaults = HYPER_PARAMETERS[method === 'probe' ? 'lora' : method];
-  const given: Partial<HyperParameters> = {
-    ...pick(options, Object.keys(defaults) as (keyof HyperParameters & keyof LocalTrainOptions)[]),
-    ...(options.clip === undefined ? {} : { clipNorm: options.clip }),
-    ...(options.warmUp === undefined ? {} : { warmUpShare: options.warmUp }),
-    ...(options.batch === undefined ? {} : { rowsPerBatch: options.batch }),
-  };
-  return { ...defaults, ...given };
-}
-
-function pick(
-  options: LocalTrainOptions,
-  names: readonly (keyof LocalTrainOptions)[],
-): Partial<HyperParameters> {
-  return Object.fromEntries(
-    names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-  );
 }
 
 function nameOf({ name, task, out }: LocalTrainOptions): string {

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import { JOB_ARTIFACTS, JOB_KINDS, type jobV1 } from '@thalamus/contracts';
+import { JOB_ARTIFACTS, JOB_KINDS, type jobV1, type TrainingMethod } from '@thalamus/contracts';
 import { parseDigest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { randomUUID } from 'node:crypto';
@@ -13,6 +13,7 @@ import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { registerData } from '../jobs/register-data.js';
 import { withArtifacts } from '../registry-client.js';
 import { createOutput } from '../output.js';
+import { hyperParametersOf } from '../training/hyper-options.js';
 
 /** Options as they are typed: here `--data` names the rows, as everybody expects, and `--mesh` the mesh's folder. */
 interface DataOptions {
@@ -35,6 +36,8 @@ export interface TrainOptions extends DataOptions {
   readonly channel: string;
   readonly seed: number;
   readonly description?: string;
+  readonly method?: TrainingMethod;
+  readonly keepMethod: boolean;
 }
 
 /** Options of `experts evaluate`. */
@@ -51,9 +54,10 @@ interface Figure {
   readonly n: number;
 }
 
-/** Trains a probe expert and prints its figures. @throws DATASET_INVALID, and the error of the job */
+/** Trains an expert and prints its figures. @throws DATASET_INVALID, and the error of the job */
 export async function train(options: TrainOptions): Promise<void> {
-  const { test, base, channel, seed, description, licence } = options;
+  const { test, base, channel, seed, description, licence, method = 'probe', keepMethod } = options;
+  const settings = hyperParametersOf(options, method);
   const name = options.name ?? options.task?.toLowerCase().replaceAll('_', '-');
   if (name === undefined)
     throw new ThalamusError(
@@ -73,6 +77,9 @@ export async function train(options: TrainOptions): Promise<void> {
     expert: name,
     dataset,
     channel,
+    method,
+    keepMethod,
+    ...settings,
     seed,
     ignoredColumns: [...options.ignoreColumn],
     ...(testDataset === undefined ? {} : { testDataset }),
@@ -81,10 +88,10 @@ export async function train(options: TrainOptions): Promise<void> {
     ...(licence === NO_LICENCE_STATED ? {} : { licence }),
   });
   if (!job) return;
-  const { expert, version, labels, trainingRows } = job.result as Record<string, unknown>;
+  const { expert, version, kind, labels, trainingRows } = job.result as Record<string, unknown>;
   const made = `${String(expert)}@${String(version)}`;
   createOutput(options.json).answer(jobJson(job), () => [
-    `${made} is registered: ${String(labels)} labels, trained on ${String(trainingRows)} rows of ${dataset}.`,
+    `${made} is registered: ${String(kind)}, ${String(labels)} labels, trained on ${String(trainingRows)} rows of ${dataset}.`,
     ...figureLines(job),
     '',
     `  npx thalamus ask "..." --model ${made}`,

@@ -1,12 +1,13 @@
+import { OFFERED_METHODS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
-import { SCHEDULES, TRAINING_METHODS } from '@thalamus/training';
 import type { LocalEvaluateOptions } from '../actions/evaluate-local.js';
 import type { LocalTrainOptions } from '../actions/train-local.js';
 import { collect, dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
 import { isBundleFolder } from '../training/bundle-folder.js';
+import { addHyperOptions } from '../training/hyper-options.js';
 
 const load = () => import('../actions/train.js');
 
@@ -35,16 +36,24 @@ export function trainCommand(): Command {
         .default('candidate'),
     )
     .option('--seed <seed>', 'chooses the rows that are held out', wholeNumber(0, 2_147_483_647), 0)
-    .option('--description <text>', 'what the expert is good at');
+    .option('--description <text>', 'what the expert is good at')
+    .addOption(
+      new Option(
+        '--method <method>',
+        'how to train; default: lora with --out, or the probe where that is as good; else probe',
+      ).choices(OFFERED_METHODS),
+    )
+    .option('--keep-method', 'keep the method even where the probe is better on the validation rows', false);
+  addHyperOptions(command);
   const common = new Set(command.options.map((option) => option.attributeName()));
-  return trainingOptions(command).action(async (options: actions.TrainOptions | LocalTrainOptions) => {
+  return localOptions(command).action(async (options: actions.TrainOptions | LocalTrainOptions) => {
     if ('out' in options) return (await import('../actions/train-local.js')).trainLocal(options);
     refuseWithoutOut(command, common);
     return (await load()).train(options);
   });
 }
 
-/** Jobs train probes: an option of the other methods would have no effect there. @throws CONFIG_INVALID */
+/** A job is run as its worker is set up. @throws CONFIG_INVALID for options of this process */
 function refuseWithoutOut(command: Command, common: ReadonlySet<string>): void {
   const given = command.options.filter((option) => {
     const name = option.attributeName();
@@ -54,50 +63,25 @@ function refuseWithoutOut(command: Command, common: ReadonlySet<string>): void {
   const names = given.map(({ long }) => long).join(', ');
   throw new ThalamusError(
     'CONFIG_INVALID',
-    `${names}: a job of the mesh trains a probe and has no such option; leave it away, or train into a folder with --out.`,
+    `${names}: a job of the mesh has no such option; leave it away, or train into a folder with --out.`,
   );
 }
 
-/** How the encoder is trained; only with --out. */
-function trainingOptions(command: Command): Command {
-  const positive = (largest: number) => numberIn(Number.MIN_VALUE, largest);
+/** How this process trains; only with --out. */
+function localOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option(
-        '--method <method>',
-        'how to train; default: lora, or the probe where that is as good',
-      ).choices(TRAINING_METHODS.filter((method) => method !== 'svd')),
-    )
-    .option('--keep-method', 'keep the method even where the probe is better on the validation rows', false)
-    .option('--epochs <n>', 'passes over the rows; default: full 2, lora 4', wholeNumber(1, 1000))
-    .option('--rate <rate>', 'peak learning rate; default: full 8e-5, lora 5e-4', positive(1))
-    .option('--head-rate <rate>', 'peak learning rate of the head; default: 1e-3', positive(1))
-    .option('--decay <share>', 'decoupled weight decay; default: 0.01', numberIn(0, 1))
-    .addOption(new Option('--schedule <form>', 'how the rate falls; default: linear').choices(SCHEDULES))
-    .option('--warm-up <share>', 'share of the steps in which the rate rises; default: 0.1', numberIn(0, 1))
-    .option('--clip <norm>', 'largest global norm of the gradients; default: 1', positive(1e6))
-    .option('--accumulate <n>', 'batches that make one step; default: 1', wholeNumber(1, 1024))
-    .option('--batch <rows>', 'most rows of a batch; default: 32', wholeNumber(1, 4096))
-    .option(
-      '--tokens-per-batch <n>',
-      'most tokens of a batch, padding included; default: 2048',
-      wholeNumber(8, 1_000_000),
-    )
-    .option('--max-tokens <n>', 'longer texts are cut in training; default: 128', wholeNumber(8, 512))
-    .option(
-      '--patience <n>',
-      'validations without a better one that end training; default: 4',
-      wholeNumber(1, 1000),
-    )
-    .option('--rank <n>', 'rank of the branches of lora; default: 16', wholeNumber(1, 256))
-    .option('--alpha <n>', 'branches are multiplied by alpha / rank; default: 16', positive(4096))
     .option(
       '--threads <n>',
       'threads of one operator; default: as many as there are cores, at most 4',
       wholeNumber(1, 64),
     )
     .option('--restart', 'forget the checkpoint of an interrupted run', false)
-    .option('--checkpoint-minutes <n>', 'how often a checkpoint is kept', positive(1440), 5);
+    .option(
+      '--checkpoint-minutes <n>',
+      'how often a checkpoint is kept',
+      numberIn(Number.MIN_VALUE, 1440),
+      5,
+    );
 }
 
 /** `thalamus experts evaluate`. */

@@ -24,6 +24,7 @@ export function jobJson(job: jobV1.Job): Record<string, unknown> {
           done: Number(progress.done),
           total: Number(progress.total),
           etaMs: Number(progress.etaMs),
+          ...(progress.loss === undefined ? {} : { loss: progress.loss }),
         }
       : null,
     result: job.result ?? null,
@@ -53,7 +54,12 @@ export function standingOf(job: jobV1.Job): string {
   if (job.errorCode !== '' && job.state === JobState.QUEUED) return `waits after ${job.errorCode}`;
   if (job.state !== JobState.RUNNING || !job.progress) return '';
   const { stage, done, total } = job.progress;
-  return total > 0n ? `${stage} ${done}/${total}` : stage;
+  return [total > 0n ? `${stage} ${done}/${total}` : stage, lossOf(job)].filter(Boolean).join(', ');
+}
+
+/** The loss of a job that trains, in words; empty for others. */
+export function lossOf({ progress }: jobV1.Job): string {
+  return progress?.loss === undefined ? '' : `loss ${progress.loss.toFixed(3)}`;
 }
 
 /** Milliseconds as people say them: 8 s, 3 min, 2 h. */

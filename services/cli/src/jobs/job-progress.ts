@@ -1,6 +1,6 @@
 import type { jobV1 } from '@thalamus/contracts';
 import cliProgress from 'cli-progress';
-import { duration, stateName, standingOf } from './job-lines.js';
+import { duration, lossOf, stateName, standingOf } from './job-lines.js';
 
 /** Shows how far a job is. */
 export interface JobProgressView {
@@ -23,7 +23,7 @@ export function progressView(json: boolean, target: ProgressTarget = process.std
 
 function barView(): JobProgressView {
   const bar = new cliProgress.SingleBar({
-    format: '  {stage}  {bar} {percentage}%  {value}/{total}  {left}',
+    format: '  {stage}  {bar} {percentage}%  {value}/{total}  {left}  {loss}',
     stream: process.stderr,
     hideCursor: true,
     clearOnComplete: true,
@@ -34,7 +34,7 @@ function barView(): JobProgressView {
       const { stage = '', done = 0n, total = 0n, etaMs = 0n } = job.progress ?? {};
       const words = stage === '' || job.worker === '' ? stateName(job.state) : stage;
       const left = etaMs > 0n ? `${duration(Number(etaMs))} left` : '';
-      const payload = { stage: words.padEnd(11), left };
+      const payload = { stage: words.padEnd(11), left, loss: lossOf(job) };
       if (!running) bar.start(Math.max(1, Number(total)), Number(done), payload);
       running = true;
       bar.setTotal(Math.max(1, Number(total)));

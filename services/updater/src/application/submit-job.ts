@@ -16,7 +16,6 @@ import type { JobTable } from './job-table.js';
 
 const EMBEDDING_TASK = 'feature-extraction';
 const CLASSIFICATION_TASK = 'text-classification';
-const EVALUATED_KINDS = [registryV1.ExpertKind.PROBE, registryV1.ExpertKind.TWIN];
 
 /** What a job will read. */
 interface Plan {
@@ -66,7 +65,7 @@ export class SubmitJob {
     if (known && known.task !== CLASSIFICATION_TASK)
       throw invalid(
         'parameters.expert',
-        `${wanted.expert} serves ${known.task}; a probe serves ${CLASSIFICATION_TASK}`,
+        `${wanted.expert} serves ${known.task}; what is trained serves ${CLASSIFICATION_TASK}`,
       );
     const base = this.base(wanted.base);
     const data = this.dataset('parameters.dataset', wanted.dataset);
@@ -100,11 +99,11 @@ export class SubmitJob {
         'EXPERT_NOT_FOUND',
         `No version ${wanted.expert}@${version || '(stable)'} is registered; "thalamus experts list" shows what is.`,
       );
-    if (!EVALUATED_KINDS.includes(found.kind)) {
+    if (found.task !== CLASSIFICATION_TASK || found.kind === registryV1.ExpertKind.UPSTREAM) {
       const kind = registryV1.ExpertKind[found.kind].toLowerCase();
       throw invalid(
         'parameters.expert',
-        `${wanted.expert}@${version} is of the kind ${kind}; evaluate judges probe and twin experts`,
+        `${wanted.expert}@${version} is ${kind} for ${found.task}; evaluate judges local experts for ${CLASSIFICATION_TASK}`,
       );
     }
     const data = this.dataset('parameters.dataset', wanted.dataset);

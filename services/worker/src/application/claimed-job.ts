@@ -155,6 +155,7 @@ export class ClaimedJob {
   }
 }
 
-function progressMessage({ stage, done, total, etaMs }: WorkProgress) {
-  return { stage, done: BigInt(done), total: BigInt(total), etaMs: BigInt(Math.round(etaMs)) };
+function progressMessage({ stage, done, total, etaMs, loss }: WorkProgress) {
+  const counts = { done: BigInt(done), total: BigInt(total), etaMs: BigInt(Math.round(etaMs)) };
+  return { stage, ...counts, ...(loss === undefined ? {} : { loss }) };
 }

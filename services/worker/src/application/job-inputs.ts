@@ -6,6 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { CheckpointRole } from './job-process.port.js';
 
 /** Folders older than this were left by a process that was killed. */
 const STALE_MS = 86_400_000;
@@ -49,14 +50,17 @@ export class JobInputs {
     return materialiseBundle(digest, this.store, join(this.dataFolder, 'bundles'));
   }
 
-  /** Puts the embeddings of an earlier attempt where the work looks for them; without any, nothing. */
-  async features(job: jobV1.Job, path: string): Promise<string> {
-    const { checkpoint } = job;
-    if (checkpoint?.name === JOB_ARTIFACTS.features) {
+  /** Puts the checkpoint of an earlier attempt where the work looks for it; without any, nothing. Files by role. */
+  async checkpoints(job: jobV1.Job, folder: string): Promise<Record<CheckpointRole, string>> {
+    const file = (role: CheckpointRole) => join(folder, `${role}.safetensors`);
+    const files = { features: file(JOB_ARTIFACTS.features), training: file(JOB_ARTIFACTS.training) };
+    const { name = '', digest = '' } = job.checkpoint ?? {};
+    if (name === JOB_ARTIFACTS.features || name === JOB_ARTIFACTS.training) {
+      const path = files[name];
       // A checkpoint that is gone costs time only: the work begins anew.
-      await this.file(parseDigest(checkpoint.digest), path).catch(() => rm(path, { force: true }));
+      await this.file(parseDigest(digest), path).catch(() => rm(path, { force: true }));
     }
-    return path;
+    return files;
   }
 }
 

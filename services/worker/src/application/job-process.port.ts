@@ -1,5 +1,6 @@
-import type { ErrorCode } from '@thalamus/errors';
 import type { EvaluationRow, ExpertManifest, TrainingDataRow } from '@thalamus/bundle';
+import type { HyperParameterName, JOB_ARTIFACTS, TrainParameters } from '@thalamus/contracts';
+import type { ErrorCode } from '@thalamus/errors';
 
 /** A file of labelled rows. */
 export interface DataFile {
@@ -29,7 +30,8 @@ export type JobWork =
         readonly trainingData: Omit<TrainingDataRow, 'rows'>;
         readonly date: string;
       };
-      readonly seed: number;
+      /** Method, hyper-parameters that are not the method's defaults, and seed. */
+      readonly wanted: Pick<TrainParameters, 'method' | 'keepMethod' | 'seed' | HyperParameterName>;
       readonly common: CommonWork;
     }
   | {
@@ -38,7 +40,7 @@ export type JobWork =
       /** Split that the data set is registered as. */
       readonly split: EvaluationRow['split'];
       readonly expertFolder: string;
-      /** Folder of the base that a probe stands on. */
+      /** Folder of the base that a probe or a low-rank expert stands on. */
       readonly baseFolder: string | undefined;
       /** File that the predictions are written to. */
       readonly predictionsFile: string;
@@ -46,12 +48,15 @@ export type JobWork =
       readonly common: CommonWork;
     };
 
+/** What another attempt can go on from. */
+export type CheckpointRole = (typeof JOB_ARTIFACTS)['features' | 'training'];
+
 /** What every kind of work needs. */
 export interface CommonWork {
   readonly threads: number;
   readonly ignoredColumns: readonly string[];
-  /** Where embeddings are kept: read when the file is there, written when a checkpoint is asked for. */
-  readonly featuresFile: string;
+  /** Files of checkpoints by role: read when they are there, written when a checkpoint is asked for. */
+  readonly checkpointFiles: Readonly<Record<CheckpointRole, string>>;
 }
 
 /** How far the work is. */
@@ -62,6 +67,8 @@ export interface WorkProgress {
   readonly total: number;
   /** 0 when unknown. */
   readonly etaMs: number;
+  /** Mean loss of the last step in nats; only while training. */
+  readonly loss?: number | undefined;
 }
 
 /** What the work gave besides its files. */
@@ -79,23 +86,23 @@ export type JobProcessRequest =
 /** What a job process says. */
 export type JobProcessReply =
   | { readonly kind: 'progress'; readonly progress: WorkProgress }
-  /** The features file has been written. */
-  | { readonly kind: 'checkpointed' }
+  /** A checkpoint's file has been written. */
+  | { readonly kind: 'checkpointed'; readonly role: CheckpointRole }
   | { readonly kind: 'done'; readonly result: WorkResult }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
 
 /** Who watches the work. */
 export interface WorkObserver {
   onProgress(progress: WorkProgress): void;
-  /** The features file holds more than before. */
-  onCheckpoint(): void;
+  /** A checkpoint's file holds more than before. */
+  onCheckpoint(role: CheckpointRole): void;
 }
 
 /** A running piece of work. */
 export interface RunningWork {
   /** Resolves with what the work gave. @throws its own error; EXPERT_CRASHED when its process ended without a word. */
   readonly result: Promise<WorkResult>;
-  /** Asks for the features file; `onCheckpoint` says when it is there. Nothing happens when there is nothing to keep. */
+  /** Asks for a checkpoint; `onCheckpoint` says when its file is there. Nothing happens when there is nothing to keep. */
   requestCheckpoint(): void;
   /** Ends the process at once. */
   kill(): void;

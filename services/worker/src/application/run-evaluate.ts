@@ -46,7 +46,7 @@ export class RunEvaluate {
         common: {
           threads: this.threads,
           ignoredColumns,
-          featuresFile: await this.inputs.features(job, join(folder, 'features.safetensors')),
+          checkpointFiles: await this.inputs.checkpoints(job, folder),
         },
       },
       this.supervision,

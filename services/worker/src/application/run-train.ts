@@ -23,7 +23,7 @@ import type { JobOutcome } from './work-loop.js';
 const MAX_RENUMBERINGS = 20;
 
 /**
- * Trains a probe head and registers it once. The bundle's digest is stored as the job's checkpoint, under the fencing
+ * Trains an expert and registers it once. The bundle's digest is stored as the job's checkpoint, under the fencing
  * token, before it is registered: from then on every attempt registers that bundle and no other.
  */
 export class RunTrain {
@@ -51,6 +51,8 @@ export class RunTrain {
         expert: manifest.name,
         version: manifest.version,
         digest,
+        kind: manifest.kind,
+        recipe: manifest.lineage?.recipe ?? '',
         labels: manifest.labels?.length ?? 0,
         trainingRows: manifest.trainingData.reduce((sum, { rows }) => sum + rows, 0),
         evaluation: manifest.evaluation,
@@ -58,11 +60,11 @@ export class RunTrain {
     };
   }
 
-  /** Fits, stores the bundle, and fixes it as the one that this job registers. */
+  /** Trains, stores the bundle, and fixes it as the one that this job registers. */
   private async make(claim: ClaimedJob, parameters: TrainParameters, folder: string): Promise<Digest> {
     const { job } = claim;
     claim.report({ stage: 'fetching', done: 0, total: 0, etaMs: 0 });
-    const { expert, dataset, testDataset, seed, ignoredColumns } = parameters;
+    const { expert, dataset, testDataset, ignoredColumns } = parameters;
     const [facts, known, version, baseFolder] = await Promise.all([
       this.registry.dataset(dataset),
       this.registry.expert(expert),
@@ -98,11 +100,11 @@ export class RunTrain {
           },
           date: dayOf(job),
         },
-        seed,
+        wanted: parameters,
         common: {
           threads: this.threads,
           ignoredColumns,
-          featuresFile: await this.inputs.features(job, join(folder, 'features.safetensors')),
+          checkpointFiles: await this.inputs.checkpoints(job, folder),
         },
       },
       this.supervision,

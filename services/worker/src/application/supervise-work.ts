@@ -1,17 +1,16 @@
-import { JOB_ARTIFACTS } from '@thalamus/contracts';
 import type { ArtifactStore } from '@thalamus/bundle';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
 import { createReadStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClaimedJob } from './claimed-job.js';
-import type { JobWork, StartWork, WorkResult } from './job-process.port.js';
+import type { CheckpointRole, JobWork, StartWork, WorkResult } from './job-process.port.js';
 
 /** What supervision needs. */
 export interface Supervision {
   readonly startWork: StartWork;
   readonly store: ArtifactStore;
-  /** How often the embeddings done so far are stored, in milliseconds. */
+  /** How often the work done so far is stored, in milliseconds. */
   readonly checkpointMs: number;
 }
 
@@ -19,8 +18,8 @@ export interface Supervision {
 const LAST_CHECKPOINT_MS = 3_000;
 
 /**
- * Runs work in its process for as long as the claim allows. Embeddings are stored now and then, and once more when the
- * worker drains, so that the next claimant goes on from there.
+ * Runs work in its process for as long as the claim allows. What is done so far is stored now and then, and once more when
+ * the worker drains, so that the next claimant goes on from there.
  * @throws the work's own error; CANCELLED when the claim ended first, after the process has been ended.
  */
 export async function superviseWork(
@@ -29,19 +28,26 @@ export async function superviseWork(
   { startWork, store, checkpointMs }: Supervision,
 ): Promise<WorkResult> {
   let keeping: Promise<void> = Promise.resolve();
+  let waiting = 0;
   let wake: () => void = () => undefined;
   const running = startWork(work, {
     onProgress: (progress) => {
       claim.report(progress);
     },
-    onCheckpoint: () => {
-      keeping = keeping.then(() => keep(claim, work, store));
+    onCheckpoint: (role) => {
+      waiting += 1;
+      keeping = keeping
+        .then(() => keep(claim, role, work.common.checkpointFiles[role], store))
+        .then(() => {
+          waiting -= 1;
+        });
       wake();
     },
   });
   running.result.catch(() => undefined);
   const timer = setInterval(() => {
-    running.requestCheckpoint();
+    // One that takes longer to store than the interval is not overtaken by the next.
+    if (waiting === 0) running.requestCheckpoint();
   }, checkpointMs);
   try {
     const stopped = await Promise.race([running.result, whenAborted(claim.signal)]);
@@ -66,10 +72,15 @@ export async function superviseWork(
 }
 
 /** A checkpoint that cannot be stored costs time later, never the job. */
-async function keep(claim: ClaimedJob, work: JobWork, store: ArtifactStore): Promise<void> {
+async function keep(
+  claim: ClaimedJob,
+  name: CheckpointRole,
+  file: string,
+  store: ArtifactStore,
+): Promise<void> {
   try {
-    const { digest } = await store.put(createReadStream(work.common.featuresFile));
-    await claim.checkpoint({ name: JOB_ARTIFACTS.features, digest });
+    const { digest } = await store.put(createReadStream(file));
+    await claim.checkpoint({ name, digest });
   } catch (fault) {
     createLogger('supervise-work').warn(
       { job: claim.id, code: toThalamusError(fault).code },

@@ -5,12 +5,13 @@ import {
   type ExpertManifest,
   type OpenedBundle,
 } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
 import {
   classificationMetrics,
   evaluationRows,
   headLogProbabilities,
   labelled,
+  openClassifier,
+  openTrainingBase,
   predictionFile,
   requireLabels,
   type EmbeddedTexts,
@@ -19,7 +20,7 @@ import { logSumExp } from '@thalamus/tensor';
 import { writeFileSync } from 'node:fs';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
 import type { Features } from './features.js';
-import { openBase, openTwin } from './open-encoder.js';
+import { openTwin, toolsOf } from './open-encoder.js';
 import { readRows } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
 
@@ -28,11 +29,16 @@ const ABSENT_LOGIT = -1e8;
 
 type EvaluateWork = Extract<JobWork, { kind: 'evaluate' }>;
 
-/** Answers every row with one version, writes the answers, and measures them. Labels are checked before anything runs. */
+/** What an evaluation reports to. */
+export interface EvaluationSurroundings {
+  readonly features: Features;
+  readonly reporter: WorkReporter;
+}
+
+/** Answers every row with one version of any kind that classifies texts, writes the answers, and measures them. Labels are checked before anything runs. */
 export async function evaluateExpert(
   work: EvaluateWork,
-  features: Features,
-  reporter: WorkReporter,
+  surroundings: EvaluationSurroundings,
 ): Promise<WorkResult> {
   const { data, common } = work;
   const named = readRows(data, common.ignoredColumns);
@@ -41,8 +47,8 @@ export async function evaluateExpert(
   const { name, version, labels = [] } = expert.manifest;
   requireLabels(named, new Set(labels), `${name}@${version}`);
   const texts = rows.map(({ text }) => text);
-  const logProbabilities = await answer(work, expert, features, texts);
-  reporter.step('measuring', 0, 1);
+  const logProbabilities = await answer(work, expert, surroundings, texts);
+  surroundings.reporter.step('measuring', 0, 1);
   writeFileSync(work.predictionsFile, predictionFile(rows, logProbabilities, labels));
   const truth = { features: new Float32Array(), labels: rows.map(({ label }) => label) };
   const metrics = classificationMetrics(logProbabilities, labelled(truth, labels, 0).classes, labels.length);
@@ -57,26 +63,28 @@ export async function evaluateExpert(
 async function answer(
   { common, baseFolder, expertFolder }: EvaluateWork,
   expert: OpenedBundle<ExpertManifest>,
-  features: Features,
+  { features, reporter }: EvaluationSurroundings,
   texts: readonly string[],
 ): Promise<Float64Array> {
-  const { kind, name, labels = [] } = expert.manifest;
-  if (kind === 'probe' && baseFolder !== undefined) {
-    const base = await openBase(baseFolder, common.threads);
-    const embedded = await features.embed(base.encoder, base.bundle.digest, texts);
+  const { kind, labels = [] } = expert.manifest;
+  if (kind === 'twin') {
+    const twin = await openTwin(expertFolder, common.threads);
+    return logSoftmax(await features.embed(twin.encoder, twin.bundle.digest, texts));
+  }
+  const tools = toolsOf(common.threads);
+  const base = baseFolder === undefined ? undefined : await openTrainingBase(baseFolder, tools);
+  if (kind === 'probe' && base) {
+    const embedded = await features.embed(base.encoder, base.digest, texts);
     const head = readSafetensors(await expert.readFile('head.safetensors'));
     const weights = requireFloat32(head, 'head.weight', [labels.length, embedded.width]);
     const bias = requireFloat32(head, 'head.bias', [labels.length]);
     return headLogProbabilities({ weights, bias }, embedded.features, embedded.width);
   }
-  if (kind === 'twin') {
-    const twin = await openTwin(expertFolder, common.threads);
-    return logSoftmax(await features.embed(twin.encoder, twin.bundle.digest, texts));
-  }
-  throw new ThalamusError(
-    'METHOD_UNSUPPORTED',
-    `${name} is of the kind ${kind}; evaluate judges probe and twin experts.`,
-  );
+  const classifier = await openClassifier(expert, { ...tools, base });
+  reporter.step('answering', 0, texts.length);
+  return classifier.answer(texts, (done) => {
+    reporter.step('answering', done, texts.length);
+  });
 }
 
 /**

@@ -1,22 +1,18 @@
 import { digestOf, float32Tensor, readSafetensors, toFloat32, writeSafetensors } from '@thalamus/bundle';
 import { embedTexts, type BatchEncoder, type EmbeddedTexts } from '@thalamus/training';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { CheckpointRequests } from './checkpoint-requests.js';
 import type { WorkReporter } from './work-reporter.js';
 
 /** The vectors of all texts of a job, kept in a file so that another attempt can go on from there. */
 export class Features {
-  private wanted = false;
-
   constructor(
     private readonly file: string,
     private readonly reporter: WorkReporter,
+    /** Asked after each batch: whether to write the file. */
+    private readonly requests: CheckpointRequests,
     private readonly onWritten: () => void,
   ) {}
-
-  /** Writes the file after the batch that runs now. */
-  requestCheckpoint(): void {
-    this.wanted = true;
-  }
 
   /** Embeds texts with an encoder that `encoderId` identifies; goes on from the file when it holds the same texts' vectors. */
   async embed(encoder: BatchEncoder, encoderId: string, texts: readonly string[]): Promise<EmbeddedTexts> {
@@ -30,8 +26,7 @@ export class Features {
       onBatch: (count, encoded) => {
         this.reporter.step('embedding', count, total);
         // What is complete is worth keeping: what follows may take long too.
-        if (!this.wanted && count < total) return;
-        this.wanted = false;
+        if (!this.requests.take() && count < total) return;
         this.write(key, encoded);
       },
     });

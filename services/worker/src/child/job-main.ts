@@ -1,11 +1,14 @@
+import { JOB_ARTIFACTS } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
 import type {
+  CheckpointRole,
   JobProcessReply,
   JobProcessRequest,
   JobWork,
   WorkResult,
 } from '../application/job-process.port.js';
+import { CheckpointRequests } from './checkpoint-requests.js';
 import { evaluateExpert } from './evaluate-expert.js';
 import { Features } from './features.js';
 import { trainExpert } from './train-expert.js';
@@ -17,10 +20,10 @@ const send = (reply: JobProcessReply) =>
     if (process.send) process.send(reply, undefined, undefined, () => resolve());
     else resolve();
   });
-let features: Features | undefined;
+const requests = new CheckpointRequests();
 
 process.on('message', (request: JobProcessRequest) => {
-  if (request.kind === 'checkpoint') features?.requestCheckpoint();
+  if (request.kind === 'checkpoint') requests.ask();
   else void run(request.work);
 });
 process.on('disconnect', () => process.exit(0));
@@ -30,12 +33,24 @@ process.on('SIGTERM', () => undefined);
 
 async function run(work: JobWork): Promise<void> {
   const reporter = new WorkReporter((progress) => void send({ kind: 'progress', progress }));
-  features = new Features(work.common.featuresFile, reporter, () => void send({ kind: 'checkpointed' }));
+  const written = (role: CheckpointRole) => () => void send({ kind: 'checkpointed', role });
+  const { checkpointFiles } = work.common;
+  const features = new Features(
+    checkpointFiles.features,
+    reporter,
+    requests,
+    written(JOB_ARTIFACTS.features),
+  );
   try {
     const result: WorkResult =
       work.kind === 'train'
-        ? await trainExpert(work, features, reporter)
-        : await evaluateExpert(work, features, reporter);
+        ? await trainExpert(work, {
+            features,
+            reporter,
+            requests,
+            onCheckpoint: written(JOB_ARTIFACTS.training),
+          })
+        : await evaluateExpert(work, { features, reporter });
     await send({ kind: 'done', result });
   } catch (fault) {
     const { code, message, cause } = toThalamusError(fault);

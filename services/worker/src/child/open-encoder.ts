@@ -1,20 +1,24 @@
 import { openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
-import { OrtRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
+import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { TWIN_VALUES } from '@thalamus/model-merge';
 import { inspectGraph } from '@thalamus/onnx-graph';
 import { asFloat32, tensor } from '@thalamus/tensor';
-import type { BatchEncoder } from '@thalamus/training';
+import { openTrainingBase, type BaseTools, type BatchEncoder, type TrainingBase } from '@thalamus/training';
 
-/** A base that is ready to embed. */
+/** A graph that is ready to answer. */
 export interface OpenedEncoder {
   readonly bundle: OpenedBundle<ExpertManifest>;
   readonly encoder: BatchEncoder;
 }
 
+/** What opens models in this process; they end with it. */
+export function toolsOf(threads: number): BaseTools {
+  return { runtime: new OrtRuntime(), readTokenizer: (json) => Tokenizer.parse(json), threads };
+}
+
 /** Opens a base: digests first, then the structure of the graph, then ONNX Runtime. @throws BUNDLE_INVALID, GRAPH_INVALID */
-export async function openBase(folder: string, threads: number): Promise<OpenedEncoder> {
-  const { bundle, tokenizer, session } = await openGraph(folder, threads);
-  return { bundle, encoder: new TextEncoder(tokenizer, session, bundle.manifest.maxTokens) };
+export function openBaseOf(folder: string, threads: number): Promise<TrainingBase> {
+  return openTrainingBase(folder, toolsOf(threads));
 }
 
 /** Opens a composed classifier; its "vectors" are the logits of its labels. @throws BUNDLE_INVALID, GRAPH_INVALID */

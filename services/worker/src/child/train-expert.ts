@@ -1,77 +1,89 @@
 import { writeBundle } from '@thalamus/bundle';
+import { HYPER_PARAMETER_NAMES } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
 import {
-  evaluateHead,
-  labelled,
-  probeBundle,
+  HYPER_PARAMETERS,
   splitTraining,
-  trainProbe,
-  type DatasetRow,
-  type EmbeddedRows,
-  type EmbeddedTexts,
-  type TrainingSplit,
+  trainExpert as train,
+  type HyperParameters,
+  type RunHooks,
 } from '@thalamus/training';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
+import type { CheckpointRequests } from './checkpoint-requests.js';
 import type { Features } from './features.js';
-import { openBase } from './open-encoder.js';
+import { openBaseOf } from './open-encoder.js';
 import { readRows } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
 
 type TrainWork = Extract<JobWork, { kind: 'train' }>;
 
-/** Fits a probe head on a frozen base and writes its bundle. Everything is checked before the first text is embedded. */
-export async function trainExpert(
-  work: TrainWork,
-  features: Features,
-  reporter: WorkReporter,
-): Promise<WorkResult> {
-  const { data, test, facts, seed, common } = work;
-  const parts = partsOf(work);
-  const base = await openBase(work.baseFolder, common.threads);
-  const all = [...parts.train, ...parts.validation, ...parts.test];
-  const embedded = await features.embed(
-    base.encoder,
-    base.bundle.digest,
-    all.map(({ text }) => text),
+/** What a training process reports to. */
+export interface TrainingSurroundings {
+  readonly features: Features;
+  readonly reporter: WorkReporter;
+  readonly requests: CheckpointRequests;
+  /** The file of the training checkpoint has been written. */
+  readonly onCheckpoint: () => void;
+}
+
+/**
+ * Trains an expert by any method and writes its bundle. Everything is checked before the first text is embedded; a checkpoint
+ * of other work is passed over, since it costs time only.
+ */
+export async function trainExpert(work: TrainWork, surroundings: TrainingSurroundings): Promise<WorkResult> {
+  const { data, test, facts, wanted, common } = work;
+  const read = (file: typeof data) => readRows(file, common.ignoredColumns);
+  const parts = splitTraining(read(data), test && read(test), wanted.seed);
+  const base = await openBaseOf(work.baseFolder, common.threads);
+  const result = await train(
+    {
+      base,
+      parts,
+      method: wanted.method,
+      settings: settingsOf(wanted),
+      seed: wanted.seed,
+      keepMethod: wanted.keepMethod,
+      facts: {
+        ...facts,
+        trainingData: [{ ...facts.trainingData, rows: parts.train.length }],
+        seed: wanted.seed,
+        datasets: { validation: data.name, test: (test ?? data).name },
+      },
+    },
+    hooksOf(work, surroundings, (texts) => surroundings.features.embed(base.encoder, base.digest, texts)),
   );
-  const validationFrom = parts.train.length;
-  const testFrom = validationFrom + parts.validation.length;
-  const trainRows = slice(embedded, parts.train, 0);
-  const validationRows = slice(embedded, parts.validation, validationFrom);
-  const { width } = embedded;
-  const probe = trainProbe(trainRows, validationRows, width, ({ done, total }) => {
-    reporter.step('fitting', done, total);
-  });
-  reporter.step('measuring', 0, 1);
-  const testData = labelled(slice(embedded, parts.test, testFrom), probe.labels, width);
-  const { manifest, files } = probeBundle(probe, {
-    ...facts,
-    base: { manifest: base.bundle.manifest, digest: base.bundle.digest },
-    width,
-    trainingData: [{ ...facts.trainingData, rows: parts.train.length }],
-    validation: { dataset: data.name, metrics: probe.validation },
-    test: { dataset: (test ?? data).name, metrics: evaluateHead(probe.head, testData) },
-    seed,
-  });
-  await writeBundle(work.bundleFolder, manifest, files);
+  if (result.kind !== 'finished') throw new ThalamusError('INTERNAL', 'Training ended before its end.');
+  await writeBundle(work.bundleFolder, result.manifest, result.files);
   return {
-    labels: probe.labels.length,
+    labels: result.labels.length,
     rows: { train: parts.train.length, validation: parts.validation.length, test: parts.test.length },
-    evaluation: manifest.evaluation,
+    evaluation: result.manifest.evaluation,
   };
 }
 
-/** Rows by use, each file under the name that messages use. */
-function partsOf({ data, test, seed, common }: TrainWork): TrainingSplit<DatasetRow> {
-  return splitTraining(
-    readRows(data, common.ignoredColumns),
-    test && readRows(test, common.ignoredColumns),
-    seed,
-  );
+function hooksOf(
+  { common }: TrainWork,
+  { reporter, requests, onCheckpoint }: TrainingSurroundings,
+  embed: NonNullable<RunHooks['embed']>,
+): RunHooks {
+  return {
+    embed,
+    checkpointFile: common.checkpointFiles.training,
+    foreignCheckpoint: 'pass-over',
+    checkpointDue: () => requests.take(),
+    onCheckpoint,
+    onProgress: ({ stage, done, total, loss }) => {
+      // The embedding tells its own progress, from where it was resumed.
+      if (stage !== 'embedding') reporter.step(stage, done, total, loss);
+    },
+  };
 }
 
-function slice({ features, width }: EmbeddedTexts, rows: readonly DatasetRow[], from: number): EmbeddedRows {
+/** The method's defaults with what was asked for. */
+function settingsOf(wanted: TrainWork['wanted']): HyperParameters {
+  const given = HYPER_PARAMETER_NAMES.filter((name) => wanted[name] !== undefined);
   return {
-    features: features.subarray(from * width, (from + rows.length) * width),
-    labels: rows.map(({ label }) => label),
+    ...HYPER_PARAMETERS[wanted.method === 'probe' ? 'lora' : wanted.method],
+    ...Object.fromEntries(given.map((name) => [name, wanted[name]])),
   };
 }

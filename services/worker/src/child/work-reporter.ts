@@ -15,8 +15,8 @@ export class WorkReporter {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** `done` of `total` units of a stage are done; 0 when the total is unknown. */
-  step(stage: string, done: number, total: number): void {
+  /** `done` of `total` units of a stage are done, 0 when the total is unknown; `loss` of the last step, where there is one. */
+  step(stage: string, done: number, total: number, loss?: number): void {
     const now = this.now();
     if (stage !== this.stage) {
       this.stage = stage;
@@ -28,6 +28,6 @@ export class WorkReporter {
     this.toldAt = now;
     const since = done - this.firstDone;
     const etaMs = since > 0 ? Math.round(((now - this.startedAt) / since) * Math.max(0, total - done)) : 0;
-    this.tell({ stage, done, total, etaMs });
+    this.tell({ stage, done, total, etaMs, ...(loss === undefined ? {} : { loss }) });
   }
 }

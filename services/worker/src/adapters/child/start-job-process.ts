@@ -28,7 +28,7 @@ export function startJobProcess(work: JobWork, observer: WorkObserver): RunningW
           observer.onProgress(reply.progress);
           return;
         case 'checkpointed':
-          observer.onCheckpoint();
+          observer.onCheckpoint(reply.role);
           return;
         case 'done':
           resolve(reply.result);
