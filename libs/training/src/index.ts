@@ -75,7 +75,11 @@ export {
 export { mixSeed } from './data/mix-seed.js';
 export type { TrainingEvent } from './loop/train-loop.js';
 export { writeWhole } from './loop/checkpoint-file.js';
-export { HYPER_PARAMETERS, type HyperParameters } from './methods/hyper-parameters.js';
+export {
+  HYPER_PARAMETERS,
+  MASKED_LM_HYPER_PARAMETERS,
+  type HyperParameters,
+} from './methods/hyper-parameters.js';
 export { openClassifier, type ClassifierTools, type OpenedClassifier } from './methods/open-classifier.js';
 export { openTrainingBase, type BaseTools } from './methods/open-training-base.js';
 export { requireLabels, splitTraining, type NamedRows } from './methods/split-training.js';

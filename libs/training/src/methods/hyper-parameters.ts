@@ -46,3 +46,13 @@ export const HYPER_PARAMETERS: Readonly<Record<Exclude<TrainingMethod, 'probe'>,
   svd: { ...COMMON, epochs: 2, rate: 8e-5, headRate: 1e-3 },
   lora: { ...COMMON, epochs: 4, rate: 5e-4, headRate: 1e-3 },
 };
+
+/** Defaults of masked language models, which are trained as branches on windows of tokens. */
+export const MASKED_LM_HYPER_PARAMETERS: HyperParameters = {
+  ...COMMON,
+  epochs: 2,
+  rate: 1e-3,
+  headRate: 5e-4,
+  rowsPerBatch: 8,
+  tokensPerBatch: 1_024,
+};

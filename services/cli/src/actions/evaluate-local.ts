@@ -12,6 +12,8 @@ import { createOutput } from '../output.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 import { readRowsOf } from '../training/read-rows.js';
 import { RunView } from '../training/run-view.js';
+import { isTextFile } from '../training/read-lines.js';
+import { evaluateTextsLocal } from './evaluate-texts-local.js';
 
 /** Options of `experts evaluate FOLDER`. */
 export interface LocalEvaluateOptions {
@@ -29,9 +31,14 @@ export interface LocalEvaluateOptions {
  */
 export async function evaluateLocal(folder: string, options: LocalEvaluateOptions): Promise<void> {
   if (options.data === undefined)
-    throw new ThalamusError('CONFIG_INVALID', 'Name the rows with --data file.csv.');
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      'Name the rows with --data file.csv, or texts with --data file.jsonl.',
+    );
   const expert = await openBundle(folder);
-  const { name, kind, labels = [] } = expert.manifest;
+  const { name, kind, task, labels = [] } = expert.manifest;
+  if (task === 'fill-mask')
+    return evaluateTextsLocal(expert, { ...options, data: requireTexts(options.data, name) });
   const data = readRowsOf(options.data, options.ignoreColumn);
   requireLabels(data, new Set(labels), name);
   const tools = localTools(options.threads);
@@ -61,4 +68,13 @@ export async function evaluateLocal(folder: string, options: LocalEvaluateOption
       .map(([figure, value]) => `  ${figure.padEnd(17)} ${Number(value).toFixed(4)}`),
     ...(options.predictions === undefined ? [] : [`  predictions ${options.predictions}`]),
   ]);
+}
+
+/** @throws DATASET_INVALID for labelled rows: a masked language model is measured on texts */
+function requireTexts(path: string, name: string): string {
+  if (isTextFile(path)) return path;
+  throw new ThalamusError(
+    'DATASET_INVALID',
+    `${name} fills masked words; measure it on texts, a file such as notes.jsonl with {"text": "..."} on each line.`,
+  );
 }

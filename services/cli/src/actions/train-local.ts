@@ -1,22 +1,23 @@
-import { openBundle, writeBundle, type ExpertManifest } from '@thalamus/bundle';
+import { writeBundle, type ExpertManifest } from '@thalamus/bundle';
 import type { TrainingMethod } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import {
   HYPER_PARAMETERS,
+  MASKED_LM_HYPER_PARAMETERS,
   splitTraining,
   trainExpert,
   type ExpertRun,
   type FinishedRun,
+  type HyperParameters,
 } from '@thalamus/training';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { EXIT } from '../exit-codes.js';
-import { onInterrupt } from '../interruption.js';
+import { basename, resolve } from 'node:path';
 import { createOutput } from '../output.js';
 import { hyperParametersOf } from '../training/hyper-options.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
+import { endRun, localRun, requireFree } from '../training/local-run.js';
+import { isTextFile } from '../training/read-lines.js';
 import { readRowsOf } from '../training/read-rows.js';
-import { RunView } from '../training/run-view.js';
+import { trainTextsLocal } from './train-texts-local.js';
 
 /** Options of `experts train --out`. */
 export interface LocalTrainOptions {
@@ -27,6 +28,8 @@ export interface LocalTrainOptions {
   readonly data?: string;
   readonly test?: string;
   readonly base?: string;
+  /** Masked language model that the training begins with. */
+  readonly from?: string;
   readonly licence: string;
   readonly origin: string;
   readonly ignoreColumn: readonly string[];
@@ -48,75 +51,50 @@ export async function trainLocal(options: LocalTrainOptions): Promise<void> {
   const name = nameOf(options);
   const out = resolve(options.out);
   await requireFree(out);
-  if (options.data === undefined) throw usage('Name the rows with --data file.csv.');
+  if (options.data === undefined)
+    throw usage('Name the rows with --data file.csv, or texts with --data file.jsonl.');
   const method = options.method ?? 'lora';
   const settings = {
     ...HYPER_PARAMETERS[method === 'probe' ? 'lora' : method],
     ...hyperParametersOf(options, method),
   };
+  if (isTextFile(options.data))
+    return trainTextsLocal({ ...options, name, data: options.data, settings: textSettings(options) });
+  refuseFrom(options);
   const data = readRowsOf(options.data, options.ignoreColumn);
   const test = options.test === undefined ? undefined : readRowsOf(options.test, options.ignoreColumn);
   const parts = splitTraining(data, test, options.seed);
-  const work = `${out}.training`;
-  if (options.restart) rmSync(work, { recursive: true, force: true });
   const tools = localTools(options.threads);
-  const base = await openLocalBase(options.base, tools);
-  makeFolder(work);
-  const view = new RunView(options.json, join(work, 'log.jsonl'));
-  const stop = new AbortController();
-  const release = onInterrupt(() => {
-    // The second Ctrl-C does not wait for the step.
-    if (stop.signal.aborted) process.exit(EXIT.interrupted);
-    stop.abort();
-    createOutput(options.json).note(
-      'Ending after this step; Ctrl-C again ends at once, without a checkpoint.',
-    );
-  });
-  let keptAt = Date.now();
   try {
-    const result = await trainExpert(
-      {
-        base,
-        parts,
-        method,
-        settings,
-        seed: options.seed,
-        keepMethod: options.keepMethod,
-        facts: factsOf(options, name, parts.train.length),
-      },
-      {
-        signal: stop.signal,
-        checkpointFile: join(work, 'checkpoint.safetensors'),
-        checkpointDue: () => Date.now() - keptAt >= options.checkpointMinutes * 60_000,
-        onCheckpoint: () => {
-          keptAt = Date.now();
-        },
-        onProgress: (progress) => {
-          // Nothing of the probe is kept: it takes seconds.
-          if (stop.signal.aborted && progress.stage !== 'training') process.exit(EXIT.interrupted);
-          view.progress(progress);
-        },
-        onEvent: (event) => {
-          view.event(event);
-        },
-      },
+    const base = await openLocalBase(options.base, tools);
+    const { seed, keepMethod } = options;
+    const facts = factsOf(options, name, parts.train.length);
+    const result = await localRun({ ...options, out }, (hooks) =>
+      trainExpert({ base, parts, method, settings, seed, keepMethod, facts }, hooks),
     );
-    view.end();
-    if (result.kind === 'interrupted') {
-      process.stderr.write(
-        `Interrupted; a checkpoint is kept in ${work}. Run the same command again to go on from it, or add --restart to start anew.\n`,
-      );
-      process.exitCode = EXIT.interrupted;
-      return;
-    }
+    if (!result) return;
     const { digest } = await writeBundle(out, result.manifest, result.files);
-    rmSync(work, { recursive: true, force: true });
+    endRun(out);
     report(options, out, digest, result);
   } finally {
-    view.end();
-    release();
     await tools.runtime.close();
   }
+}
+
+/** Settings of a masked language model: branches with small batches of windows. @throws CONFIG_INVALID */
+function textSettings(options: LocalTrainOptions): HyperParameters {
+  const { method, ignoreColumn } = options;
+  if (method !== undefined && method !== 'lora')
+    throw usage(`Masked language models are trained as lora; leave --method ${method} away.`);
+  if (ignoreColumn.length > 0)
+    throw usage('A file of texts has no columns; leave --ignore-column away, or give a CSV file.');
+  return { ...MASKED_LM_HYPER_PARAMETERS, ...hyperParametersOf(options, 'lora') };
+}
+
+/** @throws CONFIG_INVALID: classifiers begin with the base */
+function refuseFrom({ from }: LocalTrainOptions): void {
+  if (from === undefined) return;
+  throw usage('--from is for masked language models; leave it away, or give a JSONL file of texts.');
 }
 
 function factsOf(options: LocalTrainOptions, name: string, rows: number): ExpertRun['facts'] {
@@ -177,26 +155,6 @@ function nameOf({ name, task, out }: LocalTrainOptions): string {
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(made))
     throw usage(`"${given}" is no name of an expert; give --name with letters, digits and hyphens.`);
   return made;
-}
-
-/** Only an expert's own folder is replaced. @throws CONFIG_INVALID */
-async function requireFree(out: string): Promise<void> {
-  if (!existsSync(out)) return;
-  const isExpert = await openBundle(out).then(
-    () => true,
-    () => false,
-  );
-  if (!isExpert)
-    throw usage(`${out} exists and is no expert's bundle; name another folder with --out, or remove it.`);
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
-    throw usage(`${folder} cannot be made (${code}); name another folder with --out.`);
-  }
 }
 
 function usage(message: string): ThalamusError {

@@ -15,9 +15,10 @@ const load = () => import('../actions/train.js');
 export function trainCommand(): Command {
   const command = dataVerb(
     'train',
-    'train an expert on labelled texts: into a folder with --out, else as a job of the mesh that registers it',
+    'train an expert on labelled texts (CSV), or a masked language model on texts (JSONL): into a folder with --out, else as a job of the mesh that registers it',
     [
       'thalamus experts train --task snips7 --data zoo/data/sample/snips7.train.csv --out /tmp/snips',
+      'thalamus experts train --data notes.jsonl --from zoo/language-models/mlm-generalist --out /tmp/notes',
       'thalamus experts train --name my-intents --data my.csv',
       'thalamus experts train --name my-intents --data my.csv --test held-out.csv --channel stable',
     ],
@@ -75,6 +76,7 @@ function localOptions(command: Command): Command {
       'threads of one operator; default: as many as there are cores, at most 4',
       wholeNumber(1, 64),
     )
+    .option('--from <folder>', 'masked language model that training on texts begins with; its rank and alpha')
     .option('--restart', 'forget the checkpoint of an interrupted run', false)
     .option(
       '--checkpoint-minutes <n>',
@@ -91,6 +93,7 @@ export function evaluateCommand(): Command {
     'answer labelled texts with an expert and measure it: a folder in this process, an expert of the mesh as a job',
     [
       'thalamus experts evaluate /tmp/snips --data zoo/data/sample/snips7.test.csv --predictions p.jsonl',
+      'thalamus experts evaluate zoo/language-models/mlm-clinical --data notes.jsonl',
       'thalamus experts evaluate my-intents@2 --data held-out.csv --out new.jsonl',
     ],
   )
@@ -110,7 +113,10 @@ export function evaluateCommand(): Command {
 
 function dataVerb(name: string, description: string, shown: readonly string[]): Command {
   return verb(name, description, shown)
-    .option('--data <csv>', 'CSV file with the columns text and label, optionally id and slice')
+    .option(
+      '--data <file>',
+      'CSV file with the columns text and label, optionally id and slice; or JSONL with text, optionally doc, on each line',
+    )
     .option('--dataset <name@version>', 'registered data set, instead of a file')
     .option('--licence <spdx>', 'licence of the file', NO_LICENCE_STATED)
     .option('--origin <text>', 'where the file comes from', 'not stated')
