@@ -21,8 +21,8 @@ function rows(count: number, seed: number) {
   const filler = () => fillers[random.below(fillers.length)]!;
   return Array.from({ length: count }, (_, index) => {
     const [first, second] = random.next() < 0.5 ? ['card', 'law'] : ['law', 'card'];
-    const text = [filler(), first!, filler(), second!, filler(), String(seed * 1_000 + index)].join(' ');
-    return { text, label: `${first!}-first` };
+    const text = [filler(), first, filler(), second, filler(), String(seed * 1_000 + index)].join(' ');
+    return { text, label: `${first}-first` };
   });
 }
 
@@ -54,13 +54,9 @@ async function manifestOf(digest: string) {
 
 /** What a job made, without the names that two jobs cannot share. */
 async function madeBy(job: jobV1.Job) {
-  const {
-    name: _name,
-    version: _version,
-    description: _description,
-    ...rest
-  } = await manifestOf(job.outputs[0]!.digest);
-  return { ...rest, files: rest.files.filter(({ path }) => path !== 'loss-curve.svg') };
+  const { files, ...rest } = await manifestOf(job.outputs[0]!.digest);
+  const named = { name: '', version: '', description: '' };
+  return { ...rest, ...named, files: files.filter(({ path }) => path !== 'loss-curve.svg') };
 }
 
 async function end(worker: ServiceProcess) {
@@ -281,7 +277,7 @@ it.each([
   [{ method: 'lora', momentum: 0.9 }, /parameters\.momentum is unknown; known are .*epochs, rate/],
 ])('refuses %j when it is submitted', async (parameters, pattern) => {
   const fault = await mesh
-    .submit('train', { expert: 'x', dataset: 'order@1', ...parameters } as Record<string, string>)
+    .submit('train', { expert: 'x', dataset: 'order@1', ...parameters })
     .catch((error: unknown) => error);
   expect(fault).toMatchObject({ code: 'REQUEST_INVALID' });
   expect((fault as Error).message).toMatch(pattern);
