@@ -51,9 +51,17 @@ export async function startHost(environment = {}, more = []) {
   const port = 20_000 + Math.floor(Math.random() * 20_000);
   const startedAt = performance.now();
   const child = fork(fileURLToPath(new URL('../dist/main.js', import.meta.url)), [], {
-    execArgv: ['--import', import.meta.resolve('@thalamus/telemetry/register'), '--max-semi-space-size=2'],
+    // Flags and allocator settings of `thalamus up`.
+    execArgv: [
+      '--import',
+      import.meta.resolve('@thalamus/telemetry/register'),
+      '--max-semi-space-size=2',
+      '--expose-gc',
+    ],
     env: {
       ...process.env,
+      MALLOC_ARENA_MAX: '2',
+      MALLOC_MMAP_THRESHOLD_: '131072',
       THALAMUS_BUS: 'embedded',
       THALAMUS_BUS_FILE: busFile,
       THALAMUS_ARTIFACTS: 'folder',

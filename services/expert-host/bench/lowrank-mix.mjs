@@ -35,7 +35,7 @@ const environment = {
 };
 const bare = await startHost(environment);
 await ask(bare, 'banking77');
-const withoutExperts = memory(bare);
+const withoutExperts = await settled(bare);
 await bare.stop();
 
 const folder = mkdtempSync(join(tmpdir(), 'thalamus-lowrank-'));
@@ -44,7 +44,7 @@ const folders = await writeExperts();
 const host = await startHost(environment, folders);
 const ready = async () => (await host.client.repositoryIndex({ ready: true })).models.length;
 while ((await ready()) < experts + 10) await new Promise((resolve) => setTimeout(resolve, 200));
-const withExperts = memory(host);
+const withExperts = await settled(host);
 
 const sides = {
   probe: () => Array.from({ length: experts }, () => 'banking77'),
@@ -135,6 +135,12 @@ async function writeExperts() {
     written.push(target);
   }
   return written;
+}
+
+/** Memory when the garbage of the start has been given back. */
+async function settled(running) {
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  return memory(running);
 }
 
 function memory({ pid }) {

@@ -43,7 +43,13 @@ export class LowRankAdapters {
     checkLowRankFits(name, adapter, new Map(shapes));
     await this.session.branch();
     const stack = await this.stack(size);
-    const row = await stack.add(async () => rowOf(await read(), branches, size));
+    // What has been read already serves the first time; it is not kept for a crash.
+    let known: LowRankAdapter | undefined = adapter;
+    const row = await stack.add(async () => {
+      const given = known ?? (await read());
+      known = undefined;
+      return rowOf(given, branches, size);
+    });
     this.places.set(id, { size, row });
     return branches.reduce((sum, { inputs, outputs }) => sum + 2 * size * (inputs + outputs), 0);
   }
