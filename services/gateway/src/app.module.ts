@@ -32,6 +32,7 @@ import { CompleteChat, type ChatRouting } from './application/chat/complete-chat
 import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
 import { DescribeExperts } from './application/describe-experts.js';
+import { DescribeTraining } from './application/describe-training.js';
 import { EmbedTexts } from './application/embed-texts.js';
 import { FallbackExpert } from './application/fallback-expert.js';
 import { HostConnections } from './application/host-connections.js';
@@ -200,6 +201,7 @@ function wireAdmin(
   const { view, watchTraffic } = parts;
   return {
     describeExperts: new DescribeExperts(parts.listExperts, view, parts.residency),
+    describeTraining: new DescribeTraining(parts.listExperts, view, updater),
     watchTraffic,
     manageExperts: new ManageExperts(updater, view, (url) => {
       guard.check(url);

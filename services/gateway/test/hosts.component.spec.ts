@@ -21,7 +21,7 @@ afterAll(() => gateway.stop());
 
 const ask = async (model: string) => {
   const response = await gateway.post(CLASSIFY, { input: 'x', model });
-  return { status: response.status, headers: response.headers, body: (await response.json()) };
+  return { status: response.status, headers: response.headers, body: await response.json() };
 };
 
 describe('a version that no host has', () => {

@@ -1,4 +1,14 @@
-import type { Classification, Decision, ExpertRow, KeyRow, NewKey, Policy, Session, Task } from './types.js';
+import type {
+  Classification,
+  Decision,
+  ExpertRow,
+  KeyRow,
+  NewKey,
+  Policy,
+  Session,
+  Task,
+  TrainingLosses,
+} from './types.js';
 
 const KEY_STORAGE = 'thalamus.key';
 const CALL_TIMEOUT_MS = 15_000;
@@ -131,6 +141,10 @@ export const api = {
     if (!first) throw new ApiError(502, 'UPSTREAM_ERROR', 'The gateway answered without a result.');
     return { ...first, timingsMs: first.timings_ms ?? {} };
   },
+  training: async (expert: string, version: string) =>
+    (await call(
+      `/admin/v1/experts/${segment(expert)}/versions/${segment(version)}/training`,
+    )) as TrainingLosses,
   promote: (change: { expert: string; version: string; reason: string; expectedRevision: number }) =>
     call(`/admin/v1/experts/${segment(change.expert)}/channels`, {
       method: 'POST',

@@ -68,6 +68,18 @@ export interface Prices {
   readonly outputUsdPerMtok: number;
 }
 
+/** A loss, in nats, after a number of steps. */
+export interface LossPoint {
+  readonly step: number;
+  readonly loss: number;
+}
+
+/** Losses of a version while it was trained. */
+export interface TrainingLosses {
+  readonly training: readonly LossPoint[];
+  readonly validation: readonly LossPoint[];
+}
+
 /** A version of an expert as people see it. */
 export interface VersionRow {
   readonly version: string;

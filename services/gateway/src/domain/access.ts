@@ -24,6 +24,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/session': 'viewer',
   'GET /admin/v1/live': 'viewer',
   'GET /admin/v1/experts': 'viewer',
+  'GET /admin/v1/experts/:name/versions/:version/training': 'viewer',
   'POST /admin/v1/experts': 'operator',
   'DELETE /admin/v1/experts/:name': 'operator',
   'POST /admin/v1/experts/:name/channels': 'operator',

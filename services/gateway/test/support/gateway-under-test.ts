@@ -200,6 +200,11 @@ export class GatewayUnderTest {
     return this.fetch(path, { method: 'POST', ...init, body: JSON.stringify(body), headers });
   }
 
+  /** Address of the real updater beside it. */
+  get updaterAddress(): string {
+    return this.updater!.address;
+  }
+
   gateway() {
     return createClient(gatewayV1.GatewayService, { address: this.address, defaultDeadlineMs: 10_000 });
   }

@@ -1,6 +1,6 @@
 import { Badge, Button, Group, Stack, Table, Text, Title } from '@mantine/core';
 import { IconArrowUpCircle } from '@tabler/icons-react';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { mayActAs, useRole } from '../../api/session.js';
 import type { ExpertRow, VersionRow } from '../../api/types.js';
 import { bytesText, versionSummary } from './expert-facts.js';
@@ -21,6 +21,7 @@ export function ExpertDetail({ expert }: { readonly expert: ExpertRow }) {
       {expert.versions.map((version) => (
         <Version
           key={version.version}
+          expert={expert.name}
           version={version}
           onPromote={
             mayPromote && version.version !== expert.stable
@@ -44,8 +45,18 @@ export function ExpertDetail({ expert }: { readonly expert: ExpertRow }) {
   );
 }
 
-function Version(props: { readonly version: VersionRow; readonly onPromote: (() => void) | undefined }) {
-  const { version, onPromote } = props;
+/** Charts are large: they are fetched when there is one to draw. */
+const TrainingCurve = lazy(() => import('./training-curve.js'));
+
+/** Kinds whose bundles may hold the log of their training. */
+const TRAINED_KINDS: readonly string[] = ['lowrank', 'full'];
+
+function Version(props: {
+  readonly expert: string;
+  readonly version: VersionRow;
+  readonly onPromote: (() => void) | undefined;
+}) {
+  const { expert, version, onPromote } = props;
   return (
     <section className="card" aria-label={`Version ${version.version}`}>
       <Group justify="space-between" mb={4} wrap="nowrap">
@@ -74,6 +85,11 @@ function Version(props: { readonly version: VersionRow; readonly onPromote: (() 
         {versionSummary(version)}
       </Text>
       <Figures version={version} />
+      {TRAINED_KINDS.includes(version.kind) && (
+        <Suspense>
+          <TrainingCurve expert={expert} version={version.version} />
+        </Suspense>
+      )}
       <Residents version={version} />
     </section>
   );

@@ -17,6 +17,16 @@ export class AdminExpertsController {
     return { object: 'list', data: experts.map(expertJson) };
   }
 
+  @Get('/:name/versions/:version/training')
+  async training(
+    @Param('name') name: string,
+    @Param('version') version: string,
+    @Req() request: FastifyRequest,
+  ) {
+    const curve = await this.useCases.describeTraining.run(name, version, callerScope(request));
+    return { object: 'training', expert: name, version, ...curve };
+  }
+
   @Post()
   @HttpCode(201)
   async register(@Req() request: FastifyRequest) {

@@ -41,6 +41,10 @@ const expert = z.object({
   versions: z.array(version).describe('Newest first.'),
 });
 
+const losses = z
+  .array(z.object({ step: z.int(), loss: z.number() }))
+  .describe('Losses in nats, by step; empty where the bundle holds no log of a training.');
+
 const revision = z.int().describe('Registry revision of the change.');
 const time = z.iso.datetime().nullable();
 
@@ -72,6 +76,13 @@ export const adminAnswers = {
     key: z.string().describe('Id of the key, or anonymous.'),
   }),
   experts: z.object({ object: z.literal('list'), data: z.array(expert) }),
+  training: z.object({
+    object: z.literal('training'),
+    expert: z.string(),
+    version: z.string(),
+    training: losses,
+    validation: losses,
+  }),
   registered: z.object({
     object: z.literal('expert'),
     name: z.string(),

@@ -87,6 +87,13 @@ function expertPaths() {
         ...parameters,
       ],
     }),
+    '/admin/v1/experts/{name}/versions/{version}/training': get({
+      id: 'getTraining',
+      summary: 'The losses of a version while it was trained.',
+      answer: adminAnswers.training,
+      errors: [...GUARDED, ...CALLING, 'EXPERT_NOT_FOUND', 'ARTIFACT_CORRUPT', 'BUNDLE_INVALID'],
+      parameters: [name, pathParameter('version', 'Version of the expert.'), ...parameters],
+    }),
     '/admin/v1/experts/{name}/channels': post({
       id: 'setChannel',
       summary:
