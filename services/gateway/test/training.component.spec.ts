@@ -1,5 +1,5 @@
 import { FolderArtifactStore, importBundle, openBundle, writeBundle } from '@thalamus/bundle';
-import { registryV1 } from '@thalamus/contracts';
+import { registryV1, RPC_METADATA } from '@thalamus/contracts';
 import { createClient } from '@thalamus/grpc';
 import { waitUntil, writePicoBase } from '@thalamus/testing';
 import { join } from 'node:path';
@@ -29,7 +29,10 @@ async function register(name: string, files: Readonly<Record<string, string>>): 
     defaultDeadlineMs: 10_000,
   });
   const version = { expert: name, version: '1', manifestDigest: digest };
-  await registry.registerVersion({ version, description: 'An encoder for tests.' });
+  await registry.registerVersion(
+    { version, description: 'An encoder for tests.' },
+    { metadata: { [RPC_METADATA.actor]: 'test' } },
+  );
   registry.close();
   await waitUntil(async () => (await training(name)).status !== 404);
 }
