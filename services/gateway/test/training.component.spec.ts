@@ -34,7 +34,7 @@ async function register(name: string, files: Readonly<Record<string, string>>): 
     { metadata: { [RPC_METADATA.actor]: 'test' } },
   );
   registry.close();
-  await waitUntil(async () => (await training(name)).status !== 404);
+  await waitUntil('the version is known', async () => (await training(name)).status !== 404);
 }
 
 const training = (name: string, version = '1') =>
