@@ -132,12 +132,13 @@ for (const task of TASKS) {
   });
 }
 // The router and the fleet stay named; when experts have changed, "npm run zoo:verify" says that the router must be fitted again.
-const { routers, fleet } = JSON.parse(readFileSync('zoo/zoo.json', 'utf8'));
+const { routers, fleet, languageModels } = JSON.parse(readFileSync('zoo/zoo.json', 'utf8'));
 const index = {
   bases: [{ folder: 'base/minilm-l6', digest: base.bundle.digest }],
   experts,
   routers,
   fleet,
+  languageModels,
 };
 writeFileSync('zoo/zoo.json', `${JSON.stringify(index, null, 2)}\n`);
 process.exit(0);

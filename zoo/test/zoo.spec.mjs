@@ -27,7 +27,7 @@ describe('committed files of the zoo', () => {
   /** The zoo with one file changed: everything else is as committed. */
   const changed = (path, change) => {
     const zoo = mkdtempSync(join(folder, 'zoo-'));
-    for (const part of ['zoo.json', 'data', 'router', 'experts', 'fleet'])
+    for (const part of ['zoo.json', 'data', 'router', 'experts', 'fleet', 'language-models'])
       cpSync(join(ZOO, part), join(zoo, part), { recursive: true });
     symlinkSync(join(ZOO, 'base'), join(zoo, 'base'));
     writeFileSync(join(zoo, path), change(readFileSync(join(zoo, path), 'utf8')));
@@ -53,6 +53,18 @@ describe('committed files of the zoo', () => {
     expect((await faultsOf(moved)).join()).toContain('the digest of fleet/mixtral-8x7b');
     const unknown = changed('zoo.json', (text) => text.replace('If 6 potatoes', 'If 7 potatoes'));
     expect((await faultsOf(unknown)).join()).toContain('the sample of the fleet');
+  });
+
+  it('are refused when a language model is another one, or was trained on other rows', async () => {
+    const folder = 'language-models/mlm-clinical';
+    const licensed = changed('data/domain-splits.json', (text) =>
+      text.replace('"expert": 1928', '"expert": 1'),
+    );
+    expect((await faultsOf(licensed)).join()).toContain('the rows of clinical in mlm-clinical');
+    const index = JSON.parse(readFileSync(join(ZOO, 'zoo.json'), 'utf8'));
+    const { digest } = index.languageModels.find((item) => item.folder === folder);
+    const moved = changed('zoo.json', (text) => text.replace(digest, `sha256:${'0'.repeat(64)}`));
+    expect((await faultsOf(moved)).join()).toContain(`the digest of ${folder}`);
   });
 
   it('are refused when a row of the split manifest changes its use', async () => {

@@ -27,6 +27,7 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { indexLanguageModels } from './index.mjs';
 import { DOMAINS, GENERALIST, readDomain, spread, WINDOW_TOKENS, windowsOf } from './domains.mjs';
 import { SMALL_MODELS } from './small-models.mjs';
 
@@ -91,6 +92,7 @@ for (const small of SMALL_MODELS) {
   if (stop.signal.aborted || (values.only && values.only !== small.name)) continue;
   if (!existsSync(join(OUT, small.name, 'expert.json'))) await distil(small);
 }
+await indexLanguageModels();
 await runtime.close();
 process.exit(stop.signal.aborted ? 130 : 0);
 

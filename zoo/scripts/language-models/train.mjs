@@ -14,6 +14,7 @@ import {
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { indexLanguageModels } from './index.mjs';
 import {
   DOMAINS,
   expertName,
@@ -85,6 +86,7 @@ for (const domain of domains.values()) {
   if (!generalist) throw new Error(`Train ${GENERALIST} first: the others begin with it.`);
   await train(name, [domain], generalist);
 }
+await indexLanguageModels();
 await runtime.close();
 process.exit(stop.signal.aborted ? 130 : 0);
 

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { SAMPLE_ROWS, SPLIT_RULE, TASKS } from '../tasks.mjs';
+import { checkLanguageModels } from './check-language-models.mjs';
 import { differs } from './report.mjs';
 
 /** Licences of which weights and samples may be shipped. */
@@ -191,5 +192,6 @@ export async function checkCommitted(zoo, report) {
   checkSamples(zoo, opened, report);
   checkLossTable(zoo, opened, report);
   await checkFleet(zoo, report);
+  await checkLanguageModels(zoo, report);
   return opened;
 }
