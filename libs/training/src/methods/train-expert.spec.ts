@@ -181,6 +181,20 @@ describe('trainExpert on a small encoder', () => {
     expect(result.notes.join()).toMatch(/The probe is as good or better on the 60 validation rows/);
   });
 
+  it('ships what has the lower loss where both are right as often', async () => {
+    // Two rows that both get right: accuracy cannot tell them apart.
+    const [first, second] = ['card-first', 'law-first'].map((label) =>
+      parts.validation.find((row) => row.label === label)!,
+    );
+    const result = await finished('full', {
+      keepMethod: false,
+      parts: { ...parts, train: [first!, second!, ...parts.train], validation: [first!, second!] },
+    });
+    expect(result.probe.validation.accuracy).toBe(result.trained!.validation.accuracy);
+    expect(result.trained!.validation.logLoss).toBeLessThan(result.probe.validation.logLoss);
+    expect(result.method).toBe('full');
+  });
+
   it('says how many training texts were cut', async () => {
     const long = parts.train.map((row, index) =>
       index < 3 ? { ...row, text: `${row.text} ${'money '.repeat(20)}` } : row,

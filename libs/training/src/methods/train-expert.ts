@@ -34,8 +34,8 @@ export type RunResult = FinishedRun | { readonly kind: 'interrupted' };
 
 /**
  * Trains an expert: first the probe, then, unless it is what was asked for, the encoder with the head started from it. Where
- * the probe is at least as good on the validation rows it ships instead. Equal input and machine, equal bytes; a run that was
- * interrupted goes on from its checkpoint when everything that decides the result is the same.
+ * the probe is at least as good on the validation rows, by accuracy and then by loss, it ships instead. Equal input and machine,
+ * equal bytes; a run that was interrupted goes on from its checkpoint when everything that decides the result is the same.
  * @throws DATASET_INVALID, TRAINING_DIVERGED, ARTIFACT_STORE_FULL; CONFIG_INVALID for a checkpoint of another run
  */
 export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise<RunResult> {
@@ -61,14 +61,26 @@ export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise
   if (!tuned) return { kind: 'interrupted' };
   const { trained, notes, events } = tuned;
   const compared = { validation: trained.validation, test: trained.test };
-  if (!run.keepMethod && probe.validation.accuracy >= trained.validation.accuracy) {
-    const better = `The probe is as good or better on the ${parts.validation.length} validation rows (${probe.validation.accuracy.toFixed(4)} against ${trained.validation.accuracy.toFixed(4)} of ${run.method}): the probe ships.`;
+  if (!run.keepMethod && !isBetter(trained.validation, probe.validation)) {
+    const better = `The probe is as good or better on the ${parts.validation.length} validation rows (${scoreOf(probe.validation)} against ${scoreOf(trained.validation)} of ${run.method}): the probe ships.`;
     return { ...shared, ...asProbe(), method: 'probe', trained: compared, notes: [...notes, better] };
   }
   const bundle = classifierBundle(trained, probe.labels, base, run.settings, facts);
   const files = { ...bundle.files, ...trainingFiles(facts.name, events) };
   return { ...shared, manifest: bundle.manifest, files, method: run.method, trained: compared, notes };
 }
+
+/** A smaller gain of loss is none: rounding alone moves it. */
+const LEAST_GAIN_NATS = 1e-3;
+
+/** By accuracy; where that is the same, by the loss, which tells more on few rows. */
+function isBetter(trained: ClassificationMetrics, probe: ClassificationMetrics): boolean {
+  if (trained.accuracy !== probe.accuracy) return trained.accuracy > probe.accuracy;
+  return trained.logLoss < probe.logLoss - LEAST_GAIN_NATS;
+}
+
+const scoreOf = ({ accuracy, logLoss }: ClassificationMetrics): string =>
+  `${accuracy.toFixed(4)} and ${logLoss.toFixed(4)} nats`;
 
 interface Tuned {
   readonly trained: TrainedClassifier;
