@@ -16,4 +16,10 @@ export {
   toFloat16Bits,
 } from './half.js';
 export { createRandom, type Random } from './random.js';
+export {
+  truncatedSvd,
+  type DenseMatrix,
+  type TruncatedSvd,
+  type TruncatedSvdOptions,
+} from './truncated-svd.js';
 export { argMax, cosine, dot, logSumExp, softmax } from './vector.js';
