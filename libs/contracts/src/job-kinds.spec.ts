@@ -24,6 +24,7 @@ it('refuses what the method does not heed, by its name', () => {
   expect(refused({ method: 'full', epochs: 2, alpha: 16 })).toEqual([
     'alpha has no effect on the method full',
   ]);
+  expect(refused({ method: 'svd', rank: 8, alpha: 16 })).toEqual(['alpha has no effect on the method svd']);
   expect(refused({ epochs: 2, keepMethod: true })).toEqual([
     'epochs has no effect on the method probe',
     'keepMethod has no effect on the method probe',

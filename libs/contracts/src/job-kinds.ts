@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hyperParameterShape, OFFERED_METHODS, withoutEffect } from './training-parameters.js';
+import { hyperParameterShape, TRAINING_METHODS, withoutEffect } from './training-parameters.js';
 
 /** Kinds of jobs that this version runs. The only place where their names are written. */
 export const JOB_KINDS = { train: 'train', evaluate: 'evaluate' } as const;
@@ -48,7 +48,7 @@ const trainObject = z.strictObject({
   /** Channel that is pointed at the new version. The first version of an expert is stable in any case. */
   channel: z.enum(['candidate', 'stable', 'none'], 'must be candidate, stable or none').default('candidate'),
   /** How it is trained. */
-  method: z.enum(OFFERED_METHODS, `must be one of ${OFFERED_METHODS.join(', ')}`).default('probe'),
+  method: z.enum(TRAINING_METHODS, `must be one of ${TRAINING_METHODS.join(', ')}`).default('probe'),
   /** Ships what the method gave even where the probe is as good on the validation rows. */
   keepMethod: z.boolean().default(false),
   ...hyperParameterShape,

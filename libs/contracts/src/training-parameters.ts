@@ -6,9 +6,6 @@ export const TRAINING_METHODS = ['probe', 'lora', 'full', 'svd'] as const;
 /** A way to train a classifier: a head alone; low-rank branches; all weights; low-rank factors of what all weights changed by. */
 export type TrainingMethod = (typeof TRAINING_METHODS)[number];
 
-/** Methods of jobs and of the command line. */
-export const OFFERED_METHODS = ['probe', 'lora', 'full'] as const satisfies readonly TrainingMethod[];
-
 /** Forms of a learning rate's schedule after its warm-up. */
 export const SCHEDULES = ['constant', 'linear', 'cosine', 'power'] as const;
 
@@ -50,7 +47,7 @@ export const HYPER_PARAMETER_RANGES = {
   maxTokens: whole(8, 512),
   /** Validations without a better one after which training ends. */
   patience: whole(1, 1_000),
-  /** Rank of the branches. */
+  /** Rank of the branches, or of what is extracted. */
   rank: whole(1, 256),
   /** Branches are multiplied by alpha / rank. */
   alpha: positive(4_096),

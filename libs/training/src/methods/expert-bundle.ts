@@ -25,7 +25,7 @@ export interface UnwrittenBundle {
   readonly files: BundleFiles;
 }
 
-/** Bundle of branches over a base (`lowrank`), or of all weights (`full`). Equal results and facts give equal bytes. */
+/** Bundle of low-rank factors over a base (`lowrank`), or of all weights (`full`). Equal results and facts give equal bytes. */
 export function classifierBundle(
   trained: TrainedClassifier,
   labels: readonly string[],
@@ -56,7 +56,7 @@ export function classifierBundle(
     licence: facts.licence,
     trainingData: [...facts.trainingData],
     lineage: {
-      recipe: recipeOf(isLowRank ? 'lora' : 'full', settings, trained),
+      recipe: recipeOf(settings, trained),
       parents: [{ name: of.name, version: of.version, digest: base.digest }],
       seed: facts.seed,
     },
@@ -77,14 +77,18 @@ export function classifierBundle(
   return { manifest, files: isLowRank ? deltaFiles(trained, base, settings) : fullFiles(trained, base) };
 }
 
-function recipeOf(method: string, settings: HyperParameters, { outcome }: TrainedClassifier): string {
+function recipeOf(settings: HyperParameters, { method, outcome }: TrainedClassifier): string {
   const { epochs, rate, headRate, schedule, rank, alpha, rowsPerBatch, maxTokens } = settings;
-  const branches = method === 'full' ? '' : `, rank ${rank}, alpha ${alpha}`;
+  const branches = {
+    full: '',
+    lora: `, rank ${rank}, alpha ${alpha}`,
+    svd: `, all weights, then rank ${rank} of what each linear layer changed by`,
+  }[method];
   return `${method}: AdamW, ${epochs} epochs, rate ${rate}, head ${headRate} from a probe, ${schedule}${branches}, batch ${rowsPerBatch}, ${maxTokens} tokens, ${outcome.state.optimiser.step} steps`;
 }
 
 function deltaFiles(
-  { factors, head }: TrainedClassifier,
+  { method, factors, head }: TrainedClassifier,
   base: TrainingBase,
   { rank, alpha }: Pick<HyperParameters, 'rank' | 'alpha'>,
 ): BundleFiles {
@@ -93,7 +97,8 @@ function deltaFiles(
     baseName: base.manifest.name,
     factors,
     rank,
-    alpha,
+    // Factors that were taken out of weights have the scale 1.
+    alpha: method === 'svd' ? rank : alpha,
     head: { task: 'text-classification', weights, bias },
   });
 }

@@ -1,4 +1,5 @@
 import type { LowRankFactors } from '@thalamus/bundle';
+import type { TrainingMethod } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { graphOf, type OnnxModel } from '@thalamus/onnx-graph';
 import { createRandom, decodeFloat16, encodeFloat16, tensor } from '@thalamus/tensor';
@@ -7,20 +8,25 @@ import { mixSeed } from '../data/mix-seed.js';
 import { trainingBatches } from '../data/token-batches.js';
 import { GradientSession } from '../graphs/gradient-session.js';
 import { CLASSIFIER_HEAD, TRAINING_VALUES, classifierGraph } from '../graphs/encoder-graph.js';
-import { transposed } from '../graphs/fold-branches.js';
+import { extractLowRank } from '../graphs/extract-low-rank.js';
+import { foldBranches, transposed } from '../graphs/fold-branches.js';
 import { addLowRankBranches, type LowRankBranch } from '../graphs/low-rank-branches.js';
 import { parametersOf } from '../graphs/with-inputs.js';
-import type { Parameters } from '../loop/adamw.js';
+import type { Parameter, Parameters } from '../loop/adamw.js';
 import { trainLoop, type LoopHooks, type TrainingOutcome } from '../loop/train-loop.js';
 import type { LinearHead } from '../softmax-regression.js';
 import type { TrainingBase } from '../training-base.port.js';
 import { ClassifierModel, parameterFeeds, tokenFeeds, type ClassifiedTokens } from './classifier-model.js';
 import type { HyperParameters } from './hyper-parameters.js';
+import { trainedWeights } from './trained-weights.js';
+
+/** Methods that train more than a head. */
+export type ClassifierMethod = Exclude<TrainingMethod, 'probe'>;
 
 /** What a classifier is trained on. */
 export interface ClassifierRun {
   readonly base: TrainingBase;
-  readonly method: 'lora' | 'full';
+  readonly method: ClassifierMethod;
   readonly train: ClassifiedTokens;
   readonly validation: ClassifiedTokens;
   /** Judges the result; nothing is chosen by it. */
@@ -33,10 +39,11 @@ export interface ClassifierRun {
 
 /** A trained classifier, its values rounded as they will be stored. */
 export interface TrainedClassifier {
+  readonly method: ClassifierMethod;
   readonly outcome: TrainingOutcome;
-  /** Factors of the branches; empty for all weights. */
+  /** Factors of the branches, or of what all weights changed by; empty for all weights. */
   readonly factors: readonly LowRankFactors[];
-  /** Weights that were trained, by name and in the graph's layout; empty for branches. */
+  /** All weights, by name and in the graph's layout; empty where there are factors. */
   readonly weights: Parameters;
   /** [classes, hidden] */
   readonly head: LinearHead;
@@ -53,7 +60,8 @@ export interface PreparedClassifier {
 
 /**
  * Sets up fine-tuning with cross-entropy: `lora` trains low-rank branches beside every linear layer and the head, `full`
- * every weight. The head starts where the probe ended, so that training starts at the probe's accuracy.
+ * every weight, `svd` every weight, of which factors of a low rank are kept. The head starts where the probe ended, so that
+ * training starts at the probe's accuracy.
  */
 export function prepareClassifier(run: ClassifierRun): PreparedClassifier {
   const { base, head, seed } = run;
@@ -125,13 +133,14 @@ async function train(
   }
 }
 
-/** The best parameters, rounded as they will be stored, and what they give on the validation rows. */
+/** The best parameters, rounded as they will be stored, and what they give on the validation and the test rows. */
 async function finish(
   run: ClassifierRun,
-  { branches, parameters, classes }: Prepared,
+  prepared: Prepared,
   forward: ClassifierModel,
   outcome: TrainingOutcome,
 ): Promise<TrainedClassifier> {
+  const { branches, parameters, classes } = prepared;
   const { best } = outcome.state;
   if (!best) throw new ThalamusError('INTERNAL', 'Training ended without a validation.');
   const isBranches = branches.length > 0;
@@ -141,25 +150,48 @@ async function finish(
   }
   const value = (name: string) => parameters.get(name)!.data;
   const { rank } = run.settings;
-  const validation = await forward.measure(run.validation, parameters, run.settings, classes);
+  const extracted = run.method === 'svd' ? extract(run, prepared) : undefined;
+  const measured = extracted?.parameters ?? parameters;
+  const ofBranches = branches.map(({ layer, down, up, inputs, outputs }) => ({
+    layer,
+    rank,
+    inputs,
+    outputs,
+    a: transposed(value(down), inputs, rank),
+    b: transposed(value(up), rank, outputs),
+  }));
   return {
+    method: run.method,
     outcome,
-    factors: branches.map(({ layer, down, up, inputs, outputs }) => ({
-      layer,
-      rank,
-      inputs,
-      outputs,
-      a: transposed(value(down), inputs, rank),
-      b: transposed(value(up), rank, outputs),
-    })),
-    weights: isBranches ? new Map() : new Map([...parameters].filter(([name]) => !(name in HEAD_NAMES))),
+    factors: extracted?.factors ?? ofBranches,
+    weights:
+      run.method === 'full' ? new Map([...parameters].filter(([name]) => !(name in HEAD_NAMES))) : new Map(),
     head: {
       weights: transposed(value(CLASSIFIER_HEAD.weight), run.base.read.config.hiddenSize, classes),
       bias: value(CLASSIFIER_HEAD.bias),
     },
-    validation,
-    test: await forward.measure(run.test, parameters, run.settings, classes),
+    validation: await forward.measure(run.validation, measured, run.settings, classes),
+    test: await forward.measure(run.test, measured, run.settings, classes),
   };
+}
+
+/** Factors of what the trained weights changed by, rounded as they will be stored, and the parameters that they stand for. */
+function extract({ base, settings, seed }: ClassifierRun, { model, names, parameters }: Prepared) {
+  const { weights } = base.read;
+  const tuned = trainedWeights(weights, parameters);
+  const factors = extractLowRank(weights, tuned, { rank: settings.rank, seed: mixSeed(seed, 2) }).map(
+    (exact) => ({ ...exact, a: rounded(exact.a), b: rounded(exact.b) }),
+  );
+  const folded = foldBranches(weights, factors, 1);
+  // What is not in the factors is the base's, but for the head.
+  const result = new Map<string, Parameter>(parametersOf(model, names));
+  for (const name of Object.keys(HEAD_NAMES)) result.set(name, parameters.get(name)!);
+  for (const { layer, inputs, outputs } of factors) {
+    const name = `${layer}.weight`;
+    const data = transposed(folded.get(name)!.data, outputs, inputs);
+    result.set(name, { shape: [inputs, outputs], data });
+  }
+  return { factors, parameters: result };
 }
 
 const HEAD_NAMES: Readonly<Record<string, true>> = {

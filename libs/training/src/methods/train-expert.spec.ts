@@ -1,6 +1,7 @@
 import { openBundle, writeBundle } from '@thalamus/bundle';
 import type { TrainingMethod } from '@thalamus/contracts';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { decodeModel, type Weights } from '@thalamus/onnx-graph';
 import { writePicoBase } from '@thalamus/testing';
 import { createRandom } from '@thalamus/tensor';
 import { existsSync } from 'node:fs';
@@ -10,12 +11,16 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { classificationMetrics } from '../classification-metrics.js';
 import { readDataset, type DatasetRow } from '../csv-dataset.js';
+import { extractLowRank } from '../graphs/extract-low-rank.js';
+import { foldBranches } from '../graphs/fold-branches.js';
+import { parametersOf } from '../graphs/with-inputs.js';
 import type { TrainingBase } from '../training-base.port.js';
 import { HYPER_PARAMETERS, type HyperParameters } from './hyper-parameters.js';
 import { openClassifier } from './open-classifier.js';
 import { openTrainingBase, type BaseTools } from './open-training-base.js';
 import { requireLabels, splitTraining } from './split-training.js';
 import type { ExpertRun, RunHooks } from './expert-run.js';
+import { trainedWeights } from './trained-weights.js';
 import { trainExpert, type FinishedRun, type RunResult } from './train-expert.js';
 
 const SETTINGS: HyperParameters = {
@@ -27,6 +32,8 @@ const SETTINGS: HyperParameters = {
   rank: 4,
   alpha: 4,
 };
+
+const WORDS = 'embeddings.word_embeddings.weight';
 
 /** Two classes that only the order of words tells apart, so that a linear head on mean vectors is not enough. */
 function rows(count: number, seed: number): DatasetRow[] {
@@ -106,7 +113,7 @@ describe('trainExpert on a small encoder', () => {
   const written = async (name: string, { manifest, files }: FinishedRun) =>
     (await writeBundle(join(folder, name), manifest, files)).digest;
 
-  it.each(['full', 'lora'] as const)(
+  it.each(['full', 'lora', 'svd'] as const)(
     '%s learns more than a probe can; its bundle answers as the trained model; twice the same bytes',
     async (method) => {
       const result = await finished(method);
@@ -116,6 +123,7 @@ describe('trainExpert on a small encoder', () => {
       expect(await written(`${method}-b`, await finished(method))).toBe(digest);
 
       const expert = await openBundle(join(folder, `${method}-a`));
+      expect(expert.manifest.lineage.recipe).toMatch(new RegExp(`^${method}: AdamW`));
       expect(expert.manifest.kind).toBe(method === 'full' ? 'full' : 'lowrank');
       const classifier = await openClassifier(expert, { ...tools, base });
       const scores = await classifier.answer(parts.test.map(({ text }) => text));
@@ -126,6 +134,31 @@ describe('trainExpert on a small encoder', () => {
       expect(metrics.logLoss).toBeCloseTo(result.trained!.test.logLoss, 4);
     },
   );
+
+  it('svd of the largest rank has the linear layers of the full fine-tune; a larger one is refused', async () => {
+    const { weights } = base.read;
+    await written('all-weights', await finished('full'));
+    const bytes = await (await openBundle(join(folder, 'all-weights'))).readFile('model.onnx');
+    const names = [...weights.keys()].filter((name) => weights.get(name)!.shape.length === 2);
+    const tuned = trainedWeights(weights, parametersOf(decodeModel(bytes), new Set(names)));
+    const factors = extractLowRank(weights, tuned, { rank: 16, seed: 1 });
+    const layers = names.filter((name) => name.startsWith('encoder.'));
+    expect(factors.map(({ layer }) => `${layer}.weight`)).toEqual(layers);
+    const folded = foldBranches(weights, factors, 1);
+    const apart = (a: Weights, b: Weights) =>
+      layers.map((name) =>
+        a.get(name)!.data.reduce((most, x, at) => Math.max(most, Math.abs(x - b.get(name)!.data[at]!)), 0),
+      );
+    expect(Math.min(...apart(weights, tuned))).toBeGreaterThan(1e-3);
+    expect(Math.max(...apart(folded, tuned))).toBeLessThan(1e-4);
+    expect(folded.get(WORDS)).toBe(weights.get(WORDS));
+
+    const embed = () => Promise.reject(new Error('embedded before it was refused'));
+    await expect(run('svd', { settings: { ...SETTINGS, rank: 17 } }, { embed })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/Rank 17 is more than encoder\..* has; choose at most 16/) as string,
+    });
+  });
 
   it.each([1, 7, 20])(
     'interrupted after step %i and run again, it ends with the bytes of a run that was not',

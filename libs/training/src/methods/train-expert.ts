@@ -3,6 +3,7 @@ import type { TrainingMethod } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { ClassificationMetrics } from '../classification-metrics.js';
 import type { DatasetRow } from '../csv-dataset.js';
+import { requireExtractable } from '../graphs/extract-low-rank.js';
 import type { TrainingEvent } from '../loop/train-loop.js';
 import { probeBundle } from '../probe-bundle.js';
 import { labelled } from '../train-probe.js';
@@ -36,10 +37,12 @@ export type RunResult = FinishedRun | { readonly kind: 'interrupted' };
  * Trains an expert: first the probe, then, unless it is what was asked for, the encoder with the head started from it. Where
  * the probe is at least as good on the validation rows, by accuracy and then by loss, it ships instead. Equal input and machine,
  * equal bytes; a run that was interrupted goes on from its checkpoint when everything that decides the result is the same.
- * @throws DATASET_INVALID, TRAINING_DIVERGED, ARTIFACT_STORE_FULL; CONFIG_INVALID for a checkpoint of another run
+ * @throws DATASET_INVALID, TRAINING_DIVERGED, ARTIFACT_STORE_FULL; CONFIG_INVALID for a checkpoint of another run, or a rank that
+ * `svd` cannot take out of the base's layers
  */
 export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise<RunResult> {
   const { base, parts, facts, seed } = run;
+  if (run.method === 'svd') requireExtractable(base.read.weights, run.settings.rank);
   const key = runKey(run);
   const kept = run.method === 'probe' ? undefined : keptRun(key, hooks);
   const probed = kept ? readProbe(kept) : await fitProbe(run, hooks);
@@ -99,7 +102,7 @@ async function fineTune(run: ExpertRun, start: Start, hooks: RunHooks): Promise<
   const { base, parts, settings, seed } = run;
   const { key, probed, kept } = start;
   const { probe } = probed;
-  if (run.method === 'probe' || run.method === 'svd')
+  if (run.method === 'probe')
     throw new ThalamusError('METHOD_UNSUPPORTED', `The method ${run.method} does not fine-tune.`);
   hooks.onProgress?.({ stage: 'tokenising', done: 0, total: 1 });
   const served = base.manifest.maxTokens;

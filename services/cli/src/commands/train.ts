@@ -1,4 +1,4 @@
-import { OFFERED_METHODS } from '@thalamus/contracts';
+import { TRAINING_METHODS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
@@ -42,7 +42,7 @@ export function trainCommand(): Command {
       new Option(
         '--method <method>',
         'how to train; default: lora with --out, or the probe where that is as good; else probe',
-      ).choices(OFFERED_METHODS),
+      ).choices(TRAINING_METHODS),
     )
     .option('--keep-method', 'keep the method even where the probe is better on the validation rows', false);
   addHyperOptions(command);

@@ -18,8 +18,8 @@ export type GivenHyperParameters = {
 
 /** Flag and text of each hyper-parameter; what a number may be is said where jobs are defined. */
 const OPTIONS: Readonly<Record<HyperParameterName, readonly [flag: string, text: string]>> = {
-  epochs: ['--epochs <n>', 'passes over the rows; default: full 2, lora 4'],
-  rate: ['--rate <rate>', 'peak learning rate; default: full 8e-5, lora 5e-4'],
+  epochs: ['--epochs <n>', 'passes over the rows; default: full and svd 2, lora 4'],
+  rate: ['--rate <rate>', 'peak learning rate; default: full and svd 8e-5, lora 5e-4'],
   headRate: ['--head-rate <rate>', 'peak learning rate of the head; default: 1e-3'],
   decay: ['--decay <share>', 'decoupled weight decay; default: 0.01'],
   schedule: ['--schedule <form>', 'how the rate falls; default: linear'],
@@ -30,8 +30,8 @@ const OPTIONS: Readonly<Record<HyperParameterName, readonly [flag: string, text:
   tokensPerBatch: ['--tokens-per-batch <n>', 'most tokens of a batch, padding included; default: 2048'],
   maxTokens: ['--max-tokens <n>', 'longer texts are cut in training; default: 128'],
   patience: ['--patience <n>', 'validations without a better one that end training; default: 4'],
-  rank: ['--rank <n>', 'rank of the branches of lora; default: 16'],
-  alpha: ['--alpha <n>', 'branches are multiplied by alpha / rank; default: 16'],
+  rank: ['--rank <n>', 'rank of the branches of lora, and of what svd keeps of full; default: 16'],
+  alpha: ['--alpha <n>', 'branches of lora are multiplied by alpha / rank; default: 16'],
 };
 
 /** Gives a command the options of hyper-parameters. */
