@@ -149,31 +149,35 @@ describe('a worker that fine-tunes', () => {
     await end(worker);
   });
 
-  it.each(['calm', 'all-weights'])('evaluates what it made by any method: %s', async (expert) => {
-    const worker = await startWorker();
-    if (expert === 'all-weights')
-      await mesh.end(
-        await mesh.submit('train', {
-          ...{ expert, dataset: 'order@1', testDataset: 'order-test@1', method: 'full', keepMethod: true },
-          ...{ epochs: 3, rate: 2e-3, rowsPerBatch: 8 },
-        }),
+  it.each(['calm', 'all-weights', 'extracted'])(
+    'evaluates what it made by any method: %s',
+    async (expert) => {
+      const worker = await startWorker();
+      if (expert !== 'calm')
+        await mesh.end(
+          await mesh.submit('train', {
+            ...{ expert, dataset: 'order@1', testDataset: 'order-test@1', keepMethod: true },
+            method: expert === 'extracted' ? 'svd' : 'full',
+            ...{ epochs: 3, rate: 2e-3, rowsPerBatch: 8 },
+          }),
+        );
+      const job = await mesh.end(
+        await mesh.submit('evaluate', { expert, version: '1', dataset: 'order-test@1' }),
       );
-    const job = await mesh.end(
-      await mesh.submit('evaluate', { expert, version: '1', dataset: 'order-test@1' }),
-    );
-    expect(job).toMatchObject({ state: JobState.SUCCEEDED, result: { labels: 2, rows: { test: 60 } } });
-    const { kind, evaluation } = await manifestOf((await mesh.versionsOf(expert))[0]!.manifestDigest);
-    expect(kind).toBe(expert === 'calm' ? 'lowrank' : 'full');
-    // Measured again, from the stored bundle: the figures of the manifest.
-    const measured = (job.result as { evaluation: typeof evaluation }).evaluation;
-    expect(measured).toHaveLength(4);
-    for (const row of measured)
-      expect(row.value).toBeCloseTo(
-        evaluation.find(({ split, metric }) => split === row.split && metric === row.metric)!.value,
-        4,
-      );
-    await end(worker);
-  });
+      expect(job).toMatchObject({ state: JobState.SUCCEEDED, result: { labels: 2, rows: { test: 60 } } });
+      const { kind, evaluation } = await manifestOf((await mesh.versionsOf(expert))[0]!.manifestDigest);
+      expect(kind).toBe(expert === 'all-weights' ? 'full' : 'lowrank');
+      // Measured again, from the stored bundle: the figures of the manifest.
+      const measured = (job.result as { evaluation: typeof evaluation }).evaluation;
+      expect(measured).toHaveLength(4);
+      for (const row of measured)
+        expect(row.value).toBeCloseTo(
+          evaluation.find(({ split, metric }) => split === row.split && metric === row.metric)!.value,
+          4,
+        );
+      await end(worker);
+    },
+  );
 
   it('that is killed in the middle is replaced: another goes on from its checkpoint, to the same bits and one version', async () => {
     const first = await startWorker(2_000, OFTEN);
@@ -304,7 +308,7 @@ it.each([
   [{ method: 'lora', rank: 0 }, /parameters\.rank/],
   [{ method: 'lora', epochs: 1.5 }, /parameters\.epochs/],
   [{ method: 'lora', schedule: 'steep' }, /parameters\.schedule must be one of constant, linear/],
-  [{ method: 'dora' }, /parameters\.method must be one of probe, lora, full/],
+  [{ method: 'dora' }, /parameters\.method must be one of probe, lora, full, svd/],
   [{ method: 'full', rank: 4 }, /parameters\.rank has no effect on the method full/],
   [{ rate: 0.1 }, /parameters\.rate has no effect on the method probe/],
   [{ keepMethod: true }, /parameters\.keepMethod has no effect on the method probe/],
