@@ -1,5 +1,8 @@
 import { LOW_RANK_FILES, refusedFile } from './low-rank-format.js';
 
+/** Layers whose weights PEFT may keep whole beside the factors: heads of classifiers, by their Hugging Face names. */
+export const SAVED_HEADS = ['classifier', 'score'] as const;
+
 /** What of PEFT's configuration changes the arithmetic and is taken. */
 export interface AdapterConfig {
   readonly rank: number;
@@ -36,8 +39,10 @@ const isEmpty = (value: unknown): boolean =>
   (typeof value === 'object' && Object.keys(value).length === 0);
 const off = (what: string): Rule => [isEmpty, what];
 
+type Rules = Readonly<Record<string, Rule>>;
+
 /** Fields that would change the arithmetic, and the values that do not. */
-const RULES: Readonly<Record<string, Rule>> = {
+const RULES: Rules = {
   peft_type: [(value) => value === 'LORA', 'must be "LORA"; other kinds of adapters are not served'],
   r: [
     (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_RANK,
@@ -61,12 +66,44 @@ const RULES: Readonly<Record<string, Rule>> = {
   modules_to_save: off('must be empty; the head of an expert is in head.safetensors'),
 };
 
+/** What PEFT itself writes may hold more, because it can be turned into the above. */
+const PEFT_RULES: Rules = {
+  ...RULES,
+  use_rslora: [
+    (value) => isEmpty(value) || value === true,
+    'must be true or false; it says whether the scale is alpha / sqrt(r)',
+  ],
+  modules_to_save: [
+    (value) =>
+      isEmpty(value) ||
+      (Array.isArray(value) && value.every((name) => SAVED_HEADS.some((known) => known === name))),
+    `may list ${SAVED_HEADS.join(' and ')} only; other layers of the base must stay as they are`,
+  ],
+};
+
 /**
- * Reads `adapter_config.json`. A field that is unknown may only be null, false or empty: newer versions of PEFT write what
+ * Reads `adapter_config.json` of a bundle. A field that is unknown may only be null, false or empty: newer versions of PEFT write what
  * they do not use so.
  * @throws BUNDLE_INVALID naming file and field
  */
 export function readAdapterConfig(bundle: string, bytes: Uint8Array): AdapterConfig {
+  const config = readConfig(bundle, bytes, RULES);
+  return { rank: config['r'] as number, alpha: config['lora_alpha'] as number };
+}
+
+/**
+ * Reads `adapter_config.json` as PEFT writes it. Rank-stabilised LoRA (Kalajdzievski 2023) scales by alpha / sqrt(r), which is
+ * alpha' / r for alpha' = alpha sqrt(r): that alpha' is given.
+ * @throws BUNDLE_INVALID naming file and field
+ */
+export function readPeftConfig(bundle: string, bytes: Uint8Array): AdapterConfig {
+  const config = readConfig(bundle, bytes, PEFT_RULES);
+  const [rank, alpha] = [config['r'] as number, config['lora_alpha'] as number];
+  return { rank, alpha: config['use_rslora'] === true ? alpha * Math.sqrt(rank) : alpha };
+}
+
+/** The fields of the file once every rule holds. @throws BUNDLE_INVALID */
+function readConfig(bundle: string, bytes: Uint8Array, rules: Rules): Readonly<Record<string, unknown>> {
   const refused = (field: string, description: string, cause?: unknown) =>
     refusedFile(bundle, LOW_RANK_FILES.config, field, description, cause);
   let parsed: unknown;
@@ -78,12 +115,12 @@ export function readAdapterConfig(bundle: string, bytes: Uint8Array): AdapterCon
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw refused('', 'is not a JSON object');
   const config = parsed as Readonly<Record<string, unknown>>;
-  for (const [field, [isTaken, description]] of Object.entries(RULES))
+  for (const [field, [isTaken, description]] of Object.entries(rules))
     if (!isTaken(config[field])) throw refused(field, description);
   for (const [field, value] of Object.entries(config))
-    if (!Object.hasOwn(RULES, field) && !INFORMATIVE.has(field) && !isEmpty(value))
+    if (!Object.hasOwn(rules, field) && !INFORMATIVE.has(field) && !isEmpty(value))
       throw refused(field, 'is not a known field, and it is neither null nor false nor empty');
-  return { rank: config['r'] as number, alpha: config['lora_alpha'] as number };
+  return config;
 }
 
 /** Bytes of an `adapter_config.json` as PEFT writes one for LoRA over a feature extractor. */

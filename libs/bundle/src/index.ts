@@ -89,3 +89,11 @@ export {
   type LowRankFactors,
   type MaskedLmHead,
 } from './low-rank-format.js';
+export {
+  parsePeftAdapter,
+  PEFT_FILES,
+  readPeftFolder,
+  type PeftBase,
+  type PeftClassifier,
+  type PeftFiles,
+} from './peft-adapter.js';

@@ -81,25 +81,35 @@ export async function readLowRankAdapter(expert: Expert): Promise<LowRankAdapter
  * @throws BUNDLE_INVALID naming the tensor
  */
 export function checkLowRankFits(bundle: string, adapter: LowRankAdapter, base: WeightShapes): void {
-  for (const { layer, inputs, outputs } of adapter.factors) {
-    const shape = layer.startsWith('encoder.') ? base.get(`${layer}.weight`)?.shape : undefined;
-    if (shape?.length !== 2)
-      refuse(bundle, factorName(layer, 'A'), 'is for a layer that is no linear layer of its base');
-    else if (shape[1] !== inputs)
-      refuse(
+  for (const factors of adapter.factors) {
+    const misfit = misfitOf(factors, base);
+    if (misfit)
+      throw refusedFile(
         bundle,
-        factorName(layer, 'A'),
-        `takes ${inputs} values where the layer of its base has ${shape[1]}`,
-      );
-    else if (shape[0] !== outputs)
-      refuse(
-        bundle,
-        factorName(layer, 'B'),
-        `gives ${outputs} values where the layer of its base has ${shape[0]}`,
+        LOW_RANK_FILES.adapter,
+        factorName(factors.layer, misfit.part),
+        misfit.description,
       );
   }
 }
 
-function refuse(bundle: string, field: string, description: string): never {
-  throw refusedFile(bundle, LOW_RANK_FILES.adapter, field, description);
+/** Which factor of a layer is not of the size of the base's layer, and why; undefined when both fit. */
+export function misfitOf(
+  { layer, inputs, outputs }: Pick<LowRankFactors, 'layer' | 'inputs' | 'outputs'>,
+  base: WeightShapes,
+): { readonly part: 'A' | 'B'; readonly description: string } | undefined {
+  const shape = layer.startsWith('encoder.') ? base.get(`${layer}.weight`)?.shape : undefined;
+  if (shape?.length !== 2)
+    return { part: 'A', description: 'is for a layer that is no linear layer of its base' };
+  if (shape[1] !== inputs)
+    return {
+      part: 'A',
+      description: `takes ${inputs} values where the layer of its base has ${shape[1]}`,
+    };
+  if (shape[0] !== outputs)
+    return {
+      part: 'B',
+      description: `gives ${outputs} values where the layer of its base has ${shape[0]}`,
+    };
+  return undefined;
 }

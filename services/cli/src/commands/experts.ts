@@ -2,13 +2,14 @@ import { Command } from 'commander';
 import type * as actions from '../actions/experts.js';
 import { meshVerb } from '../mesh-command.js';
 import { isBundleFolder } from '../training/bundle-folder.js';
+import { importCommand } from './import.js';
 import { evaluateCommand, trainCommand } from './train.js';
 
 const load = () => import('../actions/experts.js');
 
-/** `thalamus experts list|show|add|train|evaluate`. */
+/** `thalamus experts list|show|add|train|import|evaluate`. */
 export function expertsCommand(): Command {
-  const command = new Command('experts').description('list, show, add, train and evaluate experts');
+  const command = new Command('experts').description('list, show, add, train, import and evaluate experts');
   command.addCommand(
     meshVerb('list', 'list the experts', ['thalamus experts list', 'thalamus experts list --json']).action(
       async (...given: Parameters<typeof actions.list>) => (await load()).list(...given),
@@ -35,6 +36,7 @@ export function expertsCommand(): Command {
       .action(async (...given: Parameters<typeof actions.add>) => (await load()).add(...given)),
   );
   command.addCommand(trainCommand());
+  command.addCommand(importCommand());
   command.addCommand(evaluateCommand());
   return command;
 }
