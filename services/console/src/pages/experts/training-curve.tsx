@@ -1,3 +1,4 @@
+import '@mantine/charts/styles.layer.css';
 import { LineChart } from '@mantine/charts';
 import { Skeleton, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
@@ -22,7 +23,7 @@ export default function TrainingCurve(props: { readonly expert: string; readonly
   const [last] = data.validation.slice(-1);
   if (rows.length === 0) return null;
   return (
-    <figure className="training-curve">
+    <figure style={{ margin: 0 }}>
       <Text component="figcaption" size="sm" fw={600} mt="sm">
         Loss while it was trained, nats
         {last && (
@@ -43,7 +44,11 @@ export default function TrainingCurve(props: { readonly expert: string; readonly
         gridAxis="x"
         strokeDasharray="0"
         xAxisProps={{ tickLine: false, minTickGap: 48, interval: 'preserveStartEnd' }}
-        yAxisProps={{ width: 44, domain: ['auto', 'auto'] }}
+        yAxisProps={{
+          width: 56,
+          domain: ['auto', 'auto'],
+          tickFormatter: (value: number) => value.toFixed(2),
+        }}
         legendProps={{ verticalAlign: 'top', height: 30 }}
         lineProps={{ isAnimationActive: false }}
         valueFormatter={(value) => value.toFixed(3)}
