@@ -123,7 +123,7 @@ describe('trainExpert on a small encoder', () => {
       expect(await written(`${method}-b`, await finished(method))).toBe(digest);
 
       const expert = await openBundle(join(folder, `${method}-a`));
-      expect(expert.manifest.lineage.recipe).toMatch(new RegExp(`^${method}: AdamW`));
+      expect(expert.manifest.lineage?.recipe).toMatch(new RegExp(`^${method}: AdamW`));
       expect(expert.manifest.kind).toBe(method === 'full' ? 'full' : 'lowrank');
       const classifier = await openClassifier(expert, { ...tools, base });
       const scores = await classifier.answer(parts.test.map(({ text }) => text));
