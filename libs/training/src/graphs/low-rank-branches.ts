@@ -1,6 +1,9 @@
+import type { LowRankFactors } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { GraphBuilder, graphOf, tensorProto, type OnnxModel } from '@thalamus/onnx-graph';
 import { tensor, type Random } from '@thalamus/tensor';
+import type { Parameters } from '../loop/adamw.js';
+import { transposed } from './fold-branches.js';
 
 /** A low-rank branch beside a linear layer. */
 export interface LowRankBranch {
@@ -72,6 +75,22 @@ export function addLowRankBranches(
       'The graph has no linear layers of an encoder to put branches beside.',
     );
   return { model: { ...model, graph: { ...graph, node, initializer: constants } }, branches };
+}
+
+/** Trained branches as factors in PEFT's layout. */
+export function branchFactors(
+  branches: readonly LowRankBranch[],
+  parameters: Parameters,
+  rank: number,
+): LowRankFactors[] {
+  return branches.map(({ layer, down, up, inputs, outputs }) => ({
+    layer,
+    rank,
+    inputs,
+    outputs,
+    a: transposed(parameters.get(down)!.data, inputs, rank),
+    b: transposed(parameters.get(up)!.data, rank, outputs),
+  }));
 }
 
 /** Nodes without attributes, written by hand since their outputs have given names. */

@@ -10,7 +10,7 @@ import { GradientSession } from '../graphs/gradient-session.js';
 import { CLASSIFIER_HEAD, TRAINING_VALUES, classifierGraph } from '../graphs/encoder-graph.js';
 import { extractLowRank } from '../graphs/extract-low-rank.js';
 import { foldBranches, transposed } from '../graphs/fold-branches.js';
-import { addLowRankBranches, type LowRankBranch } from '../graphs/low-rank-branches.js';
+import { addLowRankBranches, branchFactors, type LowRankBranch } from '../graphs/low-rank-branches.js';
 import { parametersOf } from '../graphs/with-inputs.js';
 import type { Parameter, Parameters } from '../loop/adamw.js';
 import { trainLoop, type LoopHooks, type TrainingOutcome } from '../loop/train-loop.js';
@@ -152,14 +152,7 @@ async function finish(
   const { rank } = run.settings;
   const extracted = run.method === 'svd' ? extract(run, prepared) : undefined;
   const measured = extracted?.parameters ?? parameters;
-  const ofBranches = branches.map(({ layer, down, up, inputs, outputs }) => ({
-    layer,
-    rank,
-    inputs,
-    outputs,
-    a: transposed(value(down), inputs, rank),
-    b: transposed(value(up), rank, outputs),
-  }));
+  const ofBranches = branchFactors(branches, parameters, rank);
   return {
     method: run.method,
     outcome,

@@ -4,7 +4,7 @@ import { decodeFloat16, encodeFloat16 } from '@thalamus/tensor';
 import { logUnigramFrequencies, type MaskVocabulary } from '../data/mask-tokens.js';
 import { MASKED_LM_HEAD } from '../graphs/encoder-graph.js';
 import { transposed } from '../graphs/fold-branches.js';
-import type { LowRankBranch } from '../graphs/low-rank-branches.js';
+import { branchFactors, type LowRankBranch } from '../graphs/low-rank-branches.js';
 import type { Parameters } from '../loop/adamw.js';
 import type { TrainingBase } from '../training-base.port.js';
 import type { UnwrittenBundle } from './expert-bundle.js';
@@ -138,14 +138,7 @@ function expertOf(
   const value = (name: string) => parameters.get(name)!.data;
   return {
     scale: alpha / rank,
-    factors: branches.map(({ layer, down, up, inputs, outputs }) => ({
-      layer,
-      rank,
-      inputs,
-      outputs,
-      a: transposed(value(down), inputs, rank),
-      b: transposed(value(up), rank, outputs),
-    })),
+    factors: branchFactors(branches, parameters, rank),
     head: new Map(Object.values(MASKED_LM_HEAD).map((name) => [name, value(name)])),
   };
 }
