@@ -1,4 +1,4 @@
-// The nine sets of the zoo and what may be said of them. Licences and origins are repeated in every manifest.
+// The ten sets of the zoo and what may be said of them. Licences and origins are repeated in every manifest.
 import { createHash } from 'node:crypto';
 
 export const TASKS = [
@@ -15,6 +15,13 @@ export const TASKS = [
     licence: 'CC-BY-3.0',
     origin: 'clinc/oos-eval',
     description: 'Requests to a personal assistant, 150 intents in ten domains.',
+  },
+  {
+    set: 'clinc10_domain',
+    expert: 'clinc10-domain',
+    licence: 'CC-BY-3.0',
+    origin: 'clinc/oos-eval',
+    description: 'Domain of a request to a personal assistant, ten of them.',
   },
   {
     set: 'snips7',

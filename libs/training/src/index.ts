@@ -123,6 +123,6 @@ export {
 } from './methods/train-masked-lm-expert.js';
 export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';
 export { splitTexts, type NamedLines } from './methods/split-texts.js';
-export { resumableRun, type KeptRunHooks, type ResumableRun } from './methods/resumable-run.js';
+export { keptRun, resumableRun, type KeptRunHooks, type ResumableRun } from './methods/resumable-run.js';
 export { trainingFiles } from './methods/training-files.js';
 export { importedBundle, type ImportFacts } from './methods/imported-bundle.js';

@@ -11,6 +11,7 @@ import {
   foldBranches,
   HYPER_PARAMETERS,
   JUDGING_MASKS,
+  keptRun,
   MASKED_LOG_LOSS,
   maskedLmGraph,
   MaskedLmModel,
@@ -125,7 +126,7 @@ async function distil(small) {
   let tokens = 0;
   const startedAt = Date.now();
   const key = JSON.stringify([generalist.digest, small, SETTINGS, TEACHING, data.train.length]);
-  const { loop, events } = resumableRun(key, prepared.parameters, {
+  const hooks = {
     signal: stop.signal,
     checkpointFile: join(work, 'checkpoint.safetensors'),
     checkpointDue: () => Date.now() - keptAt >= CHECKPOINT_MS,
@@ -141,7 +142,8 @@ async function distil(small) {
           `${name} ${event.step}/${event.totalSteps} loss ${event.loss.toFixed(3)}, ${Math.round((1000 * tokens) / (Date.now() - startedAt))} tokens/s`,
         );
     },
-  });
+  };
+  const { loop, events } = resumableRun(key, prepared.parameters, hooks, { kept: keptRun(key, hooks) });
   const outcome = await prepared.run(loop);
   await teacher.release();
   if (outcome.kind === 'interrupted') return console.error(`${name}: interrupted, a checkpoint is kept.`);
