@@ -32,3 +32,4 @@ export {
   type BranchedEncoder,
   type GatheredBranch,
 } from './gathered-branches.js';
+export { branchRow, type BranchFactors } from './branch-row.js';

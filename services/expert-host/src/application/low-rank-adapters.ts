@@ -1,8 +1,7 @@
 import { checkLowRankFits, type LowRankAdapter } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import type { Feeds, InferenceRuntime } from '@thalamus/inference';
-import { BRANCH_INPUTS, type GatheredBranch } from '@thalamus/onnx-graph';
-import { encodeFloat16, tensor } from '@thalamus/tensor';
+import type { InferenceRuntime } from '@thalamus/inference';
+import { BRANCH_INPUTS, branchRow, type GatheredBranch } from '@thalamus/onnx-graph';
 import type { BaseSession } from './base-session.js';
 import { SizedStacks, type Place, type RowStack } from './row-stack.js';
 
@@ -48,7 +47,7 @@ export class LowRankAdapters {
     const row = await stack.add(async () => {
       const given = known ?? (await read());
       known = undefined;
-      return rowOf(given, branches, size);
+      return branchRow(given, branches, size);
     });
     this.places.set(id, { size, row });
     return branches.reduce((sum, { inputs, outputs }) => sum + 2 * size * (inputs + outputs), 0);
@@ -87,28 +86,4 @@ export class LowRankAdapters {
     }));
     return this.stacks;
   }
-}
-
-/** Factors in the layout of the table: transposed, padded with zeros, zero for layers without factors. */
-function rowOf({ factors, scale }: LowRankAdapter, branches: readonly GatheredBranch[], size: number): Feeds {
-  const byLayer = new Map(factors.map((factor) => [factor.layer, factor]));
-  const feeds = branches.flatMap(({ layer, down, up, inputs, outputs }) => {
-    const a = new Float32Array(inputs * size);
-    const b = new Float32Array(size * outputs);
-    const found = byLayer.get(layer);
-    if (found) {
-      for (let k = 0; k < found.rank; k++) {
-        for (let i = 0; i < inputs; i++) a[i * size + k] = found.a[k * inputs + i] ?? 0;
-        for (let o = 0; o < outputs; o++) b[k * outputs + o] = found.b[o * found.rank + k] ?? 0;
-      }
-    }
-    return [
-      [down, tensor('float16', [inputs, size], encodeFloat16(a))],
-      [up, tensor('float16', [size, outputs], encodeFloat16(b))],
-    ] as const;
-  });
-  return {
-    [BRANCH_INPUTS.scale]: tensor('float32', [1, 1], new Float32Array([scale])),
-    ...Object.fromEntries(feeds),
-  };
 }

@@ -1,0 +1,45 @@
+import { encodeFloat16, tensor, type Tensor } from '@thalamus/tensor';
+import { BRANCH_INPUTS, type GatheredBranch } from './gathered-branches.js';
+
+/** Factors of one adapter in PEFT's layout: the weight [out, in] becomes W + scale B A. */
+export interface BranchFactors {
+  readonly scale: number;
+  readonly factors: readonly {
+    /** Name of the layer without `.weight`. */
+    readonly layer: string;
+    /** float32 [rank, in] */
+    readonly a: Float32Array;
+    /** float32 [out, rank] */
+    readonly b: Float32Array;
+    readonly rank: number;
+  }[];
+}
+
+/**
+ * The row of one adapter in the stacked inputs of a graph with gathered branches, without their first axis: factors
+ * transposed, float16, padded with zeros to `size`; zero for layers without factors. `size` is at least the rank.
+ */
+export function branchRow(
+  { factors, scale }: BranchFactors,
+  branches: readonly GatheredBranch[],
+  size: number,
+): Record<string, Tensor> {
+  const byLayer = new Map(factors.map((factor) => [factor.layer, factor]));
+  const row: Record<string, Tensor> = {
+    [BRANCH_INPUTS.scale]: tensor('float32', [1, 1], new Float32Array([scale])),
+  };
+  for (const { layer, down, up, inputs, outputs } of branches) {
+    const a = new Float32Array(inputs * size);
+    const b = new Float32Array(size * outputs);
+    const found = byLayer.get(layer);
+    if (found) {
+      for (let k = 0; k < found.rank; k++) {
+        for (let i = 0; i < inputs; i++) a[i * size + k] = found.a[k * inputs + i] ?? 0;
+        for (let o = 0; o < outputs; o++) b[k * outputs + o] = found.b[o * found.rank + k] ?? 0;
+      }
+    }
+    row[down] = tensor('float16', [inputs, size], encodeFloat16(a));
+    row[up] = tensor('float16', [size, outputs], encodeFloat16(b));
+  }
+  return row;
+}
