@@ -86,5 +86,8 @@ describe('a bad file is refused with its name, the line and the cure', () => {
     const latin1 = Buffer.from('text,label\nplain,a\ncaf\u00e9,b\n', 'latin1');
     expect(fault(latin1).message).toMatch(/line 3 is not UTF-8; save/);
     expect(fault(Buffer.from('text,label\nx,a\n\xff', 'latin1')).message).toMatch(/line 3 is not UTF-8/);
+    const wide = Buffer.from('text,label\nplain,a\n', 'utf16le');
+    expect(fault(wide).message).toMatch(/line 1 holds a NUL character, as UTF-16 has it; save/);
+    expect(fault(Buffer.concat([Buffer.from([0xff, 0xfe]), wide])).message).toMatch(/line 1 is not UTF-8/);
   });
 });

@@ -49,6 +49,7 @@ export function readCsv(bytes: Uint8Array, file: string): LabelledText[] {
 /** The same for jobs: with the columns `id` and `slice`, refusing columns that nobody would read. @throws DATASET_INVALID */
 export function readDataset(bytes: Uint8Array, file: string, options: DatasetOptions = {}): DatasetRow[] {
   const content = Buffer.from(decodeUtf8(bytes, file));
+  refuseNul(content, file);
   const [header, ...records] = parseRecords(content, file);
   if (!header)
     throw refused(file, 'the file is empty; give it a header line "text,label" and a row for each text');
@@ -173,6 +174,14 @@ function decodeUtf8(bytes: Uint8Array, file: string): string {
       from = end + 1;
     }
   }
+}
+
+/** UTF-16 without a byte order mark is UTF-8 too, with a NUL beside every letter. */
+function refuseNul(content: Buffer, file: string): void {
+  const at = content.indexOf(0);
+  if (at < 0) return;
+  const line = lineCounter(content)(at + 1);
+  throw refused(file, `line ${line} holds a NUL character, as UTF-16 has it; save the file as UTF-8`);
 }
 
 function refused(file: string, reason: string): ThalamusError {

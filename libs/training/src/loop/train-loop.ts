@@ -1,13 +1,6 @@
 import type { ScheduleName } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
-import {
-  adamWStep,
-  globalNorm,
-  initialState,
-  type Gradients,
-  type GroupSettings,
-  type Parameters,
-} from './adamw.js';
+import { adamWStep, initialState, type Gradients, type GroupSettings, type Parameters } from './adamw.js';
+import { assertFinite, finiteNorm, lossDiverged } from './divergence.js';
 import { rateFactor } from './learning-rate.js';
 import { TrainingState, type Validation } from './training-state.js';
 
@@ -73,7 +66,7 @@ export interface LoopHooks {
   /** Asked after each step: whether to keep a checkpoint now. */
   readonly checkpointDue?: () => boolean;
   /** Keeps the state; it is read before the next step. */
-  readonly keep?: (state: TrainingState) => Promise<void>;
+  readonly keep?: ((state: TrainingState) => Promise<void>) | undefined;
   /** Ends the run after the step that is running, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /** Where an earlier run stopped, read for the parameters of this task. */
@@ -129,8 +122,11 @@ export async function trainLoop(
 async function keepWhenDue(task: TrainingTask, state: TrainingState, hooks: LoopHooks): Promise<boolean> {
   const isStopping = hooks.signal?.aborted === true;
   if (isStopping || hooks.checkpointDue?.() === true) {
-    assertFinite(task.parameters, state.optimiser.step);
-    await hooks.keep?.(state);
+    assertFinite(task.parameters, state);
+    if (hooks.keep) {
+      await hooks.keep(state);
+      state.keptStep = state.optimiser.step;
+    }
   }
   return isStopping;
 }
@@ -145,14 +141,14 @@ async function oneStep(
   hooks: LoopHooks,
 ): Promise<void> {
   const step = state.optimiser.step;
-  const { loss, gradients } = await accumulate(task, batches, state.epoch, step);
+  const { loss, gradients } = await accumulate(task, batches, state);
   const schedule = {
     name: settings.schedule,
     warmUpSteps: Math.round(settings.warmUpShare * totalSteps),
     totalSteps,
   };
   const rate = settings.rate * rateFactor(schedule, step);
-  const gradientNorm = gradients ? finiteNorm(gradients, step) : 0;
+  const gradientNorm = gradients ? finiteNorm(gradients, state) : 0;
   if (gradients) {
     const scale = gradientNorm > settings.clipNorm ? settings.clipNorm / gradientNorm : 1;
     adamWStep(task.parameters, state.optimiser, { gradients, scale, rate, groupOf: task.groupOf });
@@ -174,16 +170,15 @@ async function oneStep(
 async function accumulate(
   task: TrainingTask,
   batches: readonly (readonly number[])[],
-  epoch: number,
-  step: number,
+  state: TrainingState,
 ): Promise<{ readonly loss: number; readonly gradients: Gradients | undefined }> {
   let sum: Map<string, Float32Array> | undefined;
   let loss = 0;
   let items = 0;
   for (const rows of batches) {
-    const result = await task.computeBatch(rows, epoch);
+    const result = await task.computeBatch(rows, state.epoch);
     if (result.items === 0) continue;
-    if (!Number.isFinite(result.loss)) throw diverged(step, 'the loss', result.loss, task, result.gradients);
+    if (!Number.isFinite(result.loss)) throw lossDiverged(result, task.parameters, state);
     loss += result.loss * result.items;
     items += result.items;
     if (batches.length === 1) return { loss: result.loss, gradients: result.gradients };
@@ -196,43 +191,6 @@ async function accumulate(
   if (!sum) return { loss: 0, gradients: undefined };
   for (const total of sum.values()) for (let i = 0; i < total.length; i++) total[i]! /= items;
   return { loss: loss / items, gradients: sum };
-}
-
-/** What is not finite is no checkpoint. @throws TRAINING_DIVERGED naming the first parameter */
-function assertFinite(parameters: Parameters, step: number): void {
-  for (const [name, { data }] of parameters) {
-    const value = data.find((element) => !Number.isFinite(element));
-    if (value !== undefined) throw fault(step - 1, `the parameter ${name}`, value);
-  }
-}
-
-/** @throws TRAINING_DIVERGED naming the first gradient that is not finite */
-function finiteNorm(gradients: Gradients, step: number): number {
-  const norm = globalNorm(gradients);
-  if (Number.isFinite(norm)) return norm;
-  const [name = 'a gradient', values] = [...gradients].find(([, data]) => !data.every(Number.isFinite)) ?? [];
-  throw fault(step, `the gradient of ${name}`, values?.find((value) => !Number.isFinite(value)) ?? norm);
-}
-
-function diverged(
-  step: number,
-  what: string,
-  value: number,
-  task: TrainingTask,
-  gradients: Gradients,
-): ThalamusError {
-  const isBad = (data: Float32Array) => !data.every(Number.isFinite);
-  const weight = [...task.parameters].find(([, { data }]) => isBad(data))?.[0];
-  const gradient = [...gradients].find(([, data]) => isBad(data))?.[0];
-  const tensor = weight === undefined ? gradient && `gradient of ${gradient}` : `parameter ${weight}`;
-  return fault(step, tensor === undefined ? what : `${what} (first tensor: ${tensor})`, value);
-}
-
-function fault(step: number, what: string, value: number): ThalamusError {
-  return new ThalamusError(
-    'TRAINING_DIVERGED',
-    `Training stopped at step ${step + 1}: ${what} is ${value}. The last good checkpoint is kept; run again with a lower learning rate.`,
-  );
 }
 
 function validationDue(done: number, steps: number, perEpoch: number): boolean {

@@ -30,6 +30,8 @@ export class TrainingState {
   bestFigures: Readonly<Record<string, number>> = {};
   /** Parameters of the best validation; undefined before the first one. */
   best: Map<string, Float32Array> | undefined;
+  /** Step of the last checkpoint that was kept; undefined while there is none. */
+  keptStep: number | undefined;
 
   private constructor(
     readonly parameters: Parameters,
@@ -102,7 +104,8 @@ export class TrainingState {
     const state = new TrainingState(parameters, optimiser);
     const { epoch, stepInEpoch, roundsWithoutGain, bestScore, bestFigures } = parsed.data;
     if (bestScore.length > 0) state.best = read('best');
-    return Object.assign(state, { epoch, stepInEpoch, roundsWithoutGain, bestScore, bestFigures });
+    const keptStep = optimiser.step;
+    return Object.assign(state, { epoch, stepInEpoch, roundsWithoutGain, bestScore, bestFigures, keptStep });
   }
 }
 

@@ -46,7 +46,7 @@ export function keptRun(
   if (foreignCheckpoint === 'pass-over') return undefined;
   throw new ThalamusError(
     'CONFIG_INVALID',
-    `${checkpointFile} is the checkpoint of a run with other data, base, seed or settings; give those again to go on with it, or remove it to start anew.`,
+    `${checkpointFile} is the checkpoint of a run with other data, base, seed or settings; give those again to go on with it, or start anew with --restart.`,
   );
 }
 
@@ -71,16 +71,18 @@ export function resumableRun(
       events.push(event);
       hooks.onEvent?.(event);
     },
-    keep: async (state) => {
-      if (checkpointFile === undefined) return;
-      const { tensors, facts } = state.toCheckpoint(key);
-      const content = {
-        tensors: new Map([...tensors, ...(beside?.tensors ?? [])]),
-        facts: { ...(facts as object), ...(beside?.facts as object | undefined), events },
-      };
-      await writeCheckpoint(checkpointFile, content, hooks.openFile);
-      hooks.onCheckpoint?.();
-    },
+    keep:
+      checkpointFile === undefined
+        ? undefined
+        : async (state) => {
+            const { tensors, facts } = state.toCheckpoint(key);
+            const content = {
+              tensors: new Map([...tensors, ...(beside?.tensors ?? [])]),
+              facts: { ...(facts as object), ...(beside?.facts as object | undefined), events },
+            };
+            await writeCheckpoint(checkpointFile, content, hooks.openFile);
+            hooks.onCheckpoint?.();
+          },
   };
   return { loop, events };
 }

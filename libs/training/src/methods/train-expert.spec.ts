@@ -237,6 +237,21 @@ describe('trainExpert on a small encoder', () => {
       settings: { ...SETTINGS, maxTokens: 16, epochs: 1 },
     });
     expect(result.notes[0]).toBe('3 of 120 training texts are longer than 16 tokens and were cut.');
+    const served = base.manifest.maxTokens;
+    const longer = long.map((row, index) =>
+      index === 0 ? { ...row, text: `${row.text} ${'money '.repeat(served)}` } : row,
+    );
+    const probe = await finished('probe', { parts: { ...parts, train: longer } });
+    expect(probe.notes).toEqual([`1 of 240 texts are longer than ${served} tokens and were cut.`]);
+  });
+
+  it('says which labels nothing judges, by line', async () => {
+    const odd = { ...parts.train[0]!, id: 'odd', text: 'hello world', label: 'SECRET', line: 122 };
+    const { notes, labels } = await finished('probe', { parts: { ...parts, train: [...parts.train, odd] } });
+    expect(labels).toHaveLength(3);
+    expect(notes).toEqual([
+      '1 of 3 labels have a single row (line 122): it is learned, but nothing judges it; add rows of the label.',
+    ]);
   });
 
   it('a loss that runs away stops with step and tensor, its last checkpoint kept and no bundle', async () => {

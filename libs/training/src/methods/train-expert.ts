@@ -16,6 +16,7 @@ import { probeContent, readProbe } from './kept-probe.js';
 import { keptRun, resumableRun, type KeptRun } from './resumable-run.js';
 import { prepareClassifier, type TrainedClassifier } from './train-classifier.js';
 import { trainingFiles } from './training-files.js';
+import { cutNote, cutTextsNote, singleRowNote } from './training-notes.js';
 
 /** What a run gave. */
 export interface FinishedRun extends UnwrittenBundle {
@@ -26,7 +27,7 @@ export interface FinishedRun extends UnwrittenBundle {
   readonly probe: { readonly validation: ClassificationMetrics; readonly test: ClassificationMetrics };
   readonly trained:
     { readonly validation: ClassificationMetrics; readonly test: ClassificationMetrics } | undefined;
-  /** What people should know: texts that were cut, a fall back to the probe. */
+  /** What people should know: texts that were cut, labels with one row, a fall back to the probe. */
   readonly notes: readonly string[];
 }
 
@@ -58,8 +59,12 @@ export async function trainExpert(run: ExpertRun, hooks: RunHooks = {}): Promise
     });
   const figures = { validation: probe.validation, test: probed.test };
   const shared = { kind: 'finished', labels: probe.labels, probe: figures } as const;
-  if (run.method === 'probe')
-    return { ...shared, ...asProbe(), method: 'probe', trained: undefined, notes: [] };
+  if (run.method === 'probe') {
+    const all = [...parts.train, ...parts.validation, ...parts.test];
+    const cut = await cutTextsNote(base.tokens, all, base.manifest.maxTokens);
+    const notes = [...cut, ...singleRowNote(parts)];
+    return { ...shared, ...asProbe(), method: 'probe', trained: undefined, notes };
+  }
   const tuned = await fineTune(run, { key, probed, kept }, hooks);
   if (!tuned) return { kind: 'interrupted' };
   const { trained, notes, events } = tuned;
@@ -111,12 +116,12 @@ async function fineTune(run: ExpertRun, start: Start, hooks: RunHooks): Promise<
     validation: await classified(base, parts.validation, probe.labels, served),
     test: await classified(base, parts.test, probe.labels, served),
   };
-  const notes =
-    tokens.train.cut === 0
-      ? []
-      : [
-          `${tokens.train.cut} of ${parts.train.length} training texts are longer than ${Math.min(settings.maxTokens, served)} tokens and were cut.`,
-        ];
+  const heldOut = parts.validation.length + parts.test.length;
+  const notes = [
+    ...cutNote(tokens.train.cut, parts.train.length, 'training texts', Math.min(settings.maxTokens, served)),
+    ...cutNote(tokens.validation.cut + tokens.test.cut, heldOut, 'held-out texts', served),
+    ...singleRowNote(parts),
+  ];
   const prepared = prepareClassifier({
     base,
     method: run.method,
