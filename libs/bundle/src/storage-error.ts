@@ -7,7 +7,7 @@ export function storageError(cause: unknown, folder: string): unknown {
   if (!FULL.has(systemCode(cause))) return cause;
   return new ThalamusError(
     'ARTIFACT_STORE_FULL',
-    `The disk of ${folder} has no space left; free space on it or move the data folder.`,
+    `The disk of ${folder} has no space left; free space on it, or choose a folder on another disk.`,
     { cause },
   );
 }

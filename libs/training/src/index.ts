@@ -74,7 +74,7 @@ export {
 } from './data/mask-tokens.js';
 export { mixSeed } from './data/mix-seed.js';
 export type { TrainingEvent } from './loop/train-loop.js';
-export { writeWhole } from './loop/checkpoint-file.js';
+export { diskFault, writeWhole } from './loop/checkpoint-file.js';
 export {
   HYPER_PARAMETERS,
   MASKED_LM_HYPER_PARAMETERS,
@@ -125,4 +125,6 @@ export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';
 export { splitTexts, type NamedLines } from './methods/split-texts.js';
 export { keptRun, resumableRun, type KeptRunHooks, type ResumableRun } from './methods/resumable-run.js';
 export { trainingFiles } from './methods/training-files.js';
+export { cutTextsNote } from './methods/training-notes.js';
 export { importedBundle, type ImportFacts } from './methods/imported-bundle.js';
+export type { UnwrittenBundle } from './methods/expert-bundle.js';

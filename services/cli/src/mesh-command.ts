@@ -62,12 +62,13 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
-/** Parses a number of a range. */
+/** Parses a number of a range; from `Number.MIN_VALUE` means above 0. */
 export function numberIn(min: number, max: number): (text: string) => number {
+  const range = min === Number.MIN_VALUE ? `greater than 0 and at most ${max}` : `from ${min} to ${max}`;
   return (text) => {
     const value = Number(text);
     if (text.trim() === '' || !(value >= min && value <= max))
-      throw new InvalidArgumentError(`It must be a number from ${min} to ${max}.`);
+      throw new InvalidArgumentError(`It must be a number ${range}.`);
     return value;
   };
 }

@@ -69,9 +69,10 @@ export function readCheckpoint(path: string): CheckpointContent | undefined {
   };
 }
 
-function diskFault(cause: unknown, path: string, sizeBytes: number): ThalamusError {
+/** What to say about a write that failed: ARTIFACT_STORE_FULL when there is no space, else CONFIG_INVALID. */
+export function diskFault(cause: unknown, path: string, sizeBytes: number): ThalamusError {
   const code = (cause as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
     return new ThalamusError(
       'ARTIFACT_STORE_FULL',
       `The disk is full: ${path} needs ${Math.ceil(sizeBytes / 1e6)} MB. Free space and run the same command again; what was there before is kept.`,

@@ -1,12 +1,14 @@
-import { openBundle } from '@thalamus/bundle';
+import { openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import {
   classificationMetrics,
+  cutTextsNote,
   labelled,
   openClassifier,
   predictionFile,
   requireLabels,
   writeWhole,
+  type NamedRows,
 } from '@thalamus/training';
 import { createOutput } from '../output.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
@@ -41,19 +43,7 @@ export async function evaluateLocal(folder: string, options: LocalEvaluateOption
     return evaluateTextsLocal(expert, { ...options, data: requireTexts(options.data, name) });
   const data = readRowsOf(options.data, options.ignoreColumn);
   requireLabels(data, new Set(labels), name);
-  const tools = localTools(options.threads);
-  const base = kind === 'full' ? undefined : await openLocalBase(options.base, tools);
-  const classifier = await openClassifier(expert, { ...tools, base });
-  const view = new RunView(options.json, undefined);
-  const scores = await classifier.answer(
-    data.rows.map(({ text }) => text),
-    (done) => {
-      view.progress({ stage: 'measuring', done, total: data.rows.length });
-    },
-  );
-  view.end();
-  await classifier.release();
-  await tools.runtime.close();
+  const scores = await answersOf(expert, data, options);
   if (options.predictions !== undefined)
     await writeWhole(
       options.predictions,
@@ -68,6 +58,35 @@ export async function evaluateLocal(folder: string, options: LocalEvaluateOption
       .map(([figure, value]) => `  ${figure.padEnd(17)} ${Number(value).toFixed(4)}`),
     ...(options.predictions === undefined ? [] : [`  predictions ${options.predictions}`]),
   ]);
+}
+
+/** Log-probabilities [rows, labels]; texts that were cut are said on standard error. */
+async function answersOf(
+  expert: OpenedBundle<ExpertManifest>,
+  { rows, file }: NamedRows,
+  options: LocalEvaluateOptions,
+): Promise<Float64Array> {
+  const tools = localTools(options.threads);
+  const view = new RunView(options.json, undefined);
+  try {
+    const base = expert.manifest.kind === 'full' ? undefined : await openLocalBase(options.base, tools);
+    const classifier = await openClassifier(expert, { ...tools, base });
+    const scores = await classifier.answer(
+      rows.map(({ text }) => text),
+      (done) => {
+        view.progress({ stage: 'measuring', done, total: rows.length });
+      },
+    );
+    await classifier.release();
+    const tokens = base?.tokens ?? tools.readTokenizer(await expert.readFile('tokenizer.json'));
+    view.end();
+    for (const note of await cutTextsNote(tokens, rows, expert.manifest.maxTokens))
+      process.stderr.write(`${file}: ${note}\n`);
+    return scores;
+  } finally {
+    view.end();
+    await tools.runtime.close();
+  }
 }
 
 /** @throws DATASET_INVALID for labelled rows: a masked language model is measured on texts */

@@ -1,4 +1,4 @@
-import { writeBundle, type ExpertManifest } from '@thalamus/bundle';
+import type { ExpertManifest } from '@thalamus/bundle';
 import type { TrainingMethod } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import {
@@ -14,7 +14,7 @@ import { basename, resolve } from 'node:path';
 import { createOutput } from '../output.js';
 import { hyperParametersOf } from '../training/hyper-options.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
-import { endRun, localRun, requireFree } from '../training/local-run.js';
+import { localRun, requireFree } from '../training/local-run.js';
 import { isTextFile } from '../training/read-lines.js';
 import { readRowsOf } from '../training/read-rows.js';
 import { trainTextsLocal } from './train-texts-local.js';
@@ -69,13 +69,10 @@ export async function trainLocal(options: LocalTrainOptions): Promise<void> {
     const base = await openLocalBase(options.base, tools);
     const { seed, keepMethod } = options;
     const facts = factsOf(options, name, parts.train.length);
-    const result = await localRun({ ...options, out }, (hooks) =>
+    const done = await localRun({ ...options, out }, (hooks) =>
       trainExpert({ base, parts, method, settings, seed, keepMethod, facts }, hooks),
     );
-    if (!result) return;
-    const { digest } = await writeBundle(out, result.manifest, result.files);
-    endRun(out);
-    report(options, out, digest, result);
+    if (done) report(options, out, done.digest, done.result);
   } finally {
     await tools.runtime.close();
   }

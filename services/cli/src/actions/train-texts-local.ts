@@ -1,4 +1,4 @@
-import { openBundle, writeBundle, type ExpertManifest } from '@thalamus/bundle';
+import { openBundle, type ExpertManifest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import {
   cutWindows,
@@ -15,7 +15,7 @@ import {
 import { basename, resolve } from 'node:path';
 import { createOutput } from '../output.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
-import { endRun, localRun, requireFree } from '../training/local-run.js';
+import { localRun, requireFree } from '../training/local-run.js';
 import { readLinesOf } from '../training/read-lines.js';
 
 /** Options of `experts train --out` for a file of texts. */
@@ -57,7 +57,7 @@ export async function trainTextsLocal(options: TextTrainOptions): Promise<void> 
     const vocabulary = requireMask(base);
     const began = options.from === undefined ? undefined : await openBundle(options.from);
     const dataset = basename(options.data);
-    const result = await localRun({ ...options, out }, async (hooks) => {
+    const done = await localRun({ ...options, out }, async (hooks) => {
       hooks.onProgress?.({ stage: 'tokenising', done: 0, total: 1 });
       const windows = (lines: readonly TextLine[]) => windowsOf(base, lines, settings.maxTokens);
       return trainMaskedLmExpert(
@@ -96,10 +96,7 @@ export async function trainTextsLocal(options: TextTrainOptions): Promise<void> 
         hooks,
       );
     });
-    if (!result) return;
-    const { digest } = await writeBundle(out, result.manifest, result.files);
-    endRun(out);
-    report(options, out, digest, result.manifest);
+    if (done) report(options, out, done.digest, done.result.manifest);
   } finally {
     await tools.runtime.close();
   }

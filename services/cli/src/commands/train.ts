@@ -80,7 +80,7 @@ function localOptions(command: Command): Command {
     .option('--restart', 'forget the checkpoint of an interrupted run', false)
     .option(
       '--checkpoint-minutes <n>',
-      'how often a checkpoint is kept',
+      'how often a checkpoint is kept, besides those at the best validations',
       numberIn(Number.MIN_VALUE, 1440),
       5,
     );

@@ -1,65 +1,35 @@
 import { ThalamusError } from '@thalamus/errors';
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { holdFile, makeFolder, type HeldFile } from '../exclusive-file.js';
 import { readMeshFile } from './mesh-file.js';
-
-/** A data folder that no other launcher can take until it is released, or until this process ends in whatever way. */
-export interface LockedFolder {
-  release(): void;
-}
 
 const LOCK_FILE = 'launcher.lock';
 
 /**
- * Makes the folder when it is not there, and takes it. The operating system holds the lock, so that nothing stale is
- * left by a launcher that was killed. @throws CONFIG_INVALID, DATA_FOLDER_IN_USE
+ * Makes the folder when it is not there, and takes it: no other launcher can until it is released, or until this process
+ * ends in whatever way. @throws CONFIG_INVALID, DATA_FOLDER_IN_USE
  */
-export function takeDataFolder(folder: string): LockedFolder {
+export function takeDataFolder(folder: string): HeldFile {
+  let held: HeldFile | undefined;
   try {
     makeFolder(folder);
     accessSync(folder, constants.W_OK | constants.X_OK);
+    held = holdFile(join(folder, LOCK_FILE));
   } catch (cause) {
     throw unusable(folder, cause);
   }
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(join(folder, LOCK_FILE), { timeout: 0 });
-    database.exec('BEGIN EXCLUSIVE');
-  } catch (cause) {
-    database?.close();
-    throw isBusy(cause) ? inUse(folder, cause) : unusable(folder, cause);
-  }
-  const held = database;
-  return {
-    release: () => {
-      held.close();
-    },
-  };
+  if (!held) throw inUse(folder);
+  return held;
 }
 
-/** Makes a folder and those above it. One step at a time: where a folder refuses children, Node's recursive form never ends. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) {
-    if (!statSync(folder).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
-    return;
-  }
-  makeFolder(dirname(folder));
-  mkdirSync(folder);
-}
-
-function isBusy(fault: unknown): boolean {
-  return fault instanceof Error && /locked|busy/i.test(fault.message);
-}
-
-function inUse(folder: string, cause: unknown): ThalamusError {
+function inUse(folder: string): ThalamusError {
   const running = readMeshFile(folder);
   const who = running ? ` (process ${running.pid}, ${running.http})` : ' and is starting or stopping';
   const stop = running ? `Ctrl-C in its terminal, or "kill -INT ${running.pid}", ends it` : 'Wait for it';
   return new ThalamusError(
     'DATA_FOLDER_IN_USE',
     `A mesh runs already on ${folder}${who}. ${stop}; "thalamus up --data ${folder}-2 --port 0 --grpc-port 0" starts a second one beside it.`,
-    { cause },
   );
 }
 

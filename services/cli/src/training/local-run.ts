@@ -1,11 +1,12 @@
-import { openBundle } from '@thalamus/bundle';
+import { openBundle, writeBundle, type Digest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import type { RunHooks } from '@thalamus/training';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import type { RunHooks, UnwrittenBundle } from '@thalamus/training';
+import { existsSync } from 'node:fs';
 import { EXIT } from '../exit-codes.js';
+import { InterruptCounter } from '../interrupt-counter.js';
 import { onInterrupt } from '../interruption.js';
 import { createOutput } from '../output.js';
+import { RunFolder } from './run-folder.js';
 import { RunView } from './run-view.js';
 
 /** Where a run in this process writes, and how it is shown. */
@@ -17,61 +18,90 @@ export interface LocalRunOptions {
   readonly checkpointMinutes: number;
 }
 
+/** Trains, watched and interrupted by the hooks. */
+type Train<T extends UnwrittenBundle> = (hooks: RunHooks) => Promise<T | Interrupted>;
+interface Interrupted {
+  readonly kind: 'interrupted';
+}
+
 /**
- * Runs a training: bar, log and checkpoints beside the folder of the bundle. The first Ctrl-C ends it after the step that is running,
- * with a checkpoint; the second at once. Undefined when it was interrupted, which is said and is the exit code.
+ * Runs a training and writes its bundle: bar, log and checkpoints beside the folder of the bundle. The first Ctrl-C ends it
+ * after the step that is running, with a checkpoint; the second at once. Undefined when it was interrupted, which is said and is
+ * the exit code.
+ * @throws CONFIG_INVALID when another run writes there
  */
-export async function localRun<T extends { readonly kind: string }>(
+export async function localRun<T extends UnwrittenBundle>(
   options: LocalRunOptions,
-  train: (hooks: RunHooks) => Promise<T | { readonly kind: 'interrupted' }>,
-): Promise<Exclude<T, { readonly kind: 'interrupted' }> | undefined> {
-  const work = `${options.out}.training`;
-  if (options.restart) rmSync(work, { recursive: true, force: true });
-  makeFolder(work);
-  const view = new RunView(options.json, join(work, 'log.jsonl'));
-  const stop = new AbortController();
-  const release = onInterrupt(() => {
-    // The second Ctrl-C does not wait for the step.
-    if (stop.signal.aborted) process.exit(EXIT.interrupted);
-    stop.abort();
-    createOutput(options.json).note(
-      'Ending after this step; Ctrl-C again ends at once, without a checkpoint.',
-    );
-  });
-  let keptAt = Date.now();
+  train: Train<T>,
+): Promise<{ readonly result: T; readonly digest: Digest } | undefined> {
+  const folder = RunFolder.take(options.out);
+  if (options.restart) folder.clear();
   try {
-    const result = await train({
-      signal: stop.signal,
-      checkpointFile: join(work, 'checkpoint.safetensors'),
-      checkpointDue: () => Date.now() - keptAt >= options.checkpointMinutes * 60_000,
-      onCheckpoint: () => {
-        keptAt = Date.now();
-      },
-      onProgress: (progress) => {
-        // Nothing is kept of what comes before and after the steps: it takes seconds.
-        if (stop.signal.aborted && progress.stage !== 'training') process.exit(EXIT.interrupted);
-        view.progress(progress);
-      },
-      onEvent: (event) => {
-        view.event(event);
-      },
-    });
-    view.end();
-    if (result.kind !== 'interrupted') return result as Exclude<T, { readonly kind: 'interrupted' }>;
+    const result = await watched(options, folder, train);
+    if ('files' in result) {
+      const { digest } = await writeBundle(options.out, result.manifest, result.files);
+      folder.clear();
+      return { result, digest };
+    }
     process.stderr.write(
-      `Interrupted; a checkpoint is kept in ${work}. Run the same command again to go on from it, or add --restart to start anew.\n`,
+      `Interrupted; a checkpoint is kept in ${folder.path}. Run the same command again to go on from it, or add --restart to start anew.\n`,
     );
     process.exitCode = EXIT.interrupted;
     return undefined;
   } finally {
-    view.end();
-    release();
+    folder.leave();
   }
 }
 
-/** Forgets the checkpoint and the log of a run whose bundle is written. */
-export function endRun(out: string): void {
-  rmSync(`${out}.training`, { recursive: true, force: true });
+async function watched<T extends UnwrittenBundle>(
+  options: LocalRunOptions,
+  folder: RunFolder,
+  train: Train<T>,
+): Promise<T | Interrupted> {
+  const view = new RunView(options.json, (line) => {
+    folder.append(line);
+  });
+  const stop = new AbortController();
+  const interrupts = new InterruptCounter(() => performance.now());
+  const endAtOnce = () => {
+    folder.leave();
+    process.exit(EXIT.interrupted);
+  };
+  const release = onInterrupt(() => {
+    const press = interrupts.press();
+    if (press === 'again') endAtOnce();
+    stop.abort();
+    if (press === 'first')
+      createOutput(options.json).note(
+        'Ending after this step; Ctrl-C again ends at once, without a checkpoint.',
+      );
+  });
+  let keptAt = performance.now();
+  let isBetter = false;
+  try {
+    return await train({
+      signal: stop.signal,
+      checkpointFile: folder.checkpoint,
+      // What validation finds better is kept at once, so that a run that diverges later has lost nothing.
+      checkpointDue: () => isBetter || performance.now() - keptAt >= options.checkpointMinutes * 60_000,
+      onCheckpoint: () => {
+        keptAt = performance.now();
+        isBetter = false;
+      },
+      onProgress: (progress) => {
+        // Nothing is kept of what comes before and after the steps: it takes seconds.
+        if (stop.signal.aborted && progress.stage !== 'training') endAtOnce();
+        view.progress(progress);
+      },
+      onEvent: (event) => {
+        if (event.kind === 'validation' && event.best) isBetter = true;
+        view.event(event);
+      },
+    });
+  } finally {
+    view.end();
+    release();
+  }
 }
 
 /** Only an expert's own folder is replaced. @throws CONFIG_INVALID */
@@ -86,16 +116,4 @@ export async function requireFree(out: string): Promise<void> {
       'CONFIG_INVALID',
       `${out} exists and is no expert's bundle; name another folder with --out, or remove it.`,
     );
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `${folder} cannot be made (${code}); name another folder with --out.`,
-    );
-  }
 }

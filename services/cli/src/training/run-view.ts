@@ -1,6 +1,5 @@
 import type { RunProgress, TrainingEvent } from '@thalamus/training';
 import cliProgress from 'cli-progress';
-import { appendFileSync } from 'node:fs';
 import { duration } from '../jobs/job-lines.js';
 
 /** Where lines go. */
@@ -19,7 +18,7 @@ const WORDS: Readonly<Record<RunProgress['stage'], string>> = {
 
 /**
  * Shows a training run: a bar with loss, pace and time left on a terminal; a line for each new stage, tenth and validation
- * in a pipe; nothing with --json. Events go to a JSONL file with their time.
+ * in a pipe; nothing with --json. Events go to a log with their time, a JSON object a line.
  */
 export class RunView {
   private readonly bar: cliProgress.SingleBar | undefined;
@@ -32,7 +31,7 @@ export class RunView {
 
   constructor(
     private readonly quiet: boolean,
-    private readonly logFile: string | undefined,
+    private readonly log: ((line: string) => void) | undefined,
     private readonly target: Target = process.stderr,
     private readonly now: () => number = Date.now,
   ) {
@@ -66,11 +65,7 @@ export class RunView {
   }
 
   event(event: TrainingEvent): void {
-    if (this.logFile !== undefined)
-      appendFileSync(
-        this.logFile,
-        `${JSON.stringify({ time: new Date(this.now()).toISOString(), ...event })}\n`,
-      );
+    this.log?.(JSON.stringify({ time: new Date(this.now()).toISOString(), ...event }));
     if (event.kind === 'validation') {
       const figures = Object.entries(event.figures).map(([name, value]) => `${name} ${value.toFixed(4)}`);
       if (!this.bar)
