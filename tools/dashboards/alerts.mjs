@@ -1,0 +1,85 @@
+// Alerts of the mesh, as Prometheus rules.
+import { failed } from './failed-requests.mjs';
+import { METRIC } from './metric-names.mjs';
+
+const summary = (text, description) => ({ summary: text, description });
+
+/** Prometheus alert rules. Rates are over five minutes unless said otherwise. */
+export const ALERTS = [
+  {
+    alert: 'ThalamusRequestsFailing',
+    expr: `sum(rate(${METRIC.requests}${failed}[5m])) / sum(rate(${METRIC.requests}[5m])) > 0.05`,
+    for: '5m',
+    labels: { severity: 'page' },
+    annotations: summary(
+      'More than 5 % of requests fail',
+      'Share of failing requests: {{ $value | humanizePercentage }}. See which code grows on the mesh overview.',
+    ),
+  },
+  {
+    alert: 'ThalamusRouterSlow',
+    expr: `histogram_quantile(0.95, sum by (le) (rate(${METRIC.decisionDuration}_bucket[5m]))) > 0.25`,
+    for: '10m',
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Routing takes long',
+      'p95 of a decision is {{ $value | humanizeDuration }}. Add router replicas, or look for a busy neighbour.',
+    ),
+  },
+  {
+    alert: 'ThalamusInferenceProcessRestarts',
+    expr: `sum by (instance) (increase(${METRIC.childRestarts}[15m])) > 2`,
+    labels: { severity: 'page' },
+    annotations: summary(
+      'An inference process keeps dying',
+      'The inference process of {{ $labels.instance }} died {{ $value }} times in 15 minutes. Its log names the reason and the version that was loading.',
+    ),
+  },
+  {
+    alert: 'ThalamusOutcomesNotPublished',
+    expr: `${METRIC.spoolRecords} > 1000`,
+    for: '5m',
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Outcomes wait for the bus',
+      '{{ $value }} records wait on {{ $labels.instance }}. Is Kafka reachable? At 10,000 the oldest are dropped.',
+    ),
+  },
+  {
+    alert: 'ThalamusOutcomesDropped',
+    expr: `increase(${METRIC.spoolDropped}[15m]) > 0`,
+    labels: { severity: 'page' },
+    annotations: summary(
+      'Outcomes were dropped',
+      '{{ $labels.instance }} dropped {{ $value }} records because its spool was full.',
+    ),
+  },
+  {
+    alert: 'ThalamusJobsFail',
+    expr: `sum by (thalamus_job_kind) (increase(${METRIC.jobs}{thalamus_outcome="FAILED"}[30m])) > 2`,
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Jobs of one kind keep failing',
+      '{{ $value | printf "%.0f" }} jobs of the kind {{ $labels.thalamus_job_kind }} failed in 30 minutes. "thalamus jobs list" shows them with their error codes.',
+    ),
+  },
+  {
+    alert: 'ThalamusJobsWait',
+    expr: `sum(${METRIC.jobsOpen}{thalamus_job_state="QUEUED"}) * (sum(${METRIC.jobsOpen}{thalamus_job_state="RUNNING"}) == bool 0) > 0`,
+    for: '10m',
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Jobs wait and none runs',
+      '{{ $value }} jobs wait. Is a worker up, and does it take jobs of their kind?',
+    ),
+  },
+  {
+    alert: 'ThalamusDeadLetters',
+    expr: `sum by (messaging_destination_name) (increase(${METRIC.deadLetters}[15m])) > 0`,
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Records were given up',
+      '{{ $value }} records of {{ $labels.messaging_destination_name }} went to its dead-letter topic. "thalamus events tail" shows them with their error codes.',
+    ),
+  },
+];

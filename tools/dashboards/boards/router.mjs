@@ -1,0 +1,59 @@
+// How fast and how decidedly prompts are routed.
+import { dashboard } from '../grafana.mjs';
+import { METRIC, quantile, rate } from '../metric-names.mjs';
+
+export const routerBoard = dashboard({
+  uid: 'thalamus-router',
+  title: 'Thalamus / Router',
+  description: 'How fast and how decidedly prompts are routed.',
+  rows: [
+    {
+      title: 'Decisions',
+      panels: [
+        {
+          title: 'Decisions',
+          unit: 'reqps',
+          width: 6,
+          stack: true,
+          description: 'Decisions, routed or abstained.',
+          queries: [{ expr: rate(METRIC.decisions, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
+        },
+        {
+          title: 'Duration of a decision',
+          unit: 's',
+          width: 6,
+          description: 'Tokenise, encode, predict, filter and weigh, with the wait for a batch.',
+          queries: [
+            { expr: quantile(0.5, METRIC.decisionDuration), legend: 'p50' },
+            { expr: quantile(0.95, METRIC.decisionDuration), legend: 'p95' },
+          ],
+        },
+        {
+          title: 'Prompts seen before',
+          unit: 'reqps',
+          stack: true,
+          width: 6,
+          description:
+            'Prompts looked up among those predicted before: a hit spares the encoder, a miss runs it.',
+          queries: [{ expr: rate(METRIC.promptCache, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
+        },
+        {
+          title: 'Calls served',
+          unit: 'reqps',
+          width: 6,
+          description: 'gRPC calls that the router served, by method.',
+          queries: [
+            {
+              expr: rate(
+                `${METRIC.rpcServerDuration}_count`,
+                'rpc_method',
+                '{rpc_method=~"thalamus.router.*"}',
+              ),
+              legend: '{{rpc_method}}',
+            },
+          ],
+        },
+      ],
+    },
+  ],
+});
