@@ -4,7 +4,7 @@ import { thalamus } from './support/run-thalamus.js';
 import { orderRows, trainingFolder, type TrainingFolder } from './support/training-folder.js';
 
 // Each test starts several processes, which take seconds where the machine is busy.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let folder: TrainingFolder;
 beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('a file of rows that cannot be trained on is refused by name, place and
 describe('rows that are learned with a word about it', () => {
   it('a text of a megabyte is cut, and a label with one row is judged by nothing', async () => {
     const long = `"${'money '.repeat(170_000)}",one\n`;
-    await folder.write('odd.csv', `${orderRows(120, 3)}${long}hello it,three\n`);
+    await folder.write('odd.csv', `${orderRows(120, 1)}${long}hello it,three\n`);
     const made = await thalamus(
       ['experts', 'train', '--out', 'odd', '--base', 'base', '--method', 'probe', '--data', 'odd.csv'],
       { folder: folder.path },

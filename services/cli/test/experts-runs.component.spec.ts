@@ -5,7 +5,7 @@ import { startThalamus, thalamus, type Ended } from './support/run-thalamus.js';
 import { trainingFolder, type TrainingFolder } from './support/training-folder.js';
 
 // Each test starts several processes, which take seconds where the machine is busy.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let folder: TrainingFolder;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SAMPLE = { train: 'zoo/data/sample/snips7.train.csv', test: 'zoo/data/sample/snips7.test.csv' };
 
 // Each test starts several processes, which take seconds where the machine is busy.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let folder: TrainingFolder;
 beforeAll(async () => {
@@ -37,6 +37,7 @@ describe('experts train --out, show and evaluate, as the tutorial runs them', ()
         '--method',
         'probe',
         '--json',
+        ...['--threads', '1'],
       ],
       inRepository,
     );
@@ -54,7 +55,18 @@ describe('experts train --out, show and evaluate, as the tutorial runs them', ()
 
     const predictions = folder.at('predictions.jsonl');
     const measured = await thalamus(
-      ['experts', 'evaluate', out, '--data', SAMPLE.test, '--predictions', predictions, '--json'],
+      [
+        'experts',
+        'evaluate',
+        out,
+        '--data',
+        SAMPLE.test,
+        '--predictions',
+        predictions,
+        '--json',
+        '--threads',
+        '1',
+      ],
       inRepository,
     );
     expect(measured).toMatchObject({ exit: 0, stderr: '' });

@@ -37,8 +37,8 @@ export async function trainingFolder(): Promise<TrainingFolder> {
 
 const FILLERS = ['the', 'my', 'please', 'it', 'hello', 'world', 'money', 'block'];
 
-/** Rows of two labels, which the order of two words tells apart; others for another seed. */
-export function orderRows(count: number, seed: number): string {
+/** Rows of two labels, which the order of two words tells apart; others for another seed, 1 or 2. */
+export function orderRows(count: number, seed: 1 | 2): string {
   const rows = Array.from({ length: count }, (_, index) => {
     const filler = (place: number) => FILLERS[(index * 7 + place * 3 + seed) % FILLERS.length]!;
     const [first, second, label] =
