@@ -61,6 +61,18 @@ describe('parseExpertManifest', () => {
     expect(violations(set(path, value))).toEqual([{ field, description: 'is not a known field' }]);
   });
 
+  it.each([
+    ['problemType', 'multi_label_classification', 'text-classification', 'feature-extraction'],
+    ['pooling', 'cls', 'feature-extraction', 'fill-mask'],
+  ])('takes %s of its own task alone, and known values of it', (field, value, own, other) => {
+    const given = (task: string, as: string) => (manifest: Record<string, unknown>) => {
+      Object.assign(manifest, { task, [field]: as });
+    };
+    expect(violations(given(own, 'loud')).map((it) => it.field)).toEqual([field]);
+    expect(violations(given(other, value))).toEqual([{ field, description: `belongs to ${own} only` }]);
+    expect(() => violations(given(own, value))).toThrow('the manifest was accepted');
+  });
+
   const required = Object.keys(whole()).filter((field) => field !== 'base' && field !== 'labels');
   it.each(required)('refuses a manifest without %s', (field) => {
     expect(violations(set(field, undefined)).map((violation) => violation.field)).toContain(field);

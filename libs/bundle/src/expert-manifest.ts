@@ -23,6 +23,15 @@ export const EXPERT_KINDS = ['full', 'probe', 'lowrank', 'twin', 'upstream'] as 
 /** What an expert is made of. */
 export type ExpertKind = (typeof EXPERT_KINDS)[number];
 
+/** Whether the labels of a classifier exclude each other, under the names of Hugging Face's `config.json`. */
+export const PROBLEM_TYPES = ['single_label_classification', 'multi_label_classification'] as const;
+
+/** How the vectors of a text's tokens become one: their mean, or that of the first token. */
+export const POOLINGS = ['mean', 'cls'] as const;
+
+/** A way of pooling. */
+export type Pooling = (typeof POOLINGS)[number];
+
 /** How weights are stored. */
 export const PRECISIONS = ['float32', 'float16', 'bfloat16', 'int8', 'int4'] as const;
 
@@ -64,6 +73,8 @@ const fields = z.strictObject({
   base: z.strictObject({ name: bundleName, digest: digestText }).optional(),
   upstream: upstream.optional(),
   labels: z.array(z.string().min(1).max(256)).min(2).max(4096).optional(),
+  problemType: z.enum(PROBLEM_TYPES).optional(),
+  pooling: z.enum(POOLINGS).optional(),
   inputs: z.array(tensorInput).optional(),
   maxTokens: count.min(1),
   parameterCount: count,
@@ -87,6 +98,21 @@ const NEEDED_FILES = {
   lowrank: [LOW_RANK_FILES.adapter, LOW_RANK_FILES.config, LOW_RANK_FILES.head],
 } as const satisfies Record<Exclude<ExpertKind, 'upstream'>, readonly string[]>;
 
+/** Fields that mean something for one task. */
+const TASK_OF_FIELD = { problemType: 'text-classification', pooling: 'feature-extraction' } as const;
+
+/** Fields of a manifest that belong to another task than its own, with that task. */
+function foreignFields(manifest: z.infer<typeof fields>): [string, string][] {
+  return Object.entries(TASK_OF_FIELD).filter(
+    ([field, task]) => manifest[field as keyof typeof TASK_OF_FIELD] !== undefined && manifest.task !== task,
+  );
+}
+
+const lacksLabels = ({ task, kind, labels }: z.infer<typeof fields>): boolean =>
+  task === 'text-classification' && kind !== 'upstream' && labels === undefined;
+
+const hasRepeats = (values: readonly string[]): boolean => new Set(values).size !== values.length;
+
 const isDelta = (kind: ExpertKind): boolean => kind === 'probe' || kind === 'lowrank';
 
 /**
@@ -108,16 +134,9 @@ export const expertManifestSchema = fields.superRefine((manifest, context) => {
       manifest.kind === 'upstream' ? 'is required for kind upstream' : 'belongs to kind upstream only',
     );
   }
-  if (
-    manifest.task === 'text-classification' &&
-    manifest.kind !== 'upstream' &&
-    manifest.labels === undefined
-  ) {
-    issue('labels', 'is required for text-classification');
-  }
-  if (manifest.labels !== undefined && new Set(manifest.labels).size !== manifest.labels.length) {
-    issue('labels', 'holds the same label twice');
-  }
+  if (lacksLabels(manifest)) issue('labels', 'is required for text-classification');
+  for (const [field, task] of foreignFields(manifest)) issue(field, `belongs to ${task} only`);
+  if (hasRepeats(manifest.labels ?? [])) issue('labels', 'holds the same label twice');
   if (manifest.kind !== 'upstream')
     for (const path of NEEDED_FILES[manifest.kind])
       if (!paths.has(path)) issue('files', `must list ${path} for kind ${manifest.kind}`);

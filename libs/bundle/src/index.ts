@@ -20,10 +20,13 @@ export {
 export {
   EXPERT_KINDS,
   EXPERT_MANIFEST,
+  POOLINGS,
   PRECISIONS,
+  PROBLEM_TYPES,
   expertManifestSchema,
   type ExpertKind,
   type ExpertManifest,
+  type Pooling,
 } from './expert-manifest.js';
 export { ROUTER_MANIFEST, routerManifestSchema, type RouterManifest } from './router-manifest.js';
 export type {

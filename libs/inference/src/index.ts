@@ -11,7 +11,7 @@ export type {
 } from './inference-runtime.port.js';
 export { OrtRuntime } from './ort-runtime.js';
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
-export { padTokens, Tokenizer, type TokenBatch, type TokenRow } from './tokenizer.js';
+export { padTokens, Tokenizer, type MaskToken, type TokenBatch, type TokenRow } from './tokenizer.js';
 export { TextEncoder, type EncodedTexts } from './text-encoder.js';
 export {
   DynamicBatcher,

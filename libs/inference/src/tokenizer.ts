@@ -10,6 +10,13 @@ export interface TokenRow {
   readonly truncated: boolean;
 }
 
+/** The token that stands for what is hidden. */
+export interface MaskToken {
+  readonly id: number;
+  /** As it is written in a text, such as `[MASK]`. */
+  readonly text: string;
+}
+
 /** A batch of texts as token ids, padded to the longest. */
 export interface TokenBatch {
   /** int64 [batch, longest] */
@@ -21,6 +28,9 @@ export interface TokenBatch {
   /** Whether each text was cut. */
   readonly truncated: readonly boolean[];
 }
+
+/** How tokenizers of masked language models write their mask: BERT's family, RoBERTa's family. */
+const MASKS = ['[MASK]', '<mask>'];
 
 /** Characters for each token that are looked at first; a text whose beginning gives too few tokens is looked at further. */
 const CHARACTERS_PER_TOKEN = 32;
@@ -65,6 +75,23 @@ export class Tokenizer {
         }
         return cut(ids, maxTokens);
       }),
+    );
+  }
+
+  /** The mask of a tokenizer that was made for masked language models; undefined for another. */
+  get mask(): MaskToken | undefined {
+    for (const text of MASKS) {
+      const id = this.tokenizer.tokenToId(text);
+      if (id !== null) return { id, text };
+    }
+    return undefined;
+  }
+
+  /** Each token as text on its own, as Hugging Face's `decode([id])` writes it; empty for an id without a token. */
+  tokenTexts(ids: readonly number[]): Promise<string[]> {
+    return this.tokenizer.decodeBatch(
+      ids.map((id) => [id]),
+      false,
     );
   }
 

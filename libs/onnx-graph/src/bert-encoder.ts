@@ -250,7 +250,8 @@ export function transpose(matrix: TensorOf<'float32'>): TensorOf<'float32'> {
   return tensor('float32', [columns, rows], data);
 }
 
-function transposeInt8(values: Int8Array, rows: number, columns: number): Int8Array {
+/** Rows become columns. */
+export function transposeInt8(values: Int8Array, rows: number, columns: number): Int8Array {
   const data = new Int8Array(values.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++)

@@ -33,3 +33,8 @@ export {
   type GatheredBranch,
 } from './gathered-branches.js';
 export { branchRow, type BranchFactors } from './branch-row.js';
+export {
+  buildGatheredMaskedLmHead,
+  MASKED_LM_VALUES,
+  type GatheredMaskedLmHead,
+} from './gathered-masked-lm-head.js';

@@ -15,7 +15,8 @@ const FLOAT32 = 1;
 const INT8 = 3;
 const INT64 = 7;
 const FLOAT16 = 10;
-const WORDS = 'embeddings.word_embeddings.weight';
+/** Name of the word embeddings [vocabulary, inner]. */
+export const WORDS = 'embeddings.word_embeddings.weight';
 const POSITIONS = 'embeddings.position_embeddings.weight';
 
 /**
@@ -40,18 +41,25 @@ export function readBertWeights(model: OnnxModel): BertWeights {
   return { config: configOf(model, constants, weights, hiddenSize), weights };
 }
 
-type Constants = ReadonlyMap<string, TensorProto>;
+/** Constants of a graph by name. */
+export type Constants = ReadonlyMap<string, TensorProto>;
 
 function configOf(model: OnnxModel, constants: Constants, weights: Weights, hiddenSize: number): BertConfig {
   const heads = Number(int64Of(need(constants, 'split_shape'))[2]);
-  const norm = graphOf(model).node.find(({ opType }) => opType === 'LayerNormalization');
-  const epsilon = norm?.attribute.find(({ name }) => name === 'epsilon')?.f;
+  const layerNormEpsilon = epsilonOf(model);
   let layers = 0;
   while (weights.has(`encoder.layer.${layers}.output.dense.weight`)) layers++;
-  if (epsilon === undefined || layers === 0 || !Number.isInteger(heads)) return fail('its layers');
+  if (layers === 0 || !Number.isInteger(heads)) return fail('its layers');
   const maxPositions = weights.get(POSITIONS)?.shape[0] ?? fail(POSITIONS);
+  return { hiddenSize, layers, heads, maxPositions, layerNormEpsilon };
+}
+
+/** What is added to the variance in the layer norms. */
+export function epsilonOf(model: OnnxModel): number {
+  const norm = graphOf(model).node.find(({ opType }) => opType === 'LayerNormalization');
+  const epsilon = norm?.attribute.find(({ name }) => name === 'epsilon')?.f;
   // The attribute is float32: its shortest decimal is what was written.
-  return { hiddenSize, layers, heads, maxPositions, layerNormEpsilon: Number(epsilon.toPrecision(7)) };
+  return epsilon === undefined ? fail('its layers') : Number(epsilon.toPrecision(7));
 }
 
 /** float32 [vocabulary, hidden]; int8 values have a scale for each block along the row. */
@@ -72,8 +80,8 @@ function wordEmbeddings(constants: Constants): TensorOf<'float32'> {
   return tensor('float32', [rows, columns], data);
 }
 
-/** A linear matrix [in, out], or a vector. */
-function matrixOf(constants: Constants, constant: TensorProto, name: string): TensorOf<'float32'> {
+/** A linear matrix [in, out], or a vector, of a constant that may be stored as int8 or float16. */
+export function matrixOf(constants: Constants, constant: TensorProto, name: string): TensorOf<'float32'> {
   if (constant.dataType !== INT8) return float32Of(constant);
   const scales = float32Of(need(constants, `${name}.scale`));
   const [rows = 0, columns = 0] = constant.dims.map(Number);
@@ -87,7 +95,7 @@ function matrixOf(constants: Constants, constant: TensorProto, name: string): Te
   return tensor('float32', [rows, columns], data);
 }
 
-function float32Of(constant: TensorProto): TensorOf<'float32'> {
+export function float32Of(constant: TensorProto): TensorOf<'float32'> {
   // A copy: a slice of a Buffer would share memory and begin anywhere.
   const { buffer } = new Uint8Array(constant.rawData);
   const shape = constant.dims.map(Number);
@@ -96,7 +104,7 @@ function float32Of(constant: TensorProto): TensorOf<'float32'> {
   return fail(`${constant.name}, of the element type ${constant.dataType}`);
 }
 
-function int8Of({ rawData }: TensorProto): Int8Array {
+export function int8Of({ rawData }: TensorProto): Int8Array {
   return new Int8Array(rawData.buffer, rawData.byteOffset, rawData.byteLength);
 }
 
@@ -105,7 +113,7 @@ function int64Of(constant: TensorProto): BigInt64Array {
   return new BigInt64Array(new Uint8Array(constant.rawData).buffer);
 }
 
-function need(constants: Constants, name: string): TensorProto {
+export function need(constants: Constants, name: string): TensorProto {
   return constants.get(name) ?? fail(name);
 }
 

@@ -22,4 +22,4 @@ export {
   type TruncatedSvd,
   type TruncatedSvdOptions,
 } from './truncated-svd.js';
-export { argMax, cosine, dot, logSumExp, softmax } from './vector.js';
+export { argMax, cosine, dot, largest, logSumExp, softmax } from './vector.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { argMax, cosine, dot, logSumExp, softmax } from './vector.js';
+import { argMax, cosine, dot, largest, logSumExp, softmax } from './vector.js';
 
 describe('logSumExp', () => {
   it('stands values whose exponentials overflow or vanish', () => {
@@ -39,5 +39,23 @@ describe('cosine and dot', () => {
     expect(cosine([3, 4], [4, 3])).toBeCloseTo(24 / 25, 14);
     expect(cosine([1, 2], [-2, -4])).toBeCloseTo(-1, 14);
     expect(cosine([0, 0], [1, 2])).toBe(0);
+  });
+});
+
+describe('largest', () => {
+  it.each([
+    [[3, 9, 1, 9, 5], 3, [1, 3, 4]],
+    [[1, 2], 5, [1, 0]],
+    [[1, 2], 0, []],
+    [[], 2, []],
+    [[NaN, -Infinity, NaN, 0], 3, [3, 1]],
+  ])('of %j, %i', (values, count, indices) => {
+    expect(largest(values, count)).toEqual(indices);
+  });
+
+  it('is what sorting gives', () => {
+    const values = Array.from({ length: 500 }, (_, i) => (i * 7919) % 101);
+    const sorted = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b);
+    expect(largest(values, 40)).toEqual(sorted.slice(0, 40));
   });
 });

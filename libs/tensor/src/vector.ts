@@ -33,3 +33,17 @@ export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const norm = Math.sqrt(dot(a, a) * dot(b, b));
   return norm === 0 ? 0 : dot(a, b) / norm;
 }
+
+/** Indices of the `count` largest values, largest first; of equal ones the smaller index comes first. NaN is never among them. */
+export function largest(values: ArrayLike<number>, count: number): number[] {
+  const indices: number[] = [];
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (Number.isNaN(value) || (indices.length >= count && !(value > values[indices.at(-1)!]!))) continue;
+    let at = indices.length;
+    while (at > 0 && value > values[indices[at - 1]!]!) at--;
+    indices.splice(at, 0, index);
+    if (indices.length > count) indices.pop();
+  }
+  return indices;
+}

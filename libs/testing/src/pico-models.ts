@@ -44,11 +44,17 @@ const WORDS = [
 ];
 const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
 const CHARACTERS = Array.from('abcdefghijklmnopqrstuvwxyz0123456789.,?!');
-const VOCABULARY = [...SPECIAL, ...CHARACTERS, ...CHARACTERS.map((character) => `##${character}`), ...WORDS];
+/** Tokens of the pico tokenizer, in the order of their ids. */
+export const PICO_VOCABULARY = [
+  ...SPECIAL,
+  ...CHARACTERS,
+  ...CHARACTERS.map((character) => `##${character}`),
+  ...WORDS,
+];
 
 /** Id of a token of the pico tokenizer. */
 export function picoId(token: string): number {
-  const id = VOCABULARY.indexOf(token);
+  const id = PICO_VOCABULARY.indexOf(token);
   if (id < 0) throw new RangeError(`${token} is not in the pico vocabulary`);
   return id;
 }
@@ -93,7 +99,7 @@ export function picoTokenizer(): Uint8Array {
         unk_token: '[UNK]',
         continuing_subword_prefix: '##',
         max_input_chars_per_word: 100,
-        vocab: Object.fromEntries(VOCABULARY.map((token, id) => [token, id])),
+        vocab: Object.fromEntries(PICO_VOCABULARY.map((token, id) => [token, id])),
       },
     }),
   );
@@ -117,7 +123,7 @@ export function picoWeights(seed = 1): Weights {
     add(`${name}.LayerNorm.weight`, [hidden], 1, 0.1);
     add(`${name}.LayerNorm.bias`, [hidden], 0, 0.1);
   };
-  add('embeddings.word_embeddings.weight', [VOCABULARY.length, hidden], 0, 1);
+  add('embeddings.word_embeddings.weight', [PICO_VOCABULARY.length, hidden], 0, 1);
   add('embeddings.position_embeddings.weight', [maxPositions, hidden], 0, 0.2);
   add('embeddings.token_type_embeddings.weight', [2, hidden], 0, 0.2);
   norm('embeddings');
@@ -166,7 +172,7 @@ export function linearGraph(): OnnxModel {
 }
 
 /** What the manifests of pico bundles have in common. */
-const facts = () => ({
+export const picoFacts = () => ({
   schemaVersion: 1 as const,
   description: 'A tiny model made by a test.',
   parameterCount: 1,
@@ -196,7 +202,7 @@ export function writePicoBase(
   return writeBundle(
     folder,
     {
-      ...facts(),
+      ...picoFacts(),
       name,
       version,
       kind: 'full',
@@ -215,7 +221,7 @@ export function writePicoGraph(
 ): Promise<WrittenBundle> {
   return writeBundle(
     folder,
-    { ...facts(), name, version, kind: 'full', task: 'feature-extraction', maxTokens: 1 },
+    { ...picoFacts(), name, version, kind: 'full', task: 'feature-extraction', maxTokens: 1 },
     { 'model.onnx': encodeModel(model) },
   );
 }
@@ -242,7 +248,7 @@ export function writePicoProbe(
   return writeBundle(
     folder,
     {
-      ...facts(),
+      ...picoFacts(),
       name,
       version,
       kind: 'probe',
@@ -287,7 +293,7 @@ export function writePicoLowRank(
   return writeBundle(
     folder,
     {
-      ...facts(),
+      ...picoFacts(),
       name,
       version,
       kind: 'lowrank',
