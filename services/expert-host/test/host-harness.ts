@@ -236,6 +236,7 @@ export function valuesOf(response: inference.ModelInferResponse, name: string): 
   const index = response.outputs.findIndex((output) => output.name === name);
   const { datatype } = response.outputs[index]!;
   const raw = response.rawOutputContents[index]!;
+  if (datatype === 'INT64') return Array.from(new BigInt64Array(new Uint8Array(raw).buffer), Number);
   if (datatype === 'FP32') return [...new Float32Array(new Uint8Array(raw).buffer)];
   const texts: string[] = [];
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);

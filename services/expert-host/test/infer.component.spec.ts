@@ -148,7 +148,8 @@ describe('ModelInfer on raw graphs', () => {
     ['a negative size', { shape: [-1n, 2n] }, /impossible size -1/],
     ['a size of 2^60', { shape: [2n ** 60n, 2n] }, /impossible size/],
     ['sizes that multiply to too many', { shape: [2n ** 20n, 2n ** 20n] }, /at most/],
-    ['an unknown datatype', { datatype: 'BF16' }, /unknown datatype "BF16"/],
+    ['an unknown datatype', { datatype: 'FP8' }, /unknown datatype "FP8"/],
+    ['typed contents of a datatype that has none', { datatype: 'BF16' }, /must be sent raw/],
     [
       'a narrow number that is too large',
       { datatype: 'INT8', contents: { intContents: [1, 2, 3, 300] } },
@@ -172,7 +173,12 @@ describe('what is refused', () => {
   });
 
   it.each<[string, Record<string, unknown>, Record<string, unknown>, string[]]>([
-    ['an empty version', { modelVersion: '' }, {}, ['model_version']],
+    [
+      'an output that is asked for twice',
+      { outputs: [{ name: 'score' }, { name: 'score' }] },
+      {},
+      ['outputs'],
+    ],
     ['an unknown output', { outputs: [{ name: 'logits' }] }, {}, ['outputs']],
     ['an unknown parameter', { parameters: { temperature: {} } }, {}, ['parameters.temperature']],
     [

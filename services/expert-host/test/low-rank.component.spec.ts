@@ -1,13 +1,7 @@
-import {
-  lowRankFiles,
-  openBundle,
-  readLowRankAdapter,
-  writeBundle,
-  type LowRankAdapter,
-} from '@thalamus/bundle';
+import { lowRankFiles, openBundle, readLowRankAdapter, writeBundle } from '@thalamus/bundle';
 import { OrtRuntime, padTokens, Tokenizer } from '@thalamus/inference';
-import { decodeModel, encodeModel, GraphBuilder, graphOf, type OnnxModel } from '@thalamus/onnx-graph';
-import { logSumExp, tensor } from '@thalamus/tensor';
+import { decodeModel, encodeModel } from '@thalamus/onnx-graph';
+import { logSumExp } from '@thalamus/tensor';
 import {
   picoEncoder,
   picoFactors,
@@ -20,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ask, Host, refusalOf, Registry, valuesOf } from './host-harness.js';
+import { materialised } from './text-graphs.js';
 
 /** The storage of the zoo's base, with blocks that the pico encoder can be cut into. */
 const INT8 = { kind: 'int8', blockSize: 16 } as const;
@@ -56,44 +51,6 @@ afterEach(async () => {
   await host.stop(0);
   await registry.close();
 });
-
-/** The graph of one expert alone: the branches are constants beside the products of the base. */
-function materialised(model: OnnxModel, { factors, scale }: LowRankAdapter): OnnxModel {
-  const graph = graphOf(model);
-  const builder = new GraphBuilder();
-  for (const name of graph.node.flatMap(({ output }) => output)) builder.outer(name);
-  let made = 0;
-  const sums = new Map<string, string>();
-  const node = graph.node.flatMap((given) => {
-    const factor = factors.find(
-      ({ layer }) => given.opType === 'MatMul' && given.input[1] === `${layer}.weight`,
-    );
-    if (!factor) return [given];
-    const { layer, a, b, rank, inputs, outputs } = factor;
-    const input = builder.outer(given.input[0] ?? '');
-    const product = builder.outer(`${layer}#product`);
-    const turned = (name: string, shape: number[], data: Float32Array) =>
-      builder.node('Transpose', [builder.constant(name, tensor('float32', shape, data))]);
-    const down = builder.node('MatMul', [input, turned(`${layer}#a`, [rank, inputs], a)]);
-    const up = builder.node('MatMul', [down, turned(`${layer}#b`, [outputs, rank], b)]);
-    const factorOf = builder.constant(`${layer}#scale`, tensor('float32', [], new Float32Array([scale])));
-    const sum = builder.node('Add', [product, builder.node('Mul', [up, factorOf])], { name: `${layer}#sum` });
-    sums.set(given.output[0] ?? '', sum);
-    const added = graphOf(builder.build({ name: 'branches' })).node.slice(made);
-    made += added.length;
-    return [{ ...given, output: [product] }, ...added.map((it) => ({ ...it, name: '' }))];
-  });
-  const rename = (name: string) => sums.get(name) ?? name;
-  const constants = graphOf(builder.build({ name: 'x' })).initializer;
-  return {
-    ...model,
-    graph: {
-      ...graph,
-      node: node.map((it) => ({ ...it, input: it.input.map(rename) })),
-      initializer: [...graph.initializer, ...constants],
-    },
-  };
-}
 
 /** Log-probabilities of an expert from its own graph. */
 async function alone(name: Name, texts: readonly string[]): Promise<number[][]> {
@@ -204,22 +161,24 @@ describe('low-rank experts on one base', () => {
     const { manifest } = await openBundle(registry.path('probe'));
     const { files, labels: none, ...kept } = manifest;
     expect([files.length, none?.length]).toEqual([1, 2]);
-    await writeBundle(
-      registry.path('masked'),
-      { ...kept, name: 'masked', kind: 'lowrank', task: 'fill-mask' },
-      lowRankFiles({ baseName: 'pico', factors: picoFactors(2, 1), rank: 2, alpha: 2, head }),
-    );
+    const parts = lowRankFiles({ baseName: 'pico', factors: picoFactors(2, 1), rank: 2, alpha: 2, head });
+    for (const [name, task] of [
+      ['masked', 'fill-mask'],
+      ['vectors', 'feature-extraction'],
+    ] as const)
+      await writeBundle(registry.path(name), { ...kept, name, kind: 'lowrank', task }, parts);
     const other = await writePicoBase(join(registry.folder, 'other'), { name: 'other', seed: 9 });
     await write('elsewhere', { name: 'other', digest: other.digest }, 2);
-    for (const name of ['too-wide', 'misfit', 'masked', 'elsewhere']) await registry.add(name);
+    for (const name of ['too-wide', 'misfit', 'masked', 'vectors', 'elsewhere']) await registry.add(name);
     await addExpert('small');
     host = await Host.start(registry);
     const { models } = await host.client.repositoryIndex({});
     const reasons = Object.fromEntries(models.map(({ name, reason }) => [name, reason]));
     expect(reasons['too-wide']).toContain('has the rank 65; a host serves ranks up to 64');
     expect(reasons['misfit']).toContain('takes 8 values where the layer of its base has 16');
-    expect(reasons['masked']).toContain(
-      'is lowrank for fill-mask; over a base this host serves text-classification',
+    expect(reasons['masked']).toContain('cls.predictions.bias has the shape [16] where');
+    expect(reasons['vectors']).toContain(
+      'is lowrank for feature-extraction; over a base this host serves text-classification and fill-mask',
     );
     expect(reasons['elsewhere']).toContain(other.digest.slice('sha256:'.length));
     expect(reasons['small']).toBe('');

@@ -87,10 +87,7 @@ describe('what a host says of itself and its experts', () => {
       expect(await refusalOf(question({ name: 'nobody', version: '1' }))).toMatchObject({
         grpc: 'NOT_FOUND',
       });
-      expect(await refusalOf(question({ name: 'animals', version: '' }))).toMatchObject({
-        code: 'REQUEST_INVALID',
-        fields: ['model_version'],
-      });
+      expect(await refusalOf(question({ name: 'nobody', version: '' }))).toMatchObject({ grpc: 'NOT_FOUND' });
     }
     expect(await refusalOf(client.modelStatistics({ name: 'nobody' }))).toMatchObject({ grpc: 'NOT_FOUND' });
   });
@@ -100,9 +97,22 @@ describe('what a host says of itself and its experts', () => {
     const running = await start();
     await ask(running, 'animals', ['hello']);
     await refusalOf(ask(running, 'animals', ['']));
+    await ask(running, 'animals', ['one', 'two', 'three']);
     const { modelStats } = await running.client.modelStatistics({ name: 'animals' });
-    expect(modelStats[0]?.inferenceStats?.success?.count).toBe(1n);
-    expect(modelStats[0]?.inferenceStats?.fail?.count).toBe(1n);
+    expect(modelStats).toMatchObject([
+      {
+        inferenceCount: 4n,
+        executionCount: 2n,
+        inferenceStats: { success: { count: 2n }, fail: { count: 1n }, queue: { count: 4n } },
+        batchStats: [
+          { batchSize: 1n, computeInfer: { count: 1n } },
+          { batchSize: 3n, computeInfer: { count: 1n } },
+        ],
+      },
+    ]);
+    expect(Number(modelStats[0]?.lastInference)).toBeGreaterThan(0);
+    const idle = await running.client.modelStatistics({ name: 'planets', version: '1' });
+    expect(idle.modelStats).toMatchObject([{ inferenceCount: 0n, executionCount: 0n, batchStats: [] }]);
   });
 });
 
@@ -150,7 +160,7 @@ describe('what a host loads', () => {
       return true;
     });
     expect((await indexOf(running))['spare@1']).toBe('READY');
-    for (const modelName of ['animals', '@1', '']) {
+    for (const modelName of ['@1', '', 'animals@', 'animals@1@2']) {
       expect(await refusalOf(running.client.repositoryModelLoad({ modelName }))).toMatchObject({
         fields: ['model_name'],
       });

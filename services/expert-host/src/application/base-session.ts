@@ -1,5 +1,4 @@
-import { digestHex, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
+import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
 import {
   padTokens,
   type Feeds,
@@ -7,17 +6,9 @@ import {
   type InferenceSession,
   type TokenRow,
 } from '@thalamus/inference';
-import {
-  addGatheredBranches,
-  BRANCH_INPUTS,
-  decodeModel,
-  encodeModel,
-  type GatheredBranch,
-} from '@thalamus/onnx-graph';
-import { asFloat32, tensor } from '@thalamus/tensor';
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { BRANCH_INPUTS, type GatheredBranch } from '@thalamus/onnx-graph';
+import { asFloat32, tensor, type TensorOf } from '@thalamus/tensor';
+import type { DerivedGraphs } from './derived-graphs.js';
 import { MODEL_FILE } from './inspect-bundle.js';
 import type { RowStack } from './row-stack.js';
 
@@ -28,17 +19,24 @@ export interface AdapterRows {
   readonly rows: Int32Array;
 }
 
-/** How a base is opened. */
-export interface BaseSessionOptions {
-  readonly threads: number;
-  /** Folder for graphs that are derived from bundles. */
-  readonly derivedFolder: string;
+/** What a run gave for one text. */
+export interface EncodedText {
+  /** float32 [width] */
+  readonly embedding: Float32Array;
+  /** Last hidden state float32 [width] of each position that was asked for. */
+  readonly states: readonly Float32Array[];
 }
 
-interface Derived {
-  readonly path: string;
-  readonly branches: readonly GatheredBranch[];
+/** A text on its way into the base. */
+export interface TextToEncode {
+  readonly tokens: TokenRow;
+  /** Tokens whose last hidden state is wanted. */
+  readonly positions: readonly number[];
 }
+
+const EMBEDDING = 'embedding';
+/** Output float32 [batch, sequence, width] of a base that gives more than embeddings. */
+const STATES = 'last_hidden_state';
 
 interface Current {
   readonly session: InferenceSession;
@@ -53,28 +51,27 @@ interface Current {
  * branches, which serves embeddings and probes as well, so that the weights of a base are in memory once.
  */
 export class BaseSession {
-  private deriving: Promise<Derived> | undefined;
   private branching: Promise<void> | undefined;
 
   private constructor(
-    private readonly bundle: OpenedBundle<ExpertManifest>,
+    private readonly graphs: DerivedGraphs,
     private readonly runtime: InferenceRuntime,
-    private readonly options: BaseSessionOptions,
+    private readonly threads: number,
     private current: Current,
   ) {}
 
   /** Opens and warms the shipped graph, which has been inspected. @throws GRAPH_INVALID */
   static async open(
     bundle: OpenedBundle<ExpertManifest>,
+    graphs: DerivedGraphs,
     runtime: InferenceRuntime,
-    options: BaseSessionOptions,
+    threads: number,
     warmUp: TokenRow,
   ): Promise<BaseSession> {
-    const { threads } = options;
     const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads });
-    const base = new BaseSession(bundle, runtime, options, current(session, []));
+    const base = new BaseSession(graphs, runtime, threads, current(session, []));
     try {
-      await base.encode([warmUp]);
+      await base.encode([{ tokens: warmUp, positions: [] }]);
     } catch (fault) {
       await session.release();
       throw fault;
@@ -84,7 +81,7 @@ export class BaseSession {
 
   /** Layers that a branch can stand beside. @throws GRAPH_INVALID for a base that is no encoder of linear layers */
   async layers(): Promise<readonly GatheredBranch[]> {
-    return (await this.derived()).branches;
+    return (await this.graphs.branched()).branches;
   }
 
   /** Makes sure that the session has branches; many callers load it once. The session before it ends with its last run. */
@@ -95,23 +92,28 @@ export class BaseSession {
   }
 
   /**
-   * Embeddings float32 [width] of texts in one padded batch. `idle` is the stack that a run without adapters is given, once
-   * the session has branches.
+   * Encodes texts in one padded batch. Hidden states leave the runtime only when positions are asked for. `idle` is the stack
+   * that a run without adapters is given, once the session has branches.
    */
   async encode(
-    rows: readonly TokenRow[],
+    texts: readonly TextToEncode[],
     adapters?: AdapterRows,
     idle?: () => Promise<RowStack>,
-  ): Promise<Float32Array[]> {
-    const { inputIds, attentionMask } = padTokens(rows);
+  ): Promise<EncodedText[]> {
+    const { inputIds, attentionMask } = padTokens(texts.map(({ tokens }) => tokens));
     const feeds = { input_ids: inputIds, attention_mask: attentionMask };
+    const outputs = texts.some(({ positions }) => positions.length > 0) ? [EMBEDDING, STATES] : [EMBEDDING];
     const used = this.current;
     used.users += 1;
     try {
-      const { embedding } = await this.run(used, feeds, adapters, idle);
-      const { data, shape } = asFloat32(embedding, 'embedding');
+      const results = await this.run(used, { feeds, outputs }, adapters, idle);
+      const { data, shape } = asFloat32(results[EMBEDDING], EMBEDDING);
       const width = shape[1] ?? 0;
-      return rows.map((_, index) => data.slice(index * width, (index + 1) * width));
+      const states = outputs.includes(STATES) ? asFloat32(results[STATES], STATES) : undefined;
+      return texts.map(({ positions }, index) => ({
+        embedding: data.slice(index * width, (index + 1) * width),
+        states: positions.map((position) => stateAt(states, index, position)),
+      }));
     } finally {
       used.users -= 1;
       releaseUnused(used);
@@ -125,54 +127,34 @@ export class BaseSession {
 
   private async run(
     { session, branches }: Current,
-    feeds: Feeds,
+    { feeds, outputs }: { readonly feeds: Feeds; readonly outputs: readonly string[] },
     adapters: AdapterRows | undefined,
     idle: (() => Promise<RowStack>) | undefined,
   ) {
-    const outputs = ['embedding'];
     if (branches.length === 0) return session.run(feeds, { outputs });
     const stack = adapters?.stack ?? (await idle?.());
     const tables = stack ? [stack.table] : [];
     return session.run({ ...feeds, ...branchFeeds(adapters) }, { outputs, tables });
   }
 
-  /** Writes the graph with branches beside the bundle, whose digest has been checked. */
-  private async derive(): Promise<Derived> {
-    const { model, branches } = addGatheredBranches(decodeModel(await this.bundle.readFile(MODEL_FILE)));
-    const { derivedFolder } = this.options;
-    const path = join(derivedFolder, `branches-${digestHex(this.bundle.digest)}.onnx`);
-    const writing = `${path}.${randomUUID()}`;
-    try {
-      await mkdir(derivedFolder, { recursive: true });
-      await writeFile(writing, encodeModel(model));
-      await rename(writing, path);
-    } catch (cause) {
-      await rm(writing, { force: true });
-      throw new ThalamusError('ARTIFACT_STORE_FULL', `${path} could not be written; make space for it.`, {
-        cause,
-      });
-    }
-    return { path, branches };
-  }
-
   private async exchange(): Promise<void> {
-    const { path, branches } = await this.derived();
-    const session = await this.runtime.load({ path }, { threads: this.options.threads });
+    const { path, branches } = await this.graphs.branched();
+    const session = await this.runtime.load({ path }, { threads: this.threads });
     const old = this.current;
     this.current = current(session, branches);
     old.retired = true;
     releaseUnused(old);
   }
-
-  private derived(): Promise<Derived> {
-    this.deriving ??= this.derive();
-    this.deriving.catch(() => (this.deriving = undefined));
-    return this.deriving;
-  }
 }
 
 function current(session: InferenceSession, branches: readonly GatheredBranch[]): Current {
   return { session, branches, users: 0, retired: false };
+}
+
+function stateAt(states: TensorOf<'float32'> | undefined, row: number, position: number): Float32Array {
+  const [, length = 0, width = 0] = states?.shape ?? [];
+  const from = (row * length + position) * width;
+  return states?.data.slice(from, from + width) ?? new Float32Array();
 }
 
 function releaseUnused(used: Current): void {

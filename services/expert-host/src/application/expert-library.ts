@@ -19,7 +19,6 @@ export interface Slot {
   served: ServedExpert | undefined;
   /** Why loading failed. */
   error: ThalamusError | undefined;
-  readonly counts: { success: number; failure: number; inferenceNs: bigint };
   /** Requests that it is answering now. */
   inFlight: number;
   /** Told when the last of them has ended. */
@@ -100,14 +99,37 @@ export class ExpertLibrary {
     this.listeners.add(listener);
   }
 
-  /** The slot of a version. @throws EXPERT_NOT_FOUND, EXPERT_NOT_READY, REQUEST_INVALID for an empty version */
-  slot(expert: string, version: string): Slot {
-    if (version === '')
+  /**
+   * The version that is meant: the one named, or for an empty one the stable version of the registry, else the newest that is
+   * loaded here. @throws EXPERT_NOT_FOUND
+   */
+  versionOf(expert: string, version: string): string {
+    if (version !== '') return version;
+    const stable = this.view.expert(expert)?.stable ?? '';
+    const loaded = this.list().filter((slot) => slot.expert === expert);
+    const newest = loaded.sort((a, b) => Number(BigInt(b.version) - BigInt(a.version)))[0]?.version;
+    const chosen = stable === '' ? newest : stable;
+    if (chosen !== undefined) return chosen;
+    throw new ThalamusError(
+      'EXPERT_NOT_FOUND',
+      `No expert ${expert.slice(0, 64)} with a stable version is known here; name a version.`,
+    );
+  }
+
+  /** Versions that a channel of the registry names. @throws EXPERT_NOT_FOUND */
+  channelVersions(expert: string): string[] {
+    const { stable = '', candidate = '', shadow = '' } = this.view.expert(expert) ?? {};
+    const versions = new Set([stable, candidate, shadow].filter((version) => version !== ''));
+    if (versions.size === 0)
       throw new ThalamusError(
-        'REQUEST_INVALID',
-        'model_version is empty: a host serves immutable versions only; ask the gateway, or name one.',
-        { violations: [{ field: 'model_version', description: 'must not be empty' }] },
+        'EXPERT_NOT_FOUND',
+        `No channel of ${expert.slice(0, 64)} names a version here.`,
       );
+    return [...versions];
+  }
+
+  /** The slot of a version. @throws EXPERT_NOT_FOUND, EXPERT_NOT_READY */
+  slot(expert: string, version: string): Slot {
     const slot = this.slots.get(`${expert}@${version}`);
     if (slot) return slot;
     this.requireKnown(expert, version);
@@ -140,11 +162,10 @@ export class ExpertLibrary {
     slot.inFlight += 1;
     try {
       const result = await work(this.ready(expert, version));
-      slot.counts.success += 1;
-      slot.counts.inferenceNs += BigInt(Math.round((performance.now() - startedAt) * 1e6));
+      slot.served?.meter.answered(performance.now() - startedAt);
       return result;
     } catch (fault) {
-      slot.counts.failure += 1;
+      slot.served?.meter.failed(performance.now() - startedAt);
       throw fault;
     } finally {
       slot.inFlight -= 1;
@@ -175,7 +196,8 @@ export class ExpertLibrary {
     await Promise.all(this.leaving);
   }
 
-  private requireKnown(expert: string, version: string): void {
+  /** @throws EXPERT_NOT_FOUND for a version that the registry does not name */
+  requireKnown(expert: string, version: string): void {
     if (!this.view.version(expert, version))
       throw new ThalamusError('EXPERT_NOT_FOUND', `No expert ${expert}@${version} is known here.`);
   }
@@ -290,7 +312,6 @@ function newSlot(expert: string, version: string): Slot {
     state: 'loading',
     served: undefined,
     error: undefined,
-    counts: { success: 0, failure: 0, inferenceNs: 0n },
     inFlight: 0,
     onIdle: undefined,
   };

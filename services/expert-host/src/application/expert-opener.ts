@@ -2,7 +2,6 @@ import {
   materialiseBundle,
   openBundle,
   parseDigest,
-  readClassifierHead,
   readLowRankAdapter,
   type ArtifactStore,
   type ExpertManifest,
@@ -11,11 +10,12 @@ import {
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
-import { RawGraphExpert } from './graph-experts.js';
-import { ResidentBase, type BaseSettings } from './resident-base.js';
+import { addHead, deltaExpert, isDeltaTask } from './delta-experts.js';
+import { inspectBundleGraph } from './inspect-bundle.js';
+import { openStanding } from './open-standing.js';
+import { embeddingWidth, ResidentBase, type BaseSettings } from './resident-base.js';
 import type { ServedExpert } from './served-expert.js';
-import { ClassifierExpert, EmbeddingExpert } from './text-experts.js';
-import { TwinExpert } from './twin-expert.js';
+import { EmbeddingExpert } from './text-experts.js';
 
 /** What the opener needs. */
 export interface OpenerOptions extends BaseSettings {
@@ -39,7 +39,7 @@ const DELTA_KINDS: ReadonlySet<registryV1.ExpertKind> = new Set([
 /** Turns registered versions into experts that can answer: fetches, checks, loads, and shares bases among heads. */
 export class ExpertOpener {
   private readonly bases = new Map<string, Promise<ResidentBase>>();
-  private baseBytes = 0;
+  private readonly resident = new Set<ResidentBase>();
   private opened = 0;
 
   constructor(
@@ -52,7 +52,7 @@ export class ExpertOpener {
 
   /** Bytes of all bases that are loaded. */
   get sharedBytes(): number {
-    return this.baseBytes;
+    return [...this.resident].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   }
 
   /** Opens versions; each fails alone. What stands on one base holds it together. */
@@ -69,19 +69,17 @@ export class ExpertOpener {
   private async openStanding(version: registryV1.ExpertVersion): Promise<ServedExpert> {
     const digest = version.manifestDigest;
     const bundle = await this.fetch(version);
+    const summary = await inspectBundleGraph(bundle);
     const { kind, task } = bundle.manifest;
-    if (kind === 'full' && task === 'feature-extraction' && bundle.has('tokenizer.json')) {
+    const canBeBase = embeddingWidth(summary) !== undefined && bundle.has('tokenizer.json');
+    if (kind === 'full' && task === 'feature-extraction' && canBeBase) {
       const base = await this.base(digest, bundle);
       base.retain();
-      return new EmbeddingExpert(bundle.manifest, base, () => this.letGo(digest, base));
+      const hasStates = summary.outputs.some(({ name }) => name === 'last_hidden_state');
+      return new EmbeddingExpert(bundle.manifest, base, hasStates, () => this.letGo(digest, base));
     }
     this.reserve(bundle);
-    if (kind === 'twin') return TwinExpert.open(bundle, this.runtime, this.options);
-    if (kind === 'full') return RawGraphExpert.open(bundle, this.runtime, this.options.threads);
-    throw new ThalamusError(
-      'BUNDLE_INVALID',
-      `${version.expert} is of the kind ${kind}, which this host does not serve.`,
-    );
+    return openStanding({ bundle, summary }, this.runtime, this.options);
   }
 
   private async openDeltas(
@@ -108,24 +106,25 @@ export class ExpertOpener {
     const id = `${version.expert}@${version.version}#${(this.opened += 1)}`;
     const remove = async () => {
       await base.heads.remove(id);
+      await base.maskedHeads.remove(id);
       await base.adapters.remove(id);
     };
     try {
       const bundle = await this.fetchDelta(version);
       const { manifest } = bundle;
-      const readHead = () => readClassifierHead(bundle, base.width);
-      // Both are read before anything changes.
-      const { bias } = await readHead();
+      if (manifest.task === 'fill-mask') this.reserve(bundle, await base.maskedHeads.missingBytes());
       const isLowRank = manifest.kind === 'lowrank';
+      // Everything is read before anything changes.
+      const head = await addHead(bundle, base);
       const adapter = isLowRank ? await readLowRankAdapter(bundle) : undefined;
       const readAdapter = () => readLowRankAdapter(bundle);
-      const bytes = adapter ? await base.adapters.add(id, manifest.name, adapter, readAdapter) : 0;
-      await base.heads.add(id, bias.length, readHead);
+      const adapterBytes = adapter ? await base.adapters.add(id, manifest.name, adapter, readAdapter) : 0;
+      const bytes = adapterBytes + (await head(id));
       const release = async () => {
         await remove();
         await this.letGo(version.baseDigest, base);
       };
-      return new ClassifierExpert(manifest, { id, isLowRank }, base, bytes, release);
+      return deltaExpert(manifest, { id, isLowRank, bytes, release }, base);
     } catch (fault) {
       await remove();
       await this.letGo(version.baseDigest, base);
@@ -142,10 +141,10 @@ export class ExpertOpener {
         'BUNDLE_INVALID',
         `${version.expert}@${version.version} is registered over the base ${version.baseDigest}, but its manifest names ${named}.`,
       );
-    if (task !== 'text-classification')
+    if (!isDeltaTask(task))
       throw new ThalamusError(
         'METHOD_UNSUPPORTED',
-        `${version.expert} is ${kind} for ${task}; over a base this host serves text-classification.`,
+        `${version.expert} is ${kind} for ${task}; over a base this host serves text-classification and fill-mask.`,
       );
     this.reserve(bundle);
     return bundle;
@@ -165,8 +164,9 @@ export class ExpertOpener {
   private async openBase(digest: string, bundle?: Bundle): Promise<ResidentBase> {
     const checked = bundle ?? (await this.fetchDigest(digest));
     this.reserve(checked);
-    const base = await ResidentBase.open(checked, this.runtime, this.options);
-    this.baseBytes += base.memoryBytes;
+    const summary = await inspectBundleGraph(checked);
+    const base = await ResidentBase.open(checked, summary, this.runtime, this.options);
+    this.resident.add(base);
     return base;
   }
 
@@ -174,13 +174,14 @@ export class ExpertOpener {
     if (!base.drop()) return;
     // Before the first wait, so that nobody gets a base that is being freed.
     this.bases.delete(digest);
-    this.baseBytes -= base.memoryBytes;
+    this.resident.delete(base);
     await base.release();
   }
 
-  private reserve({ manifest, sizeBytes }: Bundle): void {
+  /** @throws EXPERT_OVERLOADED when a bundle, and so many bytes besides, would pass the limit */
+  private reserve({ manifest, sizeBytes }: Bundle, besides = 0): void {
     const limit = this.options.memoryLimitBytes;
-    if (this.baseBytes + this.ownBytes() + sizeBytes <= limit) return;
+    if (this.sharedBytes + this.ownBytes() + sizeBytes + besides <= limit) return;
     throw new ThalamusError(
       'EXPERT_OVERLOADED',
       `Loading ${manifest.name}@${manifest.version} would pass the memory limit of ${limit} bytes; raise THALAMUS_MEMORY_LIMIT or unload others.`,

@@ -1,16 +1,19 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import type { InferenceRuntime, InferenceSession, SubmitOptions } from '@thalamus/inference';
+import type { InferenceRuntime, InferenceSession } from '@thalamus/inference';
 import type { GraphSummary } from '@thalamus/onnx-graph';
 import type { Tensor } from '@thalamus/tensor';
 import { oipDatatype } from '../domain/oip-tensors.js';
-import { inspectBundleGraph, MODEL_FILE } from './inspect-bundle.js';
-import type { ExpertAnswer, ExpertValue, ServedExpert } from './served-expert.js';
+import { InferenceMeter } from './inference-meter.js';
+import { MODEL_FILE } from './inspect-bundle.js';
+import type { ExpertAnswer, ExpertValue, InferOptions, ServedExpert } from './served-expert.js';
 
 /** A graph of any kind, tensors in and tensors out, as its own inputs and outputs say. */
 export class RawGraphExpert implements ServedExpert {
   readonly inputs: readonly ExpertValue[];
   readonly outputs: readonly ExpertValue[];
+  readonly parameters = {};
+  readonly meter = new InferenceMeter();
   readonly ownBytes: number;
 
   private constructor(
@@ -24,12 +27,13 @@ export class RawGraphExpert implements ServedExpert {
     this.ownBytes = memoryBytes;
   }
 
+  /** Opens a graph that has been inspected. @throws GRAPH_INVALID */
   static async open(
     bundle: OpenedBundle<ExpertManifest>,
+    summary: GraphSummary,
     runtime: InferenceRuntime,
     threads: number,
   ): Promise<RawGraphExpert> {
-    const summary = await inspectBundleGraph(bundle);
     for (const { name, dtype } of [...summary.inputs, ...summary.outputs])
       if (dtype === undefined || dtype === 'bfloat16')
         throw new ThalamusError(
@@ -40,10 +44,12 @@ export class RawGraphExpert implements ServedExpert {
     return new RawGraphExpert(bundle.manifest, bundle.sizeBytes, summary, session);
   }
 
-  async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
+  async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
     if (options.deadlineAtMs !== undefined && options.deadlineAtMs <= Date.now())
       throw new ThalamusError('DEADLINE_EXCEEDED', 'The deadline passed before the graph could run.');
+    const startedAt = performance.now();
     const outputs = await this.session.run(Object.fromEntries(inputs), { signal: options.signal });
+    this.meter.ran([0], performance.now() - startedAt);
     return { outputs: new Map(Object.entries(outputs)), promptTokens: 0, truncated: false, batchSize: 1 };
   }
 

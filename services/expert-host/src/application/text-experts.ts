@@ -1,41 +1,66 @@
 import type { ExpertManifest } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
-import type { SubmitOptions } from '@thalamus/inference';
-import { argMax, softmax, tensor, type Tensor } from '@thalamus/tensor';
-import type { BaseAnswer, ExpertWish, ResidentBase } from './resident-base.js';
-import type { ExpertAnswer, ExpertValue, ServedExpert } from './served-expert.js';
-import { textsOf } from './text-input.js';
+import type { Tensor } from '@thalamus/tensor';
+import type { ParameterSpecs } from '../domain/oip-parameters.js';
+import type { BaseWant } from './base-wish.js';
+import { classifierOutputs, classifierTensors, labelSetOf, type LabelSet } from './classifier-outputs.js';
+import {
+  embeddingOutputs,
+  embeddingTensors,
+  POOLED,
+  poolingOf,
+  wantsNormalised,
+} from './embedding-output.js';
+import { InferenceMeter } from './inference-meter.js';
+import type { ResidentBase } from './resident-base.js';
+import {
+  facts,
+  type ExpertAnswer,
+  type ExpertValue,
+  type InferOptions,
+  type ServedExpert,
+} from './served-expert.js';
+import { TEXT_INPUT, textsOf } from './text-input.js';
 
-/** The one input of every text expert. */
-export const TEXT_INPUT: ExpertValue = { name: 'text', datatype: 'BYTES', shape: [-1] };
+/** An expert over a base: the id of its head and adapter, and how it lets go of them. */
+export interface DeltaPlace {
+  readonly id: string;
+  readonly isLowRank: boolean;
+  /** Bytes of its adapter and of its head. */
+  readonly bytes: number;
+  readonly release: () => Promise<void>;
+}
 
-/** The base itself as a feature-extraction expert: one normalised vector for each text. */
+/** The base itself as a feature-extraction expert: one vector for each text. */
 export class EmbeddingExpert implements ServedExpert {
   readonly inputs = [TEXT_INPUT];
   readonly outputs: readonly ExpertValue[];
+  readonly parameters: ParameterSpecs;
+  readonly meter = new InferenceMeter();
   readonly memoryBytes: number;
   readonly ownBytes = 0;
 
   constructor(
     readonly manifest: ExpertManifest,
     private readonly base: ResidentBase,
+    /** Whether the graph gives the states of tokens, which other poolings are made from. */
+    private readonly hasStates: boolean,
     private readonly onRelease: () => Promise<void>,
   ) {
-    this.outputs = [{ name: 'embedding', datatype: 'FP32', shape: [-1, base.width] }];
+    this.outputs = embeddingOutputs(base.width);
+    this.parameters = hasStates ? POOLED : {};
     this.memoryBytes = base.memoryBytes;
   }
 
-  async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
+  async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
     const texts = textsOf(inputs);
-    const answers = await this.base.submit(texts, undefined, options);
-    const data = new Float32Array(texts.length * this.base.width);
-    answers.forEach((answer, index) => {
-      data.set(answer.embedding, index * this.base.width);
-    });
-    return {
-      outputs: new Map([['embedding', tensor('float32', [texts.length, this.base.width], data)]]),
-      ...facts(answers),
-    };
+    const { parameters } = options;
+    const pooling = poolingOf(this.manifest, parameters);
+    const isOwn = !this.hasStates || (pooling === 'mean' && wantsNormalised(parameters));
+    const want: BaseWant = isOwn ? { kind: 'embedding' } : { kind: 'pooled', pooling };
+    const wish = { id: '', isLowRank: false, want, meter: this.meter };
+    const answers = await this.base.submit(texts, () => wish, options);
+    const vectors = answers.map(({ vector }) => vector);
+    return { outputs: embeddingTensors(vectors, this.base.width, parameters), ...facts(answers) };
   }
 
   release(): Promise<void> {
@@ -47,86 +72,34 @@ export class EmbeddingExpert implements ServedExpert {
 export class ClassifierExpert implements ServedExpert {
   readonly inputs = [TEXT_INPUT];
   readonly outputs: readonly ExpertValue[];
+  readonly parameters = {};
+  readonly meter = new InferenceMeter();
   readonly memoryBytes: number;
   readonly ownBytes: number;
-  private readonly labels: readonly string[];
+  private readonly labelSet: LabelSet;
 
   constructor(
     readonly manifest: ExpertManifest,
-    private readonly wish: ExpertWish,
+    private readonly place: DeltaPlace,
     private readonly base: ResidentBase,
-    adapterBytes: number,
-    private readonly onRelease: () => Promise<void>,
   ) {
-    this.labels = manifest.labels ?? [];
-    this.outputs = classifierOutputs(this.labels.length);
-    this.ownBytes = adapterBytes + this.labels.length * (base.width + 1) * Float32Array.BYTES_PER_ELEMENT;
-    this.memoryBytes = this.ownBytes;
+    this.labelSet = labelSetOf(manifest);
+    this.outputs = classifierOutputs(this.labelSet.labels.length);
+    this.ownBytes = place.bytes;
+    this.memoryBytes = place.bytes;
   }
 
-  async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
+  async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
     const texts = textsOf(inputs);
-    const answers = await this.base.submit(texts, this.wish, options);
-    const logits = answers.map((answer) => {
-      if (!answer.logits) throw new ThalamusError('INTERNAL', `${this.wish.id} gave no logits.`);
-      return answer.logits;
-    });
-    return { outputs: classifierTensors(logits, this.labels), labels: this.labels, ...facts(answers) };
+    const { id, isLowRank } = this.place;
+    const wish = { id, isLowRank, want: { kind: 'logits' as const }, meter: this.meter };
+    const answers = await this.base.submit(texts, () => wish, options);
+    const logits = answers.map(({ vector }) => vector);
+    const { labels } = this.labelSet;
+    return { outputs: classifierTensors(logits, this.labelSet), labels, ...facts(answers) };
   }
 
   release(): Promise<void> {
-    return this.onRelease();
+    return this.place.release();
   }
-}
-
-/** Outputs of every text classifier. */
-export function classifierOutputs(labels: number): ExpertValue[] {
-  return [
-    { name: 'label', datatype: 'BYTES', shape: [-1] },
-    { name: 'score', datatype: 'FP32', shape: [-1] },
-    { name: 'scores', datatype: 'FP32', shape: [-1, labels] },
-  ];
-}
-
-/** `label`, `score` and `scores` from logits of equal length. */
-export function classifierTensors(
-  logits: readonly Float32Array[],
-  labels: readonly string[],
-): Map<string, Tensor> {
-  const probabilities = logits.map((row) => softmax(row));
-  const best = probabilities.map((row) => argMax(row));
-  const scores = new Float32Array(logits.length * labels.length);
-  probabilities.forEach((row, index) => {
-    scores.set(row, index * labels.length);
-  });
-  return new Map<string, Tensor>([
-    [
-      'label',
-      tensor(
-        'string',
-        [logits.length],
-        best.map((index) => labels[index] ?? ''),
-      ),
-    ],
-    [
-      'score',
-      tensor(
-        'float32',
-        [logits.length],
-        Float32Array.from(best, (index, row) => probabilities[row]?.[index] ?? 0),
-      ),
-    ],
-    ['scores', tensor('float32', [logits.length, labels.length], scores)],
-  ]);
-}
-
-/** Facts of a request from those of its texts. */
-export function facts(
-  answers: readonly Pick<BaseAnswer, 'tokenCount' | 'truncated' | 'batchSize'>[],
-): Pick<ExpertAnswer, 'promptTokens' | 'truncated' | 'batchSize'> {
-  return {
-    promptTokens: answers.reduce((sum, answer) => sum + answer.tokenCount, 0),
-    truncated: answers.some((answer) => answer.truncated),
-    batchSize: Math.max(...answers.map((answer) => answer.batchSize)),
-  };
 }

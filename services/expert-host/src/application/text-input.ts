@@ -1,5 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
+import type { ExpertValue } from './served-expert.js';
+
+/** The one input of every text expert. */
+export const TEXT_INPUT: ExpertValue = { name: 'text', datatype: 'BYTES', shape: [-1] };
 
 /** Largest text, in UTF-16 units. */
 export const MAX_TEXT_LENGTH = 1_048_576;
@@ -10,20 +14,20 @@ export const MAX_TEXTS = 256;
 export function textsOf(inputs: ReadonlyMap<string, Tensor>): readonly string[] {
   const others = [...inputs.keys()].filter((name) => name !== 'text');
   if (others.length > 0)
-    throw invalid(others[0] as string, 'is unknown; text experts take the one input "text"');
+    throw invalidInput(others[0] as string, 'is unknown; text experts take the one input "text"');
   const input = inputs.get('text');
   if (input?.dtype !== 'string')
-    throw invalid(
+    throw invalidInput(
       'text',
       input ? `must be BYTES, but is ${input.dtype}` : 'is missing; send BYTES of shape [n]',
     );
   const [count = 0, width = 1] = input.shape;
   if (input.shape.length < 1 || input.shape.length > 2 || width !== 1)
-    throw invalid('text', `must have the shape [n] or [n, 1], but has [${input.shape.join(', ')}]`);
+    throw invalidInput('text', `must have the shape [n] or [n, 1], but has [${input.shape.join(', ')}]`);
   if (count < 1 || count > MAX_TEXTS)
-    throw invalid('text', `holds ${count} texts; 1 to ${MAX_TEXTS} are taken`);
+    throw invalidInput('text', `holds ${count} texts; 1 to ${MAX_TEXTS} are taken`);
   input.data.forEach((text, index) => {
-    if (text.trim() === '') throw invalid('text', `element ${index} is empty`);
+    if (text.trim() === '') throw invalidInput('text', `element ${index} is empty`);
     if (text.length > MAX_TEXT_LENGTH) {
       throw new ThalamusError(
         'REQUEST_TOO_LARGE',
@@ -34,7 +38,8 @@ export function textsOf(inputs: ReadonlyMap<string, Tensor>): readonly string[] 
   return input.data;
 }
 
-function invalid(field: string, reason: string): ThalamusError {
+/** The refusal of an input. */
+export function invalidInput(field: string, reason: string): ThalamusError {
   return new ThalamusError('TENSOR_INVALID', `Input ${field} ${reason}.`, {
     violations: [{ field, description: reason }],
   });

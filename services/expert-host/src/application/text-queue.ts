@@ -1,6 +1,7 @@
 import { METRICS } from '@thalamus/contracts';
 import { DynamicBatcher, type BatchOutcome, type SubmitOptions, type TokenRow } from '@thalamus/inference';
 import { histogram } from '@thalamus/telemetry';
+import type { InferenceMeter } from './inference-meter.js';
 
 /** How batches are made. */
 export interface BatchSettings {
@@ -12,10 +13,17 @@ export interface BatchSettings {
   readonly threads: number;
 }
 
+/** Whose run a text is counted as. */
+export interface Metered {
+  readonly meter: InferenceMeter;
+}
+
 /** A tokenised text, and what else its caller wants done with it. */
 export interface QueuedText<T> {
   readonly tokens: TokenRow;
   readonly wish: T;
+  /** Time on the clock of `performance`. */
+  readonly enteredAt: number;
 }
 
 /** What a queue stands before. */
@@ -25,7 +33,7 @@ export interface TextQueueOptions<T, R> extends BatchSettings {
 }
 
 /** Texts of many requests on their way into one graph: tokenised as they come, run in batches of similar length. */
-export class TextQueue<T, R> {
+export class TextQueue<T extends Metered, R> {
   private readonly batcher: DynamicBatcher<QueuedText<T>, R>;
 
   constructor(private readonly options: TextQueueOptions<T, R>) {
@@ -37,7 +45,7 @@ export class TextQueue<T, R> {
       sizeOf: ({ tokens }) => tokens.ids.length,
       maxDelayMs: options.batchDelayMs,
       maxQueue: options.maxQueue,
-      run: options.run,
+      run: (items) => this.run(items),
       onBatch: (size, waitsMs) => {
         sizes.record(size);
         for (const wait of waitsMs) waits.record(wait / 1000);
@@ -45,14 +53,35 @@ export class TextQueue<T, R> {
     });
   }
 
-  /** Answers in the order of the texts. @throws EXPERT_OVERLOADED, CANCELLED, DEADLINE_EXCEEDED, EXPERT_CRASHED */
-  async submit(texts: readonly string[], wishOf: (index: number) => T, options: SubmitOptions): Promise<R[]> {
+  /** Answers in the order of the texts. `wishOf` may refuse a text. @throws EXPERT_OVERLOADED, CANCELLED, DEADLINE_EXCEEDED, EXPERT_CRASHED */
+  async submit(
+    texts: readonly string[],
+    wishOf: (index: number, tokens: TokenRow) => T,
+    options: SubmitOptions,
+  ): Promise<R[]> {
     this.batcher.admit(texts.length);
     const rows = await this.options.tokenise(texts);
     // Again, since others came in the meantime: a request is taken whole or not at all.
     this.batcher.admit(texts.length);
+    // Every wish is formed, or refused, before the first text is taken.
+    const wishes = rows.map((tokens, index) => wishOf(index, tokens));
+    const enteredAt = performance.now();
     return Promise.all(
-      rows.map((tokens, index) => this.batcher.submit({ tokens, wish: wishOf(index) }, options)),
+      wishes.map((wish, index) =>
+        this.batcher.submit({ tokens: rows[index] as TokenRow, wish, enteredAt }, options),
+      ),
     );
+  }
+
+  private async run(items: readonly QueuedText<T>[]): Promise<readonly BatchOutcome<R>[]> {
+    const startedAt = performance.now();
+    const outcomes = await this.options.run(items);
+    const tookMs = performance.now() - startedAt;
+    for (const [meter, own] of Map.groupBy(items, ({ wish }) => wish.meter))
+      meter.ran(
+        own.map(({ enteredAt }) => startedAt - enteredAt),
+        tookMs,
+      );
+    return outcomes;
   }
 }

@@ -6,27 +6,37 @@ import {
   type BatchOutcome,
   type InferenceRuntime,
   type InferenceSession,
-  type SubmitOptions,
 } from '@thalamus/inference';
 import { TWIN_VALUES } from '@thalamus/model-merge';
+import type { GraphSummary } from '@thalamus/onnx-graph';
 import { asFloat32, tensor, type Tensor } from '@thalamus/tensor';
-import { inspectBundleGraph, MODEL_FILE } from './inspect-bundle.js';
-import type { ExpertAnswer, ExpertValue, ServedExpert } from './served-expert.js';
-import { classifierOutputs, classifierTensors, facts, TEXT_INPUT } from './text-experts.js';
-import { textsOf } from './text-input.js';
-import { TextQueue, type BatchSettings, type QueuedText } from './text-queue.js';
+import { MODEL_FILE } from './inspect-bundle.js';
+import { classifierOutputs, classifierTensors, labelSetOf, type LabelSet } from './classifier-outputs.js';
+import { InferenceMeter } from './inference-meter.js';
+import {
+  facts,
+  type ExpertAnswer,
+  type ExpertValue,
+  type InferOptions,
+  type ServedExpert,
+  type TextFacts,
+} from './served-expert.js';
+import { TEXT_INPUT, textsOf } from './text-input.js';
+import { TextQueue, type BatchSettings, type Metered, type QueuedText } from './text-queue.js';
 
 /** What comes back for one text. */
-interface TwinAnswer {
+interface TwinAnswer extends TextFacts {
   /** float32 [labels] */
   readonly logits: Float32Array;
   /** float32 [parents]: what the router inside the graph gave to each. */
   readonly routerWeights: Float32Array;
   /** Index of the parent that answered. */
   readonly parent: number;
-  readonly tokenCount: number;
-  readonly truncated: boolean;
-  readonly batchSize: number;
+}
+
+/** Index of the parent that a text is for. */
+interface TwinWish extends Metered {
+  readonly task: number;
 }
 
 interface OpenedTwin {
@@ -51,19 +61,21 @@ export class TwinExpert implements ServedExpert {
   readonly outputs: readonly ExpertValue[];
   readonly memoryBytes: number;
   readonly ownBytes: number;
-  private readonly labels: readonly string[];
-  private readonly queue: TextQueue<number, TwinAnswer>;
+  readonly parameters = {};
+  readonly meter = new InferenceMeter();
+  private readonly labelSet: LabelSet;
+  private readonly queue: TextQueue<TwinWish, TwinAnswer>;
 
   private constructor(
     private readonly opened: OpenedTwin,
     settings: BatchSettings,
   ) {
     this.manifest = opened.bundle.manifest;
-    this.labels = this.manifest.labels ?? [];
+    this.labelSet = labelSetOf(this.manifest);
     this.memoryBytes = opened.bundle.sizeBytes;
     this.ownBytes = this.memoryBytes;
     this.outputs = [
-      ...classifierOutputs(this.labels.length),
+      ...classifierOutputs(this.labelSet.labels.length),
       { name: ROUTER_WEIGHTS, datatype: 'FP32', shape: [-1, opened.parents.length] },
       { name: PARENT, datatype: 'BYTES', shape: [-1] },
     ];
@@ -74,14 +86,14 @@ export class TwinExpert implements ServedExpert {
     });
   }
 
-  /** Opens a checked bundle after a structural look at its graph. @throws GRAPH_INVALID, BUNDLE_INVALID */
+  /** Opens a checked bundle whose graph has been inspected. @throws GRAPH_INVALID, BUNDLE_INVALID */
   static async open(
     bundle: OpenedBundle<ExpertManifest>,
+    summary: GraphSummary,
     runtime: InferenceRuntime,
     settings: BatchSettings,
   ): Promise<TwinExpert> {
     const { manifest } = bundle;
-    const summary = await inspectBundleGraph(bundle);
     const parents = (manifest.lineage?.parents ?? []).map(({ name }) => name).sort();
     const widthOf = (name: string) => summary.outputs.find((output) => output.name === name)?.shape.at(-1);
     if (widthOf(ROUTER_WEIGHTS) !== parents.length || widthOf(LOGITS) !== manifest.labels?.length)
@@ -94,14 +106,15 @@ export class TwinExpert implements ServedExpert {
     return new TwinExpert({ bundle, tokenizer, session, parents }, settings);
   }
 
-  async infer(inputs: ReadonlyMap<string, Tensor>, options: SubmitOptions): Promise<ExpertAnswer> {
+  async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
     const { [TASK]: task, ...rest } = Object.fromEntries(inputs);
     const texts = textsOf(new Map(Object.entries(rest)));
     const tasks = this.tasksOf(task, texts.length);
-    const answers = await this.queue.submit(texts, (index) => tasks[index] ?? ROUTED, options);
+    const wishOf = (index: number) => ({ task: tasks[index] ?? ROUTED, meter: this.meter });
+    const answers = await this.queue.submit(texts, wishOf, options);
     const outputs = classifierTensors(
       answers.map(({ logits }) => logits),
-      this.labels,
+      this.labelSet,
     );
     const { parents } = this.opened;
     const weights = new Float32Array(answers.length * parents.length);
@@ -111,16 +124,16 @@ export class TwinExpert implements ServedExpert {
     outputs.set(ROUTER_WEIGHTS, tensor('float32', [answers.length, parents.length], weights));
     const names = answers.map(({ parent }) => parents[parent] ?? '');
     outputs.set(PARENT, tensor('string', [answers.length], names));
-    return { outputs, labels: this.labels, ...facts(answers) };
+    return { outputs, labels: this.labelSet.labels, ...facts(answers) };
   }
 
   release(): Promise<void> {
     return this.opened.session.release();
   }
 
-  private async run(items: readonly QueuedText<number>[]): Promise<BatchOutcome<TwinAnswer>[]> {
+  private async run(items: readonly QueuedText<TwinWish>[]): Promise<BatchOutcome<TwinAnswer>[]> {
     const batch = padTokens(items.map(({ tokens }) => tokens));
-    const tasks = BigInt64Array.from(items, ({ wish }) => BigInt(wish));
+    const tasks = BigInt64Array.from(items, ({ wish }) => BigInt(wish.task));
     const feeds = {
       [TWIN_VALUES.inputIds]: batch.inputIds,
       [TWIN_VALUES.attentionMask]: batch.attentionMask,

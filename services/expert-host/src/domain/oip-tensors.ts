@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { inference } from '@thalamus/contracts';
+import { modelConfig, type inference } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { elementCount, type DataType, type Tensor } from '@thalamus/tensor';
 
@@ -12,24 +12,107 @@ const MAX_ELEMENTS = 16 * 1024 * 1024;
 
 interface Kind {
   readonly dtype: DataType;
+  /** In a model configuration. */
+  readonly config: modelConfig.DataType;
   readonly width: number;
   readonly typed: ((contents: Contents) => ArrayLike<number | bigint | boolean>) | undefined;
   readonly view: (bytes: ArrayBuffer) => Tensor['data'];
 }
 
+const Type = modelConfig.DataType;
+
 const KINDS: Readonly<Record<string, Kind>> = {
-  BOOL: { dtype: 'bool', width: 1, typed: (c) => c.boolContents, view: (b) => new Uint8Array(b) },
-  UINT8: { dtype: 'uint8', width: 1, typed: (c) => c.uintContents, view: (b) => new Uint8Array(b) },
-  UINT16: { dtype: 'uint16', width: 2, typed: (c) => c.uintContents, view: (b) => new Uint16Array(b) },
-  UINT32: { dtype: 'uint32', width: 4, typed: (c) => c.uintContents, view: (b) => new Uint32Array(b) },
-  UINT64: { dtype: 'uint64', width: 8, typed: (c) => c.uint64Contents, view: (b) => new BigUint64Array(b) },
-  INT8: { dtype: 'int8', width: 1, typed: (c) => c.intContents, view: (b) => new Int8Array(b) },
-  INT16: { dtype: 'int16', width: 2, typed: (c) => c.intContents, view: (b) => new Int16Array(b) },
-  INT32: { dtype: 'int32', width: 4, typed: (c) => c.intContents, view: (b) => new Int32Array(b) },
-  INT64: { dtype: 'int64', width: 8, typed: (c) => c.int64Contents, view: (b) => new BigInt64Array(b) },
-  FP16: { dtype: 'float16', width: 2, typed: undefined, view: (b) => new Uint16Array(b) },
-  FP32: { dtype: 'float32', width: 4, typed: (c) => c.fp32Contents, view: (b) => new Float32Array(b) },
-  FP64: { dtype: 'float64', width: 8, typed: (c) => c.fp64Contents, view: (b) => new Float64Array(b) },
+  BOOL: {
+    dtype: 'bool',
+    config: Type.TYPE_BOOL,
+    width: 1,
+    typed: (c) => c.boolContents,
+    view: (b) => new Uint8Array(b),
+  },
+  UINT8: {
+    dtype: 'uint8',
+    config: Type.TYPE_UINT8,
+    width: 1,
+    typed: (c) => c.uintContents,
+    view: (b) => new Uint8Array(b),
+  },
+  UINT16: {
+    dtype: 'uint16',
+    config: Type.TYPE_UINT16,
+    width: 2,
+    typed: (c) => c.uintContents,
+    view: (b) => new Uint16Array(b),
+  },
+  UINT32: {
+    dtype: 'uint32',
+    config: Type.TYPE_UINT32,
+    width: 4,
+    typed: (c) => c.uintContents,
+    view: (b) => new Uint32Array(b),
+  },
+  UINT64: {
+    dtype: 'uint64',
+    config: Type.TYPE_UINT64,
+    width: 8,
+    typed: (c) => c.uint64Contents,
+    view: (b) => new BigUint64Array(b),
+  },
+  INT8: {
+    dtype: 'int8',
+    config: Type.TYPE_INT8,
+    width: 1,
+    typed: (c) => c.intContents,
+    view: (b) => new Int8Array(b),
+  },
+  INT16: {
+    dtype: 'int16',
+    config: Type.TYPE_INT16,
+    width: 2,
+    typed: (c) => c.intContents,
+    view: (b) => new Int16Array(b),
+  },
+  INT32: {
+    dtype: 'int32',
+    config: Type.TYPE_INT32,
+    width: 4,
+    typed: (c) => c.intContents,
+    view: (b) => new Int32Array(b),
+  },
+  INT64: {
+    dtype: 'int64',
+    config: Type.TYPE_INT64,
+    width: 8,
+    typed: (c) => c.int64Contents,
+    view: (b) => new BigInt64Array(b),
+  },
+  FP16: {
+    dtype: 'float16',
+    config: Type.TYPE_FP16,
+    width: 2,
+    typed: undefined,
+    view: (b) => new Uint16Array(b),
+  },
+  BF16: {
+    dtype: 'bfloat16',
+    config: Type.TYPE_BF16,
+    width: 2,
+    typed: undefined,
+    view: (b) => new Uint16Array(b),
+  },
+  FP32: {
+    dtype: 'float32',
+    config: Type.TYPE_FP32,
+    width: 4,
+    typed: (c) => c.fp32Contents,
+    view: (b) => new Float32Array(b),
+  },
+  FP64: {
+    dtype: 'float64',
+    config: Type.TYPE_FP64,
+    width: 8,
+    typed: (c) => c.fp64Contents,
+    view: (b) => new Float64Array(b),
+  },
 };
 
 /** OIP name of an element type. */
@@ -37,6 +120,11 @@ export function oipDatatype(dtype: DataType): string {
   if (dtype === 'string') return 'BYTES';
   const entry = Object.entries(KINDS).find(([, kind]) => kind.dtype === dtype);
   return entry?.[0] ?? 'BYTES';
+}
+
+/** Element type of a model configuration, of an OIP datatype. */
+export function configType(datatype: string): modelConfig.DataType {
+  return datatype === 'BYTES' ? Type.TYPE_STRING : (KINDS[datatype]?.config ?? Type.TYPE_INVALID);
 }
 
 /** The inputs of a request by name. @throws TENSOR_INVALID that names the input and what is wrong with it. */

@@ -5,14 +5,10 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { counter } from '@thalamus/telemetry';
 import type { ExpertLibrary } from '../../application/expert-library.js';
-import type { ExpertAnswer, ExpertValue } from '../../application/served-expert.js';
-import { decodeInputs, encodeOutput } from '../../domain/oip-tensors.js';
-
-type InferResponse = MessageInitShape<typeof inference.ModelInferResponseSchema>;
-
-/** What this host offers beyond the required calls. */
-const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'model_configuration', 'statistics'];
-const PLATFORM = 'onnxruntime_onnx';
+import { readParameters } from '../../domain/oip-parameters.js';
+import { decodeInputs } from '../../domain/oip-tensors.js';
+import { config, EXTENSIONS, indexEntry, metadata, statistics, type ModelName } from './oip-describe.js';
+import { FINAL, inferResponse, type InferResponse } from './oip-response.js';
 
 /** The Open Inference Protocol v2 over the expert library. */
 export class OipService implements ServiceImplementation<typeof inference.GRPCInferenceService> {
@@ -32,7 +28,11 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
   }
 
   modelReady(request: inference.ModelReadyRequest) {
-    return Promise.resolve({ ready: this.library.slot(request.name, request.version).state === 'ready' });
+    const { name, version } = this.named(request);
+    const ready = this.library.has(name, version) && this.library.slot(name, version).state === 'ready';
+    // A name that nobody knows is an error; a version that is not loaded is not ready.
+    if (!ready) this.library.requireKnown(name, version);
+    return Promise.resolve({ ready });
   }
 
   serverMetadata() {
@@ -40,44 +40,22 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
   }
 
   modelMetadata(request: inference.ModelMetadataRequest) {
-    const served = this.library.ready(request.name, request.version);
-    const describe = ({ name, datatype, shape }: ExpertValue) => ({
-      name,
-      datatype,
-      shape: shape.map(BigInt),
-    });
-    return Promise.resolve({
-      name: request.name,
-      versions: [request.version],
-      platform: PLATFORM,
-      inputs: served.inputs.map(describe),
-      outputs: served.outputs.map(describe),
-    });
+    const model = this.named(request);
+    const served = this.library.ready(model.name, model.version);
+    const versions = this.library
+      .list()
+      .filter(({ expert, state }) => expert === model.name && state === 'ready');
+    return Promise.resolve(
+      metadata(
+        model,
+        versions.map(({ version }) => version),
+        served,
+      ),
+    );
   }
 
-  async modelInfer(request: inference.ModelInferRequest, context: CallContext): Promise<InferResponse> {
-    const startedAt = performance.now();
-    const { modelName, modelVersion } = request;
-    let outcome = 'failure';
-    try {
-      const answer = await this.library.use(modelName, modelVersion, async (served) => {
-        refuseParameters(request);
-        return response(
-          request,
-          await served.infer(decodeInputs(request), {
-            signal: context.signal,
-            deadlineAtMs: context.deadlineAtMs,
-          }),
-        );
-      });
-      context.setTrailer(RPC_METADATA.timings, `infer=${(performance.now() - startedAt).toFixed(2)}`);
-      outcome = 'success';
-      return answer;
-    } finally {
-      // Only of experts that are known: a caller must not make up label values.
-      if (this.library.has(modelName, modelVersion))
-        this.inferences.add(1, { [ATTRIBUTES.expertName]: modelName, [ATTRIBUTES.outcome]: outcome });
-    }
+  modelInfer(request: inference.ModelInferRequest, context: CallContext): Promise<InferResponse> {
+    return this.infer(request, context, false);
   }
 
   /** Triton's form: a failed request is a message of the stream, not its end. */
@@ -87,141 +65,120 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
   ): AsyncIterable<MessageInitShape<typeof inference.ModelStreamInferResponseSchema>> {
     for await (const request of requests) {
       try {
-        yield { inferResponse: await this.modelInfer(request, context) };
+        yield { inferResponse: await this.infer(request, context, true) };
       } catch (fault) {
         const error = toThalamusError(fault);
+        const { id, modelName, modelVersion } = request;
         yield {
           errorMessage: `${error.code}: ${error.message}`,
-          inferResponse: { id: request.id, modelName: request.modelName, modelVersion: request.modelVersion },
+          inferResponse: { id, modelName, modelVersion, parameters: FINAL },
         };
       }
     }
   }
 
-  modelConfig(request: inference.ModelConfigRequest) {
-    const { manifest } = this.library.ready(request.name, request.version);
-    const parameters = {
-      task: { stringValue: manifest.task },
-      max_tokens: { stringValue: String(manifest.maxTokens) },
-      ...(manifest.labels ? { labels: { stringValue: JSON.stringify(manifest.labels) } } : {}),
-    };
-    return Promise.resolve({ config: { name: request.name, platform: PLATFORM, parameters } });
+  modelConfig(request: inference.ModelConfigRequest): Promise<ReturnType<typeof config>> {
+    const model = this.named(request);
+    return Promise.resolve(config(model, this.library.ready(model.name, model.version)));
   }
 
   modelStatistics(request: inference.ModelStatisticsRequest) {
-    const slots =
-      request.name === ''
-        ? this.library.list()
-        : this.library
-            .list()
-            .filter(
-              ({ expert, version }) =>
-                expert === request.name && (request.version === '' || version === request.version),
-            );
+    const slots = this.library
+      .list()
+      .filter(
+        ({ expert, version }) =>
+          (request.name === '' || expert === request.name) &&
+          (request.version === '' || version === request.version),
+      );
     if (request.name !== '' && slots.length === 0)
       throw new ThalamusError('EXPERT_NOT_FOUND', `No expert ${request.name} is known here.`);
-    const modelStats = slots.map(({ expert, version, counts }) => ({
-      name: expert,
-      version,
-      inferenceCount: BigInt(counts.success),
-      executionCount: BigInt(counts.success),
-      inferenceStats: {
-        success: { count: BigInt(counts.success), ns: counts.inferenceNs },
-        fail: { count: BigInt(counts.failure), ns: 0n },
-      },
-    }));
-    return Promise.resolve({ modelStats });
+    return Promise.resolve({ modelStats: slots.map(statistics) });
   }
 
   repositoryIndex(request: inference.RepositoryIndexRequest) {
-    const models = this.library
-      .list()
-      .filter(({ state }) => !request.ready || state === 'ready')
-      .map(({ expert, version, state, error }) => ({
-        name: expert,
-        version,
-        state: state === 'ready' ? 'READY' : state === 'failed' ? 'UNAVAILABLE' : state.toUpperCase(),
-        reason: error?.message ?? '',
-      }));
-    return Promise.resolve({ models });
+    refuseRepository(request.repositoryName);
+    const slots = this.library.list().filter(({ state }) => !request.ready || state === 'ready');
+    return Promise.resolve({ models: slots.map(indexEntry) });
   }
 
   async repositoryModelLoad(request: inference.RepositoryModelLoadRequest) {
+    refuseRepository(request.repositoryName);
     const { name, version } = split(request.modelName);
     if (Object.keys(request.parameters).length > 0)
       throw new ThalamusError(
         'REQUEST_INVALID',
         'Load takes no parameters: models come from the registry, never from a request.',
+        { violations: [{ field: 'parameters', description: 'must be empty' }] },
       );
-    await this.library.load(name, version);
+    const versions = version === '' ? this.library.channelVersions(name) : [version];
+    await Promise.all(versions.map((each) => this.library.load(name, each)));
     return {};
   }
 
+  /** Triton's `unload_dependents` may be given: nothing that is served here depends on another model's being served. */
   async repositoryModelUnload(request: inference.RepositoryModelUnloadRequest) {
+    refuseRepository(request.repositoryName);
     const { name, version } = split(request.modelName);
-    await this.library.unload(name, version);
+    const loaded = this.library.list().filter(({ expert }) => expert === name);
+    if (version === '' && loaded.length === 0) this.library.channelVersions(name);
+    const versions = version === '' ? loaded.map((slot) => slot.version) : [version];
+    await Promise.all(versions.map((each) => this.library.unload(name, each)));
     return {};
+  }
+
+  private async infer(
+    request: inference.ModelInferRequest,
+    context: CallContext,
+    isOfStream: boolean,
+  ): Promise<InferResponse> {
+    const startedAt = performance.now();
+    const { name, version } = this.named({ name: request.modelName, version: request.modelVersion });
+    let outcome = 'failure';
+    try {
+      const answer = await this.library.use(name, version, async (served) => {
+        const { values, timeoutMs, classes } = readParameters(request, served.parameters);
+        const { signal, deadlineAtMs } = context;
+        const options = { signal, deadlineAtMs: earlier(deadlineAtMs, timeoutMs), parameters: values };
+        const answered = await served.infer(decodeInputs(request), options);
+        return inferResponse({ request, version, classes, isOfStream }, answered);
+      });
+      context.setTrailer(RPC_METADATA.timings, `infer=${(performance.now() - startedAt).toFixed(2)}`);
+      outcome = 'success';
+      return answer;
+    } finally {
+      // Only of experts that are known: a caller must not make up label values.
+      if (this.library.has(name, version))
+        this.inferences.add(1, { [ATTRIBUTES.expertName]: name, [ATTRIBUTES.outcome]: outcome });
+    }
+  }
+
+  /** The model that is meant: an empty version is the stable one. */
+  private named({ name, version }: ModelName): ModelName {
+    return { name, version: this.library.versionOf(name, version) };
   }
 }
 
-function split(modelName: string): { name: string; version: string } {
-  const [name = '', version = ''] = modelName.split('@');
-  if (name === '' || version === '')
-    throw new ThalamusError('REQUEST_INVALID', `model_name "${modelName}" must be expert@version here.`, {
-      violations: [{ field: 'model_name', description: 'expert@version' }],
-    });
-  return { name, version };
-}
-
-/** Nothing that a caller wishes is ignored: what is not offered is refused. */
-function refuseParameters({ parameters, inputs, outputs }: inference.ModelInferRequest): void {
-  const fields = [
-    ...Object.keys(parameters).map((key) => `parameters.${key}`),
-    ...inputs.flatMap((input) =>
-      Object.keys(input.parameters).map((key) => `inputs.${input.name}.parameters.${key}`),
-    ),
-    ...outputs.flatMap((output) =>
-      Object.keys(output.parameters).map((key) => `outputs.${output.name}.parameters.${key}`),
-    ),
-  ];
-  if (fields.length > 0)
+/** `expert`, or `expert@version`: the protocol's own messages name no version here. */
+function split(modelName: string): ModelName {
+  const [name = '', version, ...more] = modelName.split('@');
+  if (name === '' || version === '' || more.length > 0)
     throw new ThalamusError(
       'REQUEST_INVALID',
-      `The parameter ${fields.join(', ')} is unknown here; hosts take none.`,
-      { violations: fields.map((field) => ({ field, description: 'is not a known parameter' })) },
+      `model_name "${modelName.slice(0, 64)}" must be an expert, or expert@version.`,
+      { violations: [{ field: 'model_name', description: 'expert or expert@version' }] },
     );
+  return { name, version: version ?? '' };
 }
 
-function response(request: inference.ModelInferRequest, answer: ExpertAnswer): InferResponse {
-  const wanted = request.outputs.map(({ name }) => name);
-  for (const name of wanted) {
-    if (!answer.outputs.has(name))
-      throw new ThalamusError(
-        'TENSOR_INVALID',
-        `Output ${name} is unknown; there are ${[...answer.outputs.keys()].join(', ')}.`,
-        { violations: [{ field: 'outputs', description: name }] },
-      );
-  }
-  const chosen = [...answer.outputs].filter(([name]) => wanted.length === 0 || wanted.includes(name));
-  const encoded = chosen.map(([name, value]) =>
-    encodeOutput(
-      name,
-      value,
-      name === 'scores' && answer.labels
-        ? { labels: { parameterChoice: { case: 'stringParam', value: JSON.stringify(answer.labels) } } }
-        : {},
-    ),
-  );
-  return {
-    modelName: request.modelName,
-    modelVersion: request.modelVersion,
-    id: request.id,
-    outputs: encoded.map(({ tensor }) => tensor),
-    rawOutputContents: encoded.map(({ raw }) => raw),
-    parameters: {
-      prompt_tokens: { parameterChoice: { case: 'int64Param', value: BigInt(answer.promptTokens) } },
-      truncated: { parameterChoice: { case: 'boolParam', value: answer.truncated } },
-      batch_size: { parameterChoice: { case: 'int64Param', value: BigInt(answer.batchSize) } },
-    },
-  };
+function refuseRepository(name: string): void {
+  if (name !== '')
+    throw new ThalamusError('REQUEST_INVALID', 'repository_name must be empty: there is one repository.', {
+      violations: [{ field: 'repository_name', description: 'must be empty' }],
+    });
+}
+
+/** The earlier of a deadline and a time from now; undefined when there is neither. */
+function earlier(deadlineAtMs: number | undefined, timeoutMs: number | undefined): number | undefined {
+  if (timeoutMs === undefined) return deadlineAtMs;
+  return Math.min(deadlineAtMs ?? Infinity, Date.now() + timeoutMs);
 }
