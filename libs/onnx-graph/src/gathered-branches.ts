@@ -51,12 +51,12 @@ interface Linear extends GatheredBranch {
  * y = x W + b + scale (x A) B. The factors of many adapters are inputs, stacked along the first axis; every row of the batch
  * gathers those of its own, so that one run mixes adapters and a new adapter changes no graph. Layers that read the same
  * value (query, key and value) stand in one `If`, which is skipped when no row of the batch has a branch. The model given
- * is not changed.
+ * is not changed. `only` names the layers that get a branch; all when absent.
  * @throws GRAPH_INVALID when there is no such layer
  */
-export function addGatheredBranches(model: OnnxModel): BranchedEncoder {
+export function addGatheredBranches(model: OnnxModel, only?: ReadonlySet<string>): BranchedEncoder {
   const graph = graphOf(model);
-  const linears = linearLayers(graph);
+  const linears = linearLayers(graph).filter(({ layer }) => only?.has(layer) ?? true);
   if (linears.length === 0)
     throw new ThalamusError(
       'GRAPH_INVALID',

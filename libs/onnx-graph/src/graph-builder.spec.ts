@@ -2,7 +2,8 @@ import { ThalamusError } from '@thalamus/errors';
 import { tensor, type Tensor } from '@thalamus/tensor';
 import { describe, expect, it } from 'vitest';
 import { AttributeProto_AttributeType as Kind } from './codec/gen/onnx/onnx_pb.js';
-import { GraphBuilder, tensorProto } from './graph-builder.js';
+import { GraphBuilder } from './graph-builder.js';
+import { tensorProto } from './graph-protos.js';
 import { inspectGraph } from './inspect-graph.js';
 import { decodeModel, encodeModel, graphOf, type OnnxModel } from './onnx-model.js';
 
@@ -53,6 +54,31 @@ describe('GraphBuilder', () => {
     );
     builder.embed(doubled(), 'a/', { x });
     expect(refusal(() => builder.embed(doubled(), 'a/', { x }))).toContain('taken already');
+  });
+
+  it('embeds graphs inside nodes under the same names, and keeps names of a graph inside apart by a prefix', () => {
+    const inner = new GraphBuilder('inner/');
+    const two = inner.constant('two', tensor('float32', [], new Float32Array([2])));
+    inner.output(inner.node('Mul', [inner.outer('x'), two], { name: 'y' }), 'float32', ['batch']);
+    const graphs = { then_branch: inner.build({ name: 'then' }), else_branch: inner.build({ name: 'else' }) };
+    const model = new GraphBuilder();
+    model.input('x', 'float32', ['batch']);
+    const wanted = model.input('wanted', 'bool', []);
+    model.output(model.node('If', [wanted], { name: 'out', graphs }), 'float32', ['batch']);
+    const around = new GraphBuilder();
+    const bindings = {
+      x: around.input('given', 'float32', ['batch']),
+      wanted: around.input('go', 'bool', []),
+    };
+    const { out } = around.embed(model.build({ name: 'model' }), 'base/', bindings);
+    around.output(out!, 'float32', ['batch']);
+    const built = around.build({ name: 'around' });
+    inspectGraph(encodeModel(built));
+    const then = graphOf(built).node[0]!.attribute.find(({ name }) => name === 'then_branch')!.g!;
+    expect(then.node.map(({ input, output }) => [...input, '->', ...output].join(' '))).toEqual([
+      'given base/inner/two -> base/inner/y',
+    ]);
+    expect([then.initializer[0]!.name, then.output[0]!.name]).toEqual(['base/inner/two', 'base/inner/y']);
   });
 
   it('gives hints that are taken a number, and keeps omitted inputs empty', () => {

@@ -2,24 +2,24 @@ import { create } from '@bufbuild/protobuf';
 import { ThalamusError } from '@thalamus/errors';
 import type { DataType, Tensor } from '@thalamus/tensor';
 import {
-  AttributeProto_AttributeType as Kind,
-  AttributeProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
-  TensorProtoSchema,
-  ValueInfoProtoSchema,
-  type AttributeProto,
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
 } from './codec/gen/onnx/onnx_pb.js';
-import { onnxElementType } from './element-types.js';
+import {
+  attributeProto,
+  graphAttribute,
+  renameNode,
+  tensorProto,
+  valueInfo,
+  type AttributeValue,
+  type Dimension,
+} from './graph-protos.js';
 import { graphOf, type OnnxModel } from './onnx-model.js';
-
-/** Attribute values: whole numbers become INT, others FLOAT when marked so, lists and texts as they are. */
-export type AttributeValue = number | string | readonly number[] | { readonly float: number };
 
 /** Name of a value in the graph. */
 export type ValueName = string;
@@ -33,9 +33,6 @@ export interface BuildOptions {
   readonly microsoft?: boolean;
 }
 
-/** Dimensions of an input or output: a size, or a name for one that varies. */
-export type Dimension = number | string;
-
 /** Builds an ONNX graph node by node. Names are unique; a value may be used only after it has been made. */
 export class GraphBuilder {
   private readonly nodes: NodeProto[] = [];
@@ -45,10 +42,13 @@ export class GraphBuilder {
   private readonly names = new Set<string>();
   private counter = 0;
 
+  /** `prefix` stands before the names of constants and nodes: a graph inside another must not use the names of that one. */
+  constructor(private readonly prefix = '') {}
+
   /** A name that is not taken yet. */
   fresh(hint: string): ValueName {
-    let name = hint;
-    while (this.names.has(name)) name = `${hint}_${++this.counter}`;
+    let name = `${this.prefix}${hint}`;
+    while (this.names.has(name)) name = `${this.prefix}${hint}_${++this.counter}`;
     return name;
   }
 
@@ -102,9 +102,10 @@ export class GraphBuilder {
       this.claim(name);
       return name;
     });
-    const attribute = Object.entries(options.attributes ?? {}).map(([name, value]) =>
-      attributeProto(name, value),
-    );
+    const attribute = [
+      ...Object.entries(options.attributes ?? {}).map(([name, value]) => attributeProto(name, value)),
+      ...Object.entries(options.graphs ?? {}).map(([name, model]) => graphAttribute(name, graphOf(model))),
+    ];
     this.nodes.push(
       create(NodeProtoSchema, {
         name: `${operator}_${this.nodes.length}`,
@@ -119,8 +120,8 @@ export class GraphBuilder {
   }
 
   /**
-   * Copies the nodes and constants of another model into this graph under a prefix. Inputs of the model are bound to
-   * values of this graph by name; returns the names that its outputs have here.
+   * Copies the nodes and constants of another model into this graph under a prefix, graphs of an `If` as well. Inputs of
+   * the model are bound to values of this graph by name; returns the names that its outputs have here.
    * @throws GRAPH_INVALID when an input is not bound.
    */
   embed(
@@ -145,9 +146,9 @@ export class GraphBuilder {
       this.initializers.push({ ...tensor, name });
     }
     for (const node of graph.node) {
-      const output = node.output.map(rename);
-      for (const name of output) if (name !== '') this.claim(name);
-      this.nodes.push({ ...node, name: `${prefix}${node.name}`, input: node.input.map(rename), output });
+      const renamed = renameNode(node, rename, prefix);
+      for (const name of renamed.output) if (name !== '') this.claim(name);
+      this.nodes.push(renamed);
     }
     return Object.fromEntries(graph.output.map(({ name }) => [name, rename(name)]));
   }
@@ -192,43 +193,6 @@ export interface NodeOptions {
   /** Operator domain; default: the ONNX one. */
   readonly domain?: string;
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
-}
-
-function valueInfo(name: string, dtype: DataType, shape: readonly Dimension[]): ValueInfoProto {
-  const dim = shape.map((size) =>
-    typeof size === 'number'
-      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
-      : { value: { case: 'dimParam' as const, value: size } },
-  );
-  return create(ValueInfoProtoSchema, {
-    name,
-    type: { value: { case: 'tensorType', value: { elemType: onnxElementType(dtype), shape: { dim } } } },
-  });
-}
-
-/** The ONNX form of a constant; numbers are stored raw and little-endian. */
-export function tensorProto(name: string, value: Tensor): TensorProto {
-  const dims = value.shape.map(BigInt);
-  const dataType = onnxElementType(value.dtype);
-  if (value.dtype === 'string') {
-    const encoder = new TextEncoder();
-    return create(TensorProtoSchema, {
-      name,
-      dims,
-      dataType,
-      stringData: value.data.map((text) => encoder.encode(text)),
-    });
-  }
-  const { buffer, byteOffset, byteLength } = value.data;
-  const rawData = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
-  return create(TensorProtoSchema, { name, dims, dataType, rawData });
-}
-
-function attributeProto(name: string, value: AttributeValue): AttributeProto {
-  if (typeof value === 'number')
-    return create(AttributeProtoSchema, { name, type: Kind.INT, i: BigInt(value) });
-  if (typeof value === 'string')
-    return create(AttributeProtoSchema, { name, type: Kind.STRING, s: new TextEncoder().encode(value) });
-  if ('float' in value) return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value.float });
-  return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(BigInt) });
+  /** Attributes that are graphs, such as the branches of an `If`; they may use values of the graph around them. */
+  readonly graphs?: Readonly<Record<string, OnnxModel>>;
 }

@@ -1,14 +1,7 @@
 export { decodeModel, encodeModel, graphOf, type OnnxGraph, type OnnxModel } from './onnx-model.js';
 export { elementTypeOf, onnxElementType } from './element-types.js';
-export {
-  GraphBuilder,
-  tensorProto,
-  type AttributeValue,
-  type BuildOptions,
-  type Dimension,
-  type NodeOptions,
-  type ValueName,
-} from './graph-builder.js';
+export { GraphBuilder, type BuildOptions, type NodeOptions, type ValueName } from './graph-builder.js';
+export { tensorProto, type AttributeValue, type Dimension } from './graph-protos.js';
 export {
   DEFAULT_GRAPH_LIMITS,
   inspectGraph,
