@@ -34,8 +34,15 @@ describe('findObstacles', () => {
     expect(kinds({})).toEqual([]);
   });
 
+  it('finds none between a probe and a low-rank classifier of one base', () => {
+    expect(kinds({ kind: 'lowrank' })).toEqual([]);
+  });
+
   it.each<[string, Partial<ParentFacts>]>([
     ['kind b@1', { kind: 'full' }],
+    ['kind b@1', { kind: 'twin' }],
+    ['base b@1', { kind: 'lowrank', baseDigest: 'sha256:other' }],
+    ['task b@1', { kind: 'lowrank', task: 'fill-mask' }],
     ['task b@1', { task: 'fill-mask' }],
     ['base b@1', { baseDigest: 'sha256:other' }],
     ['tokenizer b@1', { tokenizerDigest: 'sha256:other' }],

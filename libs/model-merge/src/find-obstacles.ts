@@ -41,7 +41,7 @@ export interface Obstacle {
   readonly description: string;
 }
 
-/** The one task that methods for probes serve. */
+/** The one task that methods serve. */
 const TASK = 'text-classification';
 /** Most labels of one expert; the limit of manifests. */
 const MAX_LABELS = 4096;

@@ -1,16 +1,19 @@
 export {
   parseMergeParameters,
+  type LayerFactors,
   type LinearLayer,
+  type LowRankBranches,
   type MergedGraph,
   type MergeInput,
   type MergeMethod,
+  type MergeParent,
   type MergeParameter,
   type MergeParameters,
-  type ProbeParent,
 } from './merge-method.js';
 export { MERGE_METHODS, mergeMethod } from './merge-methods.js';
 export { TWIN_METHOD, TWIN_PARAMETERS } from './methods/twin.js';
-export { buildTwinGraph, parentLogits, parentProbabilities, TWIN_VALUES } from './twin-graph.js';
+export { buildTwinGraph } from './twin-graph.js';
+export { parentLogits, parentProbabilities, TWIN_VALUES } from './twin-values.js';
 export { unionLabels, type UnionLabels } from './union-labels.js';
 export {
   findObstacles,

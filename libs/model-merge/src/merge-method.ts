@@ -22,8 +22,29 @@ export interface LinearLayer {
   readonly bias: Float32Array;
 }
 
-/** A parent with a head of its own on the shared base. */
-export interface ProbeParent {
+/** Factors of the branch of one linear layer, in PEFT's layout. */
+export interface LayerFactors {
+  /** Name of the layer without `.weight`. */
+  readonly layer: string;
+  readonly rank: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** float32 [rank, in] */
+  readonly a: Float32Array;
+  /** float32 [out, rank] */
+  readonly b: Float32Array;
+}
+
+/** What a low-rank parent adds to linear layers of the base: y = x W + b + scale (x A) B. */
+export interface LowRankBranches {
+  /** One entry for each layer that changes. */
+  readonly factors: readonly LayerFactors[];
+  /** alpha / rank */
+  readonly scale: number;
+}
+
+/** A parent with a head of its own on the shared base, and branches beside its layers or none. */
+export interface MergeParent {
   /** Name of the expert; unique among the parents. */
   readonly name: string;
   /** Labels in the order of the head's outputs. */
@@ -31,14 +52,19 @@ export interface ProbeParent {
   readonly head: LinearLayer;
   /** Its row of the router: one output, the logit of its weight. */
   readonly router: LinearLayer;
+  /** Absent for a probe. */
+  readonly branches?: LowRankBranches | undefined;
 }
 
 /** What a method makes one graph of. */
 export interface MergeInput {
-  /** Inputs `input_ids` and `attention_mask`, output `embedding` float32 [batch, width]. */
+  /**
+   * Inputs `input_ids` and `attention_mask`, output `embedding` float32 [batch, width]. With low-rank parents, an encoder
+   * that `buildBertEncoder` made.
+   */
   readonly base: OnnxModel;
   /** One or more; their order does not matter. */
-  readonly parents: readonly ProbeParent[];
+  readonly parents: readonly MergeParent[];
 }
 
 /** One self-contained graph. */

@@ -3,8 +3,10 @@ import { encodeModel, GraphBuilder, inspectGraph, type OnnxModel } from '@thalam
 import { tensor } from '@thalamus/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ProbeParent } from './merge-method.js';
-import { buildTwinGraph, parentLogits, parentProbabilities } from './twin-graph.js';
+import type { MergeParent } from './merge-method.js';
+import { createHash } from 'node:crypto';
+import { buildTwinGraph } from './twin-graph.js';
+import { parentLogits, parentProbabilities } from './twin-values.js';
 
 const WIDTH = 3;
 
@@ -26,7 +28,7 @@ function picoBase(options: { readonly output?: string; readonly width?: number |
   return builder.build({ name: 'pico' });
 }
 
-function parent(name: string, labels: readonly string[], change: Partial<ProbeParent> = {}): ProbeParent {
+function parent(name: string, labels: readonly string[], change: Partial<MergeParent> = {}): MergeParent {
   return {
     name,
     labels,
@@ -76,6 +78,16 @@ describe('buildTwinGraph', () => {
     ]);
   });
 
+  it('makes of probes the graph that it made before there were low-rank parents, to the byte', () => {
+    const { model } = buildTwinGraph({
+      base: picoBase(),
+      parents: [parent('b', ['no', 'yes']), parent('a', ['yes', 'maybe', 'other'])],
+    });
+    expect(createHash('sha256').update(encodeModel(model)).digest('hex')).toBe(
+      '707d900f4f202930039e7dfc8f3179979ca1f6a643e75f939ab7e2de19d41d2e',
+    );
+  });
+
   it('gives the same bytes whatever the order of the parents', () => {
     const parents = ['a', 'b', 'c', 'router', 'base'].map((name, index) =>
       parent(name, ['x', `own-${name}`], {
@@ -93,7 +105,7 @@ describe('buildTwinGraph', () => {
 
   it('refuses parents that do not fit', () => {
     const base = picoBase();
-    const build = (...parents: ProbeParent[]) => refusal(() => buildTwinGraph({ base, parents }));
+    const build = (...parents: MergeParent[]) => refusal(() => buildTwinGraph({ base, parents }));
     expect(build()).toBe('COMPOSITION_REFUSED: There is no parent; name at least one.');
     expect(build(parent('a', ['x', 'y']), parent('a', ['x', 'z']))).toContain('a is a parent twice');
     expect(build(parent('a', ['x', 'x']))).toContain('a has a label twice');

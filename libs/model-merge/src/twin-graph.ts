@@ -1,65 +1,51 @@
-import { ThalamusError } from '@thalamus/errors';
-import { GraphBuilder, graphOf, type OnnxModel, type ValueName } from '@thalamus/onnx-graph';
+import { GraphBuilder, type OnnxModel, type ValueName } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
-import type { LinearLayer, MergedGraph, MergeInput, ProbeParent } from './merge-method.js';
+import { checkParents, embeddingWidth, operatorSets } from './check-merge-input.js';
+import { chooseParent, linear } from './choose-parent.js';
+import { encodeTwice } from './encode-twice.js';
+import type { MergedGraph, MergeInput } from './merge-method.js';
+import {
+  BASE_PREFIX,
+  parentLogits,
+  parentProbabilities,
+  TWIN_VALUES,
+  type TwinInputs,
+} from './twin-values.js';
 import { unionLabels } from './union-labels.js';
 
-/** Names of what a twin graph takes and gives; shapes are in `buildTwinGraph`. */
-export const TWIN_VALUES = {
-  inputIds: 'input_ids',
-  attentionMask: 'attention_mask',
-  /** Index of the parent that is to answer; negative: the router chooses. */
-  task: 'task',
-  routerWeights: 'router_weights',
-  /** Index of the parent that answered. */
-  parent: 'parent',
-  logits: 'logits',
-  scores: 'scores',
-  label: 'label',
-} as const;
-
-/** Output with a parent's own logits, whoever was chosen. */
-export function parentLogits(parent: string): string {
-  return `${parent}/logits`;
-}
-
-/** Output with a parent's own probabilities, whoever was chosen. */
-export function parentProbabilities(parent: string): string {
-  return `${parent}/probabilities`;
-}
-
-/** Prefixes of what is no parent's: names of experts never begin with an underscore. */
-const BASE_PREFIX = '_base/';
-const ROUTER_PREFIX = '_router/';
 /** Logit of a label that the chosen parent does not have: its probability is exactly zero in float32. */
 const ABSENT_LOGIT = -1e9;
 
 /**
- * One graph of a base and the heads of probe experts, with a router inside.
+ * One graph of a base and the heads of experts over it, with a router inside. Experts may bring low-rank branches.
  *
  * Inputs: `input_ids`, `attention_mask` int64 [batch, sequence]; `task` int64 [batch]. Outputs: `router_weights` float32
- * [batch, parents], the softmax of the router on the embedding of the same pass; `parent` int64 [batch], the one of largest
- * weight (the first of equals) unless `task` names one; `logits` and `scores` float32 [batch, labels] over the union of the
- * labels, those of the chosen head, with probability zero for labels that it does not have; `label` int64 [batch]; and each
- * parent's own logits and probabilities. Every row of a batch is decided on its own.
+ * [batch, parents], the softmax of the router on the embedding of the base without branches; `parent` int64 [batch], the one
+ * of largest weight (the first of equals) unless `task` names one; `logits` and `scores` float32 [batch, labels] over the
+ * union of the labels, those of the chosen head, with probability zero for labels that it does not have; `label` int64
+ * [batch]; and each parent's own logits and probabilities. Every row of a batch is decided on its own.
+ *
+ * Heads of probes read the embedding of the base, those of low-rank parents the one under their own branches. It is computed
+ * for the chosen parent only, in a second pass over the same weights; on rows that another parent answered, a low-rank
+ * parent's own logits are -1e9 and its probabilities zero. A graph of probes alone has no second pass.
  *
  * Parents are sorted by name, so that their order does not matter. Weights of the base stay as they are stored.
  * @throws COMPOSITION_REFUSED for parents that do not fit the base, GRAPH_INVALID for a base of another shape
  */
 export function buildTwinGraph({ base, parents }: MergeInput): MergedGraph {
   const sorted = [...parents].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const width = widthOf(base);
-  checkParents(sorted, width);
+  checkParents(sorted, embeddingWidth(base, [TWIN_VALUES.inputIds, TWIN_VALUES.attentionMask]));
   const builder = new GraphBuilder();
-  const embedding = embedBase(builder, base);
-  const task = builder.input(TWIN_VALUES.task, 'int64', ['batch']);
-
-  const logits = sorted.map(({ name, head }) => linear(builder, embedding, head, width, `${name}/`));
-  const weights = builder.node('Softmax', [routerLogits(builder, embedding, sorted, width)], {
-    name: TWIN_VALUES.routerWeights,
-    attributes: { axis: -1 },
-  });
-  const parent = chooseParent(builder, weights, task);
+  const inputs = inputsOf(builder);
+  const isTwice = sorted.some(({ branches }) => branches);
+  const twice = isTwice ? encodeTwice(builder, { base, parents: sorted }, inputs) : undefined;
+  const plain = twice?.plain ?? encodeOnce(builder, base, inputs);
+  const logits = sorted.map(({ name, head, branches }) =>
+    branches && twice
+      ? linear(builder, twice.branched, head, { prefix: `${name}/`, name: `${name}/if_chosen` })
+      : linear(builder, plain, head, { prefix: `${name}/`, name: parentLogits(name) }),
+  );
+  const { weights, parent } = twice ?? chooseParent(builder, plain, sorted, inputs.task);
   const union = unionLabels(sorted.map(({ labels }) => labels));
   const merged = mergeLogits(builder, logits, parent, union);
 
@@ -73,114 +59,68 @@ export function buildTwinGraph({ base, parents }: MergeInput): MergedGraph {
     attributes: { axis: 1, keepdims: 0 },
   });
   builder.output(label, 'int64', ['batch']);
-  sorted.forEach(({ name, labels }, index) => {
-    const own = logits[index] as ValueName;
-    builder.output(own, 'float32', ['batch', labels.length]);
-    const probabilities = builder.node('Softmax', [own], {
-      name: parentProbabilities(name),
-      attributes: { axis: -1 },
-    });
-    builder.output(probabilities, 'float32', ['batch', labels.length]);
+  sorted.forEach((it, index) => {
+    const given = logits[index] as ValueName;
+    const own = it.branches
+      ? ifAnswered(builder, given, parent, index, it.name)
+      : probabilitiesOf(builder, given, it.name);
+    builder.output(own.logits, 'float32', ['batch', it.labels.length]);
+    builder.output(own.probabilities, 'float32', ['batch', it.labels.length]);
   });
   const model = builder.build({ name: 'twin', ...operatorSets(base) });
   return { model, parents: sorted.map(({ name }) => name), labels: union.labels };
 }
 
-function checkParents(parents: readonly ProbeParent[], width: number): void {
-  if (parents.length === 0) refuse('There is no parent; name at least one.');
-  parents.forEach(({ name, labels, head, router }, index) => {
-    if (parents[index + 1]?.name === name) refuse(`${name} is a parent twice; name each parent once.`);
-    if (new Set(labels).size !== labels.length) refuse(`${name} has a label twice; correct its manifest.`);
-    checkLayer(name, 'head', head, labels.length, width);
-    checkLayer(name, 'router', router, 1, width);
-  });
-}
-
-function checkLayer(name: string, what: string, layer: LinearLayer, outputs: number, width: number): void {
-  if (layer.bias.length !== outputs || layer.weights.length !== outputs * width)
-    refuse(
-      `The ${what} of ${name} has ${layer.weights.length} weights and ${layer.bias.length} biases where ${outputs} x ${width} and ${outputs} are needed.`,
-    );
-  if (![...layer.bias].every(Number.isFinite) || !layer.weights.every(Number.isFinite))
-    refuse(`The ${what} of ${name} holds numbers that are not finite; train it again.`);
-}
-
-/** Width of the base's embedding, after a look at its inputs and outputs. */
-function widthOf(base: OnnxModel): number {
-  const graph = graphOf(base);
-  const constants = new Set(graph.initializer.map(({ name }) => name));
-  const inputs = graph.input.map(({ name }) => name).filter((name) => !constants.has(name));
-  const wanted: string[] = [TWIN_VALUES.inputIds, TWIN_VALUES.attentionMask];
-  if (inputs.length !== wanted.length || !wanted.every((name) => inputs.includes(name)))
-    fail(`The base takes ${inputs.join(', ') || 'nothing'}, but ${wanted.join(' and ')} are needed.`);
-  if (
-    graph.node.some(({ attribute }) =>
-      attribute.some(({ g, graphs }) => g !== undefined || graphs.length > 0),
-    )
-  )
-    fail(
-      'The base holds nodes with graphs of their own (If, Loop, Scan), which cannot be fused; export it without them.',
-    );
-  const type = graph.output.find(({ name }) => name === 'embedding')?.type?.value;
-  const size = type?.case === 'tensorType' ? type.value.shape?.dim.at(-1)?.value : undefined;
-  if (size?.case !== 'dimValue') return fail('The base has no output "embedding" of a fixed width.');
-  return Number(size.value);
-}
-
-function embedBase(builder: GraphBuilder, base: OnnxModel): ValueName {
-  const inputs = [TWIN_VALUES.inputIds, TWIN_VALUES.attentionMask];
-  const bindings = Object.fromEntries(
-    inputs.map((name) => [name, builder.input(name, 'int64', ['batch', 'sequence'])]),
-  );
-  return builder.embed(base, BASE_PREFIX, bindings)['embedding'] as ValueName;
-}
-
-function operatorSets(base: OnnxModel): { readonly opset: number; readonly microsoft: boolean } {
-  const version = base.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version;
+function inputsOf(builder: GraphBuilder): TwinInputs {
+  const tokens = (name: string) => builder.input(name, 'int64', ['batch', 'sequence']);
   return {
-    // GatherElements and Pad with inputs came with 11 and 13; what is older is not written for this graph.
-    opset:
-      version === undefined || version < 13n
-        ? fail(`The base uses operator set ${version ?? 'none'}; export it with 13 or newer.`)
-        : Number(version),
-    microsoft: base.opsetImport.some(({ domain }) => domain === 'com.microsoft'),
+    ids: tokens(TWIN_VALUES.inputIds),
+    mask: tokens(TWIN_VALUES.attentionMask),
+    task: builder.input(TWIN_VALUES.task, 'int64', ['batch']),
   };
 }
 
-function linear(
-  builder: GraphBuilder,
-  input: ValueName,
-  layer: LinearLayer,
-  width: number,
-  prefix: string,
-): ValueName {
-  const outputs = layer.bias.length;
-  const matrix = builder.constant(
-    `${prefix}weight`,
-    tensor('float32', [width, outputs], transposed(layer.weights, outputs, width)),
-  );
-  const bias = builder.constant(`${prefix}bias`, tensor('float32', [outputs], layer.bias));
-  return builder.node('Add', [builder.node('MatMul', [input, matrix]), bias], { name: `${prefix}logits` });
+function encodeOnce(builder: GraphBuilder, base: OnnxModel, { ids, mask }: TwinInputs): ValueName {
+  const bindings = { [TWIN_VALUES.inputIds]: ids, [TWIN_VALUES.attentionMask]: mask };
+  return builder.embed(base, BASE_PREFIX, bindings)['embedding'] as ValueName;
 }
 
-function routerLogits(
-  builder: GraphBuilder,
-  embedding: ValueName,
-  parents: readonly ProbeParent[],
-  width: number,
-): ValueName {
-  const weights = new Float32Array(parents.length * width);
-  parents.forEach(({ router }, row) => weights.set(router.weights, row * width));
-  const bias = Float32Array.from(parents, ({ router }) => router.bias[0]!);
-  return linear(builder, embedding, { weights, bias }, width, ROUTER_PREFIX);
+interface OwnAnswer {
+  readonly logits: ValueName;
+  readonly probabilities: ValueName;
 }
 
-/** The named parent, else the one of largest weight. */
-function chooseParent(builder: GraphBuilder, weights: ValueName, task: ValueName): ValueName {
-  const zero = builder.constant('zero', tensor('int64', [], BigInt64Array.of(0n)));
-  const byRouter = builder.node('ArgMax', [weights], { attributes: { axis: 1, keepdims: 0 } });
-  const isOpen = builder.node('Less', [task, zero]);
-  return builder.node('Where', [isOpen, byRouter, task], { name: TWIN_VALUES.parent });
+function probabilitiesOf(builder: GraphBuilder, logits: ValueName, name: string): OwnAnswer {
+  const probabilities = builder.node('Softmax', [logits], {
+    name: parentProbabilities(name),
+    attributes: { axis: -1 },
+  });
+  return { logits, probabilities };
+}
+
+/** What a low-rank parent says where it was chosen. A head read on the encoding of another would say nothing. */
+function ifAnswered(
+  builder: GraphBuilder,
+  given: ValueName,
+  parent: ValueName,
+  index: number,
+  name: string,
+): OwnAnswer {
+  const self = builder.constant(`${name}/index`, tensor('int64', [], BigInt64Array.of(BigInt(index))));
+  const axis = builder.constant(`${name}/axis`, tensor('int64', [1], BigInt64Array.of(1n)));
+  const answered = builder.node('Unsqueeze', [builder.node('Equal', [parent, self]), axis]);
+  const where = (value: ValueName, otherwise: number, result: string) => {
+    const fill = builder.constant(
+      `${result}/otherwise`,
+      tensor('float32', [], new Float32Array([otherwise])),
+    );
+    return builder.node('Where', [answered, value, fill], { name: result });
+  };
+  const softmax = builder.node('Softmax', [given], { attributes: { axis: -1 } });
+  return {
+    logits: where(given, ABSENT_LOGIT, parentLogits(name)),
+    probabilities: where(softmax, 0, parentProbabilities(name)),
+  };
 }
 
 /** Logits of the chosen head at their places in the union: each row gathers the columns of its parent. */
@@ -209,20 +149,4 @@ function mergeLogits(
     name: TWIN_VALUES.logits,
     attributes: { axis: 1 },
   });
-}
-
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      result[column * rows + row] = matrix[row * columns + column]!;
-  return result;
-}
-
-function refuse(message: string): never {
-  throw new ThalamusError('COMPOSITION_REFUSED', message);
-}
-
-function fail(message: string): never {
-  throw new ThalamusError('GRAPH_INVALID', message);
 }

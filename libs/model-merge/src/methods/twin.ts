@@ -5,13 +5,15 @@ import type { MergeMethod } from '../merge-method.js';
 export const TWIN_PARAMETERS = { routerL2: 'router_l2', rowsPerParent: 'rows_per_parent' } as const;
 
 /**
- * Twin-Merging of experts that share every weight of the encoder: the exclusive vectors are zero, so the shared encoder
- * runs once, and what is left is the router on its embedding and the heads.
+ * Twin-Merging of experts over one base. The shared weights are those of the base; what a low-rank expert adds is its
+ * exclusive vector, of low rank already, so that nothing is compressed further. Probes add none: for them the encoder runs
+ * once, and what is left is the router on its embedding and the heads.
  */
 export const TWIN_METHOD: MergeMethod = {
   name: 'twin',
-  reference: 'Twin-Merging, arXiv 2406.15479, section 3; for probes the exclusive vectors are zero',
-  parentKinds: ['probe'],
+  reference:
+    'Twin-Merging, arXiv 2406.15479, section 3; exclusive vectors are the low-rank branches, zero for probes',
+  parentKinds: ['probe', 'lowrank'],
   minParents: 2,
   maxParents: 64,
   takesWeights: false,
