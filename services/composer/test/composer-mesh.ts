@@ -7,11 +7,13 @@ import {
   writeSafetensors,
   float32Tensor,
   type ExpertManifest,
+  type WrittenBundle,
 } from '@thalamus/bundle';
 import { loadSettings } from '@thalamus/config';
 import { composerV1, registryV1 } from '@thalamus/contracts';
 import { createClient } from '@thalamus/grpc';
 import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
+import type { Storage } from '@thalamus/onnx-graph';
 import { createLogger, setLogLevel } from '@thalamus/telemetry';
 import { freePorts, picoHead, PICO_CONFIG, writePicoBase } from '@thalamus/testing';
 import { fork, type ChildProcess } from 'node:child_process';
@@ -21,6 +23,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppModule } from '../src/app.module.js';
 import { composerSettings } from '../src/config.js';
+import { trainPicoExpert } from './train-pico-expert.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -84,11 +87,10 @@ export class ComposerMesh {
     return join(this.folder, 'composer', 'work');
   }
 
-  async addBase(name: string, seed: number): Promise<void> {
-    const { folder, digest } = await writePicoBase(join(this.folder, 'made', name), { name, seed });
-    await importBundle(folder, this.store);
-    await this.registry.registerVersion({ version: { manifestDigest: digest } });
-    this.bases.set(name, { name, digest });
+  async addBase(name: string, seed: number, storage?: Storage): Promise<void> {
+    const written = await writePicoBase(join(this.folder, 'made', name), { name, seed }, storage);
+    await this.register(written);
+    this.bases.set(name, { name, digest: written.digest });
   }
 
   /** Writes and registers a probe that cites its data, with half of its texts for training and half for test. */
@@ -125,8 +127,28 @@ export class ComposerMesh {
     const written = await writeBundle(join(this.folder, 'made', name), manifest, {
       'head.safetensors': head,
     });
-    await importBundle(written.folder, this.store);
-    await this.registry.registerVersion({ version: { manifestDigest: written.digest } });
+    await this.register(written);
+    await this.addHalves(parent);
+  }
+
+  /** Trains and registers a low-rank classifier of the rank, on the half of its texts that is for training. */
+  async addTrained(parent: Omit<PicoParent, 'licence'>, rank: number): Promise<void> {
+    const { name, labels, texts } = parent;
+    const base = join(this.folder, 'made', parent.base ?? 'pico');
+    const half = texts.slice(0, Math.floor(texts.length / 2));
+    const rows = half.map((text, index) => ({ text, label: labels[index % labels.length] ?? '' }));
+    await this.register(
+      await trainPicoExpert({ name, base, folder: join(this.folder, 'made', name), rank, rows }),
+    );
+    await this.addHalves(parent);
+  }
+
+  private async register({ folder, digest }: WrittenBundle): Promise<void> {
+    await importBundle(folder, this.store);
+    await this.registry.registerVersion({ version: { manifestDigest: digest } });
+  }
+
+  private async addHalves({ name, texts, labels }: PicoParent): Promise<void> {
     const half = Math.floor(texts.length / 2);
     if (half === 0) return;
     await this.addData(name, 'train', texts.slice(0, half), labels);

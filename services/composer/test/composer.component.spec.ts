@@ -76,7 +76,9 @@ afterAll(() => mesh.stop());
 describe('the composer', () => {
   it('lists its methods', async () => {
     const { methods } = await mesh.composer.listMethods({});
-    expect(methods.map(({ name, parentKinds }) => [name, parentKinds])).toEqual([['twin', ['probe']]]);
+    expect(methods.map(({ name, parentKinds }) => [name, parentKinds])).toEqual([
+      ['twin', ['probe', 'lowrank']],
+    ]);
     expect(methods[0]!.parameters.map(({ name }) => name)).toEqual(['router_l2', 'rows_per_parent']);
   });
 

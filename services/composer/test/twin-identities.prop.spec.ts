@@ -1,10 +1,11 @@
-import { ChildProcessRuntime, type InferenceRuntime, type InferenceSession } from '@thalamus/inference';
-import { buildTwinGraph, parentLogits, parentProbabilities, type ProbeParent } from '@thalamus/model-merge';
-import { encodeModel, inspectGraph } from '@thalamus/onnx-graph';
-import { asFloat32, createRandom, softmax, tensor } from '@thalamus/tensor';
+import { ChildProcessRuntime, type InferenceRuntime } from '@thalamus/inference';
+import { parentLogits, parentProbabilities, type MergeParent } from '@thalamus/model-merge';
+import { encodeModel } from '@thalamus/onnx-graph';
+import { asFloat32, createRandom, softmax } from '@thalamus/tensor';
 import { PICO_CONFIG, picoEncoder, picoHead, picoId } from '@thalamus/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askTwin, sureOf, tokenFeeds } from './ask-twin.js';
 
 const WIDTH = PICO_CONFIG.hiddenSize;
 const TOKENS = ['card', 'lost', 'law', 'court', 'hello', 'world', 'money', 'block', 'my', 'it'].map(picoId);
@@ -17,7 +18,7 @@ const parentArbitrary = (name: string) =>
       labels: fc.uniqueArray(fc.constantFrom('yes', 'no', 'maybe', 'card', 'law'), { minLength: 2 }),
       seed: fc.nat(1000),
     })
-    .map(({ labels, seed }): ProbeParent => ({
+    .map(({ labels, seed }): MergeParent => ({
       name,
       labels,
       head: picoHead(labels.length, seed),
@@ -31,68 +32,22 @@ const textsArbitrary = fc.array(fc.array(fc.constantFrom(...TOKENS), { minLength
   maxLength: 5,
 });
 
-/** Token ids padded to the longest. */
-function feeds(texts: readonly (readonly number[])[], tasks: readonly number[]) {
-  const longest = Math.max(...texts.map((text) => text.length)) + 2;
-  const ids = new BigInt64Array(texts.length * longest);
-  const mask = new BigInt64Array(texts.length * longest);
-  texts.forEach((text, row) => {
-    [picoId('[CLS]'), ...text, picoId('[SEP]')].forEach((id, at) => {
-      ids[row * longest + at] = BigInt(id);
-      mask[row * longest + at] = 1n;
-    });
-  });
-  const shape = [texts.length, longest];
-  return {
-    input_ids: tensor('int64', shape, ids),
-    attention_mask: tensor('int64', shape, mask),
-    task: tensor('int64', [texts.length], BigInt64Array.from(tasks, BigInt)),
-  };
-}
-
 let runtime: InferenceRuntime;
 beforeAll(() => {
   runtime = new ChildProcessRuntime();
 });
 afterAll(() => runtime.close());
 
-/** Opens the graph of some parents, asks it, and lets it go. */
-async function ask(
-  parents: readonly ProbeParent[],
+const ask = (
+  parents: readonly MergeParent[],
   texts: readonly (readonly number[])[],
-  tasks: readonly number[] = texts.map(() => -1),
-) {
-  const graph = buildTwinGraph({ base, parents });
-  const bytes = encodeModel(graph.model);
-  inspectGraph(bytes);
-  const session: InferenceSession = await runtime.load({ bytes });
-  try {
-    const outputs = await session.run(feeds(texts, tasks));
-    const rows = (name: string) => {
-      const { data, shape } = asFloat32(outputs[name], name);
-      const width = shape[1] ?? 1;
-      return texts.map((_, row) => [...data.slice(row * width, (row + 1) * width)]);
-    };
-    const whole = (name: string) => Array.from(outputs[name]!.data as BigInt64Array, Number);
-    return { graph, rows, whole };
-  } finally {
-    await session.release();
-  }
-}
-
-/** Whatever the text, the router is sure of one parent. */
-function sureOf(parents: readonly ProbeParent[], chosen: string): ProbeParent[] {
-  const weights = new Float32Array(WIDTH);
-  return parents.map((parent) => ({
-    ...parent,
-    router: { weights, bias: new Float32Array([parent.name === chosen ? 200 : 0]) },
-  }));
-}
+  tasks?: readonly number[],
+) => askTwin(runtime, { base, parents }, texts, tasks);
 
 /** Values of a parent at the places of its labels in the union, `absent` elsewhere. */
 function spread(
   values: readonly number[],
-  parent: ProbeParent,
+  parent: MergeParent,
   union: readonly string[],
   absent: number,
 ): number[] {
@@ -144,10 +99,7 @@ describe('a twin graph in ONNX Runtime', () => {
     await fc.assert(
       fc.asyncProperty(parentArbitrary('only'), textsArbitrary, async (parent, texts) => {
         const alone = await runtime.load({ bytes: encodeModel(base) });
-        const { input_ids, attention_mask } = feeds(
-          texts,
-          texts.map(() => -1),
-        );
+        const { input_ids, attention_mask } = tokenFeeds(texts);
         const { data } = asFloat32(
           (await alone.run({ input_ids, attention_mask }))['embedding'],
           'embedding',
@@ -190,7 +142,7 @@ describe('a twin graph in ONNX Runtime', () => {
   it('decides every row of a mixed batch on its own', async () => {
     const random = createRandom(4);
     const names = ['a', 'b', 'c'];
-    const parents = names.map((name, index): ProbeParent => ({
+    const parents = names.map((name, index): MergeParent => ({
       name,
       labels: ['same', `own-${name}`],
       head: picoHead(2, index),

@@ -6,7 +6,7 @@ import {
 } from '@thalamus/bundle';
 import { combinedLicence, TWIN_VALUES, type MergedGraph } from '@thalamus/model-merge';
 import { figure, FIGURES, WHOLE } from '../domain/figures.js';
-import type { ParityReport } from './check-parity.js';
+import type { ParityReport } from './parity-tally.js';
 import type { MakingParent, MakingTask } from './composition-maker.port.js';
 import type { FittedRouter } from './fit-router.js';
 

@@ -1,10 +1,11 @@
 import {
   openBundle,
-  readSafetensors,
-  requireFloat32,
+  readClassifierHead,
+  readLowRankAdapter,
   writeBundle,
   type BundleFiles,
   type ExpertManifest,
+  type LowRankAdapter,
   type OpenedBundle,
 } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
@@ -19,6 +20,7 @@ import { checkParity } from './check-parity.js';
 import type { DataFile, MadeComposition, MakingParent, MakingTask } from './composition-maker.port.js';
 import { describeComposition } from './describe-composition.js';
 import { fitRouter, type FittedRouter } from './fit-router.js';
+import { LowRankEncoders } from './low-rank-encoder.js';
 
 /** Rows of each parent that its parity is checked on when it has no test split. */
 const MAX_CHECKED_ROWS = 200;
@@ -26,6 +28,8 @@ const MAX_CHECKED_ROWS = 200;
 interface LoadedParent extends MakingParent {
   readonly bundle: OpenedBundle<ExpertManifest>;
   readonly head: LinearHead;
+  /** Undefined for a probe. */
+  readonly adapter: LowRankAdapter | undefined;
   readonly trainRows: readonly LabelledText[];
   readonly testRows: readonly LabelledText[];
 }
@@ -62,12 +66,19 @@ export async function makeComposition(
   onProgress({ stage: 'graph', done: 1, total: 1 });
 
   const composed = await runtime.load({ bytes }, { threads: task.threads });
+  const { maxTokens } = base.manifest;
+  const adapters = parents.flatMap(({ adapter }) => adapter ?? []);
+  const lowRankBase = { graph: graphBytes, tokenizer, maxTokens, threads: task.threads };
+  const branched =
+    adapters.length > 0 ? await LowRankEncoders.open(runtime, lowRankBase, adapters) : undefined;
   const report = await checkParity(
-    { graph, composed, base: encoder, tokenizer, maxTokens: base.manifest.maxTokens },
+    { graph, composed, tokenizer, maxTokens },
     parents.map((parent) => ({
       name: parent.name,
       labels: parent.bundle.manifest.labels ?? [],
       head: parent.head,
+      encoder: (parent.adapter && branched?.of(parent.adapter)) ?? encoder,
+      answersAlways: !parent.adapter,
       rows: parent.testRows.length > 0 ? parent.testRows : unlabelled(parent.trainRows),
     })),
     (done, total) => onProgress({ stage: 'parity', done, total }),
@@ -96,16 +107,13 @@ function widthOf(graph: Uint8Array, name: string): number {
 
 async function load(parent: MakingParent, width: number): Promise<LoadedParent> {
   const bundle = await openBundle(parent.folder);
-  const labels = bundle.manifest.labels?.length ?? 0;
-  const file = readSafetensors(await bundle.readFile('head.safetensors'));
-  const head = {
-    weights: requireFloat32(file, 'head.weight', [labels, width]),
-    bias: requireFloat32(file, 'head.bias', [labels]),
-  };
+  const head = await readClassifierHead(bundle, width);
+  const adapter = bundle.manifest.kind === 'lowrank' ? await readLowRankAdapter(bundle) : undefined;
   return {
     ...parent,
     bundle,
     head,
+    adapter,
     trainRows: await rowsOf(parent.train),
     testRows: await rowsOf(parent.test),
   };
@@ -136,12 +144,13 @@ function merge(
   const names = parents.map(({ name }) => name).sort();
   return mergeMethod(task.method).merge({
     base: decodeModel(base),
-    parents: parents.map(({ name, bundle, head }) => {
+    parents: parents.map(({ name, bundle, head, adapter }) => {
       const row = names.indexOf(name);
       return {
         name,
         labels: bundle.manifest.labels ?? [],
         head,
+        branches: adapter,
         router: {
           weights: router.head.weights.subarray(row * router.width, (row + 1) * router.width),
           bias: router.head.bias.subarray(row, row + 1),

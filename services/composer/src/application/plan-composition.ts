@@ -1,6 +1,7 @@
 import {
   MAX_MANIFEST_BYTES,
   isDigest,
+  LOW_RANK_FILES,
   parseDigest,
   parseExpertManifest,
   readArtifact,
@@ -55,6 +56,10 @@ export interface CompositionPlan {
 const PROCESS_BYTES = 160 * 2 ** 20;
 /** Copies of the base's graph that are held at the worst moment: files, parsed graphs and sessions of base and result. */
 const BASE_COPIES = 9;
+/** The same with low-rank parents, whose graph and whose parity check hold a second session and the larger results of branches. */
+const LOW_RANK_BASE_COPIES = 23;
+/** Copies of the stacked factors: read, padded, encoded, in a session. */
+const STACK_COPIES = 5;
 
 /** Finds out what a recipe would do, without opening any weights. */
 export class PlanComposition {
@@ -162,10 +167,23 @@ function fileDigest(manifest: ExpertManifest | undefined, path: string): string 
 }
 
 function estimate(parents: readonly PlannedParent[], base: PlannedBase | undefined) {
-  const sizeOf = (manifest: ExpertManifest | undefined) =>
-    manifest?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
-  const baseBytes = sizeOf(base?.manifest);
+  const bytesOf = (manifest: ExpertManifest | undefined, path: string) =>
+    manifest?.files.find((file) => file.path === path)?.bytes ?? 0;
+  const baseBytes = base?.manifest.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   // Heads are stored as float16 and fused as float32.
-  const headBytes = parents.reduce((sum, { manifest }) => sum + 2 * sizeOf(manifest), 0);
-  return { sizeBytes: baseBytes + headBytes, memoryBytes: PROCESS_BYTES + BASE_COPIES * baseBytes };
+  const headBytes = parents.reduce(
+    (sum, { manifest }) => sum + 2 * bytesOf(manifest, LOW_RANK_FILES.head),
+    0,
+  );
+  const adapters = parents
+    .map(({ manifest }) => bytesOf(manifest, LOW_RANK_FILES.adapter))
+    .filter((bytes) => bytes > 0);
+  const isLowRank = adapters.length > 0;
+  // Every row is padded to the largest, and there is one of zeros for parents without branches.
+  const stackBytes = isLowRank ? (adapters.length + 1) * Math.max(...adapters) : 0;
+  const copies = isLowRank ? LOW_RANK_BASE_COPIES : BASE_COPIES;
+  return {
+    sizeBytes: baseBytes + headBytes + stackBytes,
+    memoryBytes: PROCESS_BYTES + copies * baseBytes + STACK_COPIES * stackBytes,
+  };
 }
