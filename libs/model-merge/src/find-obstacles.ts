@@ -14,6 +14,8 @@ export interface ParentFacts {
   /** Digest of a tokenizer of its own; empty when it uses the base's. */
   readonly tokenizerDigest: string;
   readonly labels: readonly string[];
+  /** Whether a text has one of the labels, and not several. */
+  readonly hasExclusiveLabels: boolean;
   /** SPDX identifier or expression. */
   readonly licence: string;
   /** Whether its training rows are at hand, which the router is fitted on. */
@@ -90,6 +92,11 @@ function obstaclesOf(method: MergeMethod, parent: ParentFacts, base: BaseFacts |
       `brings a tokenizer of its own that is not that of ${base.id}; one graph has one tokenizer.`,
     );
   if (parent.labels.length < 2) say('labels', 'has fewer than two labels; a classifier needs two.');
+  if (!parent.hasExclusiveLabels)
+    say(
+      'labels',
+      'gives a text several labels at once; a composed head answers with one. Choose another parent.',
+    );
   if (!derivedLicence(parent.licence)) say('licence', licenceReason(parent.licence));
   if (!parent.hasTrainingRows)
     say(

@@ -57,7 +57,7 @@ const PROCESS_BYTES = 160 * 2 ** 20;
 /** Copies of the base's graph that are held at the worst moment: files, parsed graphs and sessions of base and result. */
 const BASE_COPIES = 9;
 /** The same with low-rank parents, whose graph and whose parity check hold a second session and the larger results of branches. */
-const LOW_RANK_BASE_COPIES = 23;
+const LOW_RANK_BASE_COPIES = 24;
 /** Copies of the stacked factors: read, padded, encoded, in a session. */
 const STACK_COPIES = 5;
 
@@ -124,7 +124,18 @@ export class PlanComposition {
       const { kind, task, licence, labels = [] } = manifest;
       const baseDigest = manifest.base?.digest ?? '';
       const tokenizerDigest = fileDigest(manifest, 'tokenizer.json');
-      return { id, kind, task, licence, labels, baseDigest, tokenizerDigest, hasTrainingRows };
+      const hasExclusiveLabels = manifest.problemType !== 'multi_label_classification';
+      return {
+        id,
+        kind,
+        task,
+        licence,
+        labels,
+        hasExclusiveLabels,
+        baseDigest,
+        tokenizerDigest,
+        hasTrainingRows,
+      };
     }
     // Without a bundle it is an upstream, and that is the obstacle.
     return {
@@ -133,6 +144,7 @@ export class PlanComposition {
       task: '',
       licence: '',
       labels: [],
+      hasExclusiveLabels: true,
       baseDigest: '',
       tokenizerDigest: '',
       hasTrainingRows,
