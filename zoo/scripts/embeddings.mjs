@@ -1,4 +1,4 @@
-// Vectors of all rows of a file from the shipped base, kept in node_modules/.cache by base digest and content.
+// Vectors of all rows of a file from the shipped base, or from an expert on it, kept in node_modules/.cache by digest and content.
 import { digestOf, openBundle } from '@thalamus/bundle';
 import { OrtRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
 import { embedTexts } from '@thalamus/training';
@@ -7,23 +7,25 @@ import { join } from 'node:path';
 
 const CACHE = 'node_modules/.cache/thalamus/embeddings';
 
-export async function openBase(folder = 'zoo/base/minilm-l6') {
+/** The shipped base as an encoder. */
+export async function openBase(folder = 'zoo/base/minilm-l6', runtime = new OrtRuntime()) {
   const bundle = await openBundle(folder);
-  const session = await new OrtRuntime().load({ path: bundle.filePath('model.onnx') }, { threads: 2 });
+  const session = await runtime.load({ path: bundle.filePath('model.onnx') }, { threads: 2 });
   const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
-  return { bundle, encoder: new TextEncoder(tokenizer, session, bundle.manifest.maxTokens) };
+  const key = bundle.manifest.files.find((file) => file.path === 'model.onnx').sha256;
+  return { bundle, encoder: new TextEncoder(tokenizer, session, bundle.manifest.maxTokens), key };
 }
 
-export async function embedAll(base, texts, label) {
+/** Vectors of texts by `encoder`; `key` names what they depend on beside the texts. */
+export async function embedAll({ encoder, key: of }, texts, label) {
   mkdirSync(CACHE, { recursive: true });
-  const model = base.bundle.manifest.files.find((file) => file.path === 'model.onnx').sha256;
-  const key = digestOf(Buffer.from(`${model}\n${texts.join('\n')}`)).slice(7, 31);
+  const key = digestOf(Buffer.from(`${of}\n${texts.join('\n')}`)).slice(7, 31);
   const path = join(CACHE, `${label}-${key}.f32`);
   if (existsSync(path)) return new Float32Array(new Uint8Array(readFileSync(path)).buffer);
   const onBatch = (done) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${label}: ${done}/${texts.length} `);
   };
-  const { features: result } = await embedTexts(base.encoder, texts, { onBatch });
+  const { features: result } = await embedTexts(encoder, texts, { onBatch });
   if (process.stderr.isTTY) process.stderr.write('\n');
   writeFileSync(`${path}.tmp`, new Uint8Array(result.buffer));
   renameSync(`${path}.tmp`, path);

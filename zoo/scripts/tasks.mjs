@@ -22,6 +22,8 @@ export const TASKS = [
     licence: 'CC-BY-3.0',
     origin: 'clinc/oos-eval',
     description: 'Domain of a request to a personal assistant, ten of them.',
+    // The texts of clinc150 with coarser labels: one of the two is enough for a router that chooses by text.
+    routed: false,
   },
   {
     set: 'snips7',
@@ -73,6 +75,9 @@ export const TASKS = [
     description: 'Academic field of an exam question, fourteen fields.',
   },
 ];
+
+/** The sets whose experts the router chooses among. */
+export const ROUTED_TASKS = TASKS.filter(({ routed }) => routed !== false);
 
 /** Rows of the train file by use, decided by a hash of the text: the same text is never in two parts. */
 export const SPLIT_RULE = { expert: 70, router: 15, validation: 15 };

@@ -1,15 +1,19 @@
-// Trains the zoo's classifiers as low-rank branches over the base and keeps, for each set, what is best on its validation rows:
-// one of the learning rates, or the probe where no branches are better.
-//   npm run zoo:classifiers -- --data DIR [--only SET,SET] [--rates 5e-4,1e-3] [--threads 1] [--out DIR]
+// Trains the zoo's classifiers: for each set a probe, and low-rank branches over the base at each rate. What is best on the
+// validation rows, as a host serves it, becomes the expert of the set.
+//   npm run zoo:classifiers -- --data DIR [--only SET,SET] [--rates 5e-4,1e-3] [--threads 1]
 // DIR holds <set>.train.csv and <set>.test.csv. What was tried stays in node_modules/.cache, so that a run that was
 // interrupted goes on; Ctrl-C keeps a checkpoint.
-import { openBundle, writeBundle } from '@thalamus/bundle';
+import { bundleDigest, writeBundle } from '@thalamus/bundle';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { HYPER_PARAMETERS, openTrainingBase, readCsv, rowUse, trainExpert } from '@thalamus/training';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { HYPER_PARAMETERS, openTrainingBase, trainExpert } from '@thalamus/training';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SPLIT_RULE, TASKS } from './tasks.mjs';
+import { chooseExpert } from './classifiers/choose-expert.mjs';
+import { readSet } from './classifiers/read-set.mjs';
+import { openBase } from './embeddings.mjs';
+import { ServedExperts } from './served-experts.mjs';
+import { TASKS } from './tasks.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -17,7 +21,6 @@ const { values } = parseArgs({
     only: { type: 'string' },
     rates: { type: 'string', default: '5e-4,1e-3' },
     threads: { type: 'string', default: '1' },
-    out: { type: 'string', default: 'zoo/experts' },
   },
 });
 if (!values.data) {
@@ -26,14 +29,16 @@ if (!values.data) {
 }
 const DATE = '2026-11-28';
 const WORK = 'node_modules/.cache/thalamus/training';
+const RESULTS = 'docs/results/data/zoo-classifiers.json';
 const CHECKPOINT_MS = 240_000;
-const rates = values.rates.split(',').map(Number);
+const threads = Number(values.threads);
+const tries = ['probe', ...values.rates.split(',').map(Number)];
 const sets = TASKS.filter(({ set }) => !values.only || values.only.split(',').includes(set));
 
 const runtime = new OrtRuntime();
 const base = await openTrainingBase('zoo/base/minilm-l6', {
   runtime,
-  threads: Number(values.threads),
+  threads,
   readTokenizer: (json) => Tokenizer.parse(json),
 });
 const stop = new AbortController();
@@ -43,45 +48,28 @@ process.on('SIGINT', () => {
   console.error('Ending after this step; Ctrl-C again ends at once, without a checkpoint.');
 });
 
-for (const rate of rates) for (const task of sets) if (!stop.signal.aborted) await attempt(task, rate);
-if (!stop.signal.aborted) for (const task of sets) await keepBest(task);
+for (const tried of tries) for (const task of sets) if (!stop.signal.aborted) await attempt(task, tried);
+if (!stop.signal.aborted) await choose();
 await runtime.close();
 process.exit(stop.signal.aborted ? 130 : 0);
 
-/** Trains one set at one rate; the bundle and its figures stay in the cache. */
-async function attempt(task, rate) {
-  const work = join(WORK, `${task.set}-${rate}`);
-  if (existsSync(join(work, 'figures.json'))) return;
+/** Folder of what one try gave. */
+function workOf({ set }, tried) {
+  return join(WORK, `${set}-${tried}`);
+}
+
+/** Trains one set as a probe, or as branches at one rate; the bundle stays in the cache. */
+async function attempt(task, tried) {
+  const work = workOf(task, tried);
+  if (existsSync(join(work, 'bundle', 'expert.json'))) return;
   mkdirSync(work, { recursive: true });
-  const read = (part) => {
-    const file = `${task.set}.${part}.csv`;
-    return readCsv(readFileSync(join(values.data, file)), file);
-  };
-  const rows = read('train');
-  const of = (use) => rows.filter(({ text }) => rowUse(text, SPLIT_RULE) === use);
-  const parts = { train: of('expert'), validation: of('validation'), test: read('test') };
+  const parts = readSet(values.data, task.set);
+  const method = tried === 'probe' ? 'probe' : 'lora';
+  const settings = method === 'probe' ? HYPER_PARAMETERS.lora : { ...HYPER_PARAMETERS.lora, rate: tried };
   let keptAt = Date.now();
   const startedAt = Date.now();
   const result = await trainExpert(
-    {
-      base,
-      parts,
-      method: 'lora',
-      settings: { ...HYPER_PARAMETERS.lora, rate },
-      seed: 0,
-      facts: {
-        name: task.expert,
-        version: '2',
-        description: task.description,
-        licence: task.licence,
-        trainingData: [
-          { name: task.set, licence: task.licence, origin: task.origin, rows: parts.train.length },
-        ],
-        seed: 0,
-        date: DATE,
-        datasets: { validation: task.set, test: task.set },
-      },
-    },
+    { base, parts, method, settings, keepMethod: true, seed: 0, facts: factsOf(task, parts, method) },
     {
       signal: stop.signal,
       checkpointFile: join(work, 'checkpoint.safetensors'),
@@ -93,35 +81,64 @@ async function attempt(task, rate) {
         if (event.kind !== 'validation') return;
         const { accuracy, logLoss } = event.figures;
         console.log(
-          `${task.set} rate ${rate}, step ${event.step}: validation ${accuracy.toFixed(4)}, ${logLoss.toFixed(4)} nats`,
+          `${task.set} rate ${tried}, step ${event.step}: validation ${accuracy.toFixed(4)}, ${logLoss.toFixed(4)} nats`,
         );
       },
     },
   );
   if (result.kind === 'interrupted') return console.error(`${task.set}: interrupted, a checkpoint is kept.`);
   await writeBundle(join(work, 'bundle'), result.manifest, result.files);
-  const figures = { rate, method: result.method, probe: result.probe, lora: result.trained };
-  writeFileSync(join(work, 'figures.json'), `${JSON.stringify(figures, null, 2)}\n`);
   rmSync(join(work, 'checkpoint.safetensors'), { force: true });
-  console.log(
-    `${task.set} rate ${rate}: probe ${figures.probe.test.accuracy.toFixed(4)}, lora ${figures.lora.test.accuracy.toFixed(4)} on test, ${result.method} ships (${Math.round((Date.now() - startedAt) / 1000)} s)`,
-  );
+  console.log(`${task.set} ${tried}: trained in ${Math.round((Date.now() - startedAt) / 1000)} s`);
 }
 
-/** Puts the attempt that is best on the validation rows in its place; the probe where none is better. */
-async function keepBest(task) {
-  const tried = rates
-    .map((rate) => join(WORK, `${task.set}-${rate}`))
-    .map((work) => ({ work, ...JSON.parse(readFileSync(join(work, 'figures.json'), 'utf8')) }));
-  const score = ({ lora: { validation } }) => [validation.accuracy, -validation.logLoss];
-  const [best] = tried.toSorted((a, b) => score(b)[0] - score(a)[0] || score(b)[1] - score(a)[1]);
-  const bundle = join(best.work, 'bundle');
-  const { manifest } = await openBundle(bundle);
-  const folder = join(values.out, task.expert);
-  // A probe that was better before is the same probe now: its bundle stays as it is.
-  if (manifest.kind !== 'probe' || !existsSync(folder)) {
-    rmSync(folder, { recursive: true, force: true });
-    cpSync(bundle, folder, { recursive: true });
+function factsOf({ set, expert, description, licence, origin }, parts, method) {
+  return {
+    name: expert,
+    version: method === 'probe' ? '1' : '2',
+    description,
+    licence,
+    trainingData: [{ name: set, licence, origin, rows: parts.train.length }],
+    seed: 0,
+    date: DATE,
+    datasets: { validation: set, test: set },
+  };
+}
+
+/** Puts the best try of every set in its place, with its figures as it is served, and names it in the index. */
+async function choose() {
+  const served = new ServedExperts(await openBase(), { runtime, threads });
+  const results = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : {};
+  for (const task of sets) {
+    const folders = tries.map((tried) => ({ tried, folder: join(workOf(task, tried), 'bundle') }));
+    const { chosen, figures } = await chooseExpert(
+      served,
+      task,
+      folders,
+      readSet(values.data, task.set),
+      DATE,
+    );
+    results[task.set] = { chosen, tried: figures };
+    console.log(`${task.set}: ${chosen}`, JSON.stringify(figures[chosen]));
   }
-  console.log(`${task.set}: ${manifest.kind}, rate ${best.rate}`);
+  writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
+  await writeIndex();
+}
+
+/** The part of zoo.json that names the experts. When they have changed, "npm run zoo:verify" says that the router must be fitted again. */
+async function writeIndex() {
+  const index = JSON.parse(readFileSync('zoo/zoo.json', 'utf8'));
+  index.experts = [];
+  for (const { set, expert, licence, origin } of TASKS) {
+    const folder = `experts/${expert}`;
+    if (!existsSync(join('zoo', folder))) continue;
+    const sample = {
+      train: `data/sample/${set}.train.csv`,
+      test: `data/sample/${set}.test.csv`,
+      licence,
+      origin,
+    };
+    index.experts.push({ folder, digest: await bundleDigest(join('zoo', folder)), sample });
+  }
+  writeFileSync('zoo/zoo.json', `${JSON.stringify(index, null, 2)}\n`);
 }

@@ -24,16 +24,16 @@ import { abstentionIdeas, headIdeas } from './router/ideas.mjs';
 import { openExperts, readOutOfScope, readParts } from './router/measure.mjs';
 import { reliabilityBins, reliabilityPicture } from './router/reliability-picture.mjs';
 import { reportPage } from './router/report.mjs';
-import { rowId, TASKS } from './tasks.mjs';
+import { rowId, ROUTED_TASKS } from './tasks.mjs';
 
 const { values } = parseArgs({ options: { data: { type: 'string' } } });
 if (!values.data) {
   console.error('Name the folder of the CSV files with --data DIR.');
   process.exit(2);
 }
-const settings = { date: '2026-11-25', seed: 7, coverage: 0.9, falseAbstention: 0.05 };
+const settings = { date: '2026-11-28', seed: 7, coverage: 0.9, falseAbstention: 0.05 };
 const base = await openBase();
-const library = await openExperts();
+const library = await openExperts('zoo', base);
 const { experts, scale } = library;
 const K = experts.length;
 const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
@@ -114,7 +114,7 @@ function judge(heads, abstain, intervals) {
     const measured = data.test.losses[at];
     return measured >= loss + lower - 1e-9 && measured <= loss + upper + 1e-9 ? 1 : 0;
   });
-  const perSet = TASKS.map((task, k) => {
+  const perSet = ROUTED_TASKS.map((task, k) => {
     const at = data.test.rows.flatMap((row, index) => (row.set === task.set ? [index] : []));
     const own = mean(at.map((index) => (outcomes.chosen[index] === k ? 1 : 0)));
     return { set: task.set, n: at.length, own, regret: mean(at.map((index) => regret[index])) };

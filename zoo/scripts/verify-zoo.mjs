@@ -1,5 +1,5 @@
 // Derives every committed figure, digest and split of the zoo again. Ends with exit code 1 when one does not hold.
-//   npm run zoo:verify                   the committed files alone
+//   npm run zoo:verify                   the committed files, and every expert measured on its committed sample
 //   npm run zoo:verify -- --data DIR     and against the data: DIR holds <set>.train.csv, <set>.test.csv, clinc_oos.csv
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { openExperts, readOutOfScope, readParts } from './router/measure.mjs';
 import { checkExperts, checkLosses, checkRouter } from './verify/check-figures.mjs';
 import { checkLeaks, checkLossRows, checkSampleFiles, readData } from './verify/check-data.mjs';
 import { checkCommitted } from './verify/check-index.mjs';
+import { checkSampleFigures } from './verify/check-samples.mjs';
 import { Report } from './verify/report.mjs';
 import { TASKS } from './tasks.mjs';
 
@@ -43,10 +44,10 @@ async function checkAgainstData({ data: folder, tolerance }, opened, report) {
   checkSampleFiles(ZOO, data, report);
   checkLossRows(ZOO, data, report);
   const base = await openBase(join(ZOO, 'base/minilm-l6'));
-  const library = await openExperts(ZOO);
-  await checkExperts(base, data, opened, tolerance, report);
-  await checkLosses(base, ZOO, data, library, tolerance, report);
+  const library = await openExperts(ZOO, base);
+  await checkExperts(base, ZOO, data, tolerance, report);
   const parts = await readParts(base, folder, library);
+  checkLosses(ZOO, parts, library.experts.length, tolerance, report);
   const outOfScope = await readOutOfScope(base, folder);
   await checkRouter(
     { data: parts, outOfScope, bundle: opened.routers[0], candidates: library.experts.length, tolerance },
@@ -61,10 +62,13 @@ if (given.fault !== undefined) {
 }
 const report = new Report();
 const opened = await checkCommitted(ZOO, report);
+await checkSampleFigures(ZOO, given.tolerance, report);
 if (given.data !== undefined) await checkAgainstData(given, opened, report);
 console.log(report.text());
 const failed = report.checks.filter(({ faults }) => faults.length > 0).length;
 if (given.data === undefined)
-  console.log('Only the committed files were checked; --data DIR measures the figures again.');
+  console.log(
+    'The committed files and samples were checked; --data DIR measures the figures of the manifests again.',
+  );
 console.log(`${report.checks.length - failed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -1,19 +1,18 @@
-import { openBundle, readSafetensors, requireFloat32 } from '@thalamus/bundle';
 import { wilson } from '@thalamus/compatibility';
-import { ChildProcessRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
-import { embedTexts, evaluateHead, labelled } from '@thalamus/training';
+import { ChildProcessRuntime } from '@thalamus/inference';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBase } from '../scripts/embeddings.mjs';
+import { figuresOf, openServed } from '../scripts/served-experts.mjs';
 import { SAMPLE_ROWS, TASKS } from '../scripts/tasks.mjs';
 import { checkCommitted, readSample } from '../scripts/verify/check-index.mjs';
+import { readFigures, ROUNDED_ANSWERS } from '../scripts/verify/check-samples.mjs';
 import { Report } from '../scripts/verify/report.mjs';
 
 const ZOO = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Answers that another processor's rounding may move in one sample. */
-const ROUNDED_ANSWERS = 2;
 
 describe('committed files of the zoo', () => {
   const folder = mkdtempSync(join(tmpdir(), 'thalamus-zoo-'));
@@ -85,41 +84,24 @@ describe('committed files of the zoo', () => {
 
 describe('experts on their committed samples, through ONNX Runtime in a child process', () => {
   const runtime = new ChildProcessRuntime();
-  const figures = JSON.parse(readFileSync(join(ZOO, 'data/sample/figures.json'), 'utf8'));
-  let encoder;
+  const figures = readFigures(ZOO).classifiers;
+  let experts;
   beforeAll(async () => {
-    const base = await openBundle(join(ZOO, 'base/minilm-l6'));
-    const session = await runtime.load({ path: base.filePath('model.onnx') }, { threads: 2 });
-    encoder = new TextEncoder(
-      Tokenizer.parse(await base.readFile('tokenizer.json')),
-      session,
-      base.manifest.maxTokens,
-    );
-  });
+    const base = await openBase(join(ZOO, 'base/minilm-l6'), runtime);
+    experts = await openServed(ZOO, TASKS, base, { runtime });
+  }, 120_000);
   afterAll(() => runtime.close());
 
   it.each(TASKS)('$expert answers as committed', { timeout: 120_000 }, async ({ set, expert }) => {
-    const bundle = await openBundle(join(ZOO, 'experts', expert));
-    const { labels, evaluation } = bundle.manifest;
-    const tensors = readSafetensors(await bundle.readFile('head.safetensors'));
-    const rows = readSample(ZOO, set, 'test');
-    const { features, width } = await embedTexts(
-      encoder,
-      rows.map(({ text }) => text),
-    );
-    const head = {
-      weights: requireFloat32(tensors, 'head.weight', [labels.length, width]),
-      bias: requireFloat32(tensors, 'head.bias', [labels.length]),
-    };
-    const found = evaluateHead(
-      head,
-      labelled({ features, labels: rows.map(({ label }) => label) }, labels, width),
-    );
+    const opened = experts.find((one) => one.expert === expert);
+    const found = await figuresOf(opened, readSample(ZOO, set, 'test'));
     const right = Math.round(found.accuracy * found.n);
     expect(found.n).toBe(SAMPLE_ROWS);
     expect(Math.abs(right - figures[set].right)).toBeLessThanOrEqual(ROUNDED_ANSWERS);
     // The sample is drawn from the test file: the accuracy on the whole file lies in its interval (99.9 %).
-    const { value } = evaluation.find(({ split, metric }) => split === 'test' && metric === 'accuracy');
+    const { value } = opened.manifest.evaluation.find(
+      ({ split, metric }) => split === 'test' && metric === 'accuracy',
+    );
     const { low, high } = wilson(right, found.n, 3.29);
     expect(value).toBeGreaterThan(low);
     expect(value).toBeLessThan(high);

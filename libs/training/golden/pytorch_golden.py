@@ -32,10 +32,10 @@ def layer_norm(x, p, prefix, epsilon):
     return F.layer_norm(x, x.shape[-1:], p[f"{prefix}.weight"], p[f"{prefix}.bias"], epsilon)
 
 
-def loss_of(p, config, batch, dtype):
-    length = max(len(row) for row in batch["ids"])
-    ids = torch.tensor([row + [0] * (length - len(row)) for row in batch["ids"]])
-    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in batch["ids"]], dtype=dtype)
+def logits_of(p, config, rows, dtype):
+    length = max(len(row) for row in rows)
+    ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows], dtype=dtype)
     epsilon, heads, width = config["layerNormEpsilon"], config["heads"], config["hiddenSize"]
     x = p["embeddings.word_embeddings.weight"][ids] + p["embeddings.position_embeddings.weight"][:length]
     x = layer_norm(x, p, "embeddings.LayerNorm", epsilon)
@@ -51,8 +51,11 @@ def loss_of(p, config, batch, dtype):
         inner = F.gelu(linear("intermediate.dense", x))
         x = layer_norm(linear("output.dense", inner) + x, p, f"{at}.output.LayerNorm", epsilon)
     pooled = (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
-    logits = F.normalize(pooled) @ p["head.weight"] + p["head.bias"]
-    return F.cross_entropy(logits, torch.tensor(batch["labels"]))
+    return F.normalize(pooled) @ p["head.weight"] + p["head.bias"]
+
+
+def loss_of(p, config, batch, dtype):
+    return F.cross_entropy(logits_of(p, config, batch["ids"], dtype), torch.tensor(batch["labels"]))
 
 
 def gradients(source, target):

@@ -109,6 +109,26 @@ export function readDomain(folder, domain) {
   };
 }
 
+/** Bytes of texts in the committed sample of a domain, at most. */
+const SAMPLE_BYTES = 16_000;
+
+/** The rows of a domain's committed sample: those whose texts have the smallest hashes, as many as fit, one at least. */
+export function domainSampleOf(rows) {
+  const hash = (text) => createHash('sha256').update(text).digest('hex');
+  const ordered = rows
+    .map((row) => ({ row, key: hash(row.text) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ row }) => row);
+  const chosen = [];
+  let bytes = 0;
+  for (const row of ordered) {
+    bytes += Buffer.byteLength(row.text);
+    if (bytes > SAMPLE_BYTES && chosen.length > 0) break;
+    chosen.push(row);
+  }
+  return chosen;
+}
+
 /** Windows of rows, in the order of the rows. A row is never longer than this many tokens. */
 const LONGEST_ROW = 1_000_000;
 export async function windowsOf(base, rows) {

@@ -11,20 +11,11 @@ import {
   readMaskedLm,
   trainMaskedLmExpert,
 } from '@thalamus/training';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { indexLanguageModels } from './index.mjs';
-import {
-  DOMAINS,
-  expertName,
-  GENERALIST,
-  readDomain,
-  SPLIT_RULE,
-  spread,
-  WINDOW_TOKENS,
-  windowsOf,
-} from './domains.mjs';
+import { DOMAINS, expertName, GENERALIST, readDomain, spread, WINDOW_TOKENS, windowsOf } from './domains.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -69,12 +60,6 @@ process.on('SIGINT', () => {
 const domains = new Map(
   DOMAINS.map((about) => [about.domain, { about, ...readDomain(values.data, about.domain) }]),
 );
-const splits = {
-  rule: 'sha256("split-v1\\n" + document, or the text where there is none, lower-cased with single spaces) mod 100',
-  shares: SPLIT_RULE,
-  sets: Object.fromEntries([...domains].map(([domain, { split }]) => [domain, split])),
-};
-writeFileSync('zoo/data/domain-splits.json', `${JSON.stringify(splits, null, 1)}\n`);
 
 const wanted = values.only?.split(',');
 const isWanted = (name) => !wanted || wanted.includes(name);

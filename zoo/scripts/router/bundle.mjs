@@ -1,8 +1,8 @@
 // Writes the fitted router model with its manifest.
 import { float32Tensor, writeRouterBundle, writeSafetensors } from '@thalamus/bundle';
 import { sphericalKMeans } from '@thalamus/training';
-import { TASKS } from '../tasks.mjs';
-import { WIDTH } from './measure.mjs';
+import { ROUTED_TASKS } from '../tasks.mjs';
+import { WIDTH } from '../served-experts.mjs';
 
 const REGIONS = 32;
 
@@ -59,11 +59,10 @@ export async function writeRouter(
     {
       schemaVersion: 1,
       name: 'zoo-router',
-      version: '2',
+      version: '3',
       task: 'text-classification',
       lossUnit: 'nats',
-      description:
-        'Predicts the cross-entropy of the nine probe experts of the zoo from the frozen sentence encoder.',
+      description: 'Predicts the cross-entropy of nine experts of the zoo from the frozen sentence encoder.',
       encoder: {
         name: manifest.name,
         digest: base.bundle.digest,
@@ -97,7 +96,7 @@ export async function writeRouter(
       },
       regionCount: REGIONS,
       licence: 'Apache-2.0',
-      trainingData: TASKS.map((task) => ({
+      trainingData: ROUTED_TASKS.map((task) => ({
         name: task.set,
         licence: task.licence,
         origin: task.origin,

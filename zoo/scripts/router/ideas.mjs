@@ -8,8 +8,9 @@ import {
   fitSoftmaxRegression,
   sphericalKMeans,
 } from '@thalamus/training';
-import { TASKS } from '../tasks.mjs';
-import { joinRows, WIDTH } from './measure.mjs';
+import { ROUTED_TASKS } from '../tasks.mjs';
+import { WIDTH } from '../served-experts.mjs';
+import { joinRows } from './measure.mjs';
 
 /** Ridge of the losses on the gate's probabilities and the embedding. */
 const LOSS_L2 = 1e-4;
@@ -19,7 +20,7 @@ const LOSS_L2 = 1e-4;
  * not depend on how well that expert does on it; the losses themselves are fitted to the router's rows alone.
  */
 function fitWideGate({ expert, router }, candidates, gateL2) {
-  const set = new Map(TASKS.map((task, index) => [task.set, index]));
+  const set = new Map(ROUTED_TASKS.map((task, index) => [task.set, index]));
   const both = joinRows([expert, router]);
   const rows = { features: router.features, dimension: WIDTH, losses: router.losses, candidates };
   const classes = Int32Array.from(both.rows, (row) => set.get(row.set));

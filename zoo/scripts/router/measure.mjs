@@ -1,57 +1,33 @@
 // Measured losses of every expert on the rows of all sets, by what the rows may be used for.
-import { openBundle, readSafetensors, requireFloat32 } from '@thalamus/bundle';
 import { headLogProbabilities, labelLoss, lossScale, readCsv, rowUse } from '@thalamus/training';
 import { parse } from 'csv-parse/sync';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { embedAll } from '../embeddings.mjs';
-import { SPLIT_RULE, TASKS } from '../tasks.mjs';
+import { openServed, vectorsOf, WIDTH } from '../served-experts.mjs';
+import { ROUTED_TASKS, SPLIT_RULE } from '../tasks.mjs';
 
-/** Width of the base's vectors. */
-export const WIDTH = 384;
-
-/** Head and labels of an opened expert. */
-export async function readHead(bundle) {
-  const { labels } = bundle.manifest;
-  const tensors = readSafetensors(await bundle.readFile('head.safetensors'));
-  return {
-    weights: requireFloat32(tensors, 'head.weight', [labels.length, WIDTH]),
-    bias: requireFloat32(tensors, 'head.bias', [labels.length]),
-  };
-}
-
-/** The nine experts, in the order of the tasks, with the scale on which their losses are compared. */
-export async function openExperts(zoo = 'zoo') {
-  const experts = [];
-  for (const task of TASKS) {
-    const bundle = await openBundle(join(zoo, 'experts', task.expert));
-    const { labels, version } = bundle.manifest;
-    const labelIndex = new Map(labels.map((label, index) => [label, index]));
-    experts.push({
-      expert: task.expert,
-      version,
-      digest: bundle.digest,
-      labels,
-      labelIndex,
-      head: await readHead(bundle),
-    });
-  }
+/** The nine experts that are routed to, in the order of the tasks, with the scale on which their losses are compared. */
+export async function openExperts(zoo, base) {
+  const experts = await openServed(zoo, ROUTED_TASKS, base);
   return { experts, scale: lossScale(Math.max(...experts.map(({ labels }) => labels.length))) };
 }
 
-/** Losses [rows, experts] of labelled rows with their vectors. */
-export function measureLosses({ experts, scale }, rows, features) {
+/** Losses [rows, experts] of labelled rows, each expert reading them through its own branches. */
+export async function measureLosses({ experts, scale }, rows, label) {
   const losses = new Float64Array(rows.length * experts.length);
-  experts.forEach(({ head, labels, labelIndex }, k) => {
-    const logs = headLogProbabilities(head, features, WIDTH);
+  for (const [k, expert] of experts.entries()) {
+    const { head, labels } = expert;
+    const labelIndex = new Map(labels.map((name, index) => [name, index]));
+    const logs = headLogProbabilities(head, await vectorsOf(expert, rows, label), WIDTH);
     rows.forEach((row, at) => {
-      const label = labelIndex.get(row.label);
+      const own = labelIndex.get(row.label);
       losses[at * experts.length + k] = labelLoss(
-        label === undefined ? undefined : logs[at * labels.length + label],
+        own === undefined ? undefined : logs[at * labels.length + own],
         scale,
       );
     });
-  });
+  }
   return losses;
 }
 
@@ -76,8 +52,8 @@ export function joinRows(parts) {
   return { rows: parts.flatMap(({ rows }) => rows), features };
 }
 
-/** Rows of a set's file with their vectors. */
-export async function embeddedRows(base, folder, set, kind) {
+/** Rows of a set's file with the base's vectors of them, which is what the router reads. */
+async function embeddedRows(base, folder, set, kind) {
   const file = `${set}.${kind}.csv`;
   const rows = readCsv(readFileSync(join(folder, file)), file).map((row) => ({ ...row, set }));
   return {
@@ -90,13 +66,16 @@ export async function embeddedRows(base, folder, set, kind) {
   };
 }
 
+/** Parts with measured losses. */
+const PARTS = ['router', 'choose', 'calibrate', 'test'];
+
 /**
- * Rows of all sets by use, with measured losses: `expert` (the experts were trained on them: their losses are too good
- * and nothing is fitted to those), `router`, `choose` and `calibrate` (the two halves of validation) and `test`.
+ * Rows of all routed sets by use: `expert`, without losses (the experts were trained on them: theirs are too good), and with
+ * measured losses `router`, `choose` and `calibrate` (the two halves of validation) and `test`.
  */
 export async function readParts(base, folder, library) {
   const lists = { expert: [], router: [], choose: [], calibrate: [], test: [] };
-  for (const { set } of TASKS) {
+  for (const { set } of ROUTED_TASKS) {
     const train = await embeddedRows(base, folder, set, 'train');
     const use = train.rows.map(({ text }) => rowUse(text, SPLIT_RULE));
     for (const name of ['expert', 'router'])
@@ -106,12 +85,14 @@ export async function readParts(base, folder, library) {
     lists.calibrate.push(takeRows(validation, (_, index) => index % 2 === 1));
     lists.test.push(await embeddedRows(base, folder, set, 'test'));
   }
-  return Object.fromEntries(
-    Object.entries(lists).map(([name, list]) => {
-      const joined = joinRows(list);
-      return [name, { ...joined, losses: measureLosses(library, joined.rows, joined.features) }];
-    }),
-  );
+  const parts = { expert: joinRows(lists.expert) };
+  for (const name of PARTS) {
+    const losses = [];
+    for (const { rows } of lists[name])
+      losses.push(...(await measureLosses(library, rows, `${rows[0].set}.${name}`)));
+    parts[name] = { ...joinRows(lists[name]), losses: Float64Array.from(losses) };
+  }
+  return parts;
 }
 
 /** Vectors of the prompts that no expert fits: a function of the split, `oos_train`, `oos_val` or `oos_test`. */

@@ -1,57 +1,31 @@
 // Measures every committed figure of the experts and of the router again, from the committed weights and the data.
 import { readSafetensors, requireFloat32 } from '@thalamus/bundle';
 import { predictLosses, prototypeDistances } from '@thalamus/routing';
-import {
-  bestSingle,
-  evaluateHead,
-  evaluationRows,
-  labelled,
-  nearOptimal,
-  routingOutcomes,
-} from '@thalamus/training';
-import { embedAll } from '../embeddings.mjs';
-import { measureLosses, readHead, takeRows, WIDTH } from '../router/measure.mjs';
-import { rowId } from '../tasks.mjs';
+import { bestSingle, evaluationRows, nearOptimal, routingOutcomes } from '@thalamus/training';
+import { figuresOf, openServed, WIDTH } from '../served-experts.mjs';
+import { rowId, TASKS } from '../tasks.mjs';
 import { readLossTable } from './check-index.mjs';
 import { differs, figureDiffers } from './report.mjs';
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Every evaluation row of every expert: the test file, and the validation rows. */
-export async function checkExperts(base, data, { experts }, tolerance, report) {
-  const measured = [];
-  for (const [at, { manifest, ...bundle }] of experts.entries()) {
+/** Every evaluation row of every expert, as it is served: the test file, and the validation rows. */
+export async function checkExperts(base, zoo, data, tolerance, report) {
+  for (const [at, expert] of (await openServed(zoo, TASKS, base)).entries()) {
     const { set, train, test, uses } = data[at];
-    const head = await readHead({ manifest, ...bundle });
-    const figures = async (rows, features) =>
-      evaluateHead(
-        head,
-        labelled({ features, labels: rows.map(({ label }) => label) }, manifest.labels, WIDTH),
-      );
-    const testFeatures = await embedAll(
-      base,
-      test.map(({ text }) => text),
-      `${set}.test`,
-    );
-    const trainFeatures = await embedAll(
-      base,
-      train.map(({ text }) => text),
-      `${set}.train`,
-    );
-    const validation = takeRows(
-      { rows: train, features: trainFeatures },
-      (_, index) => uses[index] === 'validation',
-    );
+    const { releaseDate, evaluation, name } = expert.manifest;
+    const validation = train.filter((_, index) => uses[index] === 'validation');
+    const onTest = await figuresOf(expert, test, `${set}.test`);
     const found = [
-      ...evaluationRows(set, 'test', await figures(test, testFeatures), manifest.releaseDate),
+      ...evaluationRows(set, 'test', onTest, releaseDate),
       ...evaluationRows(
         set,
         'validation',
-        await figures(validation.rows, validation.features),
-        manifest.releaseDate,
+        await figuresOf(expert, validation, `${set}.validation`),
+        releaseDate,
       ),
     ];
-    const faults = manifest.evaluation.flatMap((row) => {
+    const faults = evaluation.flatMap((row) => {
       const again = found.find(({ split, metric }) => split === row.split && metric === row.metric);
       if (!again) return [`${row.split} ${row.metric} is committed, but is no figure that can be measured`];
       const what = `${row.split} ${row.metric}`;
@@ -60,36 +34,21 @@ export async function checkExperts(base, data, { experts }, tolerance, report) {
         ...figureDiffers(what, again.value, row.value, tolerance),
       ];
     });
-    const value = (metric) =>
-      found.find((row) => row.split === 'test' && row.metric === metric).value.toFixed(4);
-    report.add(
-      `figures of ${manifest.name}`,
-      faults,
-      `test n ${test.length}, accuracy ${value('accuracy')}, macro-F1 ${value('macro-f1')}`,
-    );
-    measured.push({ set, test, testFeatures });
+    const note = `test n ${test.length}, accuracy ${onTest.accuracy.toFixed(4)}, macro-F1 ${onTest.macroF1.toFixed(4)}`;
+    report.add(`figures of ${name}`, faults, note);
   }
-  return measured;
 }
 
-/** The losses of the table, measured again. */
-export async function checkLosses(base, zoo, data, library, tolerance, report) {
+/** The losses of the table, against those of `parts`, measured again. */
+export function checkLosses(zoo, parts, candidates, tolerance, report) {
   const committed = new Map(readLossTable(zoo).rows.map(({ id, losses }) => [id, losses]));
   let largest = 0;
-  for (const { set, train, uses } of data) {
-    const features = await embedAll(
-      base,
-      train.map(({ text }) => text),
-      `${set}.train`,
-    );
-    const held = takeRows({ rows: train, features }, (_, index) => uses[index] !== 'expert');
-    const losses = measureLosses(library, held.rows, held.features);
-    held.rows.forEach((row, at) =>
-      (committed.get(rowId(set, row.text)) ?? []).forEach((loss, k) => {
-        largest = Math.max(largest, Math.abs(loss - losses[at * library.experts.length + k]));
+  for (const { rows, losses } of [parts.router, parts.choose, parts.calibrate])
+    rows.forEach((row, at) =>
+      (committed.get(rowId(row.set, row.text)) ?? []).forEach((loss, k) => {
+        largest = Math.max(largest, Math.abs(loss - losses[at * candidates + k]));
       }),
     );
-  }
   // A single loss is less steady than a mean of them.
   const limit = 20 * tolerance;
   report.add(

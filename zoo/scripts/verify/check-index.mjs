@@ -4,7 +4,7 @@ import { normalised, parseLossTable, readCsv, rowUse } from '@thalamus/training'
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { SAMPLE_ROWS, SPLIT_RULE, TASKS } from '../tasks.mjs';
+import { ROUTED_TASKS, SAMPLE_ROWS, SPLIT_RULE, TASKS } from '../tasks.mjs';
 import { checkLanguageModels } from './check-language-models.mjs';
 import { differs } from './report.mjs';
 
@@ -43,7 +43,9 @@ export async function checkDigests(zoo, report) {
     faults.push(...differs(`the base of ${manifest.name}`, manifest.base?.digest, base));
   const [router] = opened.routers;
   faults.push(...differs('the encoder of the router', router.manifest.encoder.digest, base));
+  const routed = new Set(ROUTED_TASKS.map(({ expert }) => expert));
   for (const { manifest, digest } of opened.experts) {
+    if (!routed.has(manifest.name)) continue;
     const candidate = router.manifest.candidates.find(({ expert }) => expert === manifest.name);
     faults.push(...differs(`the router's digest of ${manifest.name}`, candidate?.digest, digest));
   }
@@ -100,8 +102,9 @@ export function checkLicences({ index, experts, routers }, report) {
       ...differs(`the origin of ${manifest.name}`, manifest.trainingData[0].origin, task.origin),
       ...differs(`the sample licence of ${task.set}`, sample.licence, task.licence),
       ...differs(`the sample origin of ${task.set}`, sample.origin, task.origin),
-      ...differs(`the router's licence of ${task.set}`, routed?.licence, task.licence),
     );
+    if (ROUTED_TASKS.includes(task))
+      faults.push(...differs(`the router's licence of ${task.set}`, routed?.licence, task.licence));
   }
   report.add('licences', faults, `${TASKS.length} data sets`);
 }
@@ -123,8 +126,9 @@ export function checkSplits(zoo, { experts, routers }, report) {
     faults.push(
       ...differs(`training rows of ${manifest.name}`, manifest.trainingData[0].rows, sets[set].expert),
       ...differs(`validation rows of ${manifest.name}`, validation?.n, sets[set].validation),
-      ...differs(`router rows of ${set}`, routed?.rows, sets[set].router),
     );
+    if (ROUTED_TASKS.includes(TASKS[at]))
+      faults.push(...differs(`router rows of ${set}`, routed?.rows, sets[set].router));
   }
   report.add('split manifest', faults);
 }
@@ -170,11 +174,14 @@ export function checkLossTable(zoo, { experts, routers }, report) {
     ...differs(
       'the experts',
       named,
-      experts.map(({ manifest, digest }) => `${manifest.name} ${digest}`).join(),
+      experts
+        .filter((_, at) => ROUTED_TASKS.includes(TASKS[at]))
+        .map(({ manifest, digest }) => `${manifest.name} ${digest}`)
+        .join(),
     ),
   );
   for (const use of ['router', 'validation'])
-    for (const { set } of TASKS) {
+    for (const { set } of ROUTED_TASKS) {
       const found = table.rows.filter((row) => row.use === use && row.id.startsWith(`${set}:`)).length;
       faults.push(...differs(`${use} rows of ${set}`, found, sets[set][use]));
     }
