@@ -5,9 +5,9 @@ import {
   type ArtifactStore,
   type ExpertManifest,
 } from '@thalamus/bundle';
-import { registryV1 } from '@thalamus/contracts';
 import { join } from 'node:path';
-import { AS_LAUNCHER, LAUNCHER, withLauncherRegistry, type LauncherRegistry } from './launcher-registry.js';
+import { AS_LAUNCHER, withLauncherRegistry, type LauncherRegistry } from './launcher-registry.js';
+import { moveOwnStable, versionsOf } from './launcher-stable.js';
 import { registerRouterModel } from './register-router-model.js';
 import { remoteVersionAt } from './remote-version.js';
 import { notTheZoo, readZoo } from './zoo-index.js';
@@ -59,25 +59,6 @@ async function registerRemote(
     const version = { expert, version: wanted.version, manifestDigest: wanted.digest };
     await registry.registerVersion({ version, description: shipped.description }, AS_LAUNCHER);
   }
-  const stable = await stableOf(registry, expert);
-  if (stable === wanted.version) return;
-  const isOurs = known.some(({ version, updatedBy }) => version === stable && updatedBy === LAUNCHER);
-  if (!isOurs && stable !== '') return;
   const reason = `the replay upstream is at ${baseUrl}`;
-  const change = { expert, channel: registryV1.Channel.STABLE, version: wanted.version, reason };
-  await registry.setChannel(change, AS_LAUNCHER);
-}
-
-async function versionsOf(registry: LauncherRegistry, expert: string) {
-  const request = { kind: 'version', namePrefix: `${expert}@` };
-  const { resources } = await registry.listResources(request, AS_LAUNCHER);
-  return resources.flatMap(({ value, updatedBy }) =>
-    value.case === 'version' && value.value.expert === expert ? [{ ...value.value, updatedBy }] : [],
-  );
-}
-
-/** Version of the stable channel, as it is after what was just registered. */
-async function stableOf(registry: LauncherRegistry, expert: string): Promise<string> {
-  const { resource } = await registry.getResource({ key: `expert/${expert}` }, AS_LAUNCHER);
-  return resource?.value.case === 'expert' ? resource.value.value.stable : '';
+  await moveOwnStable(registry, { expert, version: wanted.version, reason }, known);
 }

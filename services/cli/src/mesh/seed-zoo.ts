@@ -3,6 +3,7 @@ import type { CallOptions } from '@thalamus/grpc';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AS_LAUNCHER, withLauncherRegistry, type LauncherRegistry } from './launcher-registry.js';
+import { moveOwnStable, versionsOf } from './launcher-stable.js';
 import { registerRouterModel } from './register-router-model.js';
 import { notTheZoo, readZoo } from './zoo-index.js';
 
@@ -18,13 +19,16 @@ export async function storeZoo(folder: string, store: ArtifactStore): Promise<vo
   }
 }
 
-/** Registers the zoo with the updater; what is registered already stays as it is. */
+/**
+ * Registers the zoo with the updater; what is registered already stays as it is. A version that is new here takes the place of
+ * an earlier one of the zoo; a channel that somebody else moved, or moved back, stays where it is.
+ */
 export async function registerZoo(folder: string, updaterAddress: string): Promise<string[]> {
   const zoo = readZoo(folder);
   return withLauncherRegistry(updaterAddress, async (registry) => {
     for (const item of zoo.bases) await registerBundle(registry, join(folder, item.folder));
     const names = await Promise.all(
-      zoo.experts.map(async (item) => (await registerBundle(registry, join(folder, item.folder))).expert),
+      zoo.experts.map((item) => registerExpert(registry, join(folder, item.folder))),
     );
     await Promise.all(
       zoo.experts.map((item, index) => registerSamples(registry, folder, names[index] ?? '', item.sample)),
@@ -32,6 +36,15 @@ export async function registerZoo(folder: string, updaterAddress: string): Promi
     for (const item of zoo.routers) await registerRouterModel(registry, join(folder, item.folder));
     return names;
   });
+}
+
+async function registerExpert(registry: LauncherRegistry, folder: string): Promise<string> {
+  const { manifest } = await openBundle(folder);
+  const known = await versionsOf(registry, manifest.name);
+  const { expert, version } = await registerBundle(registry, folder);
+  const isNew = known.every((one) => one.version !== version);
+  if (isNew) await moveOwnStable(registry, { expert, version, reason: 'the zoo has a new version' }, known);
+  return expert;
 }
 
 /** A registered version of an expert. */
