@@ -28,7 +28,7 @@ export class OrtRuntime implements InferenceRuntime {
   async load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
     if (this.closed) throw sessionGone();
     const settings = sessionSettings(options);
-    const ort = await import('onnxruntime-node');
+    const ort = await loadLibrary();
     try {
       const session =
         'path' in source
@@ -53,6 +53,16 @@ export class OrtRuntime implements InferenceRuntime {
     this.closed = true;
     await Promise.all([...this.sessions].map((session) => session.release()));
   }
+}
+
+/**
+ * Loads ONNX Runtime without its telemetry: from 1.30 on its library keeps a device id below the home folder and sends usage data
+ * to its maker unless this variable is set before it is loaded. Who wants it sets the variable to 0.
+ */
+function loadLibrary(): Promise<typeof Ort> {
+  // eslint-disable-next-line no-restricted-syntax -- a setting of the library, read by nothing of ours
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
+  return import('onnxruntime-node');
 }
 
 function sessionSettings(options: SessionOptions): Ort.InferenceSession.SessionOptions {
