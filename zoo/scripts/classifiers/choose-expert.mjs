@@ -13,7 +13,7 @@ export async function chooseExpert(served, task, tries, parts, date) {
   for (const { tried, folder } of tries) {
     const expert = await served.open(folder);
     const { kind, files } = expert.manifest;
-    figures[tried] = { kind, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+    figures[tried] = { kind, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
     for (const split of SPLITS)
       figures[tried][split] = await figuresOf(expert, parts[split], `${task.set}.${split}`);
   }

@@ -13,19 +13,22 @@ export async function openExperts(zoo, base) {
   return { experts, scale: lossScale(Math.max(...experts.map(({ labels }) => labels.length))) };
 }
 
-/** Losses [rows, experts] of labelled rows, each expert reading them through its own branches. */
+/**
+ * Losses [rows, experts] of labelled rows, each expert reading them through its own branches. What an expert has no label for
+ * costs the same whatever it would answer, and is not encoded.
+ */
 export async function measureLosses({ experts, scale }, rows, label) {
-  const losses = new Float64Array(rows.length * experts.length);
+  const losses = new Float64Array(rows.length * experts.length).fill(labelLoss(undefined, scale));
   for (const [k, expert] of experts.entries()) {
     const { head, labels } = expert;
     const labelIndex = new Map(labels.map((name, index) => [name, index]));
-    const logs = headLogProbabilities(head, await vectorsOf(expert, rows, label), WIDTH);
-    rows.forEach((row, at) => {
-      const own = labelIndex.get(row.label);
-      losses[at * experts.length + k] = labelLoss(
-        own === undefined ? undefined : logs[at * labels.length + own],
-        scale,
-      );
+    const known = [...rows.keys()].filter((at) => labelIndex.has(rows[at].label));
+    if (known.length === 0) continue;
+    const own = known.map((at) => rows[at]);
+    const logs = headLogProbabilities(head, await vectorsOf(expert, own, label), WIDTH);
+    known.forEach((at, row) => {
+      const logProbability = logs[row * labels.length + labelIndex.get(rows[at].label)];
+      losses[at * experts.length + k] = labelLoss(logProbability, scale);
     });
   }
   return losses;
