@@ -231,8 +231,15 @@ describe('metrics', { timeout: 60_000 }, () => {
         expect([type, help]).toEqual([declared.get(name)?.kind, declared.get(name)?.description]);
       }
     }
-    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, and a chat.
-    const rare = ['jobDuration', 'chatCost'] as const;
+    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, a training of more than a head, and a chat.
+    const rare = [
+      'jobDuration',
+      'trainingTokens',
+      'trainingStepDuration',
+      'trainingValidationLoss',
+      'trainingCheckpointAge',
+      'chatCost',
+    ] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))
       .map(([, { name, unit, kind }]) => prometheusName({ name, unit, isCounter: kind === 'counter' }));

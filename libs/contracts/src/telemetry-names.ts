@@ -50,6 +50,8 @@ export const ATTRIBUTES = {
   jobKind: 'thalamus.job.kind',
   /** State of a job: `QUEUED` or `RUNNING`. */
   jobState: 'thalamus.job.state',
+  /** How an expert is trained, such as `lora`. */
+  trainingMethod: 'thalamus.training.method',
 } as const;
 
 /** What a metric counts. Prometheus names follow: dots become `_`, `s` adds `_seconds`, `By` adds `_bytes`, `USD` adds `_usd`, counters `_total`. */
@@ -194,6 +196,28 @@ export const METRICS = {
     's',
     'Estimated time to the end of the job that a worker holds.',
     ['jobKind'],
+  ),
+  trainingTokens: counter(
+    'thalamus.training.tokens',
+    'Tokens that the steps of training have learned from, padding left out.',
+    ['trainingMethod'],
+  ),
+  trainingStepDuration: duration(
+    'thalamus.training.step.duration',
+    'Duration of one step of training: forward, backward and the update; neither validations nor checkpoints.',
+    ['trainingMethod'],
+  ),
+  trainingValidationLoss: gauge(
+    'thalamus.training.validation.loss',
+    '1',
+    'Loss at the last validation of the training that a worker ran last, in nats.',
+    ['trainingMethod'],
+  ),
+  trainingCheckpointAge: gauge(
+    'thalamus.training.checkpoint.age',
+    's',
+    'Time since the training that a worker runs was last stored, or began: what is lost when the worker dies. 0: none runs.',
+    ['trainingMethod'],
   ),
   eventLoopDelay: gauge(
     'thalamus.process.event_loop.delay',

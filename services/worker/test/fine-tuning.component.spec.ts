@@ -5,8 +5,10 @@ import {
   readArtifact,
   readSafetensors,
 } from '@thalamus/bundle';
-import { jobV1 } from '@thalamus/contracts';
+import { jobV1, METRICS } from '@thalamus/contracts';
+import { prometheusName } from '@thalamus/telemetry';
 import { createRandom } from '@thalamus/tensor';
+import { freePorts } from '@thalamus/testing';
 import { writeCsv } from '@thalamus/training';
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -99,6 +101,18 @@ async function keptSteps(id: string): Promise<number> {
   return Math.min(step, Number(job!.progress!.done));
 }
 
+/** Series of a worker's training by name in Prometheus, with the method that it is split by; histograms by their count. */
+async function trainingSeries(opsPort: number): Promise<Map<string, number>> {
+  const text = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
+  const lines = text.matchAll(
+    /^(thalamus_training_\w+)\{[^}]*thalamus_training_method="lora"[^}]*\} (\S+)$/gm,
+  );
+  return new Map([...lines].map(([, name, value]) => [name!, Number(value)]));
+}
+
+const seriesOf = ({ name, unit, kind }: (typeof METRICS)[keyof typeof METRICS]) =>
+  prometheusName({ name, unit, isCounter: kind === 'counter' }) + (kind === 'histogram' ? '_count' : '');
+
 /** Steps that were told, in order, until the job ended; the first may be what an earlier attempt told last. */
 async function stepsOf(id: string): Promise<{ job: jobV1.Job; steps: number[] }> {
   const steps: number[] = [];
@@ -127,13 +141,20 @@ afterEach(async () => {
 });
 
 describe('a worker that fine-tunes', () => {
-  it('registers a low-rank expert with its log and curve, and tells stage, step and loss meanwhile', async () => {
-    const worker = await startWorker(2_000, OFTEN);
+  it('registers a low-rank expert with its log and curve, and tells stage, step, loss and pace meanwhile', async () => {
+    const [opsPort = 0] = await freePorts(1);
+    const worker = await startWorker(2_000, { ...OFTEN, THALAMUS_OPS_PORT: String(opsPort) });
     const id = await train('calm');
     const { progress } = await mesh.until(id, isTraining);
     // Two classes: at the start about ln 2 nats, and never far above.
     expect(progress!.loss).toBeGreaterThan(0);
     expect(progress!.loss).toBeLessThan(3);
+    const { trainingTokens, trainingStepDuration, trainingValidationLoss, trainingCheckpointAge } = METRICS;
+    const counted = [trainingTokens, trainingStepDuration].map(seriesOf);
+    const gauges = [trainingValidationLoss, trainingCheckpointAge].map(seriesOf);
+    await expect
+      .poll(async () => [...(await trainingSeries(opsPort)).keys()], PATIENCE)
+      .toEqual(expect.arrayContaining([...counted, ...gauges]));
     const job = await mesh.end(id);
     expect(job).toMatchObject({ state: JobState.SUCCEEDED, attempt: 1 });
     expect(job.result).toMatchObject({ expert: 'calm', version: '1', kind: 'lowrank', labels: 2 });
@@ -146,6 +167,13 @@ describe('a worker that fine-tunes', () => {
       ]),
     );
     undisturbed = await madeBy(job);
+    // Nothing is lost any more when the worker dies; what was counted stays.
+    const after = await trainingSeries(opsPort);
+    expect(after.get(seriesOf(trainingCheckpointAge))).toBe(0);
+    const [tokens, steps] = counted.map((name) => after.get(name));
+    // All but the first step are measured: 120 epochs of at most 19 batches, of texts of a few tokens.
+    expect(steps).toBeGreaterThan(120);
+    expect(tokens).toBeGreaterThan(8 * steps!);
     await end(worker);
   });
 

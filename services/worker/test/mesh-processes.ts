@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
+/** What starts telemetry before a service, as everywhere. */
+const telemetry = new URL('../../../libs/telemetry/dist/register.js', import.meta.url).href;
 
 /** A service of its own process, as it is built. */
 export interface ServiceProcess {
@@ -189,7 +191,7 @@ export class MeshProcesses {
         THALAMUS_LOG_LEVEL: 'error',
         ...settings,
       },
-      execArgv: [],
+      execArgv: ['--import', telemetry],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.children.add(child);

@@ -71,6 +71,16 @@ export interface WorkProgress {
   readonly loss?: number | undefined;
 }
 
+/** A step or a validation of a training, for metrics. */
+export type TrainingReport =
+  | {
+      readonly kind: 'step';
+      readonly tokens: number;
+      /** Absent where it is not known: the first step of an attempt. */
+      readonly seconds?: number | undefined;
+    }
+  | { readonly kind: 'validation'; readonly lossNats: number };
+
 /** What the work gave besides its files. */
 export interface WorkResult {
   readonly labels: number;
@@ -86,6 +96,7 @@ export type JobProcessRequest =
 /** What a job process says. */
 export type JobProcessReply =
   | { readonly kind: 'progress'; readonly progress: WorkProgress }
+  | { readonly kind: 'training'; readonly report: TrainingReport }
   /** A checkpoint's file has been written. */
   | { readonly kind: 'checkpointed'; readonly role: CheckpointRole }
   | { readonly kind: 'done'; readonly result: WorkResult }
@@ -94,6 +105,7 @@ export type JobProcessReply =
 /** Who watches the work. */
 export interface WorkObserver {
   onProgress(progress: WorkProgress): void;
+  onTraining(report: TrainingReport): void;
   /** A checkpoint's file holds more than before. */
   onCheckpoint(role: CheckpointRole): void;
 }

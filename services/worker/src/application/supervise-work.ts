@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClaimedJob } from './claimed-job.js';
 import type { CheckpointRole, JobWork, StartWork, WorkResult } from './job-process.port.js';
+import { TrainingWatch } from './training-watch.js';
 
 /** What supervision needs. */
 export interface Supervision {
@@ -30,16 +31,19 @@ export async function superviseWork(
   let keeping: Promise<void> = Promise.resolve();
   let waiting = 0;
   let wake: () => void = () => undefined;
+  const watch = work.kind === 'train' ? new TrainingWatch(work.wanted.method) : undefined;
   const running = startWork(work, {
     onProgress: (progress) => {
       claim.report(progress);
     },
+    onTraining: (report) => watch?.report(report),
     onCheckpoint: (role) => {
       waiting += 1;
       keeping = keeping
         .then(() => keep(claim, role, work.common.checkpointFiles[role], store))
-        .then(() => {
+        .then((isStored) => {
           waiting -= 1;
+          if (isStored) watch?.stored();
         });
       wake();
     },
@@ -68,24 +72,27 @@ export async function superviseWork(
     clearInterval(timer);
     running.kill();
     await keeping;
+    watch?.end();
   }
 }
 
-/** A checkpoint that cannot be stored costs time later, never the job. */
+/** Whether the checkpoint was stored: one that cannot be costs time later, never the job. */
 async function keep(
   claim: ClaimedJob,
   name: CheckpointRole,
   file: string,
   store: ArtifactStore,
-): Promise<void> {
+): Promise<boolean> {
   try {
     const { digest } = await store.put(createReadStream(file));
     await claim.checkpoint({ name, digest });
+    return true;
   } catch (fault) {
     createLogger('supervise-work').warn(
       { job: claim.id, code: toThalamusError(fault).code },
       'checkpoint not stored',
     );
+    return false;
   }
 }
 

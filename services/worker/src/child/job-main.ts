@@ -12,6 +12,7 @@ import { CheckpointRequests } from './checkpoint-requests.js';
 import { evaluateExpert } from './evaluate-expert.js';
 import { Features } from './features.js';
 import { trainExpert } from './train-expert.js';
+import { TrainingReports } from './training-reports.js';
 import { WorkReporter } from './work-reporter.js';
 
 /** The process of one job. It does one piece of work, tells how it ended, and ends with its worker. */
@@ -47,6 +48,7 @@ async function run(work: JobWork): Promise<void> {
         ? await trainExpert(work, {
             features,
             reporter,
+            reports: new TrainingReports((report) => void send({ kind: 'training', report })),
             requests,
             onCheckpoint: written(JOB_ARTIFACTS.training),
           })

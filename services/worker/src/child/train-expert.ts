@@ -13,6 +13,7 @@ import type { CheckpointRequests } from './checkpoint-requests.js';
 import type { Features } from './features.js';
 import { openBaseOf } from './open-encoder.js';
 import { readRows } from './read-rows.js';
+import type { TrainingReports } from './training-reports.js';
 import type { WorkReporter } from './work-reporter.js';
 
 type TrainWork = Extract<JobWork, { kind: 'train' }>;
@@ -21,6 +22,7 @@ type TrainWork = Extract<JobWork, { kind: 'train' }>;
 export interface TrainingSurroundings {
   readonly features: Features;
   readonly reporter: WorkReporter;
+  readonly reports: TrainingReports;
   readonly requests: CheckpointRequests;
   /** The file of the training checkpoint has been written. */
   readonly onCheckpoint: () => void;
@@ -63,7 +65,7 @@ export async function trainExpert(work: TrainWork, surroundings: TrainingSurroun
 
 function hooksOf(
   { common }: TrainWork,
-  { reporter, requests, onCheckpoint }: TrainingSurroundings,
+  { reporter, reports, requests, onCheckpoint }: TrainingSurroundings,
   embed: NonNullable<RunHooks['embed']>,
 ): RunHooks {
   return {
@@ -71,7 +73,13 @@ function hooksOf(
     checkpointFile: common.checkpointFiles.training,
     foreignCheckpoint: 'pass-over',
     checkpointDue: () => requests.take(),
-    onCheckpoint,
+    onCheckpoint: () => {
+      onCheckpoint();
+      reports.ready();
+    },
+    onEvent: (event) => {
+      reports.event(event);
+    },
     onProgress: ({ stage, done, total, loss }) => {
       // The embedding tells its own progress, from where it was resumed.
       if (stage !== 'embedding') reporter.step(stage, done, total, loss);

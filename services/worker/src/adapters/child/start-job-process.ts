@@ -27,6 +27,9 @@ export function startJobProcess(work: JobWork, observer: WorkObserver): RunningW
         case 'progress':
           observer.onProgress(reply.progress);
           return;
+        case 'training':
+          observer.onTraining(reply.report);
+          return;
         case 'checkpointed':
           observer.onCheckpoint(reply.role);
           return;
