@@ -1,6 +1,8 @@
 // Training, evaluation and the other long work: what waits, what runs, how it ends.
 import { dashboard } from '../grafana.mjs';
-import { METRIC } from '../metric-names.mjs';
+import { METRIC, quantile, rate } from '../metric-names.mjs';
+
+const METHOD = 'thalamus_training_method';
 
 export const jobsBoard = dashboard({
   uid: 'thalamus-jobs',
@@ -38,11 +40,11 @@ export const jobsBoard = dashboard({
           title: 'Jobs that ended',
           stack: true,
           width: 12,
-          description: 'Jobs that came to an end in the last hour, by how.',
+          description: 'Jobs that came to an end in the last hour, by kind and by how.',
           queries: [
             {
-              expr: `sum by (thalamus_outcome) (increase(${METRIC.jobs}[1h]))`,
-              legend: '{{thalamus_outcome}}',
+              expr: `sum by (thalamus_job_kind, thalamus_outcome) (increase(${METRIC.jobs}[1h]))`,
+              legend: '{{thalamus_job_kind}} {{thalamus_outcome}}',
             },
           ],
         },
@@ -56,6 +58,52 @@ export const jobsBoard = dashboard({
               expr: `sum by (thalamus_job_kind) (increase(${METRIC.jobDuration}_sum[1h])) / sum by (thalamus_job_kind) (increase(${METRIC.jobDuration}_count[1h]))`,
               legend: '{{thalamus_job_kind}} mean',
             },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Training of more than a head',
+      panels: [
+        {
+          title: 'Tokens learned from, a second',
+          stack: true,
+          width: 6,
+          description: 'Tokens that steps of training took, padding left out, by method.',
+          queries: [{ expr: rate(METRIC.trainingTokens, METHOD), legend: '{{thalamus_training_method}}' }],
+        },
+        {
+          title: 'Duration of a step',
+          unit: 's',
+          width: 6,
+          description: 'Forward, backward and the update of one step; neither validations nor checkpoints.',
+          queries: [
+            {
+              expr: quantile(0.5, METRIC.trainingStepDuration, METHOD),
+              legend: '{{thalamus_training_method}} p50',
+            },
+            {
+              expr: quantile(0.95, METRIC.trainingStepDuration, METHOD),
+              legend: '{{thalamus_training_method}} p95',
+            },
+          ],
+        },
+        {
+          title: 'Loss at the last validation',
+          width: 6,
+          description:
+            'In nats, of the training that each worker runs. It should fall from one validation to the next.',
+          queries: [
+            { expr: METRIC.trainingValidationLoss, legend: '{{instance}} {{thalamus_training_method}}' },
+          ],
+        },
+        {
+          title: 'Age of the checkpoint',
+          unit: 's',
+          width: 6,
+          description: 'Time since a training was last stored: what is lost when its worker dies.',
+          queries: [
+            { expr: METRIC.trainingCheckpointAge, legend: '{{instance}} {{thalamus_training_method}}' },
           ],
         },
       ],
