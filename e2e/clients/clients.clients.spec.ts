@@ -139,7 +139,7 @@ describe('tritonclient', () => {
       ready: true,
       modelReady: true,
       metadata: 'snips7',
-      expert: ['snips7@1'],
+      expert: ['snips7@2'],
       label: ['AddToPlaylist'],
       named: 'snips7',
       namedVersion: '1',
@@ -148,7 +148,7 @@ describe('tritonclient', () => {
     expect((plain['score'] as number[])[0]).toBeGreaterThan(0.5);
     expect(asyncio.ready).toBe(true);
     expect(asyncio.experts).toHaveLength(8);
-    expect(asyncio.experts.filter((expert) => expert === 'snips7@1').length).toBeGreaterThanOrEqual(4);
+    expect(asyncio.experts.filter((expert) => expert === 'snips7@2').length).toBeGreaterThanOrEqual(4);
     expect(Object.values(asyncio.outputs).every(([batch]) => batch === 2)).toBe(true);
   });
 });

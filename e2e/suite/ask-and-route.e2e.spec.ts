@@ -62,7 +62,7 @@ describe('thalamus ask', () => {
       'ask',
       'Book a table for two',
       '--model',
-      'snips7@1',
+      'snips7@2',
       '--top',
       '3',
     ]);

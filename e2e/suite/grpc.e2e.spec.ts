@@ -34,7 +34,7 @@ const text = (...prompts: string[]) => ({
 describe('thalamus.gateway.v1, for a client made from the proto alone', () => {
   it('classifies and says why', async () => {
     const answer = await gateway.call('Classify', { input: 'Add this song to my workout playlist' });
-    expect(answer).toMatchObject({ expert: 'snips7', version: '1' });
+    expect(answer).toMatchObject({ expert: 'snips7', version: '2' });
     expect((answer['scores'] as { label: string }[])[0]?.label).toBe('AddToPlaylist');
     expect((answer['decision'] as { ranked: unknown[] }).ranked.length).toBeGreaterThan(5);
   });
@@ -117,7 +117,7 @@ describe('Open Inference Protocol v2 on the same port', () => {
       model_name: 'snips7',
       inputs: [text('Book a table for two')],
     });
-    expect(answer).toMatchObject({ model_name: 'snips7', model_version: '1' });
+    expect(answer).toMatchObject({ model_name: 'snips7', model_version: '2' });
     const index = await oip.call('RepositoryIndex', { ready: true });
     expect((index['models'] as { name: string }[]).map(({ name }) => name)).toEqual(
       expect.arrayContaining([...mesh.experts]),

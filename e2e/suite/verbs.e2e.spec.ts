@@ -38,8 +38,10 @@ describe('thalamus experts', () => {
     const rows = await mesh.json<ExpertRow[]>(['experts', 'list']);
     const names = rows.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining([...mesh.experts, 'minilm-l6']));
-    for (const row of rows.filter(({ kind }) => kind === 'probe')) {
-      expect(row.stable).toBe('1');
+    const classifiers = rows.filter(({ kind }) => kind === 'lowrank');
+    expect(classifiers).toHaveLength(10);
+    for (const row of classifiers) {
+      expect(row.stable).toBe('2');
       expect(row.accuracy).toBeGreaterThan(0.4);
     }
   });

@@ -121,7 +121,7 @@ async function choose() {
     results[task.set] = { chosen, tried: figures };
     console.log(`${task.set}: ${chosen}`, JSON.stringify(figures[chosen]));
   }
-  writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
   await writeIndex();
 }
 

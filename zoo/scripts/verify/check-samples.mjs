@@ -5,12 +5,15 @@ import { maskVocabulary, openMaskedLm, openTrainingBase, readTextLines } from '@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBase } from '../embeddings.mjs';
-import { DOMAINS, expertName, windowsOf } from '../language-models/domains.mjs';
+import { DOMAINS, expertName, spread, windowsOf } from '../language-models/domains.mjs';
 import { LANGUAGE_MODELS } from '../language-models/index.mjs';
 import { figuresOf, openServed } from '../served-experts.mjs';
 import { TASKS } from '../tasks.mjs';
 import { readSample } from './check-index.mjs';
 import { differs, figureDiffers } from './report.mjs';
+
+/** Windows of each domain that a model of all domains is measured on. */
+const SHARED_WINDOWS = 4;
 
 /** Answers of a sample of 200 that another processor's rounding may move. */
 export const ROUNDED_ANSWERS = 2;
@@ -30,7 +33,7 @@ export async function measureClassifierSamples(zoo, base) {
 
 /**
  * Nats a hidden word piece of every masked language model on the sample of its domain; of those without a domain of their own, on
- * the samples of all. { n, nats } by name.
+ * some windows of all. { n, nats } by name.
  */
 export async function measureLanguageModelSamples(zoo) {
   const runtime = new OrtRuntime();
@@ -45,12 +48,13 @@ export async function measureLanguageModelSamples(zoo) {
     const file = join(zoo, `data/sample/${domain}.test.jsonl`);
     windows.set(expertName(domain), await windowsOf(base, readTextLines(readFileSync(file), file)));
   }
+  const shared = [...windows.values()].flatMap((list) => spread(list, SHARED_WINDOWS));
   const figures = {};
   for (const name of LANGUAGE_MODELS) {
     const folder = join(zoo, 'language-models', name);
     if (!existsSync(join(folder, 'expert.json'))) continue;
     const model = await openMaskedLm(await openBundle(folder), base, vocabulary);
-    const losses = await model.rowLosses(windows.get(name) ?? [...windows.values()].flat());
+    const losses = await model.rowLosses(windows.get(name) ?? shared);
     await model.release();
     const sum = (of) => losses.reduce((all, row) => all + row[of], 0);
     figures[name] = { n: sum('pieces'), nats: Number((sum('nats') / sum('pieces')).toFixed(6)) };

@@ -27,7 +27,7 @@ const BAR = 24;
 export function askCommand(): Command {
   return gatewayVerb('ask', 'send a prompt to the expert that will do best at it', [
     'thalamus ask "I lost my card, please block it"',
-    'thalamus ask "Book a table for two" --model snips7@1 --json',
+    'thalamus ask "Book a table for two" --model snips7@2 --json',
     'thalamus ask - --flag size=0.5 < prompt.txt',
   ])
     .argument('<prompt>', 'the text; - reads standard input')
