@@ -142,7 +142,7 @@ describe('tritonclient', () => {
       expert: ['snips7@2'],
       label: ['AddToPlaylist'],
       named: 'snips7',
-      namedVersion: '1',
+      namedVersion: '2',
       refused: { status: 'StatusCode.NOT_FOUND', message: expect.stringContaining('nobody') as string },
     });
     expect((plain['score'] as number[])[0]).toBeGreaterThan(0.5);

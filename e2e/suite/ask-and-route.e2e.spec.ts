@@ -32,7 +32,7 @@ describe('thalamus ask', () => {
   it('answers with the expert, its output, the decision and the times', async () => {
     const answer = await mesh.json<Answer>(['ask', 'I lost my card, please block it']);
     expect(['banking77', 'clinc150']).toContain(answer.expert);
-    expect(answer.version).toBe('1');
+    expect(answer.version).toBe('2');
     expect(answer.output.scores[0]?.label).toBe(answer.output.label);
     const scores = answer.output.scores.map(({ score }) => score);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));

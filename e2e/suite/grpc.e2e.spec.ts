@@ -111,7 +111,7 @@ describe('Open Inference Protocol v2 on the same port', () => {
     expect(await oip.call('ModelReady', { name: 'snips7' })).toMatchObject({ ready: true });
     expect(await oip.call('ModelMetadata', { name: 'snips7' })).toMatchObject({
       name: 'snips7',
-      versions: ['1'],
+      versions: ['2'],
     });
     const answer = await oip.call('ModelInfer', {
       model_name: 'snips7',

@@ -61,17 +61,17 @@ describe('thalamus experts', () => {
   });
 
   it('adds a bundle as a further version, which leaves the stable one alone', async () => {
-    const bundle = copyOfSnips('2');
+    const bundle = copyOfSnips('3');
     const added = await mesh.json<{ expert: string; version: string }>(['experts', 'add', bundle]);
-    expect(added).toMatchObject({ expert: 'snips7', version: '2' });
+    expect(added).toMatchObject({ expert: 'snips7', version: '3' });
     const { stable, versions } = await mesh.json<ExpertDetail>(['experts', 'show', 'snips7']);
-    expect(stable).toBe('1');
-    expect(versions.map(({ version }) => version).sort()).toEqual(['1', '2']);
-    expect(await asked('snips7')).toBe('1');
+    expect(stable).toBe('2');
+    expect(versions.map(({ version }) => version).sort()).toEqual(['2', '3']);
+    expect(await asked('snips7')).toBe('2');
   });
 
   it('refuses a bundle with a flipped byte, and names the file', async () => {
-    const bundle = copyOfSnips('3');
+    const bundle = copyOfSnips('4');
     const head = readFileSync(join(bundle, 'head.safetensors'));
     head.writeUInt8(head.readUInt8(head.length - 1) ^ 1, head.length - 1);
     writeFileSync(join(bundle, 'head.safetensors'), head);
@@ -82,9 +82,9 @@ describe('thalamus experts', () => {
   });
 
   it('promotes a version to stable, which then answers', async () => {
-    await mesh.json(['release', 'promote', 'snips7', '2', '--reason', 'measured']);
-    expect((await mesh.json<ExpertDetail>(['experts', 'show', 'snips7'])).stable).toBe('2');
-    await expect.poll(() => asked('snips7'), { timeout: 15_000 }).toBe('2');
+    await mesh.json(['release', 'promote', 'snips7', '3', '--reason', 'measured']);
+    expect((await mesh.json<ExpertDetail>(['experts', 'show', 'snips7'])).stable).toBe('3');
+    await expect.poll(() => asked('snips7'), { timeout: 15_000 }).toBe('3');
   });
 });
 
