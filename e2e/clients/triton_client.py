@@ -26,7 +26,7 @@ def strings(result, name):
 def plain():
     client = triton.InferenceServerClient(ADDRESS)
     routed = client.infer("auto", texts(triton, "Add this song to my workout playlist"), headers=HEADERS)
-    named = client.infer("snips7", texts(triton, "Book a table for two"), model_version="1", headers=HEADERS)
+    named = client.infer("snips7", texts(triton, "Book a table for two"), model_version="2", headers=HEADERS)
     try:
         client.infer("nobody", texts(triton, "hello"), headers=HEADERS)
         refused = None

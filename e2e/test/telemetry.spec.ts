@@ -301,7 +301,7 @@ describe('the text of prompts', { timeout: 120_000 }, () => {
       ['host', host],
     ] as const) {
       const model =
-        where === 'gateway' ? { modelName: 'auto' } : { modelName: 'banking77', modelVersion: '1' };
+        where === 'gateway' ? { modelName: 'auto' } : { modelName: 'banking77', modelVersion: '2' };
       const contents = { bytesContents: [bytes] };
       await rpc(
         `OIP ${where}`,
