@@ -3,6 +3,8 @@
 const CELL = { width: 74, height: 30 };
 const LEFT = 190;
 const TOP = 150;
+/** Room for the slanted name of the last column. */
+const RIGHT = 80;
 /** From the best of a column to a whole nat behind it. */
 const [NEAR, FAR] = [
   [24, 90, 157],
@@ -13,7 +15,7 @@ const WORST_NATS = 1;
 /** SVG of `losses[row][column]` in nats; a frame marks the best of each column. */
 export function heatMap(rows, columns, losses) {
   const best = columns.map((_, column) => Math.min(...losses.map((row) => row[column])));
-  const width = LEFT + columns.length * CELL.width + 16;
+  const width = LEFT + columns.length * CELL.width + RIGHT;
   const height = TOP + rows.length * CELL.height + 44;
   const at = (row, column) => [LEFT + column * CELL.width, TOP + row * CELL.height];
   const cells = losses.flatMap((values, row) =>
