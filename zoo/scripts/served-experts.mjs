@@ -1,14 +1,7 @@
 // Classifiers as a host serves them: the base in its shipped storage, low-rank branches beside its products, a head.
 import { openBundle, readClassifierHead, readLowRankAdapter } from '@thalamus/bundle';
 import { OrtRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
-import {
-  addGatheredBranches,
-  BRANCH_INPUTS,
-  branchRow,
-  decodeModel,
-  encodeModel,
-} from '@thalamus/onnx-graph';
-import { tensor } from '@thalamus/tensor';
+import { addGatheredBranches, decodeModel, encodeModel, oneAdapterFeeds } from '@thalamus/onnx-graph';
 import { embedTexts, evaluateHead, labelled } from '@thalamus/training';
 import { join } from 'node:path';
 import { embedAll } from './embeddings.mjs';
@@ -51,14 +44,7 @@ export class ServedExperts {
     this.#graph ??= this.#load();
     const { session, branches, tokenizer } = await this.#graph;
     const adapter = await readLowRankAdapter(bundle);
-    const row = Object.entries(branchRow(adapter, branches, adapter.rank)).map(
-      ([name, { dtype, shape, data }]) => [name, tensor(dtype, [1, ...shape], data)],
-    );
-    const adapterFeeds = {
-      ...Object.fromEntries(row),
-      [BRANCH_INPUTS.enabled]: tensor('bool', [], Uint8Array.of(1)),
-      [BRANCH_INPUTS.row]: tensor('int32', [1], Int32Array.of(0)),
-    };
+    const adapterFeeds = oneAdapterFeeds(adapter, branches, adapter.rank);
     const own = { run: (feeds, options) => session.run({ ...feeds, ...adapterFeeds }, options) };
     return new TextEncoder(tokenizer, own, this.base.bundle.manifest.maxTokens);
   }

@@ -43,3 +43,17 @@ export function branchRow(
   }
   return row;
 }
+
+/** Feeds that put every row of a batch under one adapter: its row alone in each stack. `size` is at least the rank. */
+export function oneAdapterFeeds(
+  adapter: BranchFactors,
+  branches: readonly GatheredBranch[],
+  size: number,
+): Record<string, Tensor> {
+  const row = Object.entries(branchRow(adapter, branches, size));
+  return {
+    [BRANCH_INPUTS.enabled]: tensor('bool', [], Uint8Array.of(1)),
+    [BRANCH_INPUTS.row]: tensor('int32', [1], new Int32Array(1)),
+    ...Object.fromEntries(row.map(([name, value]) => [name, { ...value, shape: [1, ...value.shape] }])),
+  };
+}

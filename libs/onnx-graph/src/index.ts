@@ -25,7 +25,7 @@ export {
   type BranchedEncoder,
   type GatheredBranch,
 } from './gathered-branches.js';
-export { branchRow, type BranchFactors } from './branch-row.js';
+export { branchRow, oneAdapterFeeds, type BranchFactors } from './branch-row.js';
 export {
   buildGatheredMaskedLmHead,
   MASKED_LM_VALUES,

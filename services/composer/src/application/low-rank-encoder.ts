@@ -2,13 +2,12 @@ import type { LowRankAdapter } from '@thalamus/bundle';
 import type { Feeds, InferenceRuntime, InferenceSession, Tokenizer } from '@thalamus/inference';
 import {
   addGatheredBranches,
-  BRANCH_INPUTS,
-  branchRow,
   decodeModel,
   encodeModel,
+  oneAdapterFeeds,
   type GatheredBranch,
 } from '@thalamus/onnx-graph';
-import { asFloat32, tensor } from '@thalamus/tensor';
+import { asFloat32 } from '@thalamus/tensor';
 import type { BatchEncoder } from '@thalamus/training';
 
 /** What the encoders of low-rank experts stand on. */
@@ -53,7 +52,7 @@ export class LowRankEncoders {
     let factors: Feeds | undefined;
     return {
       encode: async (texts) => {
-        factors ??= this.feedsOf(adapter);
+        factors ??= oneAdapterFeeds(adapter, this.branches, this.rank);
         const { inputIds, attentionMask } = await tokenizer.encodeBatch(texts, maxTokens);
         const feeds = { input_ids: inputIds, attention_mask: attentionMask, ...factors };
         const { embedding } = await this.session.run(feeds, { outputs: ['embedding'] });
@@ -65,14 +64,5 @@ export class LowRankEncoders {
 
   release(): Promise<void> {
     return this.session.release();
-  }
-
-  private feedsOf(adapter: LowRankAdapter): Feeds {
-    const row = Object.entries(branchRow(adapter, this.branches, this.rank));
-    return {
-      [BRANCH_INPUTS.enabled]: tensor('bool', [], Uint8Array.of(1)),
-      [BRANCH_INPUTS.row]: tensor('int32', [1], new Int32Array(1)),
-      ...Object.fromEntries(row.map(([name, value]) => [name, { ...value, shape: [1, ...value.shape] }])),
-    };
   }
 }
