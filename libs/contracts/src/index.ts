@@ -44,3 +44,20 @@ export {
   type ScheduleName,
   type TrainingMethod,
 } from './training-parameters.js';
+export { readJsonObject, writeJson } from './json/read-json.js';
+export { joinBytesElements, splitBytesElements } from './oip/bytes-elements.js';
+export {
+  MAX_TENSOR_ELEMENTS,
+  OIP_DATATYPES,
+  OIP_DATATYPE_NAMES,
+  type OipDatatype,
+  type OipDatatypeName,
+} from './oip/datatypes.js';
+export {
+  OIP_ROUTES,
+  oipErrorJson,
+  type OipCalls,
+  type OipQuestion,
+  type OipReply,
+  type OipRoute,
+} from './oip/http-routes.js';

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { inference } from '@thalamus/contracts';
+import { joinBytesElements, type inference } from '@thalamus/contracts';
 import { AUTO } from './oip-auto.js';
 import type { LabelScore } from './oip-answers.js';
 
@@ -35,26 +35,13 @@ export function autoAnswer(request: inference.ModelInferRequest, answers: readon
   return {
     ...head,
     outputs: outputs.map(({ name, datatype }) => ({ name, datatype, shape })),
-    rawOutputContents: [rawBytes(labels), rawFloats(scores), rawBytes(experts)],
+    rawOutputContents: [joinBytesElements(labels), rawFloats(scores), joinBytesElements(experts)],
   };
 }
 
 function truncationOf(answers: readonly AutoAnswer[]) {
   const boolParam = answers.some(({ truncated }) => truncated);
   return { truncated: { parameterChoice: { case: 'boolParam' as const, value: boolParam } } };
-}
-
-/** Each entry after its length, four bytes, little endian. */
-function rawBytes(entries: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(entries.reduce((sum, entry) => sum + 4 + entry.byteLength, 0));
-  const view = new DataView(bytes.buffer);
-  let at = 0;
-  for (const entry of entries) {
-    view.setUint32(at, entry.byteLength, true);
-    bytes.set(entry, at + 4);
-    at += 4 + entry.byteLength;
-  }
-  return bytes;
 }
 
 function rawFloats(values: readonly number[]): Uint8Array {

@@ -1,4 +1,4 @@
-import type { inference } from '@thalamus/contracts';
+import { splitBytesElements, type inference } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 
 /** A request with one BYTES input `text` of shape [texts]. */
@@ -30,7 +30,7 @@ export function textsOf(request: inference.ModelInferRequest): string[] {
   if (input?.name !== 'text' || others.length > 0)
     throw invalid('text', 'the model auto takes this one input');
   const count = textCount(input);
-  const entries = entriesOf(input, request.rawInputContents);
+  const entries = entriesOf(input, request.rawInputContents, count);
   if (entries.length !== count)
     throw invalid('text', `holds ${entries.length} texts, but its shape says ${count}`);
   const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -53,25 +53,13 @@ function textCount({ datatype, shape }: TextInput): number {
   return Number(count);
 }
 
-function entriesOf({ contents }: TextInput, raw: readonly Uint8Array[]): Uint8Array[] {
+function entriesOf(input: TextInput, raw: readonly Uint8Array[], count: number): Uint8Array[] {
+  const { contents } = input;
   const [first, ...more] = raw;
   if (more.length > 0) throw invalid('text', 'has more than one raw content');
   if (first === undefined) return contents?.bytesContents ?? [];
   if (contents !== undefined) throw invalid('text', 'has both contents and raw contents; send one');
-  return splitRaw(first);
-}
-
-/** Entries of the binary form: each is its length, 4 bytes little-endian, and that many bytes. */
-function splitRaw(raw: Uint8Array): Uint8Array[] {
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const entries: Uint8Array[] = [];
-  for (let at = 0; at < raw.byteLength;) {
-    const length = at + 4 <= raw.byteLength ? view.getUint32(at, true) : -1;
-    if (length < 0 || at + 4 + length > raw.byteLength) throw invalid('text', 'its raw content is cut off');
-    entries.push(raw.subarray(at + 4, at + 4 + length));
-    at += 4 + length;
-  }
-  return entries;
+  return splitBytesElements(first, input.name, count);
 }
 
 function invalid(field: string, reason: string): ThalamusError {

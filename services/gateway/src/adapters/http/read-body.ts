@@ -1,9 +1,7 @@
+import { readJsonObject } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
-import { duplicateKey } from './duplicate-key.js';
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Takes JSON bodies in UTF-8 and nothing else; what is wrong with a body is said with our codes. */
 export function acceptJson(server: FastifyInstance, maxBodyBytes: number): void {
@@ -13,44 +11,12 @@ export function acceptJson(server: FastifyInstance, maxBodyBytes: number): void 
     { parseAs: 'buffer', bodyLimit: maxBodyBytes },
     (_request, body, done) => {
       try {
-        done(null, parse(body as Buffer));
+        done(null, readJsonObject(body as Buffer));
       } catch (fault) {
         done(fault as Error);
       }
     },
   );
-}
-
-function parse(body: Buffer): unknown {
-  let text: string;
-  try {
-    text = UTF8.decode(body);
-  } catch {
-    throw new ThalamusError('REQUEST_INVALID', 'The body is not UTF-8; send JSON encoded in UTF-8.');
-  }
-  if (text === '') throw new ThalamusError('REQUEST_INVALID', 'The body is empty; send a JSON object.');
-  const value = parseJson(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ThalamusError('REQUEST_INVALID', 'The body is JSON, but not an object; send a JSON object.');
-  const twice = duplicateKey(text);
-  if (twice !== undefined) {
-    const field = twice.slice(0, 64);
-    throw new ThalamusError('REQUEST_INVALID', `The request is not valid. ${field}: is given twice.`, {
-      violations: [{ field, description: 'is given twice' }],
-    });
-  }
-  return value;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (fault) {
-    // V8 quotes the input in its message; only the position may be told.
-    const position = /position (\d+)/.exec((fault as Error).message)?.[1];
-    const where = position === undefined ? '' : ` at character ${position}`;
-    throw new ThalamusError('REQUEST_INVALID', `The body is not JSON: it breaks off or goes wrong${where}.`);
-  }
 }
 
 /** Checks a body. @throws REQUEST_INVALID naming every faulty field; values are never quoted */
