@@ -45,12 +45,15 @@ export interface MeshFile {
     readonly service: string;
     readonly pid: number;
     readonly grpc?: string;
+    readonly http?: string;
     readonly ops: string;
   }[];
 }
 
 /** A mesh that `thalamus up` started. */
 export interface LaunchedMesh extends Mesh {
+  /** host:port of the HTTP server of a service behind the gateway. */
+  httpOf(service: string): string;
   /** Remote chat models of the fleet. */
   readonly remoteExperts: readonly string[];
   readonly launcher: RunningCommand;
@@ -126,6 +129,7 @@ export async function launchMesh(options: LaunchOptions = {}): Promise<LaunchedM
     launcher,
     pidOf: (service) => of(service).pid,
     addressOf: (service) => of(service).grpc ?? '',
+    httpOf: (service) => of(service).http ?? '',
     interrupt,
     stop: async () => {
       const { exit, stderr } = await interrupt();

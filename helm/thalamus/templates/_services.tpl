@@ -1,11 +1,12 @@
 {{/*
-What is fixed about each service: its folder in the image, its ports, whether it reads and writes the bus, whom it calls.
+What is fixed about each service: its folder in the image, its ports, whether it reads and writes the bus, whom it calls. "http" is
+open to callers of the mesh, "rest" is the HTTP form of a service behind the gateway, which asks for no key.
 "npm run helm:check" compares this table with the settings of the services.
 */}}
 {{- define "thalamus.services" -}}
 gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, bus: true, upstreams: true, calls: [router, expert-host, updater] }
 router: { folder: router, grpc: 7402, ops: 7502, bus: true, calls: [updater] }
-expertHost: { advertises: true, folder: expert-host, grpc: 7403, ops: 7503, bus: true, calls: [updater] }
+expertHost: { advertises: true, folder: expert-host, grpc: 7403, rest: 7603, ops: 7503, bus: true, calls: [updater] }
 updater: { advertises: true, folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [] }
 composer: { folder: composer, grpc: 7404, ops: 7504, operators: true, calls: [updater] }
 worker: { folder: worker, ops: 7505, calls: [updater] }
@@ -65,7 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   "THALAMUS_READINESS_GRACE_MS" $root.Values.readinessGraceMs }}
 {{- if not .service.claim }}{{ $_ := set $settings "THALAMUS_DATA" "/data" }}{{ end }}
 {{- with .service.grpc }}{{ $_ := set $settings "THALAMUS_GRPC_PORT" . }}{{ end }}
-{{- with .service.http }}{{ $_ := set $settings "THALAMUS_HTTP_PORT" . }}{{ end }}
+{{- with .service.http | default .service.rest }}{{ $_ := set $settings "THALAMUS_HTTP_PORT" . }}{{ end }}
 {{- with $root.Values.telemetry.otlpEndpoint }}{{ $_ := set $settings "THALAMUS_OTLP_ENDPOINT" . }}{{ end }}
 {{- if .service.bus }}
 {{- $_ := set $settings "THALAMUS_BUS" "kafka" }}

@@ -39,6 +39,21 @@ export const grpcSettings = (defaultPort: number) => ({
   grpcPort: setting('THALAMUS_GRPC_PORT', port(defaultPort), 'Port of the gRPC server; 0 picks a free one.'),
 });
 
+/** Where an HTTP server listens, and the largest body that it reads. */
+export const httpSettings = (defaultPort: number, maxBodyBytes: number) => ({
+  httpPort: setting('THALAMUS_HTTP_PORT', port(defaultPort), 'Port of the HTTP API; 0 picks a free one.'),
+  maxBodyBytes: setting('THALAMUS_MAX_BODY_BYTES', bytes(maxBodyBytes), 'Largest request body, bytes.'),
+});
+
+/** Bound of one request. */
+export const requestTimeoutSettings = (defaultMs: number) => ({
+  requestTimeoutMs: setting(
+    'THALAMUS_REQUEST_TIMEOUT_MS',
+    milliseconds(defaultMs),
+    'Longest time a request may take; callers can ask for less, milliseconds.',
+  ),
+});
+
 /** Where others reach the gRPC server of a service that tells them so. */
 export const advertiseSettings = () => ({
   advertise: setting(

@@ -68,6 +68,7 @@ export async function startHost(environment = {}, more = []) {
       THALAMUS_ARTIFACTS_FOLDER: join(folder, 'artifacts'),
       THALAMUS_DATA: join(folder, 'data'),
       THALAMUS_GRPC_PORT: String(port),
+      THALAMUS_HTTP_PORT: '0',
       THALAMUS_OPS_PORT: '0',
       THALAMUS_LOG_LEVEL: 'warn',
       ...environment,

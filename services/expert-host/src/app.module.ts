@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ResidencyPublisher } from './adapters/events/residency-publisher.js';
 import { OipService } from './adapters/grpc/oip.service.js';
+import { OipHttpServer } from './adapters/http/oip-http-server.js';
 import { ExpertLibrary } from './application/expert-library.js';
 import type { HostSettings } from './config.js';
 
@@ -41,10 +42,11 @@ function components(settings: HostSettings): ServiceComponent[] {
     derivedFolder: join(settings.dataFolder, 'derived'),
   });
   let serving = false;
+  const oip = new OipService(library, () => serving);
   const server = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
-    services: [implementService(inference.GRPCInferenceService, new OipService(library, () => serving))],
+    services: [implementService(inference.GRPCInferenceService, oip)],
   });
   const address = () => settings.advertise ?? `${settings.host}:${server.port}`;
   const residency = new ResidencyPublisher(bus, library, view, {
@@ -67,14 +69,15 @@ function components(settings: HostSettings): ServiceComponent[] {
         stopGauge = gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]);
       },
       withdraw: () => {
+        serving = false;
         server.withdraw();
       },
       drain: (deadlineMs) => {
-        serving = false;
         stopGauge();
         return server.drain(deadlineMs);
       },
     },
+    new OipHttpServer(oip, { ...settings, port: settings.httpPort }),
     residency,
   ];
 }

@@ -21,6 +21,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import 'reflect-metadata';
+import { OipHttpServer } from '../src/adapters/http/oip-http-server.js';
 import { AppModule } from '../src/app.module.js';
 import { hostSettings } from '../src/config.js';
 
@@ -139,6 +140,9 @@ function resource(key: string, value: ResourceValue, revision: bigint) {
 
 /** A whole expert host: its Nest application, gRPC server and inference process. */
 export class Host {
+  /** http://127.0.0.1:port */
+  url = '';
+
   private constructor(
     readonly client: Client,
     readonly address: string,
@@ -157,6 +161,7 @@ export class Host {
       THALAMUS_ARTIFACTS_FOLDER: join(registry.folder, 'artifacts'),
       THALAMUS_DATA: join(registry.folder, 'data'),
       THALAMUS_GRPC_PORT: '0',
+      THALAMUS_HTTP_PORT: '0',
       THALAMUS_OPS_PORT: '0',
       ...environment,
     });
@@ -165,13 +170,12 @@ export class Host {
       logger: false,
       abortOnError: false,
     });
-    const components = new ComponentHost(
-      application.get<readonly ServiceComponent[]>(COMPONENTS),
-      createLogger('test'),
-    );
+    const list = application.get<readonly ServiceComponent[]>(COMPONENTS);
+    const components = new ComponentHost(list, createLogger('test'));
     const residency = new ResidencyView(registry.bus);
     await residency.start();
     await components.start();
+    const http = list.find((component) => component instanceof OipHttpServer);
     const address = await waitUntil('the host has said where it is', () => residency.hosts()[0]);
     const client = createClient(inference.GRPCInferenceService, { address, defaultDeadlineMs: 20_000 });
     const childPid = () => childProcesses().find((pid) => !before.has(pid)) ?? 0;
@@ -183,7 +187,9 @@ export class Host {
         await residency.close();
         await application.close();
       })());
-    return new Host(client, address, residency, childPid, stop);
+    const made = new Host(client, address, residency, childPid, stop);
+    made.url = `http://127.0.0.1:${http?.port ?? 0}`;
+    return made;
   }
 
   /** Waits until the host says of a version that it is so. */

@@ -1,12 +1,13 @@
 import {
   busSettings,
-  bytes,
   count,
   dataSettings,
   defineSettings,
   grpcSettings,
+  httpSettings,
   milliseconds,
   opsSettings,
+  requestTimeoutSettings,
   routerAddress,
   setting,
   telemetrySettings,
@@ -24,22 +25,13 @@ export const gatewaySettings = defineSettings({
   ...dataSettings('gateway'),
   ...routerAddress(),
   ...updaterAddress(),
-  httpPort: setting(
-    'THALAMUS_HTTP_PORT',
-    z.coerce.number('must be a port number').int().min(0).max(65_535).default(8080),
-    'Port of the HTTP API; 0 picks a free one.',
-  ),
+  ...httpSettings(8080, 1_048_576),
+  ...requestTimeoutSettings(10_000),
   anonymous: setting(
     'THALAMUS_ANONYMOUS',
     z.enum(['off', 'viewer'], 'must be off or viewer').default('off'),
     'Whether callers without a key may ask, as viewers of the tenant default.',
   ),
-  requestTimeoutMs: setting(
-    'THALAMUS_REQUEST_TIMEOUT_MS',
-    milliseconds(10_000),
-    'Longest time a request may take; callers can ask for less, milliseconds.',
-  ),
-  maxBodyBytes: setting('THALAMUS_MAX_BODY_BYTES', bytes(1_048_576), 'Largest request body, bytes.'),
   upstreamAllow: setting(
     'THALAMUS_UPSTREAM_ALLOW',
     z

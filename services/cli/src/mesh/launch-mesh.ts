@@ -164,12 +164,13 @@ function meshFile(
       brokers: options.kafkaBrokers ?? '',
     },
     artifactsFolder: join(options.dataFolder, 'artifacts'),
-    processes: [...addresses].map(([service, { grpcPort, opsPort }]) => {
+    processes: [...addresses].map(([service, { grpcPort, httpPort, opsPort }]) => {
       const host = hostOf(service, options);
       return {
         service,
         pid: supervisor.pidOf(service),
         ...(grpcPort === undefined ? {} : { grpc: `${host}:${grpcPort}` }),
+        ...(httpPort === undefined ? {} : { http: `${host}:${httpPort}` }),
         ops: `${host}:${opsPort}`,
       };
     }),

@@ -9,6 +9,8 @@ export interface MeshProcess {
   readonly pid: number;
   /** host:port of its gRPC server, when it has one. */
   readonly grpc?: string;
+  /** host:port of its HTTP server, when it has one behind the gateway. */
+  readonly http?: string;
   /** host:port of /metrics, /healthz, /readyz. */
   readonly ops?: string;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { assignPorts, settingsOf, type UpOptions } from './plan.js';
+import { assignPorts, portsNeeded, settingsOf, type UpOptions } from './plan.js';
 import { SERVICES } from './service-process.js';
 
 const options: UpOptions = {
@@ -38,6 +38,18 @@ describe('the settings of a mesh that listens on every address', () => {
       THALAMUS_ANONYMOUS: 'off',
       THALAMUS_ROUTER_ADDRESS: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
     });
+  });
+
+  it('give each server a port of its own, the HTTP server of the host among them', () => {
+    const ports = services.flatMap((service) => {
+      const { grpcPort, httpPort, opsPort } = addresses.get(service) ?? { opsPort: 0 };
+      return [grpcPort, httpPort, opsPort].filter((port) => port !== undefined);
+    });
+    expect(new Set(ports).size).toBe(ports.length);
+    expect(ports.length).toBe(portsNeeded(services) + 1);
+    expect(settingsOf('expert-host', options, addresses)['THALAMUS_HTTP_PORT']).toBe(
+      String(addresses.get('expert-host')?.httpPort),
+    );
   });
 
   it('let callers without a key read on the loopback only', () => {

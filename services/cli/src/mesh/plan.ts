@@ -36,6 +36,8 @@ export function replayUrl({ replay }: UpOptions): string | undefined {
 /** Where each service listens. */
 export interface ServiceAddress {
   readonly grpcPort: number | undefined;
+  /** Of an HTTP server behind the gateway. */
+  readonly httpPort?: number;
   readonly opsPort: number;
 }
 
@@ -47,9 +49,14 @@ export const INTERNAL_HOST = '127.0.0.1';
 /** Services that have a gRPC server of their own inside the mesh. */
 const WITH_GRPC: readonly ServiceName[] = ['updater', 'expert-host', 'router', 'composer'];
 
+/** Services behind the gateway that answer over HTTP too. */
+const WITH_HTTP: readonly ServiceName[] = ['expert-host'];
+
 /** Number of free ports that a mesh needs. */
 export function portsNeeded(services: readonly ServiceName[]): number {
-  return services.length + services.filter((service) => WITH_GRPC.includes(service)).length;
+  const among = (names: readonly ServiceName[]) =>
+    services.filter((service) => names.includes(service)).length;
+  return services.length + among(WITH_GRPC) + among(WITH_HTTP);
 }
 
 /** Gives every service its ports. The replay upstream answers probes where it answers questions. */
@@ -61,10 +68,12 @@ export function assignPorts(
   const rest = [...ports];
   const next = () => rest.shift() ?? 0;
   return new Map(
-    services.map((service) => {
+    services.map((service): [ServiceName, ServiceAddress] => {
       if (service === 'replay') return [service, { grpcPort: undefined, opsPort: options.replay?.port ?? 0 }];
       const own = WITH_GRPC.includes(service) ? next() : undefined;
-      return [service, { grpcPort: service === 'gateway' ? options.grpcPort : own, opsPort: next() }];
+      const grpcPort = service === 'gateway' ? options.grpcPort : own;
+      const http = WITH_HTTP.includes(service) ? { httpPort: next() } : {};
+      return [service, { grpcPort, opsPort: next(), ...http }];
     }),
   );
 }
@@ -89,7 +98,7 @@ export function settingsOf(
     ...(options.otlpEndpoint === undefined ? {} : { THALAMUS_OTLP_ENDPOINT: options.otlpEndpoint }),
   };
   const host = hostOf(service, options);
-  const listening = { THALAMUS_HOST: host, THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0) };
+  const listening = listeningOf(host, own);
   const data = { THALAMUS_DATA: join(options.dataFolder, service) };
   const folder = { THALAMUS_ARTIFACTS_FOLDER: join(options.dataFolder, 'artifacts') };
   const artifacts = { THALAMUS_ARTIFACTS: 'folder', ...folder, THALAMUS_UPDATER_ADDRESS: at('updater') };
@@ -119,6 +128,14 @@ export function settingsOf(
     case 'composer':
       return { ...common, ...listening, ...data, ...artifacts };
   }
+}
+
+function listeningOf(host: string, own: ServiceAddress | undefined): Record<string, string> {
+  return {
+    THALAMUS_HOST: host,
+    THALAMUS_GRPC_PORT: String(own?.grpcPort ?? 0),
+    ...(own?.httpPort === undefined ? {} : { THALAMUS_HTTP_PORT: String(own.httpPort) }),
+  };
 }
 
 /** What of the gateway callers meet, as settings. */

@@ -137,9 +137,11 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     try {
       const answer = await this.library.use(name, version, async (served) => {
         const { values, timeoutMs, classes } = readParameters(request, served.parameters);
-        const { signal, deadlineAtMs } = context;
-        const options = { signal, deadlineAtMs: earlier(deadlineAtMs, timeoutMs), parameters: values };
-        const answered = await served.infer(decodeInputs(request), options);
+        const deadlineAtMs = earlier(context.deadlineAtMs, timeoutMs);
+        const inputs = decodeInputs(request);
+        const answered = await within(timeoutMs, context.signal, (signal) =>
+          served.infer(inputs, { signal, deadlineAtMs, parameters: values }),
+        );
         return inferResponse({ request, version, classes, isOfStream }, answered);
       });
       context.setTrailer(RPC_METADATA.timings, `infer=${(performance.now() - startedAt).toFixed(2)}`);
@@ -181,4 +183,27 @@ function refuseRepository(name: string): void {
 function earlier(deadlineAtMs: number | undefined, timeoutMs: number | undefined): number | undefined {
   if (timeoutMs === undefined) return deadlineAtMs;
   return Math.min(deadlineAtMs ?? Infinity, Date.now() + timeoutMs);
+}
+
+/** Runs work with a signal that fires, too, when the time that the caller gave has passed. */
+async function within<T>(
+  timeoutMs: number | undefined,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if (timeoutMs === undefined) return work(signal);
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort(
+      new ThalamusError(
+        'DEADLINE_EXCEEDED',
+        `The answer was not ready within the ${timeoutMs * 1000} microseconds of the parameter timeout; allow more.`,
+      ),
+    );
+  }, timeoutMs);
+  try {
+    return await work(AbortSignal.any([signal, late.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
 }
