@@ -40,6 +40,7 @@ import { InferOnHost } from './application/infer-on-host.js';
 import { InferTensors } from './application/infer-tensors.js';
 import { LiveBoard, type PriceOf } from './application/live-board.js';
 import { ListExperts } from './application/list-experts.js';
+import { OipFront } from './application/oip-front.js';
 import { RankExperts } from './application/rank-experts.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { ResolveExpert } from './application/resolve-expert.js';
@@ -56,6 +57,7 @@ export interface HttpParts {
   readonly authenticate: Authenticate;
   readonly admission: Admission;
   readonly outcomes: RecordOutcome;
+  readonly oip: OipFront;
   readonly server: HttpServer;
 }
 
@@ -132,7 +134,8 @@ function wire(settings: GatewaySettings) {
     outcomes: recordOutcome,
     requestTimeoutMs: settings.requestTimeoutMs,
   });
-  const grpc = grpcServer(settings, useCases, scopes, () => view.readiness().ready);
+  const oip = new OipFront(useCases, () => view.readiness().ready);
+  const grpc = grpcServer(settings, useCases, scopes, oip);
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
   const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
   const components = [
@@ -159,7 +162,7 @@ function wire(settings: GatewaySettings) {
     admin,
     completeChat,
     grpc,
-    http: { authenticate, admission, outcomes: recordOutcome, server } satisfies HttpParts,
+    http: { authenticate, admission, outcomes: recordOutcome, oip, server } satisfies HttpParts,
   };
 }
 
@@ -167,14 +170,14 @@ function grpcServer(
   { host, grpcPort }: GatewaySettings,
   useCases: UseCases,
   scopes: CallScopes,
-  ready: () => boolean,
+  oip: OipFront,
 ): GrpcServer {
   return new GrpcServer({
     host,
     port: grpcPort,
     services: [
       implementService(gatewayV1.GatewayService, new GatewayGrpcService(useCases, scopes)),
-      implementService(inference.GRPCInferenceService, new OipFrontService(useCases, scopes, ready)),
+      implementService(inference.GRPCInferenceService, new OipFrontService(oip, scopes)),
     ].map((bound) => guardedService(bound, scopes)),
   });
 }

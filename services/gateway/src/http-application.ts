@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { serveConsole } from './adapters/http/console-files.js';
 import { HttpErrorFilter } from './adapters/http/http-error.filter.js';
 import { answerUnreadable } from './adapters/http/answer-unreadable.js';
+import { serveOip } from './adapters/http/oip-routes.js';
 import { acceptJson } from './adapters/http/read-body.js';
 import { refuseOtherMethods } from './adapters/http/refuse-methods.js';
 import { openScopes } from './adapters/http/request-scopes.js';
@@ -18,15 +19,16 @@ export async function httpApplication(
 ): Promise<INestApplicationContext> {
   // Set below: the filter needs the application, which needs the adapter.
   const late: { filter?: HttpErrorFilter } = {};
+  const onFault = (fault: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    late.filter?.answer(fault, request, reply);
+  };
   const adapter = new FastifyAdapter({
     logger: false,
     bodyLimit: settings.maxBodyBytes,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler: answerUnreadable,
-    frameworkErrors: (fault: Error, request: FastifyRequest, reply: FastifyReply) => {
-      late.filter?.answer(fault, request, reply);
-    },
+    frameworkErrors: onFault,
   });
   const application = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: false,
@@ -44,6 +46,7 @@ export async function httpApplication(
   late.filter = new HttpErrorFilter(parts.outcomes);
   application.useGlobalFilters(late.filter);
   const refuse = refuseOtherMethods(server);
+  await serveOip(server, { calls: parts.oip, maxBodyBytes: settings.maxBodyBytes, onFault });
   await serveConsole(server);
   await application.init();
   refuse();

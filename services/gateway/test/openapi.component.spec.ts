@@ -80,7 +80,7 @@ describe('the OpenAPI document', () => {
           JSON.stringify(value).replaceAll('banking77', 'banking').replaceAll('minilm-l6', 'base'),
         ) as unknown;
         const response = await gateway.post(
-          path.replace('{name}', 'small-chat').replace('{tenant}', 'limited'),
+          path.replace('{name}', 'small-chat').replace('{tenant}', 'limited').replace('{model}', 'auto'),
           body,
           {
             method: method.toUpperCase(),

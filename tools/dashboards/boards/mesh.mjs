@@ -4,6 +4,8 @@ import { METRIC, quantile, rate } from '../metric-names.mjs';
 import { failed } from '../failed-requests.mjs';
 
 const chat = '{thalamus_stage=~"chat/completions|completions"}';
+/** Hosts answer over HTTP too. */
+const door = '{job="gateway"}';
 const chatRoute = '{http_route=~"/v1/(chat/)?completions"}';
 
 export const meshBoard = dashboard({
@@ -26,9 +28,9 @@ export const meshBoard = dashboard({
           unit: 's',
           description: 'From the first byte of a request to the last of its answer.',
           queries: [
-            { expr: quantile(0.5, METRIC.httpServerDuration), legend: 'p50' },
-            { expr: quantile(0.95, METRIC.httpServerDuration), legend: 'p95' },
-            { expr: quantile(0.99, METRIC.httpServerDuration), legend: 'p99' },
+            { expr: quantile(0.5, METRIC.httpServerDuration, '', door), legend: 'p50' },
+            { expr: quantile(0.95, METRIC.httpServerDuration, '', door), legend: 'p95' },
+            { expr: quantile(0.99, METRIC.httpServerDuration, '', door), legend: 'p99' },
           ],
         },
         {

@@ -6,7 +6,8 @@ import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
 import type { ResolveExpert } from './resolve-expert.js';
 
-const OPERATION = 'ModelInfer';
+/** What inferences are called in events and metrics, whatever protocol they came by. */
+export const INFER_OPERATION = { operation: 'ModelInfer', task: '' } as const;
 
 /** Passes the tensors of a caller to a host that has the named expert, untouched. */
 export class InferTensors {
@@ -23,7 +24,7 @@ export class InferTensors {
     const startedAt = performance.now();
     const pinned = request.modelVersion === '' ? undefined : request.modelVersion;
     const target = this.resolve.run(request.modelName, pinned, scope.caller);
-    const facts = { operation: OPERATION, task: target.task, scope, target, routed: undefined };
+    const facts = { ...INFER_OPERATION, task: target.task, scope, target, routed: undefined };
     const { id, parameters, inputs, outputs, rawInputContents } = request;
     try {
       const passed = { id, parameters, inputs, outputs, rawInputContents };

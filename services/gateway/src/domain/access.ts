@@ -1,3 +1,4 @@
+import { inference, OIP_ROUTES } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { Caller } from './caller.js';
 
@@ -8,6 +9,26 @@ export type Role = Caller['role'];
 export type Access = 'open' | Role;
 
 const RANKS: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 };
+
+/** Every RPC of the gateway, as service and method. An RPC that is not here is refused. */
+export const RPC_ACCESS: Readonly<Record<string, Access>> = {
+  'inference.GRPCInferenceService/ServerLive': 'open',
+  'inference.GRPCInferenceService/ServerReady': 'open',
+  'inference.GRPCInferenceService/ServerMetadata': 'open',
+  'inference.GRPCInferenceService/ModelReady': 'viewer',
+  'inference.GRPCInferenceService/ModelMetadata': 'viewer',
+  'inference.GRPCInferenceService/ModelInfer': 'viewer',
+  'inference.GRPCInferenceService/ModelStreamInfer': 'viewer',
+  'inference.GRPCInferenceService/ModelConfig': 'viewer',
+  'inference.GRPCInferenceService/ModelStatistics': 'viewer',
+  'inference.GRPCInferenceService/RepositoryIndex': 'viewer',
+  'inference.GRPCInferenceService/RepositoryModelLoad': 'operator',
+  'inference.GRPCInferenceService/RepositoryModelUnload': 'operator',
+  'thalamus.gateway.v1.GatewayService/Classify': 'viewer',
+  'thalamus.gateway.v1.GatewayService/Embed': 'viewer',
+  'thalamus.gateway.v1.GatewayService/Route': 'viewer',
+  'thalamus.gateway.v1.GatewayService/GiveFeedback': 'viewer',
+};
 
 /** Every HTTP route, as method and pattern. A route that is not here is not served. */
 export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
@@ -34,30 +55,23 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/keys': 'admin',
   'POST /admin/v1/keys': 'admin',
   'DELETE /admin/v1/keys/:id': 'admin',
+  ...oipAccess(),
 };
+
+/** Over HTTP the Open Inference Protocol is open to whom it is open to over gRPC. */
+function oipAccess(): Record<string, Access> {
+  const typeName = inference.GRPCInferenceService.typeName;
+  return Object.fromEntries(
+    OIP_ROUTES.map(({ method, path, rpc }) => {
+      const access = RPC_ACCESS[`${typeName}/${rpc}`];
+      if (access === undefined) throw new TypeError(`${rpc} has no entry in the table of access`);
+      return [`${method} ${path}`, access];
+    }),
+  );
+}
 
 /** Pages of the console: files without data, served when the console is built. */
 export const PAGE_ROUTES: readonly string[] = ['GET /', 'GET /console', 'GET /console/*'];
-
-/** Every RPC of the gateway, as service and method. An RPC that is not here is refused. */
-export const RPC_ACCESS: Readonly<Record<string, Access>> = {
-  'inference.GRPCInferenceService/ServerLive': 'open',
-  'inference.GRPCInferenceService/ServerReady': 'open',
-  'inference.GRPCInferenceService/ServerMetadata': 'open',
-  'inference.GRPCInferenceService/ModelReady': 'viewer',
-  'inference.GRPCInferenceService/ModelMetadata': 'viewer',
-  'inference.GRPCInferenceService/ModelInfer': 'viewer',
-  'inference.GRPCInferenceService/ModelStreamInfer': 'viewer',
-  'inference.GRPCInferenceService/ModelConfig': 'viewer',
-  'inference.GRPCInferenceService/ModelStatistics': 'viewer',
-  'inference.GRPCInferenceService/RepositoryIndex': 'viewer',
-  'inference.GRPCInferenceService/RepositoryModelLoad': 'operator',
-  'inference.GRPCInferenceService/RepositoryModelUnload': 'operator',
-  'thalamus.gateway.v1.GatewayService/Classify': 'viewer',
-  'thalamus.gateway.v1.GatewayService/Embed': 'viewer',
-  'thalamus.gateway.v1.GatewayService/Route': 'viewer',
-  'thalamus.gateway.v1.GatewayService/GiveFeedback': 'viewer',
-};
 
 /** Access of a route, method and pattern; HEAD is as GET. Undefined for one that has no entry. */
 export function routeAccess(method: string, pattern: string): Access | undefined {

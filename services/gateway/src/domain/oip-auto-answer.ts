@@ -17,7 +17,7 @@ type Response = MessageInitShape<typeof inference.ModelInferResponseSchema>;
 const encoder = new TextEncoder();
 
 /**
- * The answer of `auto`: label, score and expert, one entry a text. In the form in which it was asked: raw contents to clients
+ * The answer of `auto`: label, score and expert, or those of them that are asked for, one entry a text. In the form in which it was asked: raw contents to clients
  * that send raw contents, which is all that some of them read, typed ones to the others.
  */
 export function autoAnswer(request: inference.ModelInferRequest, answers: readonly AutoAnswer[]): Response {
@@ -25,17 +25,31 @@ export function autoAnswer(request: inference.ModelInferRequest, answers: readon
   const labels = answers.map(({ scores }) => encoder.encode(scores[0]?.label ?? ''));
   const scores = answers.map(({ scores: own }) => own[0]?.score ?? 0);
   const experts = answers.map(({ expert, version }) => encoder.encode(`${expert}@${version}`));
+  const wanted = new Set(request.outputs.map(({ name }) => name));
   const outputs = [
-    { name: 'label', datatype: 'BYTES', shape, contents: { bytesContents: labels } },
-    { name: 'score', datatype: 'FP32', shape, contents: { fp32Contents: scores } },
-    { name: 'expert', datatype: 'BYTES', shape, contents: { bytesContents: experts } },
-  ];
+    {
+      tensor: { name: 'label', datatype: 'BYTES', shape },
+      contents: { bytesContents: labels },
+      raw: () => joinBytesElements(labels),
+    },
+    {
+      tensor: { name: 'score', datatype: 'FP32', shape },
+      contents: { fp32Contents: scores },
+      raw: () => rawFloats(scores),
+    },
+    {
+      tensor: { name: 'expert', datatype: 'BYTES', shape },
+      contents: { bytesContents: experts },
+      raw: () => joinBytesElements(experts),
+    },
+  ].filter(({ tensor }) => wanted.size === 0 || wanted.has(tensor.name));
   const head = { id: request.id, modelName: AUTO, parameters: truncationOf(answers) };
-  if (request.rawInputContents.length === 0) return { ...head, outputs };
+  if (request.rawInputContents.length === 0)
+    return { ...head, outputs: outputs.map(({ tensor, contents }) => ({ ...tensor, contents })) };
   return {
     ...head,
-    outputs: outputs.map(({ name, datatype }) => ({ name, datatype, shape })),
-    rawOutputContents: [joinBytesElements(labels), rawFloats(scores), joinBytesElements(experts)],
+    outputs: outputs.map(({ tensor }) => tensor),
+    rawOutputContents: outputs.map(({ raw }) => raw()),
   };
 }
 

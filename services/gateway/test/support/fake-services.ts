@@ -93,6 +93,13 @@ export class FakeHost {
       },
       modelReady: () => Promise.resolve({ ready: true }),
       modelMetadata: ({ name, version }) => Promise.resolve({ name, versions: [version] }),
+      modelConfig: ({ name }) => Promise.resolve({ config: { name, platform: 'fake' } }),
+      modelStatistics: ({ name, version }) =>
+        Promise.resolve({
+          modelStats: ['banking', 'clinic', 'private']
+            .filter((own) => name === '' || name === own)
+            .map((own) => ({ name: own, version: version || '1', inferenceCount: 2n ** 60n + 1n })),
+        }),
     };
     // Every property that is asked for is a method: one of `own`, or one that refuses.
     return new Proxy(own, {

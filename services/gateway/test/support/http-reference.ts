@@ -53,8 +53,8 @@ const INTRODUCTION = `# HTTP API
 
 <!-- Made from the OpenAPI document of the gateway; a test fails when the two differ. Run the tests of the gateway with --update to renew it. -->
 
-The gateway answers JSON over HTTP; \`GET /openapi.json\` is the machine-readable form of this page. Paths under \`/v1/\` and
-\`/admin/\` need an API key, \`Authorization: Bearer thk_...\`, which \`thalamus keys create\` makes; with \`THALAMUS_ANONYMOUS=viewer\`
+The gateway answers JSON over HTTP; \`GET /openapi.json\` is the machine-readable form of this page. Paths under \`/v1/\`, \`/v2/models\`,
+\`/v2/repository\` and \`/admin/\` need an API key, \`Authorization: Bearer thk_...\`, which \`thalamus keys create\` makes; with \`THALAMUS_ANONYMOUS=viewer\`
 callers without one are viewers of the tenant \`default\`.
 
 Failures have the form of OpenAI, \`{"error": {"message", "type", "param", "code", "request_id"}}\`. \`code\` is a code of the
@@ -62,12 +62,16 @@ error table, \`param\` the faulty field. Unknown fields are errors, and so is a 
 says when to try again. An unknown path is 404 \`RESOURCE_NOT_FOUND\`, another method 405 \`METHOD_NOT_ALLOWED\` with \`Allow\`,
 headers that are too large 431 \`HEADERS_TOO_LARGE\`.
 
+\`/v2\` is the Open Inference Protocol v2 as KServe and Triton publish it, the same calls as over gRPC: clients of Triton work
+unchanged. Failures there have its form, \`{"error": "CODE: message"}\`. A deadline comes from \`x-request-timeout-ms\` or the
+parameter \`timeout\` in microseconds, whichever ends first.
+
 Flags wish for or limit a property of the expert: \`size=0.5\` is a weight in nats, \`latency=high\` a level, \`cost<2\` and
 \`recency>30\` are limits. They come from the body (\`flags\`, or \`thalamus.flags\`), the header \`x-thalamus-flags\`, the model
 name (\`auto:size=0.5\`) and a tag at an end of the prompt (\`[flag: size=0.5]\`), the first of these that names one being
 the one that counts. The same one twice in one place is an error; no flag loosens the policy of a tenant.
 
-Each request to chat, complete, classify, embed or route is told of by one event of \`thalamus.request.completed.v1\`, failures included, from
+Each request to chat, complete, classify, embed, route or infer is told of by one event of \`thalamus.request.completed.v1\`, failures included, from
 the moment that the key is known; a request of several texts by one a text, with the id \`<request id>/<index>\`.`;
 
 function section(title: string, operation: Operation): string {
@@ -126,7 +130,7 @@ function examples(title: string, media: Media | undefined): string[] {
     const [method = '', path = ''] = title.split(' ');
     const verb = method === 'POST' ? '' : `-X ${method} `;
     const body = JSON.stringify(value).replaceAll("'", String.raw`'\''`);
-    return `${summary}\n\n\`\`\`sh\ncurl -s ${verb}localhost:8080${path.replace('{name}', 'small-chat').replace('{tenant}', 'acme')} -H "authorization: Bearer $THALAMUS_KEY" -H 'content-type: application/json' \\\n  -d '${body}'\n\`\`\``;
+    return `${summary}\n\n\`\`\`sh\ncurl -s ${verb}localhost:8080${path.replace('{name}', 'small-chat').replace('{tenant}', 'acme').replace('{model}', 'auto')} -H "authorization: Bearer $THALAMUS_KEY" -H 'content-type: application/json' \\\n  -d '${body}'\n\`\`\``;
   });
 }
 

@@ -1,11 +1,16 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { OIP_ROUTES, oipErrorJson } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { INFER_OPERATION } from '../../application/infer-tensors.js';
 import type { Operation, RecordOutcome } from '../../application/record-outcome.js';
 import { scopeOf } from './request-scopes.js';
 
-/** Answers every failure in the form of OpenAI: `{"error": {message, type, param, code}}`. */
+/**
+ * Answers every failure in the form of OpenAI, `{"error": {message, type, param, code}}`; below /v2 in that of the Open Inference
+ * Protocol, `{"error": "CODE: message"}`.
+ */
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
   private readonly logger = createLogger('http');
@@ -32,7 +37,10 @@ export class HttpErrorFilter implements ExceptionFilter {
     if (error.retryAfterMs !== undefined)
       void reply.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.code === 'KEY_INVALID') void reply.header('www-authenticate', 'Bearer');
-    void reply.status(status).type('application/json').send(errorJson(error, scope?.requestId));
+    void reply
+      .status(status)
+      .type('application/json')
+      .send(bodyOf(error, request, scope?.requestId));
   }
 }
 
@@ -69,15 +77,24 @@ function httpStatus(fault: unknown): number | undefined {
 }
 
 /** Requests whose end is told on the bus. */
-const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
+const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ['POST /v1/chat/completions', { operation: 'chat/completions', task: 'text-generation' }],
   ['POST /v1/completions', { operation: 'completions', task: 'text-generation' }],
   ['POST /v1/classifications', { operation: 'classifications', task: 'text-classification' }],
   ['POST /v1/embeddings', { operation: 'embeddings', task: 'feature-extraction' }],
   ['POST /v1/route', { operation: 'route', task: '' }],
+  ...OIP_ROUTES.filter(({ rpc }) => rpc === INFER_OPERATION.operation).map(
+    ({ method, path }) => [`${method} ${path}`, INFER_OPERATION] as const,
+  ),
 ]);
 
-/** The body of a failure. */
+const OIP = /^\/v2(?:[/?]|$)/;
+
+function bodyOf(error: ThalamusError, { url }: FastifyRequest, requestId: string | undefined) {
+  return OIP.test(url) ? oipErrorJson(error) : errorJson(error, requestId);
+}
+
+/** The body of a failure in the form of OpenAI. */
 export function errorJson(error: ThalamusError, requestId: string | undefined) {
   return {
     error: {

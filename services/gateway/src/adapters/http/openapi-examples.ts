@@ -72,6 +72,21 @@ export const EXAMPLES: Readonly<
       value: { request_id: 'f7a1c1d0-3a4e-4f0e-9a57-5c9a3f5f2b11', score: 1 },
     },
   },
+  oipInfer: {
+    routed: {
+      summary: 'Two texts, each answered by the expert that is best for it.',
+      value: {
+        inputs: [
+          {
+            name: 'text',
+            datatype: 'BYTES',
+            shape: [2],
+            data: ['I lost my card, please block it', 'Book a table for two'],
+          },
+        ],
+      },
+    },
+  },
   registerExpert: {
     remote: {
       summary: 'A remote model whose key is in a file of the gateway.',

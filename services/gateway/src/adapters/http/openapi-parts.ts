@@ -81,6 +81,8 @@ export interface Operation {
   /** What the events are when the answer is, or may be, a stream of them; `only` when it is never whole. */
   readonly events?: { readonly description: string; readonly only?: boolean };
   readonly errors: readonly ErrorCode[];
+  /** Form of the failures; default: that of OpenAI. */
+  readonly errorSchema?: 'Error' | 'OipError';
   readonly headers?: Readonly<Record<string, unknown>>;
   readonly parameters?: readonly unknown[];
 }
@@ -120,7 +122,7 @@ export function open<T extends { readonly get: object }>(item: T) {
 }
 
 function common(operation: Operation) {
-  const { id, summary, status = '200', errors, headers, parameters } = operation;
+  const { id, summary, status = '200', errors, errorSchema = 'Error', headers, parameters } = operation;
   const success = {
     description: 'The answer.',
     headers: { ...ANSWERED, ...headers },
@@ -130,7 +132,7 @@ function common(operation: Operation) {
     operationId: id,
     summary,
     ...(parameters ? { parameters } : {}),
-    responses: { [status]: success, ...failures(errors) },
+    responses: { [status]: success, ...failures(errors, errorSchema) },
   };
 }
 
@@ -143,7 +145,7 @@ function contentOf({ answer, events }: Operation) {
 }
 
 /** Failures by HTTP status, each with the codes it stands for. */
-function failures(codes: readonly ErrorCode[]) {
+function failures(codes: readonly ErrorCode[], schema: string) {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of [...new Set(codes)].sort()) {
     const { http } = ERROR_CODES[code];
@@ -154,7 +156,7 @@ function failures(codes: readonly ErrorCode[]) {
       String(status),
       {
         description: listed.map((code) => `\`${code}\`: ${ERROR_CODES[code].summary}`).join('\n'),
-        content: { [WHOLE]: { schema: { $ref: '#/components/schemas/Error' } } },
+        content: { [WHOLE]: { schema: { $ref: `#/components/schemas/${schema}` } } },
       },
     ]),
   );

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { routeAccess } from '../../domain/access.js';
 import { answers } from './answer-schemas.js';
+import { oipSchemas } from './oip-schemas.js';
 import { adminPaths } from './openapi-admin.js';
+import { oipPaths } from './openapi-oip.js';
 import { get, jsonSchema, open } from './openapi-parts.js';
 import { askingPaths, chatPaths, listingPaths } from './openapi-paths.js';
 
@@ -25,6 +27,7 @@ export function openApiDocument() {
       ...chatPaths(),
       ...askingPaths(),
       ...listingPaths(),
+      ...oipPaths(),
       ...adminPaths(),
       '/openapi.json': open(
         get({ id: 'openApi', summary: 'This document.', answer: z.looseObject({}), errors: [] }),
@@ -35,7 +38,10 @@ export function openApiDocument() {
     }),
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'API key, thk_...' } },
-      schemas: { Error: jsonSchema(answers.error, 'output') },
+      schemas: {
+        Error: jsonSchema(answers.error, 'output'),
+        OipError: jsonSchema(oipSchemas.error, 'output'),
+      },
     },
   };
 }

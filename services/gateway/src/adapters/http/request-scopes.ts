@@ -11,7 +11,7 @@ import type { Caller, RequestScope } from '../../domain/caller.js';
 import { isRequestId } from '../../domain/request-id.js';
 
 /** Paths that need a key even where nothing answers. */
-const GUARDED = /^\/(v1|admin)\//;
+const GUARDED = /^\/(v1|v2|admin)\//;
 /** Answers that come token by token take their time. */
 const CHAT = /^\/v1\/(chat\/)?completions$/;
 

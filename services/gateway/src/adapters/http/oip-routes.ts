@@ -1,0 +1,55 @@
+import { OIP_ROUTES, type OipCalls, type OipRoute } from '@thalamus/contracts';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ScopeOf } from '../../application/oip-front.js';
+import { callerScope } from './request-scopes.js';
+
+/** What the routes need. */
+export interface OipHttpParts {
+  readonly calls: OipCalls<ScopeOf>;
+  readonly maxBodyBytes: number;
+  /** Answers a failure. */
+  readonly onFault: (fault: unknown, request: FastifyRequest, reply: FastifyReply) => void;
+}
+
+interface Params {
+  readonly model?: string;
+  readonly version?: string;
+}
+
+/**
+ * Serves the Open Inference Protocol v2 over HTTP. In a context of its own, for its bodies are taken as bytes of any type: clients
+ * of Triton name none, and put tensors behind the JSON.
+ */
+export async function serveOip(server: FastifyInstance, parts: OipHttpParts): Promise<void> {
+  await server.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: parts.maxBodyBytes },
+      (_request, body, parsed) => {
+        parsed(null, body);
+      },
+    );
+    scope.setErrorHandler(parts.onFault);
+    for (const route of OIP_ROUTES)
+      scope.route({
+        method: route.method,
+        url: route.path,
+        handler: (request, reply) => answer(route, parts, request, reply),
+      });
+    done();
+  });
+}
+
+async function answer(
+  route: OipRoute,
+  { calls, maxBodyBytes }: OipHttpParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { model = '', version = '' } = request.params as Params;
+  const body = request.body instanceof Uint8Array ? request.body : new Uint8Array();
+  const question = { model, version, headers: request.headers, body, maxBodyBytes };
+  const made = await route.answer(calls, question, () => callerScope(request));
+  return reply.status(made.status).headers(made.headers).send(made.body);
+}
