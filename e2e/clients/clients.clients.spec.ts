@@ -153,6 +153,47 @@ describe('tritonclient', () => {
   });
 });
 
+describe('tritonclient over HTTP', () => {
+  it('infers at the gateway and at a host: binary, JSON, compressed, plain and with asyncio', async () => {
+    const { door, host, asyncio } = await python<{
+      door: Record<string, unknown>;
+      host: Record<string, unknown>;
+      asyncio: { ready: boolean; experts: string[]; outputs: Record<string, number[]> };
+    }>('triton_http_client.py', { ...mesh, hostHttp: mesh.httpOf('expert-host') });
+    const saying = (text: string) => expect.stringContaining(text) as string;
+    expect(door).toMatchObject({
+      live: true,
+      ready: true,
+      modelReady: true,
+      metadata: 'snips7',
+      index: expect.arrayContaining(['auto', ...mesh.experts]) as string[],
+      id: 'mine',
+      expert: ['snips7@2'],
+      label: ['AddToPlaylist'],
+      jsonLabel: ['AddToPlaylist'],
+      named: ['snips7', '2'],
+      packed: 40,
+      later: ['BookRestaurant'],
+      refused: { status: '404', message: saying('EXPERT_NOT_FOUND') },
+      wrongKey: { status: '401', message: saying('KEY_INVALID') },
+      late: { status: '504', message: saying('DEADLINE_EXCEEDED') },
+    });
+    expect(door['jsonScore']).toEqual(door['score']);
+    expect(host).toMatchObject({
+      live: true,
+      server: expect.arrayContaining(['binary_tensor_data', 'classification', 'statistics']) as string[],
+      classes: [saying('BookRestaurant'), expect.any(String)],
+      config: ['snips7', 'TYPE_STRING', 0],
+      readyWhileUnloaded: false,
+      readyAgain: true,
+    });
+    expect((host['inferences'] as number[])[0]).toBeGreaterThan(0);
+    expect(asyncio.ready).toBe(true);
+    expect(asyncio.experts.filter((expert) => expert === 'snips7@2').length).toBeGreaterThanOrEqual(4);
+    expect(Object.values(asyncio.outputs).every(([batch]) => batch === 40)).toBe(true);
+  });
+});
+
 describe('grpcurl', () => {
   it('finds the services by reflection, and describes a method', async () => {
     const { stdout } = await grpcurl([mesh.grpc, 'list']);

@@ -16,6 +16,8 @@ export interface Reachable {
   readonly http: string;
   readonly grpc: string;
   readonly key: string;
+  /** host:port of the HTTP server of an expert host, for programs that ask one. */
+  readonly hostHttp?: string;
 }
 
 /** The official npm package. */
@@ -24,11 +26,12 @@ export async function openaiPackage(): Promise<unknown> {
 }
 
 /** Runs a Python program of this folder against a mesh; answers with the JSON document that it prints. */
-export async function python<T>(program: string, { http, grpc, key }: Reachable): Promise<T> {
+export async function python<T>(program: string, mesh: Reachable): Promise<T> {
+  const { http, grpc, key, hostHttp = '' } = mesh;
   const { exit, stdout, stderr } = await startCommand(
     join(CACHE, 'python/bin/python'),
     [join(import.meta.dirname, program)],
-    { environment: { MESH_HTTP: http, MESH_GRPC: grpc, MESH_KEY: key, SAMPLE } },
+    { environment: { MESH_HTTP: http, MESH_GRPC: grpc, MESH_HOST_HTTP: hostHttp, MESH_KEY: key, SAMPLE } },
   ).ended;
   if (exit !== 0) throw new Error(`${program} ended with ${exit}: ${stderr}${stdout}`);
   return JSON.parse(stdout) as T;

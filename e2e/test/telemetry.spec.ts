@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchMesh, type LaunchedMesh, type MeshFile } from '../support/mesh.js';
+import { sendOverRest } from '../support/send-over-rest.js';
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.js';
 import { parsePrometheus, type MetricFamily } from '../support/parse-prometheus.js';
 
@@ -91,6 +92,33 @@ const SENT = `send ${TOPICS.requestCompleted.name}`;
 const PROCESSED = `process ${TOPICS.requestCompleted.name}`;
 
 describe('one request is one trace', { timeout: 60_000 }, () => {
+  it('over the HTTP form of the Open Inference Protocol, at the gateway and at a host', async () => {
+    const text = { name: 'text', datatype: 'BYTES', shape: [1], data: ['I lost my card'] };
+    const body = JSON.stringify({ inputs: [text] });
+    const route = 'POST /v2/models/:model/infer';
+    const [atGateway, atHost] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+    const parent = (traceId: string) => ({ traceparent: `00-${traceId}-${'5'.repeat(16)}-01` });
+    expect((await post('/v2/models/banking77/infer', body, parent(atGateway))).status).toBe(200);
+    const spans = await traceWith(atGateway, [
+      `gateway server ${route}`,
+      `gateway client ${INFER}`,
+      `expert-host server ${INFER}`,
+    ]);
+    expect(way(spans, `expert-host server ${INFER}`)).toEqual([
+      `expert-host server ${INFER}`,
+      `gateway client ${INFER}`,
+      `gateway server ${route}`,
+    ]);
+    const host = `http://${mesh.httpOf('expert-host')}/v2/models/banking77/infer`;
+    expect((await fetch(host, { method: 'POST', body, headers: parent(atHost) })).status).toBe(200);
+    const alone = await traceWith(atHost, [`expert-host server ${route}`]);
+    expect(alone.find(({ parentSpanId }) => parentSpanId === '5'.repeat(16))?.name).toBe(route);
+    const row = meshFile().processes.find(({ service }) => service === 'expert-host');
+    const metrics = await (await fetch(`http://${row?.ops ?? ''}/metrics`)).text();
+    const name = prometheusName({ ...METRICS.httpServerDuration, isCounter: false });
+    expect(metrics).toMatch(new RegExp(`^${name}_count\\{[^}]*/v2/models/:model/infer[^}]*\\} 1$`, 'm'));
+  });
+
   it('over HTTP, gRPC and the bus, with the right parents', async () => {
     const [traceId, callerSpan] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
     const response = await post(
@@ -338,13 +366,14 @@ describe('the text of prompts', { timeout: 120_000 }, () => {
       );
     }
     for (const client of [gateway, front, host]) client.close();
+    Object.assign(ends, await sendOverRest(prompt, mesh, post));
     return ends;
   }
 
   it('is in no log, span, metric, event or file, on no way in, right or wrong', async () => {
     const before = handled.length;
     const ends = await sendEverywhere();
-    for (const right of ['auto', 'list', 'named', 'route', 'embed'])
+    for (const right of ['auto', 'list', 'named', 'route', 'embed', 'REST gateway', 'REST host'])
       expect([right, ends[right]]).toEqual([right, 200]);
     for (const right of ['gRPC', 'OIP gateway', 'OIP host'])
       expect([right, ends[right]]).toEqual([right, 'OK']);
