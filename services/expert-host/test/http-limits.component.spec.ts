@@ -54,6 +54,28 @@ describe('a client that leaves', () => {
   });
 });
 
+describe('what is no HTTP', () => {
+  it.each([
+    ['nonsense', 'HELLO\r\n\r\n', '400', 'REQUEST_INVALID'],
+    [
+      'headers without end',
+      `GET /v2 HTTP/1.1\r\na: ${'x'.repeat(20_000)}\r\n\r\n`,
+      '431',
+      'HEADERS_TOO_LARGE',
+    ],
+  ])('%s is answered in the form of the protocol', async (_what, sent, status, code) => {
+    const socket = connect(Number(new URL(host.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(sent);
+    let said = '';
+    for await (const chunk of socket) said += String(chunk);
+    expect(said).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(said.split('\r\n\r\n')[1] ?? '')).toEqual({
+      error: expect.stringContaining(code) as string,
+    });
+  });
+});
+
 describe('a server with bounds of its own', () => {
   it('ends what takes longer than it allows, and says when a queue is full', async () => {
     const small = await Host.start(registry, {
@@ -79,7 +101,9 @@ describe('a server with bounds of its own', () => {
     const inFlight = fetch(`${other.url}/v2/models/slow/infer`, { method: 'POST', body });
     await fetch(`${other.url}/v2/health/live`);
     const stopped = other.stop(20_000);
-    const answer = (await (await inFlight).json()) as Answer['json'];
+    const response = await inFlight;
+    expect(response.headers.get('connection')).toBe('close');
+    const answer = (await response.json()) as Answer['json'];
     expect(answer.outputs[0]?.data).toEqual([1_200 ** 3]);
     await stopped;
     await expect(fetch(`${other.url}/v2/health/live`)).rejects.toThrow();

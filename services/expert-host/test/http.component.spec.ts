@@ -129,6 +129,7 @@ describe('an inference over HTTP', () => {
   it('answers flat JSON with the id, the parameters and the outputs that were asked for', async () => {
     const { status, json } = await post('/v2/models/animals/versions/1/infer', {
       id: 'r-1',
+      model_name: 'animals',
       inputs: [text('a cat', 'a dog')],
       outputs: [{ name: 'scores' }],
     });

@@ -7,6 +7,8 @@ export function duplicateKey(text: string): string | undefined {
   const open: { readonly keys: Set<string> | undefined; key: string }[] = [];
   let expectsKey = false;
   for (let at = 0; at < text.length; at++) {
+    // Lists of many numbers are passed over at once.
+    if (open.at(-1)?.keys === undefined) at = next(text, at);
     switch (text[at]) {
       case '{':
         open.push({ keys: new Set(), key: '' });
@@ -41,6 +43,14 @@ export function duplicateKey(text: string): string | undefined {
     }
   }
   return undefined;
+}
+
+const STRUCTURE = /["{}[\]]/g;
+
+/** Index of the next character that begins or ends something; the end when there is none. */
+function next(text: string, from: number): number {
+  STRUCTURE.lastIndex = from;
+  return STRUCTURE.exec(text)?.index ?? text.length;
 }
 
 /** Index of the quote that closes the string that begins at `start`. */

@@ -34,8 +34,8 @@ export function readJsonObject(body: Uint8Array, integers: Integers = 'rounded')
   return value as JsonObject;
 }
 
-/** Whole numbers that JSON.parse might round: 16 digits or more that belong to no fraction. */
-const LONG_INTEGER = /(?<![\d.])\d{16,}(?![\d.eE])/;
+/** Whole numbers that JSON.parse might round: 16 digits or more behind what can stand before a number. */
+const LONG_INTEGER = /[[,:\s-]\d{16,}(?![\d.eE])/;
 
 function parse(text: string, integers: Integers): unknown {
   try {

@@ -8,6 +8,7 @@ import { rawOfJson } from './json-tensors.js';
 /** Header that says how many bytes of a body are JSON, when tensors in binary form follow: Triton's extension. */
 export const HEADER_LENGTH = 'inference-header-content-length';
 
+const FIELDS = ['id', 'model_name', 'model_version', 'parameters', 'inputs', 'outputs'];
 /** Most inputs, and most outputs, of a request. */
 const MAX_TENSORS = 256;
 /** Most sizes of a shape. */
@@ -43,12 +44,10 @@ export interface InferRequestHead {
 export function readInferRequest(body: Uint8Array, head: InferRequestHead): ReadInferRequest {
   const { modelName, modelVersion } = head;
   const length = jsonLength(head.headerLength, body.byteLength);
-  const fields = objectOf(readJsonObject(body.subarray(0, length), 'exact'), '', [
-    'id',
-    'parameters',
-    'inputs',
-    'outputs',
-  ]);
+  const fields = objectOf(readJsonObject(body.subarray(0, length), 'exact'), '', FIELDS);
+  // Clients of KServe name the model in the body, too.
+  sameAsPath(fields, 'model_name', modelName);
+  sameAsPath(fields, 'model_version', modelVersion);
   const { binary_data_output: binaryOutput, ...parameters } = parameterFields(
     fields['parameters'],
     'parameters',
@@ -75,6 +74,13 @@ export function readInferRequest(body: Uint8Array, head: InferRequestHead): Read
   );
   const isDefault = flagOf(binaryOutput, 'parameters.binary_data_output', false);
   return { request, binary: { isDefault, of: new Map(wished) } };
+}
+
+/** @throws REQUEST_INVALID for a field that says something else than the path */
+function sameAsPath(fields: JsonObject, name: string, inPath: string): void {
+  const value = textOf(fields[name], name);
+  if (value !== '' && value !== inPath)
+    throw invalidField(name, 'is another than that of the path; leave it out, or say the same');
 }
 
 function jsonLength(header: string | undefined, bodyLength: number): number {

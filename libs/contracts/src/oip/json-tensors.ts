@@ -1,4 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
+import { writeJson } from '../json/read-json.js';
 import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
 import { MAX_TENSOR_ELEMENTS, OIP_DATATYPE_NAMES, oipDatatypeOf, type OipDatatype } from './datatypes.js';
 
@@ -120,39 +121,39 @@ function rawTexts(head: TensorHead, elements: readonly unknown[]): Uint8Array<Ar
 }
 
 /**
- * The elements of a raw tensor as JSON has them, flat, in row-major order.
+ * The JSON text of the elements of a raw tensor: one flat list, in row-major order.
  * @throws TENSOR_INVALID for what JSON has no form for: FP16, BF16, numbers that are not finite, bytes that are not UTF-8
  */
-export function jsonOfRaw({ name, datatype, shape }: TensorHead, raw: Uint8Array): unknown[] {
+export function jsonOfRaw({ name, datatype, shape }: TensorHead, raw: Uint8Array): string {
   const none = (what: string) =>
     new ThalamusError(
       'TENSOR_INVALID',
       `Output ${name} ${what}, which JSON has no form for; ask for it with "binary_data": true.`,
-      {
-        violations: [{ field: `outputs.${name}`, description: what }],
-      },
+      { violations: [{ field: `outputs.${name}`, description: what }] },
     );
   if (datatype === 'BYTES') {
-    return splitBytesElements(raw, name, Number(shape.reduce((product, size) => product * size, 1n))).map(
-      (element) => {
-        try {
-          return decoder.decode(element);
-        } catch {
-          throw none('has bytes that are not UTF-8');
-        }
-      },
-    );
+    const count = Number(shape.reduce((product, size) => product * size, 1n));
+    const texts = splitBytesElements(raw, name, count).map((element) => {
+      try {
+        return decoder.decode(element);
+      } catch {
+        throw none('has bytes that are not UTF-8');
+      }
+    });
+    return JSON.stringify(texts);
   }
   const kind = oipDatatypeOf(datatype);
   if (!kind || kind.json === 'none') throw none(`is ${datatype}`);
   // A copy: the bytes of a message begin anywhere.
-  const elements = Array.from<number | bigint>(
-    kind.view(new Uint8Array(raw).buffer) as Iterable<number | bigint>,
-  );
-  if (kind.json === 'bool') return elements.map((element) => element !== 0);
-  if (kind.json === 'float' && !elements.every(Number.isFinite))
-    throw none('has an element that is not finite');
-  return elements;
+  const elements = kind.view(new Uint8Array(raw).buffer);
+  if (elements instanceof BigInt64Array || elements instanceof BigUint64Array)
+    return `[${elements.join(',')}]`;
+  const list = Array.from<number>(elements);
+  if (kind.json === 'bool') return JSON.stringify(list.map((element) => element !== 0));
+  if (kind.json !== 'float') return JSON.stringify(list);
+  if (!list.every(Number.isFinite)) throw none('has an element that is not finite');
+  // JSON.stringify drops the sign of zero.
+  return list.some((element) => Object.is(element, -0)) ? writeJson(list) : JSON.stringify(list);
 }
 
 function invalid({ name }: TensorHead, reason: string): ThalamusError {

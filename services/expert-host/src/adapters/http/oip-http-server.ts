@@ -5,6 +5,7 @@ import type { ServiceComponent } from '@thalamus/lifecycle';
 import { createLogger, histogram } from '@thalamus/telemetry';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { answerUnreadable } from './answer-unreadable.js';
 import { BodyBudget } from './body-budget.js';
 import { findRoute, type FoundRoute } from './find-route.js';
 import { HttpExchange } from './http-exchange.js';
@@ -34,6 +35,7 @@ export class OipHttpServer implements ServiceComponent {
     this.server = createServer({ requestTimeout: options.requestTimeoutMs }, (request, response) => {
       void this.serve(request, response);
     });
+    this.server.on('clientError', answerUnreadable);
   }
 
   /** Port that it listens on. */
@@ -84,13 +86,12 @@ export class OipHttpServer implements ServiceComponent {
       timeoutMs: this.options.requestTimeoutMs,
       duration: this.duration,
     });
-    if (this.drainStarts.signal.aborted) response.setHeader('connection', 'close');
     await exchange.run(async () => {
       try {
         if (!found) throw missing;
         refusePages(request);
         const reply = await this.answer(request, response, found, exchange);
-        send(request, response, reply);
+        this.send(request, response, reply);
       } catch (fault) {
         const error = toThalamusError(fault);
         exchange.fail(error);
@@ -99,9 +100,21 @@ export class OipHttpServer implements ServiceComponent {
             { route: found?.route.path, code: error.code, error: error.cause },
             'request failed',
           );
-        sendError(request, response, error);
+        this.send(request, response, errorReply(error));
       }
     });
+  }
+
+  private send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { status, headers, body }: OipReply,
+  ): void {
+    if (response.headersSent || response.destroyed) return;
+    // A connection that stayed open would hold up the drain.
+    if (this.drainStarts.signal.aborted) response.setHeader('connection', 'close');
+    response.writeHead(status, { ...headers, 'content-length': body.byteLength });
+    response.end(request.method === 'HEAD' ? undefined : body);
   }
 
   private async answer(
@@ -138,15 +151,9 @@ function refusePages({ headers }: IncomingMessage): void {
   );
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: OipReply): void {
-  if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { ...headers, 'content-length': body.byteLength });
-  response.end(request.method === 'HEAD' ? undefined : body);
-}
-
-function sendError(request: IncomingMessage, response: ServerResponse, error: ThalamusError): void {
+function errorReply(error: ThalamusError): OipReply {
   const { allow } = error.metadata;
-  send(request, response, {
+  return {
     status: error.spec.http,
     headers: {
       'content-type': 'application/json',
@@ -156,5 +163,5 @@ function sendError(request: IncomingMessage, response: ServerResponse, error: Th
       ...(error.code === 'METHOD_NOT_ALLOWED' && allow !== undefined ? { allow } : {}),
     },
     body: Buffer.from(JSON.stringify(oipErrorJson(error))),
-  });
+  };
 }

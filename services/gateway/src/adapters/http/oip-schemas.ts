@@ -16,6 +16,8 @@ export const oipSchemas = {
   inferBody: z
     .strictObject({
       id: z.string().optional().describe('Comes back in the answer.'),
+      model_name: z.string().optional().describe('As clients of KServe send it: what the path says.'),
+      model_version: z.string().optional().describe('As model_name.'),
       parameters: parameters
         .optional()
         .describe(
