@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { encodeFloat16, tensor, type TensorOf } from '@thalamus/tensor';
-import { GraphBuilder, type ValueName } from './graph-builder.js';
+import { GraphBuilder, type NodeOptions, type ValueName } from './graph-builder.js';
 import type { OnnxModel } from './onnx-model.js';
 import { quantiseBlocks } from './quantise.js';
 
@@ -26,9 +26,18 @@ export interface Int8Storage {
   readonly kind: 'int8';
   /** Rows of a block: 16, 32, 64 or 128; ONNX Runtime multiplies such blocks without unpacking them. */
   readonly blockSize: number;
+  /** Values of a word's embedding that share a scale; `blockSize` unless said. The rows of a word projection are cut likewise. */
+  readonly wordBlockSize?: number;
+  /**
+   * Whether position embeddings and the dense matrix of a masked-LM head are int8 too, and the scales of words and the head's bias
+   * of each word float16; unless said they are float32.
+   */
+  readonly isWhole?: boolean;
   /** Linear weights to keep as float16, by name: those whose inputs do not stand being rounded to int8. */
   readonly float16?: (name: string) => boolean;
 }
+
+const POSITIONS = 'embeddings.position_embeddings.weight';
 
 /** Weights by their Hugging Face names, such as `encoder.layer.0.attention.self.query.weight`. */
 export type Weights = ReadonlyMap<string, TensorOf<'float32'>>;
@@ -96,12 +105,7 @@ class EncoderWriter {
     const length = b.node('Gather', [b.node('Shape', [ids]), this.ints('one_index', [1])], {
       name: 'length',
     });
-    const places = b.node(
-      'Slice',
-      [this.positions(), this.ints('zero', [0]), length, this.ints('zero_axis', [0])],
-      { name: 'positions' },
-    );
-    return this.norm('embeddings.LayerNorm', b.node('Add', [words, places]));
+    return this.norm('embeddings.LayerNorm', b.node('Add', [words, this.positions(length)]));
   }
 
   layer(prefix: string, hidden: ValueName, bias: ValueName): ValueName {
@@ -158,22 +162,13 @@ class EncoderWriter {
     if (this.storage.kind === 'float32') return this.builder.constant(name, transposed);
     const { blockSize, float16 } = this.storage;
     if (float16?.(name) ?? false) {
-      const half = tensor('float16', transposed.shape, encodeFloat16(transposed.data));
-      return this.builder.node('Cast', [this.builder.constant(`${name}.float16`, half)], {
+      return this.builder.node('Cast', [this.builder.constant(`${name}.float16`, halves(transposed))], {
         name,
         attributes: { to: 1 },
       });
     }
-    const { values, scales, rows, columns } = quantiseBlocks(transposed, blockSize);
-    const stored = this.builder.constant(`${name}.int8`, tensor('int8', [rows, columns], values));
-    const scale = this.builder.constant(
-      `${name}.scale`,
-      tensor('float32', [rows / blockSize, columns], scales),
-    );
-    return this.builder.node('DequantizeLinear', [stored, scale], {
-      name,
-      attributes: { axis: 0, block_size: blockSize },
-    });
+    const size = name === WORD_PROJECTION ? wordBlockSize(this.storage) : blockSize;
+    return matrixOfBlocks(this.builder, name, transposed, size);
   }
 
   /** Rows of an embedding table; a quantised table is dequantised after the rows have been taken. */
@@ -181,31 +176,41 @@ class EncoderWriter {
     const b = this.builder;
     const table = this.weight(name);
     if (this.storage.kind === 'float32') return b.node('Gather', [b.constant(name, table), ids]);
-    const [vocabulary = 0, width = 0] = table.shape;
-    const blocks = width / this.storage.blockSize;
-    const { values, scales } = quantiseBlocks(transpose(table), this.storage.blockSize);
-    const stored = transposeInt8(values, width, vocabulary);
-    const scale = transpose(tensor('float32', [blocks, vocabulary], scales));
-    const rows = b.node(
-      'Cast',
-      [b.node('Gather', [b.constant(`${name}.int8`, tensor('int8', [vocabulary, width], stored)), ids])],
-      { attributes: { to: 1 } },
-    );
-    const factors = b.node('Gather', [b.constant(`${name}.scale`, scale), ids]);
-    const cut = b.node('Reshape', [rows, this.ints('cut_shape', [0, 0, blocks, this.storage.blockSize])]);
+    const size = wordBlockSize(this.storage);
+    const { values, scales } = blocksOfRows(table, size);
+    const rows = b.node('Cast', [b.node('Gather', [b.constant(`${name}.int8`, values), ids])], {
+      attributes: { to: 1 },
+    });
+    const factors = this.storage.isWhole
+      ? b.node('Cast', [b.node('Gather', [b.constant(`${name}.scale`, halves(scales)), ids])], {
+          attributes: { to: 1 },
+        })
+      : b.node('Gather', [b.constant(`${name}.scale`, scales), ids]);
+    const [, width = 0] = table.shape;
+    const cut = b.node('Reshape', [rows, this.ints('cut_shape', [0, 0, width / size, size])]);
     const product = b.node('Mul', [cut, b.node('Unsqueeze', [factors, this.ints('block_axis', [3])])]);
     return b.node('Reshape', [product, this.ints('row_shape', [0, 0, width])], { name });
   }
 
-  /** Position embeddings with the one token type that single texts use added in. */
-  private positions(): ValueName {
-    const table = this.weight('embeddings.position_embeddings.weight');
+  /** Embeddings [length, hidden] of the first positions, with the one token type that single texts use added in. */
+  private positions(length: ValueName): ValueName {
+    const b = this.builder;
+    const table = this.weight(POSITIONS);
     const types = this.weight('embeddings.token_type_embeddings.weight');
     const { hiddenSize } = this.config;
-    const sum = table.data.map((value, index) => value + types.data[index % hiddenSize]!);
-    return this.builder.constant(
-      'embeddings.position_embeddings.weight',
-      tensor('float32', table.shape, sum),
+    const data = table.data.map((value, index) => value + types.data[index % hiddenSize]!);
+    const sum = tensor('float32', table.shape, data);
+    const first = (rows: ValueName, options: NodeOptions = {}) =>
+      b.node('Slice', [rows, this.ints('zero', [0]), length, this.ints('zero_axis', [0])], options);
+    if (this.storage.kind === 'float32' || !this.storage.isWhole)
+      return first(b.constant(POSITIONS, sum), { name: 'positions' });
+    const { blockSize } = this.storage;
+    const { values, scales } = blocksOfRows(sum, blockSize);
+    const stored = [b.constant(`${POSITIONS}.int8`, values), b.constant(`${POSITIONS}.scale`, scales)];
+    return b.node(
+      'DequantizeLinear',
+      stored.map((rows) => first(rows)),
+      { name: 'positions', attributes: { axis: 1, block_size: blockSize } },
     );
   }
 
@@ -237,6 +242,42 @@ class EncoderWriter {
   private scalar(hint: string, value: number): ValueName {
     return this.builder.constant(hint, tensor('float32', [], new Float32Array([value])));
   }
+}
+
+/** Values of a word's embedding that share a scale. */
+export function wordBlockSize({ blockSize, wordBlockSize: ofWords }: Int8Storage): number {
+  return ofWords ?? blockSize;
+}
+
+/** Writes a linear matrix [in, out] as int8 in blocks along its rows; gives it back as float32. */
+export function matrixOfBlocks(
+  builder: GraphBuilder,
+  name: string,
+  matrix: TensorOf<'float32'>,
+  blockSize: number,
+): ValueName {
+  const { values, scales, rows, columns } = quantiseBlocks(matrix, blockSize);
+  const stored = builder.constant(`${name}.int8`, tensor('int8', [rows, columns], values));
+  const scale = builder.constant(`${name}.scale`, tensor('float32', [rows / blockSize, columns], scales));
+  return builder.node('DequantizeLinear', [stored, scale], {
+    name,
+    attributes: { axis: 0, block_size: blockSize },
+  });
+}
+
+/** A table [rows, width] in int8 with a scale for each block along a row: [rows, width] and [rows, width / blockSize]. */
+function blocksOfRows(table: TensorOf<'float32'>, blockSize: number) {
+  const [rows = 0, width = 0] = table.shape;
+  const { values, scales } = quantiseBlocks(transpose(table), blockSize);
+  return {
+    values: tensor('int8', [rows, width], transposeInt8(values, width, rows)),
+    scales: transpose(tensor('float32', [width / blockSize, rows], scales)),
+  };
+}
+
+/** The values as float16. */
+export function halves({ shape, data }: TensorOf<'float32'>): TensorOf<'float16'> {
+  return tensor('float16', shape, encodeFloat16(data));
 }
 
 /** Rows become columns. */

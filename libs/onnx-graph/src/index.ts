@@ -11,13 +11,17 @@ export {
 } from './inspect-graph.js';
 export {
   buildBertEncoder,
+  halves,
+  matrixOfBlocks,
   transpose,
   WORD_PROJECTION,
+  wordBlockSize,
   type BertConfig,
+  type Int8Storage,
   type Storage,
   type Weights,
 } from './bert-encoder.js';
-export { readBertWeights, type BertWeights } from './read-bert-weights.js';
+export { readBertWeights, readMatrix, type BertWeights } from './read-bert-weights.js';
 export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';
 export {
   addGatheredBranches,

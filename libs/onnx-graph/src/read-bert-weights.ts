@@ -26,15 +26,19 @@ const POSITIONS = 'embeddings.position_embeddings.weight';
  */
 export function readBertWeights(model: OnnxModel): BertWeights {
   const constants = new Map(graphOf(model).initializer.map((constant) => [constant.name, constant]));
-  const words = wordEmbeddings(constants);
-  const hiddenSize = Number(need(constants, POSITIONS).dims[1]);
+  const words = tableOf(constants, WORDS);
+  const positions = tableOf(constants, POSITIONS);
+  const [, hiddenSize = 0] = positions.shape;
   const weights = new Map([[WORDS, words]]);
   for (const [stored, constant] of constants) {
     const name = stored.replace(/\.(int8|float16)$/, '');
     if (name === WORDS || !/^(embeddings|encoder)\..*\.(weight|bias)$/.test(name)) continue;
-    const isMatrix = constant.dims.length === 2 && name !== POSITIONS;
+    if (name === POSITIONS) {
+      weights.set(name, positions);
+      continue;
+    }
     const value = matrixOf(constants, constant, name);
-    weights.set(name, isMatrix ? transpose(value) : value);
+    weights.set(name, constant.dims.length === 2 ? transpose(value) : value);
   }
   const types = tensor('float32', [2, hiddenSize], new Float32Array(2 * hiddenSize));
   weights.set('embeddings.token_type_embeddings.weight', types);
@@ -62,12 +66,26 @@ export function epsilonOf(model: OnnxModel): number {
   return epsilon === undefined ? fail('its layers') : Number(epsilon.toPrecision(7));
 }
 
-/** float32 [vocabulary, hidden]; int8 values have a scale for each block along the row. */
-function wordEmbeddings(constants: Constants): TensorOf<'float32'> {
-  const plain = constants.get(WORDS);
+/**
+ * A vector or a linear matrix [in, out] of a graph as float32, whether it is stored as int8 blocks, as float16 or as it is.
+ * @throws GRAPH_INVALID when the graph holds no such constant
+ */
+export function readMatrix(model: OnnxModel, name: string): TensorOf<'float32'> {
+  const constants = new Map(graphOf(model).initializer.map((constant) => [constant.name, constant]));
+  const stored = ['', '.int8', '.float16'].map((form) => constants.get(`${name}${form}`)).find(Boolean);
+  if (stored) return matrixOf(constants, stored, name);
+  throw new ThalamusError(
+    'GRAPH_INVALID',
+    `The graph ${graphOf(model).name} holds no matrix ${name}, neither as int8 or float16 nor as float32; take a graph of the kind that has it.`,
+  );
+}
+
+/** float32 [rows, width] of an embedding table; int8 values have a scale for each block along the row. */
+function tableOf(constants: Constants, name: string): TensorOf<'float32'> {
+  const plain = constants.get(name);
   if (plain) return float32Of(plain);
-  const values = need(constants, `${WORDS}.int8`);
-  const scales = float32Of(need(constants, `${WORDS}.scale`));
+  const values = need(constants, `${name}.int8`);
+  const scales = float32Of(need(constants, `${name}.scale`));
   const [rows = 0, columns = 0] = values.dims.map(Number);
   const blocks = scales.shape[1] ?? 1;
   const blockSize = columns / blocks;

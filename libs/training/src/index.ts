@@ -87,7 +87,7 @@ export { TRAINING_FILES } from './methods/training-files.js';
 export type { ExpertRun, RunHooks, RunProgress } from './methods/expert-run.js';
 export { trainExpert, type FinishedRun, type RunResult } from './methods/train-expert.js';
 export type { GraphRuntime, GraphSession, TextTokens, TrainingBase } from './training-base.port.js';
-export { maskedLmGraph, MASKED_LM_HEAD } from './graphs/encoder-graph.js';
+export { maskedLmGraph, MASKED_LM_HEAD, readMaskedLmGraph } from './graphs/encoder-graph.js';
 export { foldBranches, transposed } from './graphs/fold-branches.js';
 export { lossCurve } from './loop/loss-curve.js';
 export { readCheckpoint, writeCheckpoint } from './loop/checkpoint-file.js';

@@ -2,8 +2,15 @@ import { HEAD_TENSORS } from '@thalamus/bundle';
 import {
   GraphBuilder,
   buildBertEncoder,
+  halves,
+  matrixOfBlocks,
+  readBertWeights,
+  readMatrix,
   type BertConfig,
+  type BertWeights,
+  type Int8Storage,
   WORD_PROJECTION,
+  wordBlockSize,
   type OnnxModel,
   type Storage,
   type Weights,
@@ -89,7 +96,7 @@ export function maskedLmGraph(
   const constant = (name: string) => builder.constant(name, weights.get(name)!);
   const flat = builder.node('Reshape', [hidden, ints('flat_shape', [-1n, BigInt(hiddenSize)])]);
   const rows = builder.node('Gather', [flat, positions], { attributes: { axis: 0 } });
-  const dense = builder.node('MatMul', [rows, constant(MASKED_LM_HEAD.dense)]);
+  const dense = builder.node('MatMul', [rows, denseMatrix(builder, weights, storage)]);
   const inner = builder.node('Gelu', [builder.node('Add', [dense, constant(MASKED_LM_HEAD.denseBias)])]);
   const normed = builder.node(
     'LayerNormalization',
@@ -101,7 +108,7 @@ export function maskedLmGraph(
     ? builder.node('MatMul', [normed, transposed(WORD_PROJECTION)])
     : normed;
   const scores = builder.node('MatMul', [narrowed, transposed(wordTable(builder, storage))]);
-  const logits = builder.node('Add', [scores, constant(MASKED_LM_HEAD.bias)], {
+  const logits = builder.node('Add', [scores, wordBias(builder, weights, storage)], {
     name: TRAINING_VALUES.logits,
   });
   const vocabulary = weights.get(WORDS)!.shape[0]!;
@@ -114,7 +121,41 @@ const WORDS = 'embeddings.word_embeddings.weight';
 /** The word embeddings [vocabulary, inner] that the encoder looks words up in, as float32. */
 function wordTable(builder: GraphBuilder, storage: Storage): string {
   if (storage.kind === 'float32') return WORDS;
-  return builder.node('DequantizeLinear', [`${WORDS}.int8`, `${WORDS}.scale`], {
-    attributes: { axis: 1, block_size: storage.blockSize },
+  const scale = `${WORDS}.scale`;
+  const factors = isWhole(storage) ? builder.node('Cast', [scale], { attributes: { to: 1 } }) : scale;
+  return builder.node('DequantizeLinear', [`${WORDS}.int8`, factors], {
+    attributes: { axis: 1, block_size: wordBlockSize(storage) },
   });
+}
+
+/** The head's dense matrix [hidden, hidden], [in, out], as float32. */
+function denseMatrix(builder: GraphBuilder, weights: Weights, storage: Storage): string {
+  const name = MASKED_LM_HEAD.dense;
+  const matrix = weights.get(name)!;
+  return isWhole(storage)
+    ? matrixOfBlocks(builder, name, matrix, storage.blockSize)
+    : builder.constant(name, matrix);
+}
+
+/** The head's bias [vocabulary] as float32. */
+function wordBias(builder: GraphBuilder, weights: Weights, storage: Storage): string {
+  const name = MASKED_LM_HEAD.bias;
+  const bias = weights.get(name)!;
+  if (!isWhole(storage)) return builder.constant(name, bias);
+  const stored = builder.constant(`${name}.float16`, halves(bias));
+  return builder.node('Cast', [stored], { name, attributes: { to: 1 } });
+}
+
+function isWhole(storage: Storage): storage is Int8Storage {
+  return storage.kind === 'int8' && storage.isWhole === true;
+}
+
+/**
+ * Reads back what `maskedLmGraph` has stored, whatever the storage: the encoder's sizes and weights, and those of the head.
+ * @throws GRAPH_INVALID when the graph is none that `maskedLmGraph` has made
+ */
+export function readMaskedLmGraph(model: OnnxModel): BertWeights {
+  const { config, weights } = readBertWeights(model);
+  const head = Object.values(MASKED_LM_HEAD).map((name) => [name, readMatrix(model, name)] as const);
+  return { config, weights: new Map([...weights, ...head]) };
 }
