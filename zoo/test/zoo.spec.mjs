@@ -1,6 +1,6 @@
 import { wilson } from '@thalamus/compatibility';
 import { ChildProcessRuntime } from '@thalamus/inference';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { openBase } from '../scripts/embeddings.mjs';
 import { figuresOf, openServed } from '../scripts/served-experts.mjs';
 import { SAMPLE_ROWS, TASKS } from '../scripts/tasks.mjs';
 import { checkCommitted, readSample } from '../scripts/verify/check-index.mjs';
+import { LARGEST_ZOO } from '../scripts/verify/check-size.mjs';
 import { readFigures, ROUNDED_ANSWERS } from '../scripts/verify/check-samples.mjs';
 import { Report } from '../scripts/verify/report.mjs';
 
@@ -64,6 +65,15 @@ describe('committed files of the zoo', () => {
     const { digest } = index.languageModels.find((item) => item.folder === folder);
     const moved = changed('zoo.json', (text) => text.replace(digest, `sha256:${'0'.repeat(64)}`));
     expect((await faultsOf(moved)).join()).toContain(`the digest of ${folder}`);
+  });
+
+  it('are refused when they are more than 90 MB together', async () => {
+    const zoo = changed('zoo.json', (text) => text);
+    writeFileSync(join(zoo, 'more.bin'), '');
+    truncateSync(join(zoo, 'more.bin'), LARGEST_ZOO);
+    expect((await faultsOf(zoo)).join()).toMatch(
+      /size: the files of the zoo are .*more than 90\.00 MB: more\.bin/,
+    );
   });
 
   it('are refused when a row of the split manifest changes its use', async () => {

@@ -2,8 +2,9 @@
 // tokens, four disjoint masks that all models share, so that every word is hidden once.
 //   npm run zoo:cross-table -- --data DIR [--windows 100] [--threads 2] [--out docs/results]
 // DIR holds <domain>.test.jsonl. Of a domain with more windows, as many are taken, evenly spaced; 0 takes all. What was measured stays
-// in node_modules/.cache by digest, so that a run that was interrupted goes on.
-import { openBundle } from '@thalamus/bundle';
+// in node_modules/.cache by the digest of the weights, so that a run that was interrupted goes on; and a model whose weights and
+// windows are those of the table that is there is not measured again.
+import { digestOf, openBundle } from '@thalamus/bundle';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { maskVocabulary, openMaskedLm, openTrainingBase } from '@thalamus/training';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DOMAINS, expertName, GENERALIST, readDomain, spread, WINDOW_TOKENS, windowsOf } from './domains.mjs';
 import { heatMap } from './heat-map.mjs';
-import { SMALL_MODELS } from './small-models.mjs';
+import { LANGUAGE_MODELS } from './index.mjs';
+import { weightsDigest } from './weights-digest.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +28,7 @@ if (!values.data) {
   process.exit(2);
 }
 const CACHE = 'node_modules/.cache/thalamus/cross-table';
+const TABLE = join(values.out, 'data', 'masked-lm-cross-table.json');
 const most = Number(values.windows) || Infinity;
 const runtime = new OrtRuntime();
 const base = await openTrainingBase('zoo/base/minilm-l6', {
@@ -38,13 +41,14 @@ const texts = new Map();
 for (const { domain } of DOMAINS)
   texts.set(domain, spread(await windowsOf(base, readDomain(values.data, domain).test), most));
 
-const names = [
-  GENERALIST,
-  ...DOMAINS.map(({ domain }) => expertName(domain)),
-  ...SMALL_MODELS.map(({ name }) => name),
-];
+/** Digest of the windows of each domain. */
+const digests = new Map(
+  [...texts].map(([domain, windows]) => [domain, digestOf(Buffer.from(JSON.stringify(windows)))]),
+);
+const table = existsSync(TABLE) ? JSON.parse(readFileSync(TABLE, 'utf8')) : { digests: {}, models: [] };
+
 const measured = [];
-for (const name of names) {
+for (const name of LANGUAGE_MODELS) {
   const folder = join('zoo/language-models', name);
   if (!existsSync(join(folder, 'expert.json'))) {
     console.error(`${name} is not there; the table is made without it.`);
@@ -59,19 +63,31 @@ process.exit(0);
 /** Sums of nats and word pieces by domain and window. */
 async function measure(name, bundle) {
   mkdirSync(CACHE, { recursive: true });
-  const path = join(CACHE, `${bundle.digest.slice(7, 31)}-${most}.json`);
-  const known = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
+  const weights = weightsDigest(bundle.manifest);
+  const path = join(CACHE, `${weights.slice(7, 31)}-${most}.json`);
+  const known = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : inTable(weights);
   let model;
   for (const [domain, windows] of texts) {
     if (known[domain]) continue;
     model ??= await openMaskedLm(bundle, base, vocabulary);
-    known[domain] = await model.rowLosses(windows);
+    const rows = await model.rowLosses(windows);
+    // As the table keeps them, so that what is read from it gives the same table.
+    known[domain] = rows.map(({ nats, pieces }) => ({ nats: Number(nats.toFixed(4)), pieces }));
     writeFileSync(path, JSON.stringify(known));
     const { nats, pieces } = total(known[domain]);
     console.error(`${name} on ${domain}: ${(nats / pieces).toFixed(4)} nats`);
   }
   await model?.release();
-  return { name, digest: bundle.digest, domains: known };
+  return { name, digest: bundle.digest, weights, domains: known };
+}
+
+/** What the table that is there says of these weights, by domain, where the windows are the same. */
+function inTable(weights) {
+  const model = table.models.find((one) => one.weights === weights);
+  const domains = [...digests].filter(([domain, digest]) => model && table.digests[domain] === digest);
+  return Object.fromEntries(
+    domains.map(([domain]) => [domain, model.windows[domain].map(([nats, pieces]) => ({ nats, pieces }))]),
+  );
 }
 
 function total(rows) {
@@ -116,20 +132,19 @@ function write() {
     windowTokens: WINDOW_TOKENS,
     masks: 'four disjoint masks of a quarter of the words, shared by all models',
     windows: Object.fromEntries([...texts].map(([domain, windows]) => [domain, windows.length])),
-    models: measured.map(({ name, digest, domains }, row) => ({
+    digests: Object.fromEntries(digests),
+    models: measured.map(({ name, digest, weights, domains }, row) => ({
       name,
       digest,
+      weights,
       mean: Object.fromEntries(columns.map((domain, column) => [domain, losses[row][column]])),
       windows: Object.fromEntries(
-        columns.map((domain) => [
-          domain,
-          domains[domain].map(({ nats, pieces }) => [Number(nats.toFixed(4)), pieces]),
-        ]),
+        columns.map((domain) => [domain, domains[domain].map(({ nats, pieces }) => [nats, pieces])]),
       ),
     })),
   };
   mkdirSync(join(values.out, 'data'), { recursive: true });
-  writeFileSync(join(values.out, 'data', 'masked-lm-cross-table.json'), `${JSON.stringify(data)}\n`);
+  writeFileSync(TABLE, `${JSON.stringify(data)}\n`);
   writeFileSync(
     join(values.out, 'masked-lm-cross-table.svg'),
     heatMap(

@@ -1,18 +1,17 @@
 // Distils small masked language models from the generalist: some of its layers, its word embeddings in two factors, then trained on
-// the generalist's answers and the hidden tokens. Stored as int8 in blocks of 32.
+// the generalist's answers and the hidden tokens. Stored as int8: see small-models.mjs.
 //   npm run zoo:small-models -- --data DIR [--only NAME] [--threads 2]
 // DIR holds <domain>.train.jsonl and <domain>.test.jsonl. A model that is there is left alone; Ctrl-C keeps a checkpoint, and the same
 // command goes on from it.
 import { MANIFEST_SCHEMA_VERSION, openBundle, writeBundle } from '@thalamus/bundle';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { decodeModel, encodeModel, WORD_PROJECTION } from '@thalamus/onnx-graph';
+import { WORD_PROJECTION } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import {
   foldBranches,
   HYPER_PARAMETERS,
   JUDGING_MASKS,
   keptRun,
-  MASKED_LOG_LOSS,
   maskedLmGraph,
   MaskedLmModel,
   maskVocabulary,
@@ -29,8 +28,17 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { indexLanguageModels } from './index.mjs';
-import { DOMAINS, GENERALIST, readDomain, spread, WINDOW_TOKENS, windowsOf } from './domains.mjs';
-import { SMALL_MODELS } from './small-models.mjs';
+import {
+  DOMAINS,
+  GENERALIST,
+  LANGUAGE_MODEL_VERSION,
+  readDomain,
+  spread,
+  WINDOW_TOKENS,
+  windowsOf,
+} from './domains.mjs';
+import { judgingWindows, measureSmall } from './small-figures.mjs';
+import { SMALL_MODELS, storedSmall } from './small-models.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -48,7 +56,6 @@ const OUT = 'zoo/language-models';
 const WORK = 'node_modules/.cache/thalamus/training';
 const WORDS = 'embeddings.word_embeddings.weight';
 const CHECKPOINT_MS = 240_000;
-const STORAGE = { kind: 'int8', blockSize: 32 };
 const SETTINGS = {
   ...HYPER_PARAMETERS.full,
   epochs: 1,
@@ -76,16 +83,9 @@ const generalist = await openBundle(join(OUT, GENERALIST));
 const { factors, scale, head } = await readMaskedLm(generalist, base);
 const teacherWeights = withHead(foldBranches(base.read.weights, factors, scale), head);
 const domains = DOMAINS.map((about) => ({ about, ...readDomain(values.data, about.domain) }));
-const windows = async (use, count = Infinity) =>
-  (
-    await Promise.all(domains.map(async (domain) => spread(await windowsOf(base, domain[use]), count)))
-  ).flat();
-const everything = await windows('expert');
-const data = {
-  train: spread(everything, Math.floor(everything.length * TRAINING_SHARE)),
-  validation: await windows('validation', 16),
-  test: await windows('test', 20),
-};
+const everything = (await Promise.all(domains.map(({ expert }) => windowsOf(base, expert)))).flat();
+const judged = await judgingWindows(base, domains);
+const train = spread(everything, Math.floor(everything.length * TRAINING_SHARE));
 const stop = new AbortController();
 process.on('SIGINT', () => {
   if (stop.signal.aborted) process.exit(130);
@@ -116,8 +116,8 @@ async function distil(small) {
     runtime,
     threads,
     method: 'full',
-    train: data.train,
-    validation: data.validation,
+    train,
+    validation: judged.validation,
     masks,
     settings: SETTINGS,
     seed: 0,
@@ -128,7 +128,7 @@ async function distil(small) {
   let keptAt = Date.now();
   let tokens = 0;
   const startedAt = Date.now();
-  const key = JSON.stringify([generalist.digest, small, SETTINGS, TEACHING, data.train.length]);
+  const key = JSON.stringify([generalist.digest, small, SETTINGS, TEACHING, train.length]);
   const hooks = {
     signal: stop.signal,
     checkpointFile: join(work, 'checkpoint.safetensors'),
@@ -150,8 +150,9 @@ async function distil(small) {
   const outcome = await prepared.run(loop);
   await teacher.release();
   if (outcome.kind === 'interrupted') return console.error(`${name}: interrupted, a checkpoint is kept.`);
-  const bytes = encodeModel(maskedLmGraph(config, trainedWeights(start, prepared.parameters), STORAGE));
-  const evaluation = await measure(bytes);
+  const trained = { config, weights: trainedWeights(start, prepared.parameters) };
+  const bytes = storedSmall(trained, small, base.manifest.maxTokens);
+  const evaluation = await measureSmall(bytes, judged, { base, date: DATE });
   const manifest = manifestOf(small, evaluation, outcome.state.optimiser.step);
   await writeBundle(join(OUT, name), manifest, {
     'model.onnx': bytes,
@@ -161,26 +162,6 @@ async function distil(small) {
   rmSync(work, { recursive: true, force: true });
   for (const row of evaluation)
     console.log(`${name} ${row.split} ${row.value.toFixed(4)} nats (${row.n} word pieces)`);
-}
-
-/** Figures of the graph as it is shipped. */
-async function measure(bytes) {
-  const model = await MaskedLmModel.open(runtime, decodeModel(bytes), new Set(), threads);
-  const rows = [];
-  for (const split of ['validation', 'test']) {
-    const losses = await model.rowLosses(data[split], masks, new Map(), SETTINGS);
-    const sum = (of) => losses.reduce((all, row) => all + row[of], 0);
-    rows.push({
-      dataset: 'domains',
-      split,
-      metric: MASKED_LOG_LOSS,
-      value: sum('nats') / sum('pieces'),
-      n: sum('pieces'),
-      date: DATE,
-    });
-  }
-  await model.release();
-  return rows;
 }
 
 /** The chosen layers of the generalist, renumbered, and its word embeddings as the best two factors of that size. */
@@ -233,7 +214,7 @@ function manifestOf({ name, layers, embedding }, evaluation, steps) {
   return {
     schemaVersion: MANIFEST_SCHEMA_VERSION,
     name,
-    version: '1',
+    version: LANGUAGE_MODEL_VERSION,
     kind: 'full',
     task: 'fill-mask',
     description: `Fills masked words in texts of eleven domains; ${layers.length} of six layers, distilled.`,
@@ -249,8 +230,8 @@ function manifestOf({ name, layers, embedding }, evaluation, steps) {
       rows: expert.length,
     })),
     lineage: {
-      recipe: `distilled: layers ${layers.join(', ')} of the teacher, word embeddings of inner size ${embedding}, temperature ${TEACHING.temperature}, teacher's share ${TEACHING.share}, ${data.train.length} windows, AdamW, rate ${SETTINGS.rate}, ${SETTINGS.schedule}, ${steps} steps`,
-      parents: [{ name: GENERALIST, version: '1', digest: generalist.digest }],
+      recipe: `distilled: layers ${layers.join(', ')} of the teacher, word embeddings of inner size ${embedding}, temperature ${TEACHING.temperature}, teacher's share ${TEACHING.share}, ${train.length} windows, AdamW, rate ${SETTINGS.rate}, ${SETTINGS.schedule}, ${steps} steps`,
+      parents: [{ name: GENERALIST, version: LANGUAGE_MODEL_VERSION, digest: generalist.digest }],
       seed: 0,
     },
     evaluation,

@@ -85,6 +85,9 @@ export const expertName = (domain) => `mlm-${domain.replaceAll('_', '-')}`;
 /** Name of the expert of all domains, with which the others begin. */
 export const GENERALIST = 'mlm-generalist';
 
+/** Version of all masked language models: it rises when what they are stored as changes. */
+export const LANGUAGE_MODEL_VERSION = '2';
+
 /** Rows of a domain by use; `test` is a file of its own. The use of each row, as a letter, is what the manifest keeps. */
 export function readDomain(folder, domain) {
   const [train, test] = ['train', 'test'].map((part) => {

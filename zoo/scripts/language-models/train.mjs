@@ -15,7 +15,16 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { indexLanguageModels } from './index.mjs';
-import { DOMAINS, expertName, GENERALIST, readDomain, spread, WINDOW_TOKENS, windowsOf } from './domains.mjs';
+import {
+  DOMAINS,
+  expertName,
+  GENERALIST,
+  LANGUAGE_MODEL_VERSION,
+  readDomain,
+  spread,
+  WINDOW_TOKENS,
+  windowsOf,
+} from './domains.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -99,7 +108,7 @@ async function train(name, of, start) {
       seed: 0,
       facts: {
         name,
-        version: '1',
+        version: LANGUAGE_MODEL_VERSION,
         description: isAll
           ? 'Fills masked words in texts of eleven domains.'
           : `Fills masked words in ${of[0].about.about}.`,
@@ -110,7 +119,9 @@ async function train(name, of, start) {
           origin: about.origin,
           rows: expert.length,
         })),
-        ...(start ? { startedFrom: { name: GENERALIST, version: '1', digest: start.digest } } : {}),
+        ...(start
+          ? { startedFrom: { name: GENERALIST, version: LANGUAGE_MODEL_VERSION, digest: start.digest } }
+          : {}),
         seed: 0,
         date: DATE,
       },

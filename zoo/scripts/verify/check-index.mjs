@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { ROUTED_TASKS, SAMPLE_ROWS, SPLIT_RULE, TASKS } from '../tasks.mjs';
 import { checkLanguageModels } from './check-language-models.mjs';
+import { checkSize } from './check-size.mjs';
 import { differs } from './report.mjs';
 
 /** Licences of which weights and samples may be shipped. */
@@ -200,5 +201,6 @@ export async function checkCommitted(zoo, report) {
   checkLossTable(zoo, opened, report);
   await checkFleet(zoo, report);
   await checkLanguageModels(zoo, report);
+  checkSize(zoo, report);
   return opened;
 }
