@@ -8,8 +8,17 @@ const runtime = new OrtRuntime();
 const sessions = new Map<number, InferenceSession>();
 const tables = new Map<number, RowTable>();
 
+/** Requests after which copies of a model or of a row are left behind. */
+const CHANGES: ReadonlySet<ChildRequest['kind']> = new Set(['load', 'row', 'drop', 'release']);
+/** After the last change of many, milliseconds. */
+const COLLECT_MS = 1_000;
+let collecting: NodeJS.Timeout | undefined;
+
 process.on('message', (request: ChildRequest) => {
-  void answer(request).then((reply) => process.send?.(reply));
+  void answer(request).then((reply) => {
+    process.send?.(reply);
+    if (CHANGES.has(request.kind)) collectGarbage();
+  });
 });
 process.on('disconnect', () => process.exit(0));
 // Ctrl-C reaches the whole group: the parent decides when this process stops.
@@ -62,4 +71,20 @@ function tableOf(id: number): RowTable {
   const table = tables.get(id);
   if (!table) throw new ThalamusError('EXPERT_NOT_READY', 'The table is not in the process of the model.');
   return table;
+}
+
+/**
+ * What changes leave behind, V8 would keep for hours: copies outside of its heap press it little. Young copies go at once, so
+ * that those of the next row take their place; the rest when no change follows.
+ */
+function collectGarbage(): void {
+  const collect = globalThis.gc;
+  if (!collect) return;
+  setImmediate(() => {
+    collect({ type: 'minor', execution: 'sync' });
+  });
+  clearTimeout(collecting);
+  collecting = setTimeout(() => {
+    collect({ type: 'major', flavor: 'last-resort', execution: 'sync' });
+  }, COLLECT_MS).unref();
 }

@@ -24,7 +24,7 @@ export class InferenceChild {
     this.process = fork(childScript(), [], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: ['--max-semi-space-size=2'],
+      execArgv: ['--max-semi-space-size=2', '--expose-gc'],
       env: childEnvironment(),
     });
     this.exit = new Promise((resolve) => {
