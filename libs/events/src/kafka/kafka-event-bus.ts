@@ -1,7 +1,7 @@
 import { DEAD_LETTER_RETENTION_MS, deadLetterTopic } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { createLogger } from '@thalamus/telemetry';
-import { Kafka, logLevel, type Admin } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import type {
   BusHealth,
   BusRecord,
@@ -23,6 +23,7 @@ import { translateKafka } from './kafka-errors.js';
 import { KafkaFollower } from './kafka-follower.js';
 import { KafkaPublisher } from './kafka-publisher.js';
 import { ensureKafkaTopics } from './kafka-topics.js';
+import { loadKafkajs } from './load-kafkajs.js';
 
 /** How the Kafka bus is made. */
 export interface KafkaBusOptions {
@@ -51,6 +52,7 @@ export class KafkaEventBus implements EventBus {
 
   constructor(private readonly options: KafkaBusOptions) {
     const logger = createLogger('kafkajs');
+    const { Kafka, logLevel } = loadKafkajs();
     this.kafka = new Kafka({
       clientId: options.clientId,
       brokers: [...options.brokers],
@@ -190,6 +192,7 @@ export class KafkaEventBus implements EventBus {
 
   /** Asks for the brokers over a connection of its own, once. */
   private async probe(): Promise<void> {
+    const { Kafka, logLevel } = loadKafkajs();
     const admin = new Kafka({
       clientId: this.options.clientId,
       brokers: [...this.options.brokers],

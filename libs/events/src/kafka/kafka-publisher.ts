@@ -1,8 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
-import { CompressionTypes, type Admin, type Kafka, type Producer } from 'kafkajs';
+import type { Admin, Kafka, Producer } from 'kafkajs';
 import type { BusRecord, RecordPosition } from '../event-bus.port.js';
 import { checkRecordSizes, splitBySize } from '../record-size.js';
 import { createNotingPartitioner, OutgoingRecords } from './kafka-records.js';
+import { loadKafkajs } from './load-kafkajs.js';
 
 /** How long the broker may take for one call of `publish`, in milliseconds. */
 export const PUBLISH_TIMEOUT_MS = 10_000;
@@ -61,7 +62,7 @@ export class KafkaPublisher {
       const answers = await producer.sendBatch({
         topicMessages: outgoing.topicMessages,
         acks: -1,
-        compression: CompressionTypes.None,
+        compression: loadKafkajs().CompressionTypes.None,
       });
       positions.push(...outgoing.positions(answers));
     }

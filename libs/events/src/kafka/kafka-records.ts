@@ -1,6 +1,7 @@
-import { Partitioners, type IHeaders, type KafkaMessage, type Message, type RecordMetadata } from 'kafkajs';
+import type { IHeaders, KafkaMessage, Message, Partitioners, RecordMetadata } from 'kafkajs';
 import type { BusRecord, RecordPosition } from '../event-bus.port.js';
 import type { StoredRecord } from '../embedded/log-store.js';
+import { loadKafkajs } from './load-kafkajs.js';
 
 /** Records on their way to the broker; remembers the partition of each, so that each gets its position. */
 export class OutgoingRecords {
@@ -41,7 +42,7 @@ const partitions = new WeakMap<Message, number>();
 
 /** Kafka's own choice of a partition (murmur2 of the key), noted for the position of the record. */
 export function createNotingPartitioner(): ReturnType<typeof Partitioners.DefaultPartitioner> {
-  const choose = Partitioners.DefaultPartitioner();
+  const choose = loadKafkajs().Partitioners.DefaultPartitioner();
   return (choice) => {
     const partition = choose(choice);
     partitions.set(choice.message, partition);
