@@ -4,6 +4,8 @@ import { readSafetensors, toFloat32, type Safetensors } from './safetensors.js';
 
 /** Tensors of one file of a bundle, whose refusals name bundle, file and tensor. */
 export class BundleTensors {
+  private room = new Float32Array();
+
   private constructor(
     private readonly bundle: string,
     private readonly file: string,
@@ -18,6 +20,16 @@ export class BundleTensors {
       const reason = ThalamusError.is(cause) ? cause.violations[0]?.description : undefined;
       throw refusedFile(bundle, file, '', `is no usable safetensors file: ${reason ?? 'unreadable'}`, cause);
     }
+  }
+
+  /**
+   * Floats that are read from now on share one block of memory, for files of many tensors that come and go together: a large
+   * block goes back to the system when they are gone, where many small ones would leave holes in the heap.
+   */
+  together(): this {
+    const sizes = [...this.stored.tensors.values()].map(({ shape }) => sizeOf(shape));
+    this.room = new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
+    return this;
   }
 
   get names(): readonly string[] {
@@ -36,9 +48,17 @@ export class BundleTensors {
       stored.shape.length === shape.length &&
       shape.every((size, axis) => (size < 0 ? (stored.shape[axis] ?? 0) > 0 : size === stored.shape[axis]));
     if (!fits) this.refuse(name, `has the shape [${stored.shape.join()}] where ${sizes} is needed`);
-    const values = toFloat32(stored);
+    const values = toFloat32(stored, this.take(sizeOf(stored.shape)));
     requireFinite(this.bundle, this.file, name, values);
     return values;
+  }
+
+  /** Of the block, while there is room. */
+  private take(size: number): Float32Array {
+    if (size > this.room.length) return new Float32Array(size);
+    const taken = this.room.subarray(0, size);
+    this.room = this.room.subarray(size);
+    return taken;
   }
 
   /** @throws BUNDLE_INVALID always */
@@ -46,6 +66,8 @@ export class BundleTensors {
     throw refusedFile(this.bundle, this.file, name, description);
   }
 }
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
 
 /** @throws BUNDLE_INVALID for NaN and infinities */
 export function requireFinite(bundle: string, file: string, name: string, values: Float32Array): void {

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { ThalamusError } from '@thalamus/errors';
 
 /** Identity of immutable bytes: `sha256:` and 64 lower-case hex digits. */
 export type Digest = `sha256:${string}`;
+
+/** What is read of a file at once. */
+const PIECE_BYTES = 256 * 1024;
 
 /** Shape of a digest. */
 export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
@@ -18,11 +21,20 @@ export function digestOf(bytes: Uint8Array | string): Digest {
   return `sha256:${sha256Hex(bytes)}`;
 }
 
-/** SHA-256 of a file as 64 lower-case hex digits, read as a stream. */
+/** SHA-256 of a file as 64 lower-case hex digits, read piece by piece into one buffer: a model leaves nothing behind. */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return hash.digest('hex');
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, PIECE_BYTES);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** True for a well-formed digest. */

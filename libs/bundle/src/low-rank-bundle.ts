@@ -59,7 +59,7 @@ export async function readLowRankAdapter(expert: Expert): Promise<LowRankAdapter
   const { name } = expert.manifest;
   const { rank, alpha } = readAdapterConfig(name, await expert.readFile(LOW_RANK_FILES.config));
   const file = LOW_RANK_FILES.adapter;
-  const stored = BundleTensors.read(name, file, await expert.readFile(file));
+  const stored = BundleTensors.read(name, file, await expert.readFile(file)).together();
   const layers = new Set<string>();
   for (const tensor of stored.names) {
     const { layer } =

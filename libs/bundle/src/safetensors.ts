@@ -1,5 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
-import { decodeFloat16, encodeFloat16 } from '@thalamus/tensor';
+import { encodeFloat16, fromFloat16Bits } from '@thalamus/tensor';
 
 /** Element types that are read and written; widths in bytes. */
 const WIDTH_BYTES = { F32: 4, F16: 2, I32: 4, I64: 8 } as const;
@@ -36,12 +36,24 @@ export function float16Tensor(shape: readonly number[], values: Float32Array): S
   return { type: 'F16', shape, bytes: littleEndianBytes(encodeFloat16(values)) };
 }
 
-/** Values of a stored float tensor as float32. BUNDLE_INVALID for an integer tensor. */
-export function toFloat32(stored: StoredTensor): Float32Array {
-  const copy = new Uint8Array(stored.bytes).buffer;
-  if (stored.type === 'F32') return new Float32Array(copy);
-  if (stored.type === 'F16') return decodeFloat16(new Uint16Array(copy));
-  throw broken(`a tensor of type ${stored.type} was found where floats are needed`);
+/** Values of a stored float tensor as float32, in `into` when it is given. BUNDLE_INVALID for an integer tensor. */
+export function toFloat32(
+  { type, shape, bytes }: StoredTensor,
+  into: Float32Array = new Float32Array(elements(shape)),
+): Float32Array {
+  // Tensors of a file need not lie where a typed array could begin.
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (type) {
+    case 'F32':
+      for (let i = 0; i < into.length; i++) into[i] = view.getFloat32(4 * i, true);
+      return into;
+    case 'F16':
+      for (let i = 0; i < into.length; i++) into[i] = fromFloat16Bits(view.getUint16(2 * i, true));
+      return into;
+    case 'I32':
+    case 'I64':
+      throw broken(`a tensor of type ${type} was found where floats are needed`);
+  }
 }
 
 /** A named tensor as float32 with an expected shape (-1 for any size). BUNDLE_INVALID when absent or different. */

@@ -1,4 +1,4 @@
-import { encodeFloat16, tensor, type Tensor } from '@thalamus/tensor';
+import { tensor, toFloat16Bits, type Tensor } from '@thalamus/tensor';
 import { BRANCH_INPUTS, type GatheredBranch } from './gathered-branches.js';
 
 /** Factors of one adapter in PEFT's layout: the weight [out, in] becomes W + scale B A. */
@@ -28,18 +28,28 @@ export function branchRow(
   const row: Record<string, Tensor> = {
     [BRANCH_INPUTS.scale]: tensor('float32', [1, 1], new Float32Array([scale])),
   };
+  // One block for all: a large one goes back to the system when the row is gone, where many small ones would leave holes.
+  let rest = new Uint16Array(
+    branches.reduce((sum, { inputs, outputs }) => sum + size * (inputs + outputs), 0),
+  );
+  const take = (length: number) => {
+    const taken = rest.subarray(0, length);
+    rest = rest.subarray(length);
+    return taken;
+  };
   for (const { layer, down, up, inputs, outputs } of branches) {
-    const a = new Float32Array(inputs * size);
-    const b = new Float32Array(size * outputs);
+    const a = take(inputs * size);
+    const b = take(size * outputs);
     const found = byLayer.get(layer);
     if (found) {
       for (let k = 0; k < found.rank; k++) {
-        for (let i = 0; i < inputs; i++) a[i * size + k] = found.a[k * inputs + i] ?? 0;
-        for (let o = 0; o < outputs; o++) b[k * outputs + o] = found.b[o * found.rank + k] ?? 0;
+        for (let i = 0; i < inputs; i++) a[i * size + k] = toFloat16Bits(found.a[k * inputs + i] ?? 0);
+        for (let o = 0; o < outputs; o++)
+          b[k * outputs + o] = toFloat16Bits(found.b[o * found.rank + k] ?? 0);
       }
     }
-    row[down] = tensor('float16', [inputs, size], encodeFloat16(a));
-    row[up] = tensor('float16', [size, outputs], encodeFloat16(b));
+    row[down] = tensor('float16', [inputs, size], a);
+    row[up] = tensor('float16', [size, outputs], b);
   }
   return row;
 }

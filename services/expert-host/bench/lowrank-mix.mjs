@@ -100,7 +100,7 @@ function ask({ client }, modelName) {
   const inputs = [
     { name: 'text', datatype: 'BYTES', shape: [1n], contents: { bytesContents: [Buffer.from(text)] } },
   ];
-  return client.modelInfer({ modelName, modelVersion: '1', inputs }, { deadlineMs: 300_000 });
+  return client.modelInfer({ modelName, modelVersion: '', inputs }, { deadlineMs: 300_000 });
 }
 
 async function writeExperts() {

@@ -31,11 +31,16 @@ export async function addHead(
     return (id) => base.maskedHeads.add(id, readHead);
   }
   const readHead = () => readClassifierHead(bundle, base.width);
-  const { weights, bias } = await readHead();
+  const sizes = sizesOf(await readHead());
   return async (id) => {
-    await base.heads.add(id, bias.length, readHead);
-    return (weights.length + bias.length) * Float32Array.BYTES_PER_ELEMENT;
+    await base.heads.add(id, sizes.labels, readHead);
+    return sizes.numbers * Float32Array.BYTES_PER_ELEMENT;
   };
+}
+
+/** Its numbers alone: `readHead` stays for a crash, and with it all that closures beside it use. */
+function sizesOf({ weights, bias }: { readonly weights: Float32Array; readonly bias: Float32Array }) {
+  return { labels: bias.length, numbers: weights.length + bias.length };
 }
 
 /** The expert, once its head and its adapter are in their places. */

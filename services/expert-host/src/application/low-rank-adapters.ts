@@ -1,6 +1,6 @@
 import { checkLowRankFits, type LowRankAdapter } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import type { InferenceRuntime } from '@thalamus/inference';
+import type { Feeds, InferenceRuntime } from '@thalamus/inference';
 import { BRANCH_INPUTS, branchRow, type GatheredBranch } from '@thalamus/onnx-graph';
 import type { BaseSession } from './base-session.js';
 import { SizedStacks, type Place, type RowStack } from './row-stack.js';
@@ -42,13 +42,7 @@ export class LowRankAdapters {
     checkLowRankFits(name, adapter, new Map(shapes));
     await this.session.branch();
     const stack = await this.stack(size);
-    // What has been read already serves the first time; it is not kept for a crash.
-    let known: LowRankAdapter | undefined = adapter;
-    const row = await stack.add(async () => {
-      const given = known ?? (await read());
-      known = undefined;
-      return branchRow(given, branches, size);
-    });
+    const row = await stack.add(rowReader(adapter, read, branches, size));
     this.places.set(id, { size, row });
     return branches.reduce((sum, { inputs, outputs }) => sum + 2 * size * (inputs + outputs), 0);
   }
@@ -86,4 +80,22 @@ export class LowRankAdapters {
     }));
     return this.stacks;
   }
+}
+
+/**
+ * Rows of an adapter: of what has been read already, the first time; read again after a crash. Made apart from `add`, since a
+ * closure holds what any other of its function uses: the adapter would stay in memory for as long as its row can be read again.
+ */
+function rowReader(
+  first: LowRankAdapter,
+  read: () => Promise<LowRankAdapter>,
+  branches: readonly GatheredBranch[],
+  size: number,
+): () => Promise<Feeds> {
+  let known: LowRankAdapter | undefined = first;
+  return async () => {
+    const given = known ?? (await read());
+    known = undefined;
+    return branchRow(given, branches, size);
+  };
 }
