@@ -7,6 +7,7 @@ import { artifactStoreFor, eventBusFor, RegistryView } from '@thalamus/registry'
 import { counter, createLogger, gauge } from '@thalamus/telemetry';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { ProcessGraphDeriver } from './adapters/child/process-graph-deriver.js';
 import { ResidencyPublisher } from './adapters/events/residency-publisher.js';
 import { OipService } from './adapters/grpc/oip.service.js';
 import { OipHttpServer } from './adapters/http/oip-http-server.js';
@@ -39,7 +40,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const library = new ExpertLibrary(view, artifactStoreFor(settings), runtime, {
     ...settings,
     cacheFolder: join(settings.dataFolder, 'bundles'),
-    derivedFolder: join(settings.dataFolder, 'derived'),
+    deriving: { folder: join(settings.dataFolder, 'derived'), deriver: new ProcessGraphDeriver() },
   });
   let serving = false;
   const oip = new OipService(library, () => serving);

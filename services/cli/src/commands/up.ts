@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
 import { collect, dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
 import { onInterrupt } from '../interruption.js';
+import { giveBackMemory } from '../mesh/give-back-memory.js';
 import { launchMesh, type RunningMesh } from '../mesh/launch-mesh.js';
 import type { UpOptions } from '../mesh/plan.js';
 import { DEFAULT_PORTS } from '../mesh/ports.js';
@@ -101,6 +102,7 @@ async function run(options: Options): Promise<void> {
     await mesh.stop();
     process.exit(EXIT.ok);
   }
+  giveBackMemory();
 }
 
 function upOptions(options: Options): UpOptions {

@@ -11,7 +11,7 @@ import type { GraphSummary } from '@thalamus/onnx-graph';
 import { BaseSession, type EncodedText, type TextToEncode } from './base-session.js';
 import { toEncode, vectorOf, type BaseAnswer, type BaseWant, type BaseWish } from './base-wish.js';
 import { ClassifierHeads, expertGone } from './classifier-heads.js';
-import { DerivedGraphs } from './derived-graphs.js';
+import { DerivedGraphs, type Deriving } from './derived-graphs.js';
 import { LowRankAdapters } from './low-rank-adapters.js';
 import { MaskedLmHeads } from './masked-lm-heads.js';
 import type { Place } from './row-stack.js';
@@ -19,8 +19,8 @@ import { TextQueue, type BatchSettings, type QueuedText } from './text-queue.js'
 
 /** Settings of a base. */
 export interface BaseSettings extends BatchSettings {
-  /** Folder for graphs that are derived from bundles. */
-  readonly derivedFolder: string;
+  /** Graphs that are derived from bundles. */
+  readonly deriving: Deriving;
 }
 
 interface OpenedBase {
@@ -79,7 +79,7 @@ export class ResidentBase {
       );
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
     const [warmUp] = await tokenizer.encode(['warm-up'], manifest.maxTokens);
-    const graphs = new DerivedGraphs(bundle, settings.derivedFolder);
+    const graphs = new DerivedGraphs(bundle, settings.deriving);
     const session = await BaseSession.open(bundle, graphs, runtime, settings.threads, warmUp as TokenRow);
     return new ResidentBase({ bundle, width, graphs, session, tokenizer }, runtime, settings);
   }
