@@ -240,6 +240,17 @@ describe('what is refused over HTTP in the form of the protocol', () => {
     expect([gateway.router.requests.length, gateway.host.requests.length]).toEqual([0, 0]);
   });
 
+  it('what a page of another site can send without being allowed to', async () => {
+    const body = JSON.stringify({ inputs });
+    const send = (headers: Record<string, string>) =>
+      gateway.fetch('/v2/models/auto/infer', { method: 'POST', body, headers });
+    const origin = 'https://elsewhere.example';
+    expect(await refusal(await send({ origin }))).toMatchObject({ status: 415 });
+    expect((await send({ origin, 'content-type': 'application/json' })).status).toBe(200);
+    const asked = await gateway.fetch('/v2/models/auto/infer', { method: 'OPTIONS', headers: { origin } });
+    expect(asked.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
   it('a body that decodes to more than is taken', async () => {
     const body = gzipSync(JSON.stringify({ inputs: [text('x'.repeat(700_000))] }));
     expect(body.byteLength).toBeLessThan(10_000);

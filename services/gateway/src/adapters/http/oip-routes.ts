@@ -1,4 +1,5 @@
 import { OIP_ROUTES, type OipCalls, type OipRoute } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ScopeOf } from '../../application/oip-front.js';
 import { callerScope } from './request-scopes.js';
@@ -41,12 +42,26 @@ export async function serveOip(server: FastifyInstance, parts: OipHttpParts): Pr
   });
 }
 
+/**
+ * A browser lets a page of another site post these types, or none, without asking us first, and callers without a key may infer on
+ * the loopback. @throws MEDIA_TYPE_UNSUPPORTED for a page that sends another type than what it must ask for
+ */
+function refusePages({ method, headers }: FastifyRequest): void {
+  if (method !== 'POST' || headers.origin === undefined) return;
+  if (/^application\/(json|octet-stream)\s*(;|$)/i.test(headers['content-type'] ?? '')) return;
+  throw new ThalamusError(
+    'MEDIA_TYPE_UNSUPPORTED',
+    'Pages in browsers send the type application/json or application/octet-stream.',
+  );
+}
+
 async function answer(
   route: OipRoute,
   { calls, maxBodyBytes }: OipHttpParts,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  refusePages(request);
   const { model = '', version = '' } = request.params as Params;
   const body = request.body instanceof Uint8Array ? request.body : new Uint8Array();
   const question = { model, version, headers: request.headers, body, maxBodyBytes };
