@@ -171,7 +171,11 @@ export const METRICS = {
     'outcome',
   ]),
   residentBytes: gauge('thalamus.host.resident.size', 'By', 'Bytes accounted to loaded experts.'),
-  childRestarts: counter('thalamus.host.child.restarts', 'How often the inference process ended unasked.'),
+  childRestarts: counter('thalamus.host.child.restarts', 'How often an inference process ended unasked.'),
+  childRecycles: counter(
+    'thalamus.host.child.recycles',
+    'How often an inference process was exchanged because of memory that it kept.',
+  ),
   registryRevision: gauge(
     'thalamus.registry.revision',
     '1',

@@ -1,6 +1,7 @@
-import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { ThalamusError } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
-import { InferenceChild } from './inference-child.js';
+import type { ChildRequestBody } from './child-protocol.js';
+import { InferenceChild, type ChildOptions } from './inference-child.js';
 import type {
   Feeds,
   InferenceRuntime,
@@ -12,10 +13,18 @@ import type {
   SessionValue,
   TableColumns,
 } from './inference-runtime.port.js';
+import { LOAD_TIMEOUT_MS, OpenModels, sizeOf, type OpenTable } from './open-models.js';
+import { RestartPause } from './restart-pause.js';
 import { abortError, checkRun, sessionGone } from './session-checks.js';
 
+/** How long a run may take, milliseconds. */
+const RUN_TIMEOUT_MS = 30_000;
+const RELEASE_TIMEOUT_MS = 10_000;
+
+type LetGo = Extract<ChildRequestBody, { readonly kind: 'drop' | 'release' }>;
+
 /** How the runtime behaves. */
-export interface ChildProcessRuntimeOptions {
+export interface ChildProcessRuntimeOptions extends ChildOptions {
   /** A run that takes longer is a hang: the child is killed. Default 30,000 ms. */
   readonly runTimeoutMs?: number;
   /** Runs that may wait for the child at once. Default 1,024. */
@@ -24,33 +33,15 @@ export interface ChildProcessRuntimeOptions {
   readonly closeGraceMs?: number;
   /** Told whenever the child ended without being asked to. */
   readonly onCrash?: (reason: string) => void;
+  /** Told when nothing is open any more, so that there is no child. */
+  readonly onEmpty?: () => void;
 }
-
-/** A session that the caller has open, whether or not a child holds it right now. */
-interface OpenSession {
-  readonly source: ModelSource;
-  readonly options: SessionOptions;
-  /** Why the child could not load it again. */
-  failure?: ThalamusError | undefined;
-}
-
-/** A table that the caller has open; its rows are read again for a new child. */
-interface OpenTable {
-  readonly id: number;
-  readonly columns: TableColumns;
-  readonly rows: Map<number, () => Promise<Feeds>>;
-  /** Why the child could not be given its rows again. */
-  failure?: ThalamusError | undefined;
-}
-
-const LOAD_TIMEOUT_MS = 120_000;
-const STEADY_MS = 10_000;
-const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * ONNX Runtime in a child process. When the child dies, calls in flight fail with EXPERT_CRASHED, a new child starts at
- * once and every open session is loaded again; calls made meanwhile wait for that. A hung run kills the child. A child
- * that keeps dying is started again after ever longer pauses, and a model that kills it while being loaded is given up.
+ * ONNX Runtime in a child process, which is there while anything is open. When the child dies, calls in flight fail with
+ * EXPERT_CRASHED, a new child starts at once and every open session is loaded again; calls made meanwhile wait for that. A
+ * hung run kills the child. A child that keeps dying is started again after ever longer pauses, and a model that kills it
+ * while being loaded is given up.
  */
 export class ChildProcessRuntime implements InferenceRuntime {
   private child: InferenceChild | undefined;
@@ -58,11 +49,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
   private closing: Promise<void> | undefined;
   private nextSession = 1;
   private waiting = 0;
-  private readonly open = new Map<number, OpenSession>();
-  private readonly tables = new Map<RowTable, OpenTable>();
+  /** Loads that have begun: what they open is not counted yet. */
+  private opening = 0;
+  private readonly open = new OpenModels();
+  private readonly pause = new RestartPause();
   private crashes = 0;
-  private recentCrashes = 0;
-  private lastCrashAt = -Infinity;
 
   constructor(private readonly options: ChildProcessRuntimeOptions = {}) {}
 
@@ -76,33 +67,36 @@ export class ChildProcessRuntime implements InferenceRuntime {
     return this.child?.pid;
   }
 
-  async load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
-    const child = await this.ready();
-    const session = this.nextSession++;
-    const request = { kind: 'load', session, source, options } as const;
-    const { inputs, outputs } = await child.ask('loaded', request, LOAD_TIMEOUT_MS);
-    // A child that died right after its answer was replaced by one that knows nothing of this session.
-    if (this.child !== child) return this.load(source, options);
-    this.open.set(session, { source, options });
-    return this.handle(session, inputs, outputs);
+  /** Bytes of the weights and rows that are open. */
+  get openBytes(): number {
+    return this.open.bytes;
   }
 
-  async createTable(columns: TableColumns): Promise<RowTable> {
-    const child = await this.ready();
-    const id = this.nextSession++;
-    await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
-    if (this.child !== child) return this.createTable(columns);
-    const opened: OpenTable = { id, columns, rows: new Map() };
-    const table: RowTable = {
-      set: (row, read) => this.setRow(table, row, read),
-      clear: (row) => void opened.rows.delete(row),
-      release: async () => {
-        if (!this.tables.delete(table) || this.closing) return;
-        await this.child?.ask('released', { kind: 'drop', table: id }, 10_000).catch(() => undefined);
-      },
-    };
-    this.tables.set(table, opened);
-    return table;
+  /** Resident memory of the child, bytes; undefined without one, and where the system does not say. */
+  get residentBytes(): number | undefined {
+    return this.child?.residentBytes;
+  }
+
+  load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
+    return this.whileOpening(() => this.loadNow(source, options));
+  }
+
+  createTable(columns: TableColumns): Promise<RowTable> {
+    return this.whileOpening(() => this.createTableNow(columns));
+  }
+
+  /**
+   * Exchanges the child for a new one with the same sessions and tables, which gives back what it kept without use. Runs in flight
+   * end in the old one, later ones wait for the new one.
+   */
+  async recycle(): Promise<void> {
+    const old = this.child;
+    if (!old || this.starting || this.closing) return;
+    this.child = undefined;
+    await this.begin(async () => {
+      await old.stop(this.options.runTimeoutMs ?? RUN_TIMEOUT_MS);
+      return this.start();
+    });
   }
 
   close(): Promise<void> {
@@ -113,7 +107,60 @@ export class ChildProcessRuntime implements InferenceRuntime {
   private async stop(): Promise<void> {
     await this.starting?.catch(() => undefined);
     await this.child?.stop(this.options.closeGraceMs ?? 5_000);
-    this.open.clear();
+    this.open.sessions.clear();
+  }
+
+  private async whileOpening<T>(work: () => Promise<T>): Promise<T> {
+    this.opening += 1;
+    try {
+      return await work();
+    } finally {
+      this.opening -= 1;
+      await this.endWhenEmpty();
+    }
+  }
+
+  private needsNoChild(): boolean {
+    return !this.closing && this.opening === 0 && this.open.isEmpty;
+  }
+
+  private async endWhenEmpty(): Promise<void> {
+    if (!this.needsNoChild()) return;
+    await this.starting?.catch(() => undefined);
+    if (!this.needsNoChild()) return;
+    const child = this.child;
+    this.child = undefined;
+    this.options.onEmpty?.();
+    await child?.stop(0);
+  }
+
+  private async loadNow(source: ModelSource, options: SessionOptions): Promise<InferenceSession> {
+    const bytes = await sizeOf(source);
+    const child = await this.ready();
+    const session = this.nextSession++;
+    const request = { kind: 'load', session, source, options } as const;
+    const { inputs, outputs } = await child.ask('loaded', request, LOAD_TIMEOUT_MS);
+    // A child that died right after its answer was replaced by one that knows nothing of this session.
+    if (this.child !== child) return this.loadNow(source, options);
+    this.open.sessions.set(session, { source, options, bytes });
+    return this.handle(session, inputs, outputs);
+  }
+
+  private async createTableNow(columns: TableColumns): Promise<RowTable> {
+    const child = await this.ready();
+    const id = this.nextSession++;
+    await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
+    if (this.child !== child) return this.createTableNow(columns);
+    const opened: OpenTable = { id, columns, rows: new Map() };
+    const table: RowTable = {
+      set: (row, read) => this.setRow(table, row, read),
+      clear: (row) => void opened.rows.delete(row),
+      release: async () => {
+        if (this.open.tables.delete(table)) await this.letGo({ kind: 'drop', table: id });
+      },
+    };
+    this.open.tables.set(table, opened);
+    return table;
   }
 
   private handle(
@@ -125,18 +172,24 @@ export class ChildProcessRuntime implements InferenceRuntime {
       inputs,
       outputs,
       run: async (feeds, options = {}) => {
-        if (!this.open.has(session)) throw sessionGone();
+        if (!this.open.sessions.has(session)) throw sessionGone();
         const stored = new Set((options.tables ?? []).flatMap((table) => this.columnsOf(table)));
         const given = stored.size === 0 ? inputs : inputs.filter(({ name }) => !stored.has(name));
         checkRun(given, outputs, feeds, options);
         return this.run(session, feeds, options);
       },
       release: async () => {
-        if (!this.open.delete(session) || this.closing) return;
-        // A child that is gone has released everything.
-        await this.child?.ask('released', { kind: 'release', session }, 10_000).catch(() => undefined);
+        if (this.open.sessions.delete(session)) await this.letGo({ kind: 'release', session });
       },
     };
+  }
+
+  /** Frees one thing in the child; a child that is gone has freed everything. */
+  private async letGo(what: LetGo): Promise<void> {
+    if (this.closing) return;
+    await this.starting?.catch(() => undefined);
+    await this.child?.ask('released', what, RELEASE_TIMEOUT_MS).catch(() => undefined);
+    await this.endWhenEmpty();
   }
 
   private columnsOf(table: RowTable): string[] {
@@ -144,7 +197,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
   }
 
   private openTable(table: RowTable): OpenTable {
-    const opened = this.tables.get(table);
+    const opened = this.open.tables.get(table);
     if (!opened) throw sessionGone();
     return opened;
   }
@@ -180,19 +233,25 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   private async ask(session: number, feeds: Feeds, options: RunOptions) {
     const child = await this.ready();
-    const opened = this.open.get(session);
+    const opened = this.open.sessions.get(session);
     if (!opened) throw sessionGone();
     if (opened.failure) throw opened.failure;
     const tables = (options.tables ?? []).map((table) => this.openTable(table));
     const broken = tables.find(({ failure }) => failure)?.failure;
     if (broken) throw broken;
     if (options.signal?.aborted) throw abortError(options.signal);
-    const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? 30_000;
+    const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? RUN_TIMEOUT_MS;
     const { outputs: wanted } = options;
     const ids = tables.map(({ id }) => id);
     const request = { kind: 'run', session, feeds, outputs: wanted, tables: ids } as const;
-    const { outputs } = await child.ask('ran', request, timeoutMs);
-    return outputs;
+    try {
+      const { outputs } = await child.ask('ran', request, timeoutMs);
+      return outputs;
+    } catch (error) {
+      // What allocates in the child may fail from now on, whatever it is asked for.
+      if (isOutOfMemory(error) && this.child === child) void this.recycle().catch(() => undefined);
+      throw error;
+    }
   }
 
   /** The child with every open session in it. */
@@ -201,7 +260,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
       return Promise.reject(new ThalamusError('EXPERT_NOT_READY', 'The inference process is shutting down.'));
     if (this.starting) return this.starting;
     if (this.child) return Promise.resolve(this.child);
-    const starting = this.start().finally(() => {
+    return this.begin(() => this.start());
+  }
+
+  private begin(start: () => Promise<InferenceChild>): Promise<InferenceChild> {
+    const starting = start().finally(() => {
       this.starting = undefined;
     });
     this.starting = starting;
@@ -210,50 +273,14 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   private async start(): Promise<InferenceChild> {
     for (;;) {
-      const pauseMs =
-        this.recentCrashes < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, 100 * 2 ** (this.recentCrashes - 2));
-      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await this.pause.wait();
       if (this.closing) throw sessionGone();
       const child: InferenceChild = new InferenceChild((reason) => {
         this.onExit(child, reason);
-      });
+      }, this.options);
       this.child = child;
-      await this.reload(child);
+      await this.open.loadInto(child, () => this.child === child);
       if (this.child === child) return child;
-    }
-  }
-
-  /** Loads every open session again. One that cannot be loaded fails its own runs only. */
-  private async reload(child: InferenceChild): Promise<void> {
-    for (const [session, opened] of this.open) {
-      if (opened.failure?.code === 'EXPERT_CRASHED') continue;
-      const { source, options } = opened;
-      try {
-        await child.ask('loaded', { kind: 'load', session, source, options }, LOAD_TIMEOUT_MS);
-        opened.failure = undefined;
-      } catch (fault) {
-        opened.failure = toThalamusError(fault);
-        if (this.child !== child) return;
-      }
-    }
-    for (const table of this.tables.values()) {
-      await this.refill(child, table);
-      if (this.child !== child) return;
-    }
-  }
-
-  /** Gives a table to a new child. Without all of its rows nothing is run on it: a row of zeros would answer wrongly. */
-  private async refill(child: InferenceChild, table: OpenTable): Promise<void> {
-    const { id, columns, rows } = table;
-    try {
-      await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
-      for (const [row, read] of rows) {
-        const values = await read();
-        await child.ask('kept', { kind: 'row', table: id, row, values }, LOAD_TIMEOUT_MS);
-      }
-      table.failure = undefined;
-    } catch (fault) {
-      table.failure = toThalamusError(fault);
     }
   }
 
@@ -262,13 +289,20 @@ export class ChildProcessRuntime implements InferenceRuntime {
     this.child = undefined;
     if (this.closing) return;
     this.crashes += 1;
-    const now = performance.now();
-    this.recentCrashes = now - this.lastCrashAt < STEADY_MS ? this.recentCrashes + 1 : 1;
-    this.lastCrashAt = now;
+    this.pause.crashed();
     this.options.onCrash?.(reason);
     // Warm again before the next request; a failure here shows up in that request.
-    if (this.open.size > 0) this.ready().catch(() => undefined);
+    if (!this.open.isEmpty) this.ready().catch(() => undefined);
   }
+}
+
+/** A run that found no memory: what ONNX Runtime says then. */
+function isOutOfMemory(error: unknown): boolean {
+  return (
+    ThalamusError.is(error) &&
+    error.code === 'INFERENCE_FAILED' &&
+    /bad_alloc|failed to allocate/i.test(error.message)
+  );
 }
 
 /** The answer, or why the caller has gone, as soon as it has; the child's work is then thrown away. */

@@ -251,11 +251,43 @@ describe('who fails', () => {
     expect(await Promise.all(answers)).toEqual(['A', 'INFERENCE_FAILED', 'C']);
   });
 
-  it('all of them when the process crashed, and the next batch runs', async () => {
-    const { model, answers } = three();
+  it('nobody but the item that ends the process: each is run once more, alone', async () => {
+    const batches: string[][] = [];
+    const run = (items: readonly string[]) => {
+      batches.push([...items]);
+      return items.includes('bad')
+        ? Promise.reject(new ThalamusError('EXPERT_CRASHED', 'killed'))
+        : Promise.resolve(items.map((item) => item.toUpperCase()));
+    };
+    const { answers } = three({ run });
+    expect(await Promise.all(answers)).toEqual(['A', 'EXPERT_CRASHED', 'C']);
+    expect(batches).toEqual([['a', 'bad', 'c'], ['a'], ['bad'], ['c']]);
+  });
+
+  it('nobody when the process was killed once, alone in its batch or not', async () => {
+    const { batcher, model } = batcherOf({ maxBatch: 1 });
+    const answer = batcher.submit('a');
     await model.end(new ThalamusError('EXPERT_CRASHED', 'killed'));
-    expect(await Promise.all(answers)).toEqual(['EXPERT_CRASHED', 'EXPERT_CRASHED', 'EXPERT_CRASHED']);
-    expect(model.batches.length).toBe(1);
+    await model.end();
+    expect(await answer).toBe('A');
+  });
+
+  it('an item that took too long, at once, and one whose caller has gone', async () => {
+    const hung = new ThalamusError('EXPERT_CRASHED', 'no answer', { metadata: { cause: 'hung' } });
+    const slow = batcherOf({ maxBatch: 1 });
+    const slowAnswer = codeOf(slow.batcher.submit('a'));
+    await slow.model.end(hung);
+    expect(await slowAnswer).toBe('EXPERT_CRASHED');
+    const { batcher, model } = batcherOf({ maxBatch: 2 });
+    const aborter = new AbortController();
+    const gone = codeOf(batcher.submit('a', { signal: aborter.signal }));
+    const stays = batcher.submit('b', { deadlineAtMs: Date.now() + 5 });
+    const late = codeOf(stays);
+    aborter.abort();
+    await vi.advanceTimersByTimeAsync(20);
+    await model.end(new ThalamusError('EXPERT_CRASHED', 'killed'));
+    expect(await Promise.all([gone, late])).toEqual(['CANCELLED', 'DEADLINE_EXCEEDED']);
+    expect(model.batches).toEqual([['a', 'b']]);
   });
 
   it('items without an answer, and all when the fault is none of ours', async () => {

@@ -1,4 +1,5 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { isWorthAnotherRun } from './inference-child.js';
 import { abortError } from './session-checks.js';
 
 /** What became of one item of a batch: its result, or why it alone failed. */
@@ -21,7 +22,7 @@ export interface BatcherOptions<T, R> {
   readonly maxCost?: number;
   /**
    * Runs a batch; answers in the order of the items. One batch runs at a time. When it throws INFERENCE_FAILED or
-   * TENSOR_INVALID, its items are run one by one, so that only those at fault fail.
+   * TENSOR_INVALID, its items are run one by one, so that only those at fault fail; so too, once, when its process ended.
    */
   readonly run: (items: readonly T[]) => Promise<readonly BatchOutcome<R>[]>;
   /** Told the size of each batch and how long its items waited, in milliseconds. */
@@ -192,7 +193,15 @@ export class DynamicBatcher<T, R> {
     );
   }
 
-  private async answer(batch: readonly Waiting<T, R>[]): Promise<void> {
+  /** Runs one item of a batch that failed, if it is still wanted. */
+  private async answerAlone(waiting: Waiting<T, R>): Promise<void> {
+    const { deadlineAtMs = Infinity, signal } = waiting.options;
+    if (signal?.aborted) waiting.reject(abortError(signal));
+    else if (deadlineAtMs <= Date.now()) waiting.reject(late());
+    else await this.answer([waiting], true);
+  }
+
+  private async answer(batch: readonly Waiting<T, R>[], isSecondTry = false): Promise<void> {
     try {
       const outcomes = await this.options.run(batch.map(({ item }) => item));
       batch.forEach((waiting, index) => {
@@ -203,7 +212,9 @@ export class DynamicBatcher<T, R> {
         else waiting.resolve(outcome);
       });
     } catch (error) {
-      if (batch.length > 1 && isOfOneItem(error)) for (const waiting of batch) await this.answer([waiting]);
+      const isAlone = batch.length === 1;
+      const isTriedAgain = !isSecondTry && (isWorthAnotherRun(error) || (!isAlone && isOfOneItem(error)));
+      if (isTriedAgain) for (const waiting of batch) await this.answerAlone(waiting);
       else for (const waiting of batch) waiting.reject(toThalamusError(error));
     }
   }

@@ -1,13 +1,26 @@
 import { ThalamusError } from '@thalamus/errors';
-import { fork, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ChildReply, ChildRequest, ChildRequestBody, ReplyOf } from './child-protocol.js';
+import { limitedCommand, residentBytesOf, sacrificeFirst } from './process-limits.js';
 
 interface Pending {
   readonly resolve: (reply: ChildReply) => void;
   readonly reject: (error: ThalamusError) => void;
   readonly timer: NodeJS.Timeout;
+}
+
+const NODE_FLAGS = ['--max-semi-space-size=2', '--expose-gc'];
+const CAUSE = 'cause';
+const HUNG = 'hung';
+
+/** What a child is given. */
+export interface ChildOptions {
+  /** What runs in it, as lists of processes show it. */
+  readonly name?: string | undefined;
+  /** Private memory that it may have, bytes. Default: no limit of its own. */
+  readonly dataLimitBytes?: number | undefined;
 }
 
 /** One child process that holds ONNX Runtime sessions: requests by number, many in flight, until it ends. */
@@ -17,21 +30,25 @@ export class InferenceChild {
   private nextId = 1;
   private ended = false;
   private reasonToKill: string | undefined;
+  /** The call that was given up. */
+  private hung: { readonly id: number; readonly timeoutMs: number } | undefined;
   private readonly exit: Promise<void>;
 
   /** Starts the process. `onExit` is told once why it ended, after every call in flight has failed. */
-  constructor(onExit: (reason: string) => void) {
-    this.process = fork(childScript(), [], {
+  constructor(onExit: (reason: string) => void, { name = '', dataLimitBytes }: ChildOptions = {}) {
+    const script = { file: process.execPath, args: [...NODE_FLAGS, childScript(), name] };
+    const { file, args } = limitedCommand(script, dataLimitBytes);
+    this.process = spawn(file, args, {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: ['--max-semi-space-size=2', '--expose-gc'],
       env: childEnvironment(),
     });
+    if (this.process.pid !== undefined) sacrificeFirst(this.process.pid);
     this.exit = new Promise((resolve) => {
       const end = (reason: string) => {
         if (this.ended) return;
         this.ended = true;
-        for (const id of [...this.pending.keys()]) this.fail(id, crashed(reason));
+        for (const id of [...this.pending.keys()]) this.fail(id, this.endOf(id, reason));
         onExit(reason);
         resolve();
       };
@@ -53,6 +70,11 @@ export class InferenceChild {
     return this.process.pid;
   }
 
+  /** Resident memory, bytes; undefined where the system does not say. */
+  get residentBytes(): number | undefined {
+    return this.pid === undefined || this.ended ? undefined : residentBytesOf(this.pid);
+  }
+
   /** Calls that have no answer yet. */
   get inFlight(): number {
     return this.pending.size;
@@ -68,6 +90,8 @@ export class InferenceChild {
     const id = this.nextId++;
     const reply = await new Promise<ChildReply>((resolve, reject) => {
       const timer = setTimeout(() => {
+        // Others that wait behind it are not at fault.
+        this.hung ??= { id, timeoutMs };
         this.kill(`no answer within ${timeoutMs} ms`);
       }, timeoutMs);
       this.pending.set(id, { resolve, reject, timer });
@@ -94,8 +118,12 @@ export class InferenceChild {
     clearTimeout(timer);
   }
 
+  private endOf(id: number, reason: string): ThalamusError {
+    return this.hung?.id === id ? tookTooLong(this.hung.timeoutMs) : crashed(reason);
+  }
+
   private kill(reason: string): void {
-    this.reasonToKill = reason;
+    this.reasonToKill ??= reason;
     this.process.kill('SIGKILL');
   }
 
@@ -118,6 +146,20 @@ export class InferenceChild {
     clearTimeout(waiting?.timer);
     return waiting;
   }
+}
+
+/** The error of a call that was given up, and its process with it. */
+function tookTooLong(timeoutMs: number): ThalamusError {
+  return new ThalamusError(
+    'EXPERT_CRASHED',
+    `The model gave no answer within ${timeoutMs} ms, so its process was ended; send less at once, or raise THALAMUS_RUN_TIMEOUT_MS.`,
+    { metadata: { [CAUSE]: HUNG } },
+  );
+}
+
+/** Whether a run may be tried again: its process ended, and not because this run took too long. */
+export function isWorthAnotherRun(error: unknown): boolean {
+  return ThalamusError.is(error) && error.code === 'EXPERT_CRASHED' && error.metadata[CAUSE] !== HUNG;
 }
 
 /** The error of a call that was in flight when the process ended. */

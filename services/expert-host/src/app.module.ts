@@ -1,7 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import { inference, METRICS } from '@thalamus/contracts';
 import { GrpcServer, implementService } from '@thalamus/grpc';
-import { ChildProcessRuntime } from '@thalamus/inference';
+import { ChildProcessPool } from '@thalamus/inference';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { artifactStoreFor, eventBusFor, RegistryView } from '@thalamus/registry';
 import { counter, createLogger, gauge } from '@thalamus/telemetry';
@@ -30,14 +30,22 @@ function components(settings: HostSettings): ServiceComponent[] {
   const view = new RegistryView(bus);
   const restarts = counter(METRICS.childRestarts);
   restarts.add(0);
-  const runtime = new ChildProcessRuntime({
+  const recycles = counter(METRICS.childRecycles);
+  recycles.add(0);
+  const processes = new ChildProcessPool({
     runTimeoutMs: settings.runTimeoutMs,
-    onCrash: (reason) => {
+    dataLimitBytes: settings.childMemoryLimitBytes,
+    slackBytes: settings.childSlackBytes,
+    onCrash: (model, reason) => {
       restarts.add(1);
-      logger.error({ reason }, 'inference process ended; it is started again');
+      logger.error({ model, reason }, 'inference process ended; it is started again');
+    },
+    onRecycle: (process) => {
+      recycles.add(1);
+      logger.warn({ ...process }, 'inference process kept memory that nothing in it needs; it is exchanged');
     },
   });
-  const library = new ExpertLibrary(view, artifactStoreFor(settings), runtime, {
+  const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,
     cacheFolder: join(settings.dataFolder, 'bundles'),
     deriving: { folder: join(settings.dataFolder, 'derived'), deriver: new ProcessGraphDeriver() },
@@ -60,7 +68,7 @@ function components(settings: HostSettings): ServiceComponent[] {
     // Experts that are loaded answer without the bus.
     { name: 'event bus', start: () => bus.start(), close: () => bus.close() },
     view,
-    { name: 'inference process', close: () => runtime.close() },
+    { name: 'inference processes', close: () => processes.close() },
     library,
     {
       name: 'gRPC server',

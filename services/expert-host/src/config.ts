@@ -47,6 +47,16 @@ export const hostSettings = defineSettings({
     bytes(2 * 2 ** 30),
     'Bytes of weights that may be loaded at once.',
   ),
+  childMemoryLimitBytes: setting(
+    'THALAMUS_CHILD_MEMORY_LIMIT',
+    bytes(3 * 2 ** 30),
+    'Private memory that one inference process may have; a model that asks for more fails alone.',
+  ),
+  childSlackBytes: setting(
+    'THALAMUS_CHILD_MEMORY_SLACK',
+    bytes(384 * 2 ** 20),
+    'Memory that an inference process may have besides twice its weights; one with more is exchanged.',
+  ),
   runTimeoutMs: setting(
     'THALAMUS_RUN_TIMEOUT_MS',
     milliseconds(30_000),

@@ -147,8 +147,8 @@ export class Host {
     readonly client: Client,
     readonly address: string,
     readonly residency: ResidencyView,
-    /** Process id of the child that ONNX Runtime lives in, as it is now. */
-    readonly childPid: () => number,
+    /** Process id of the child that a model runs in, as it is now; 0 without one. */
+    readonly childPid: (model: string) => number,
     readonly stop: (drainMs?: number) => Promise<void>,
   ) {}
 
@@ -178,7 +178,8 @@ export class Host {
     const http = list.find((component) => component instanceof OipHttpServer);
     const address = await waitUntil('the host has said where it is', () => residency.hosts()[0]);
     const client = createClient(inference.GRPCInferenceService, { address, defaultDeadlineMs: 20_000 });
-    const childPid = () => childProcesses().find((pid) => !before.has(pid)) ?? 0;
+    const childPid = (model: string) =>
+      childProcesses().find((pid) => !before.has(pid) && commandOf(pid).at(-1) === `${model}@1`) ?? 0;
     let stopped: Promise<void> | undefined;
     const stop = (drainMs = 5_000) =>
       (stopped ??= (async () => {
@@ -205,6 +206,14 @@ function childProcesses(): number[] {
     .split(' ')
     .filter(Boolean)
     .map(Number);
+}
+
+function commandOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
 }
 
 const utf8 = new TextEncoder();

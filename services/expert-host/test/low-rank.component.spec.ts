@@ -117,12 +117,10 @@ describe('low-rank experts on one base', () => {
   it('come back with all their rows after the inference process has died', async () => {
     for (const name of NAMES) await addExpert(name);
     host = await Host.start(registry);
-    process.kill(host.childPid(), 'SIGKILL');
+    process.kill(host.childPid('pico'), 'SIGKILL');
     for (const name of NAMES) {
       const labels = EXPERTS[name].labels.length;
-      const answer = await logProbabilities(name, TEXTS, labels).catch(() =>
-        logProbabilities(name, TEXTS, labels),
-      );
+      const answer = await logProbabilities(name, TEXTS, labels);
       expect(distance(answer, await alone(name, TEXTS))).toBeLessThan(1e-4);
     }
   });

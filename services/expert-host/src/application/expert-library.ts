@@ -1,11 +1,15 @@
 import type { ArtifactStore } from '@thalamus/bundle';
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import type { InferenceRuntime } from '@thalamus/inference';
 import { collectGarbageSoon } from '@thalamus/lifecycle';
 import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
-import { ExpertOpener, type OpenOutcome, type OpenerOptions } from './expert-opener.js';
+import {
+  ExpertOpener,
+  type InferenceProcesses,
+  type OpenOutcome,
+  type OpenerOptions,
+} from './expert-opener.js';
 import type { ServedExpert } from './served-expert.js';
 
 /** Where a version stands on this host. */
@@ -57,10 +61,10 @@ export class ExpertLibrary {
   constructor(
     private readonly view: RegistryView,
     store: ArtifactStore,
-    runtime: InferenceRuntime,
+    processes: InferenceProcesses,
     private readonly options: LibraryOptions,
   ) {
-    this.opener = new ExpertOpener(store, runtime, options, () =>
+    this.opener = new ExpertOpener(store, processes, options, () =>
       this.list().reduce((sum, slot) => sum + (slot.served?.ownBytes ?? 0), 0),
     );
   }

@@ -23,6 +23,12 @@ export interface OpenerOptions extends BaseSettings {
   readonly memoryLimitBytes: number;
 }
 
+/** Gives every model with a graph of its own a process of its own, and a base one for all that stands on it. */
+export interface InferenceProcesses {
+  /** `name` is what lists of processes show. */
+  open(name: string): InferenceRuntime;
+}
+
 /** A version, and what became of opening it. */
 export interface OpenOutcome {
   readonly version: registryV1.ExpertVersion;
@@ -44,7 +50,7 @@ export class ExpertOpener {
 
   constructor(
     private readonly store: ArtifactStore,
-    private readonly runtime: InferenceRuntime,
+    private readonly processes: InferenceProcesses,
     private readonly options: OpenerOptions,
     /** Bytes that the experts which are loaded have for themselves. */
     private readonly ownBytes: () => number,
@@ -79,7 +85,8 @@ export class ExpertOpener {
       return new EmbeddingExpert(bundle.manifest, base, hasStates, () => this.letGo(digest, base));
     }
     this.reserve(bundle);
-    return openStanding({ bundle, summary }, this.runtime, this.options);
+    const runtime = this.processes.open(processName(bundle));
+    return openStanding({ bundle, summary }, runtime, this.options);
   }
 
   private async openDeltas(
@@ -165,7 +172,8 @@ export class ExpertOpener {
     const checked = bundle ?? (await this.fetchDigest(digest));
     this.reserve(checked);
     const summary = await inspectBundleGraph(checked);
-    const base = await ResidentBase.open(checked, summary, this.runtime, this.options);
+    const runtime = this.processes.open(processName(checked));
+    const base = await ResidentBase.open(checked, summary, runtime, this.options);
     this.resident.add(base);
     return base;
   }
@@ -202,6 +210,10 @@ export class ExpertOpener {
   private async fetchDigest(digest: string): Promise<Bundle> {
     return openBundle(await materialiseBundle(parseDigest(digest), this.store, this.options.cacheFolder));
   }
+}
+
+function processName({ manifest }: Bundle): string {
+  return `${manifest.name}@${manifest.version}`;
 }
 
 /** What a piece of work gives, or why it failed. */

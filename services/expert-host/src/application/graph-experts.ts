@@ -1,6 +1,6 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import type { InferenceRuntime, InferenceSession } from '@thalamus/inference';
+import { againAfterCrash, type InferenceRuntime, type InferenceSession } from '@thalamus/inference';
 import type { GraphSummary } from '@thalamus/onnx-graph';
 import type { Tensor } from '@thalamus/tensor';
 import { oipDatatype } from '../domain/oip-tensors.js';
@@ -48,7 +48,9 @@ export class RawGraphExpert implements ServedExpert {
     if (options.deadlineAtMs !== undefined && options.deadlineAtMs <= Date.now())
       throw new ThalamusError('DEADLINE_EXCEEDED', 'The deadline passed before the graph could run.');
     const startedAt = performance.now();
-    const outputs = await this.session.run(Object.fromEntries(inputs), { signal: options.signal });
+    const { signal } = options;
+    const run = () => this.session.run(Object.fromEntries(inputs), { signal });
+    const outputs = await againAfterCrash(run, signal);
     this.meter.ran([0], performance.now() - startedAt);
     return { outputs: new Map(Object.entries(outputs)), promptTokens: 0, truncated: false, batchSize: 1 };
   }

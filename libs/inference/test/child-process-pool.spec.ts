@@ -1,0 +1,86 @@
+import { encodeModel } from '@thalamus/onnx-graph';
+import { tensor } from '@thalamus/tensor';
+import { linearGraph, slowGraph, waitUntil } from '@thalamus/testing';
+import { existsSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ChildProcessPool, type ChildProcessPoolOptions } from '../src/index.js';
+import { EXPECTED, refusalOf, ROWS } from './runtime-contract.js';
+
+const MEBIBYTE = 2 ** 20;
+const side = (n: number) => ({ side: tensor('int64', [2], BigInt64Array.of(BigInt(n), BigInt(n))) });
+
+function poolOf(options: ChildProcessPoolOptions = {}): ChildProcessPool {
+  const pool = new ChildProcessPool({ closeGraceMs: 0, ...options });
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+const loadLinear = (pool: ChildProcessPool) =>
+  pool.open('linear').load({ bytes: encodeModel(linearGraph()) });
+const loadSlow = (pool: ChildProcessPool) => pool.open('slow').load({ bytes: encodeModel(slowGraph()) });
+const pidOf = (pool: ChildProcessPool, name: string) =>
+  pool.processes.find((process) => process.name === name)?.pid;
+
+describe('ChildProcessPool', () => {
+  it('gives models processes of their own: one that is struck is nothing to the other', async () => {
+    const crashes: string[][] = [];
+    const pool = poolOf({ onCrash: (name, reason) => crashes.push([name, reason]) });
+    const [linear, slow] = await Promise.all([loadLinear(pool), loadSlow(pool)]);
+    const run = refusalOf(slow.run(side(9_000)));
+    const pid = pidOf(pool, 'linear');
+    process.kill(pidOf(pool, 'slow')!, 'SIGKILL');
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    expect((await run).code).toBe('EXPERT_CRASHED');
+    expect(pidOf(pool, 'linear')).toBe(pid);
+    await waitUntil('the end was told', () => crashes.length > 0);
+    expect(crashes).toEqual([['slow', 'SIGKILL']]);
+  });
+
+  it('ends a process with the last model in it, and one whose model cannot be loaded', async () => {
+    const pool = poolOf();
+    const linear = await loadLinear(pool);
+    const pid = pidOf(pool, 'linear')!;
+    await linear.release();
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    const broken = refusalOf(pool.open('broken').load({ bytes: Uint8Array.of(1, 2, 3) }));
+    expect((await broken).code).toBe('GRAPH_INVALID');
+    expect(pool.processes).toEqual([]);
+  });
+
+  it('lets a model that takes memory without end fail alone, at the limit of its process', async () => {
+    const pool = poolOf({ dataLimitBytes: 1_200 * MEBIBYTE });
+    const [linear, slow] = await Promise.all([loadLinear(pool), loadSlow(pool)]);
+    // Each of its tensors would take 3.6 GB.
+    const refusal = await refusalOf(slow.run(side(30_000)));
+    expect(['INFERENCE_FAILED', 'EXPERT_CRASHED']).toContain(refusal.code);
+    expect((await slow.run(side(10)))['sum']?.data[0]).toBe(1_000);
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+  });
+
+  it('exchanges a process that keeps memory which nothing in it needs; no run is lost', async () => {
+    const recycled: string[] = [];
+    const pool = poolOf({
+      slackBytes: 150 * MEBIBYTE,
+      checkMs: 50,
+      onRecycle: ({ name }) => recycled.push(name),
+    });
+    const [linear, slow] = await Promise.all([loadLinear(pool), loadSlow(pool)]);
+    const pids = { linear: pidOf(pool, 'linear'), slow: pidOf(pool, 'slow') };
+    // What this run takes stays in the arena of its session: two tensors of 64 MB.
+    expect((await slow.run(side(4_000)))['sum']).toBeDefined();
+    const runs = Array.from({ length: 20 }, () => slow.run(side(64)));
+    await waitUntil('the process was exchanged', () => recycled.length > 0);
+    runs.push(slow.run(side(64)));
+    for (const { sum } of await Promise.all(runs)) expect(sum?.data[0]).toBe(64 ** 3);
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    expect(recycled).toEqual(['slow']);
+    expect(pidOf(pool, 'slow')).not.toBe(pids.slow);
+    expect(pidOf(pool, 'linear')).toBe(pids.linear);
+  });
+
+  it('opens nothing after it was closed', async () => {
+    const pool = poolOf();
+    await pool.close();
+    expect((await refusalOf(loadLinear(pool))).code).toBe('EXPERT_NOT_READY');
+  });
+});
