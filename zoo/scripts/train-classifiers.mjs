@@ -4,8 +4,8 @@
 // DIR holds <set>.train.csv and <set>.test.csv. What was tried stays in node_modules/.cache, so that a run that was
 // interrupted goes on; Ctrl-C keeps a checkpoint.
 import { bundleDigest, writeBundle } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { HYPER_PARAMETERS, openTrainingBase, trainExpert } from '@thalamus/training';
+import { OrtRuntime } from '@thalamus/inference';
+import { HYPER_PARAMETERS, trainExpert } from '@thalamus/training';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ import { readSet } from './classifiers/read-set.mjs';
 import { openBase } from './embeddings.mjs';
 import { ServedExperts } from './served-experts.mjs';
 import { TASKS } from './tasks.mjs';
+import { openZooBase } from './training-base.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -36,11 +37,7 @@ const tries = ['probe', ...values.rates.split(',').map(Number)];
 const sets = TASKS.filter(({ set }) => !values.only || values.only.split(',').includes(set));
 
 const runtime = new OrtRuntime();
-const base = await openTrainingBase('zoo/base/minilm-l6', {
-  runtime,
-  threads,
-  readTokenizer: (json) => Tokenizer.parse(json),
-});
+const base = await openZooBase(runtime, threads);
 const stop = new AbortController();
 process.on('SIGINT', () => {
   if (stop.signal.aborted) process.exit(130);

@@ -1,5 +1,6 @@
 export { collectGarbageSoon } from './collect-garbage.js';
 export { ComponentHost } from './component-host.js';
+export { listen, type ListenAddress } from './listen.js';
 export { OpsServer, type Readiness } from './ops-server.js';
 export {
   EXIT_FORCED,

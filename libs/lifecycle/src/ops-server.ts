@@ -1,7 +1,7 @@
-import { ThalamusError } from '@thalamus/errors';
 import { getSdk } from '@thalamus/telemetry';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listen } from './listen.js';
 
 /** What probes are told. */
 export interface Readiness {
@@ -29,15 +29,9 @@ export class OpsServer {
   }
 
   /** @throws PORT_IN_USE when the address cannot be bound. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
     const { host, port } = this.options;
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', (cause) => {
-        const text = `Cannot listen on ${host}:${port}: the address is taken or not allowed. Stop the other program, or set THALAMUS_OPS_PORT to another port.`;
-        reject(new ThalamusError('PORT_IN_USE', text, { cause, metadata: { address: `${host}:${port}` } }));
-      });
-      this.server.listen(port, host, resolve);
-    });
+    return listen(this.server, { host, port, setting: 'THALAMUS_OPS_PORT' });
   }
 
   /** Stops listening and closes idle and open connections. */

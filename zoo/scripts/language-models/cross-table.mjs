@@ -5,8 +5,8 @@
 // in node_modules/.cache by the digest of the weights, so that a run that was interrupted goes on; and a model whose weights and
 // windows are those of the table that is there is not measured again.
 import { digestOf, openBundle } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { maskVocabulary, openMaskedLm, openTrainingBase } from '@thalamus/training';
+import { OrtRuntime } from '@thalamus/inference';
+import { maskVocabulary, openMaskedLm } from '@thalamus/training';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ import { DOMAINS, expertName, GENERALIST, readDomain, spread, WINDOW_TOKENS, win
 import { heatMap } from './heat-map.mjs';
 import { LANGUAGE_MODELS } from './index.mjs';
 import { weightsDigest } from './weights-digest.mjs';
+import { openZooBase } from '../training-base.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -31,11 +32,7 @@ const CACHE = 'node_modules/.cache/thalamus/cross-table';
 const TABLE = join(values.out, 'data', 'masked-lm-cross-table.json');
 const most = Number(values.windows) || Infinity;
 const runtime = new OrtRuntime();
-const base = await openTrainingBase('zoo/base/minilm-l6', {
-  runtime,
-  threads: Number(values.threads),
-  readTokenizer: (json) => Tokenizer.parse(json),
-});
+const base = await openZooBase(runtime, Number(values.threads));
 const vocabulary = maskVocabulary(base.tokenizerJson);
 const texts = new Map();
 for (const { domain } of DOMAINS)

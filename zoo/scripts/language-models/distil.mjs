@@ -4,7 +4,7 @@
 // DIR holds <domain>.train.jsonl and <domain>.test.jsonl. A model that is there is left alone; Ctrl-C keeps a checkpoint, and the same
 // command goes on from it.
 import { MANIFEST_SCHEMA_VERSION, openBundle, writeBundle } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { OrtRuntime } from '@thalamus/inference';
 import { WORD_PROJECTION } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import {
@@ -15,7 +15,6 @@ import {
   maskedLmGraph,
   MaskedLmModel,
   maskVocabulary,
-  openTrainingBase,
   prepareMaskedLm,
   readMaskedLm,
   resumableRun,
@@ -39,6 +38,7 @@ import {
 } from './domains.mjs';
 import { judgingWindows, measureSmall } from './small-figures.mjs';
 import { SMALL_MODELS, storedSmall } from './small-models.mjs';
+import { openZooBase } from '../training-base.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -72,11 +72,7 @@ const TEACHING = { temperature: 2, share: 0.5 };
 
 const runtime = new OrtRuntime();
 const threads = Number(values.threads);
-const base = await openTrainingBase('zoo/base/minilm-l6', {
-  runtime,
-  threads,
-  readTokenizer: (json) => Tokenizer.parse(json),
-});
+const base = await openZooBase(runtime, threads);
 const vocabulary = maskVocabulary(base.tokenizerJson);
 const masks = { vocabulary, ...JUDGING_MASKS };
 const generalist = await openBundle(join(OUT, GENERALIST));

@@ -4,9 +4,9 @@
 // DIR holds <domain>.train.jsonl and <domain>.test.jsonl: the figures of a small model whose graph changes are measured again. A
 // model that is stored so already is left alone.
 import { openBundle, writeBundle } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { OrtRuntime } from '@thalamus/inference';
 import { decodeModel, graphOf } from '@thalamus/onnx-graph';
-import { openTrainingBase, readMaskedLmGraph, TRAINING_FILES, trainingFiles } from '@thalamus/training';
+import { readMaskedLmGraph, TRAINING_FILES, trainingFiles } from '@thalamus/training';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ import { DOMAINS, GENERALIST, LANGUAGE_MODEL_VERSION, readDomain } from './domai
 import { indexLanguageModels, LANGUAGE_MODELS } from './index.mjs';
 import { judgingWindows, measureSmall } from './small-figures.mjs';
 import { SMALL_MODELS, storedSmall } from './small-models.mjs';
+import { openZooBase } from '../training-base.mjs';
 
 const { values } = parseArgs({
   options: { data: { type: 'string' }, threads: { type: 'string', default: '2' } },
@@ -26,11 +27,7 @@ const OUT = 'zoo/language-models';
 const GRAPH = 'model.onnx';
 const DATE = '2026-11-28';
 const runtime = new OrtRuntime();
-const base = await openTrainingBase('zoo/base/minilm-l6', {
-  runtime,
-  threads: Number(values.threads),
-  readTokenizer: (json) => Tokenizer.parse(json),
-});
+const base = await openZooBase(runtime, Number(values.threads));
 let judged;
 let generalist;
 // The generalist is the first: the others name its digest.

@@ -3,14 +3,8 @@
 // DIR holds <domain>.train.jsonl and <domain>.test.jsonl. A model that is there is left alone; Ctrl-C keeps a checkpoint,
 // and the same command goes on from it.
 import { openBundle, writeBundle } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import {
-  HYPER_PARAMETERS,
-  maskVocabulary,
-  openTrainingBase,
-  readMaskedLm,
-  trainMaskedLmExpert,
-} from '@thalamus/training';
+import { OrtRuntime } from '@thalamus/inference';
+import { HYPER_PARAMETERS, maskVocabulary, readMaskedLm, trainMaskedLmExpert } from '@thalamus/training';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -25,6 +19,7 @@ import {
   WINDOW_TOKENS,
   windowsOf,
 } from './domains.mjs';
+import { openZooBase } from '../training-base.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -53,11 +48,7 @@ const GENERALIST_SETTINGS = { ...SETTINGS, epochs: 1, rate: 2e-3, headRate: 1e-3
 const DOMAIN_SETTINGS = { ...SETTINGS, epochs: 2, rate: 1e-3, headRate: 5e-4, validationsPerEpoch: 1 };
 
 const runtime = new OrtRuntime();
-const base = await openTrainingBase('zoo/base/minilm-l6', {
-  runtime,
-  threads: Number(values.threads),
-  readTokenizer: (json) => Tokenizer.parse(json),
-});
+const base = await openZooBase(runtime, Number(values.threads));
 const vocabulary = maskVocabulary(base.tokenizerJson);
 const stop = new AbortController();
 process.on('SIGINT', () => {

@@ -4,14 +4,8 @@
 // --data holds <set>.train.csv and <set>.test.csv; --probes one bundle of a probe a set, <set>-probe/bundle, as
 // "npm run zoo:classifiers" leaves them in node_modules/.cache/thalamus/training.
 import { openBundle, readClassifierHead } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import {
-  classifierGraph,
-  HYPER_PARAMETERS,
-  openTrainingBase,
-  parametersOf,
-  transposed,
-} from '@thalamus/training';
+import { OrtRuntime } from '@thalamus/inference';
+import { classifierGraph, HYPER_PARAMETERS, parametersOf, transposed } from '@thalamus/training';
 import { graphOf } from '@thalamus/onnx-graph';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { readSet } from '../classifiers/read-set.mjs';
 import { WIDTH } from '../served-experts.mjs';
 import { TASKS } from '../tasks.mjs';
+import { openZooBase } from '../training-base.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -34,11 +29,7 @@ if (!values.data || !values.out) {
 }
 const settings = HYPER_PARAMETERS.full;
 const runtime = new OrtRuntime();
-const base = await openTrainingBase('zoo/base/minilm-l6', {
-  runtime,
-  threads: 1,
-  readTokenizer: (json) => Tokenizer.parse(json),
-});
+const base = await openZooBase(runtime, 1);
 const { config, weights } = base.read;
 mkdirSync(values.out, { recursive: true });
 const sets = TASKS.filter(({ set }) => !values.only || values.only.split(',').includes(set));

@@ -1,7 +1,7 @@
 // Measures every expert of the zoo on its committed sample, from the committed bundle, against zoo/data/sample/figures.json.
 import { openBundle } from '@thalamus/bundle';
-import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { maskVocabulary, openMaskedLm, openTrainingBase, readTextLines } from '@thalamus/training';
+import { OrtRuntime } from '@thalamus/inference';
+import { maskVocabulary, openMaskedLm, readTextLines } from '@thalamus/training';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBase } from '../embeddings.mjs';
@@ -11,6 +11,7 @@ import { figuresOf, openServed } from '../served-experts.mjs';
 import { TASKS } from '../tasks.mjs';
 import { readSample } from './check-index.mjs';
 import { differs, figureDiffers } from './report.mjs';
+import { openZooBase } from '../training-base.mjs';
 
 /** Windows of each domain that a model of all domains is measured on. */
 const SHARED_WINDOWS = 4;
@@ -37,11 +38,7 @@ export async function measureClassifierSamples(zoo, base) {
  */
 export async function measureLanguageModelSamples(zoo) {
   const runtime = new OrtRuntime();
-  const base = await openTrainingBase(join(zoo, 'base/minilm-l6'), {
-    runtime,
-    threads: 2,
-    readTokenizer: (json) => Tokenizer.parse(json),
-  });
+  const base = await openZooBase(runtime, 2, zoo);
   const vocabulary = maskVocabulary(base.tokenizerJson);
   const windows = new Map();
   for (const { domain } of DOMAINS) {

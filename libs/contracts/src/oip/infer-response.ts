@@ -69,23 +69,14 @@ function rawOutput(
 
 function rawOfContents(datatype: string, contents: InferTensorContents): Uint8Array {
   if (datatype === 'BYTES') return joinBytesElements(contents.bytesContents);
-  const {
-    boolContents,
-    intContents,
-    int64Contents,
-    uintContents,
-    uint64Contents,
-    fp32Contents,
-    fp64Contents,
-  } = contents;
   const given = [
-    boolContents.map(Number),
-    intContents,
-    int64Contents,
-    uintContents,
-    uint64Contents,
-    fp32Contents,
-    fp64Contents,
+    contents.boolContents.map(Number),
+    contents.intContents,
+    contents.int64Contents,
+    contents.uintContents,
+    contents.uint64Contents,
+    contents.fp32Contents,
+    contents.fp64Contents,
   ];
   const elements = given.find((list) => list.length > 0) ?? [];
   const kind = oipDatatypeOf(datatype);

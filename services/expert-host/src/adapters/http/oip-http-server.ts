@@ -1,7 +1,7 @@
 import { METRICS, oipErrorJson, type OipCalls, type OipReply } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { localContext, type CallContext } from '@thalamus/grpc';
-import type { ServiceComponent } from '@thalamus/lifecycle';
+import { listen, type ServiceComponent } from '@thalamus/lifecycle';
 import { createLogger, histogram } from '@thalamus/telemetry';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -44,15 +44,9 @@ export class OipHttpServer implements ServiceComponent {
   }
 
   /** @throws PORT_IN_USE */
-  async start(): Promise<void> {
+  start(): Promise<void> {
     const { host, port } = this.options;
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', (cause) => {
-        const text = `Cannot listen on ${host}:${port}: the address is taken or not allowed. Stop the other program, or set THALAMUS_HTTP_PORT to another port.`;
-        reject(new ThalamusError('PORT_IN_USE', text, { cause, metadata: { address: `${host}:${port}` } }));
-      });
-      this.server.listen(port, host, resolve);
-    });
+    return listen(this.server, { host, port, setting: 'THALAMUS_HTTP_PORT' });
   }
 
   /** Takes no new connections; those in flight may end within the time, then all are closed. */
