@@ -112,7 +112,7 @@ def main():
         epochs = int(sys.argv[4]) if len(sys.argv) > 4 else json.loads(path.read_text())["settings"]["epochs"]
         results[name] = fine_tune(folder, name, epochs)
         print(name, json.dumps(results[name]), flush=True)
-        target.write_text(json.dumps(results, indent=1) + "\n")
+        target.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
