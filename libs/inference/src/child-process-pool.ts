@@ -1,22 +1,18 @@
 import { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
 import type { InferenceRuntime } from './inference-runtime.port.js';
+import type { ExchangeReason } from './kept-child.js';
 
 /** How the processes of a pool behave. */
 export interface ChildProcessPoolOptions extends Omit<
   ChildProcessRuntimeOptions,
-  'name' | 'onEmpty' | 'onCrash'
+  'name' | 'onStart' | 'onEmpty' | 'onCrash' | 'onExchange'
 > {
-  /**
-   * Resident memory that a process may have besides twice its weights and rows, bytes: one with more is exchanged for a new one. Twice,
-   * since ONNX Runtime keeps weights in its own order too. Default 384 MiB.
-   */
-  readonly slackBytes?: number;
-  /** How often that is looked at. Default 5,000 ms. */
+  /** How often the memory of the processes is looked at. Default 5,000 ms. */
   readonly checkMs?: number;
   /** Told whenever the process of a model ended without being asked to. */
   readonly onCrash?: (name: string, reason: string) => void;
   /** Told that a process is exchanged because of what it kept. */
-  readonly onRecycle?: (process: PooledProcess) => void;
+  readonly onRecycle?: (process: PooledProcess, reason: ExchangeReason) => void;
 }
 
 /** One process of a pool. */
@@ -31,12 +27,11 @@ export interface PooledProcess {
   readonly residentBytes: number | undefined;
 }
 
-const SLACK_BYTES = 384 * 2 ** 20;
 const CHECK_MS = 5_000;
 
 /**
  * Runtimes in processes of their own, so that a model that crashes, hangs or takes memory takes nobody else down. Processes whose
- * memory drifts from what is open in them are exchanged.
+ * memory drifts from what their models need are exchanged.
  */
 export class ChildProcessPool {
   private readonly runtimes = new Map<ChildProcessRuntime, string>();
@@ -45,18 +40,23 @@ export class ChildProcessPool {
 
   constructor(private readonly options: ChildProcessPoolOptions = {}) {}
 
-  /** A runtime for models that stand and fall together. It leaves the pool when the last of them is released. */
+  /** A runtime for models that stand and fall together: in the pool from its first model until the last of them is released. */
   open(name: string): InferenceRuntime {
-    const { onCrash } = this.options;
+    const { onCrash, onRecycle, ...options } = this.options;
     const runtime = new ChildProcessRuntime({
-      ...this.options,
+      ...options,
       name,
+      onStart: () => {
+        this.runtimes.set(runtime, name);
+        if (this.closed) void runtime.close();
+      },
       onCrash: (reason) => onCrash?.(name, reason),
+      onExchange: (reason, pid, residentBytes) =>
+        onRecycle?.({ name, pid, openBytes: runtime.openBytes, residentBytes }, reason),
       onEmpty: () => this.runtimes.delete(runtime),
     });
-    this.runtimes.set(runtime, name);
     if (this.closed) void runtime.close();
-    else this.timer ??= setInterval(() => void this.check(), this.options.checkMs ?? CHECK_MS).unref();
+    else this.timer ??= setInterval(() => this.check(), options.checkMs ?? CHECK_MS).unref();
     return runtime;
   }
 
@@ -77,13 +77,7 @@ export class ChildProcessPool {
     await Promise.all([...this.runtimes.keys()].map((runtime) => runtime.close()));
   }
 
-  private async check(): Promise<void> {
-    for (const [runtime, name] of this.runtimes) {
-      const { pid, openBytes, residentBytes = 0 } = runtime;
-      if (residentBytes <= 2 * openBytes + (this.options.slackBytes ?? SLACK_BYTES)) continue;
-      this.options.onRecycle?.({ name, pid, openBytes, residentBytes });
-      // A process that cannot be started again says so in the runs that wait for it.
-      await runtime.recycle().catch(() => undefined);
-    }
+  private check(): void {
+    for (const runtime of this.runtimes.keys()) runtime.checkMemory();
   }
 }

@@ -1,7 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { Tensor } from '@thalamus/tensor';
 import type { ChildRequestBody } from './child-protocol.js';
-import { InferenceChild, type ChildOptions } from './inference-child.js';
+import type { InferenceChild } from './inference-child.js';
 import type {
   Feeds,
   InferenceRuntime,
@@ -13,58 +13,67 @@ import type {
   SessionValue,
   TableColumns,
 } from './inference-runtime.port.js';
-import { LOAD_TIMEOUT_MS, OpenModels, sizeOf, type OpenTable } from './open-models.js';
-import { RestartPause } from './restart-pause.js';
+import { KeptChild, type KeptChildOptions } from './kept-child.js';
+import { LOAD_TIMEOUT_MS, OpenModels, sizeOf, type OpenSession, type OpenTable } from './open-models.js';
+import { isOutOfMemory, noMemoryToLoad } from './out-of-memory.js';
 import { abortError, checkRun, sessionGone } from './session-checks.js';
 
 /** How long a run may take, milliseconds. */
 const RUN_TIMEOUT_MS = 30_000;
-const RELEASE_TIMEOUT_MS = 10_000;
+/** Runs that came before are waited for, so this is no sign of a hang before they are. */
+const RELEASE_TIMEOUT_MS = 120_000;
+/** Less than services give their components to stop. */
+const CLOSE_GRACE_MS = 3_000;
+const SLACK_BYTES = 384 * 2 ** 20;
 
 type LetGo = Extract<ChildRequestBody, { readonly kind: 'drop' | 'release' }>;
 
 /** How the runtime behaves. */
-export interface ChildProcessRuntimeOptions extends ChildOptions {
+export interface ChildProcessRuntimeOptions extends Partial<KeptChildOptions> {
   /** A run that takes longer is a hang: the child is killed. Default 30,000 ms. */
   readonly runTimeoutMs?: number;
   /** Runs that may wait for the child at once. Default 1,024. */
   readonly maxPending?: number;
-  /** How long `close` lets runs in flight end. Default 5,000 ms. */
+  /** How long `close` lets runs in flight end. Default 3,000 ms. */
   readonly closeGraceMs?: number;
-  /** Told whenever the child ended without being asked to. */
-  readonly onCrash?: (reason: string) => void;
-  /** Told when nothing is open any more, so that there is no child. */
-  readonly onEmpty?: () => void;
+  /**
+   * Resident memory that the child may keep besides what its models need, bytes: one with more is exchanged by `checkMemory`.
+   * Default 384 MiB.
+   */
+  readonly slackBytes?: number;
 }
 
 /**
  * ONNX Runtime in a child process, which is there while anything is open. When the child dies, calls in flight fail with
  * EXPERT_CRASHED, a new child starts at once and every open session is loaded again; calls made meanwhile wait for that. A
  * hung run kills the child. A child that keeps dying is started again after ever longer pauses, and a model that kills it
- * while being loaded is given up.
+ * again and again while being loaded is left out, and tried again after a while.
  */
 export class ChildProcessRuntime implements InferenceRuntime {
-  private child: InferenceChild | undefined;
-  private starting: Promise<InferenceChild> | undefined;
-  private closing: Promise<void> | undefined;
   private nextSession = 1;
   private waiting = 0;
-  /** Loads that have begun: what they open is not counted yet. */
-  private opening = 0;
   private readonly open = new OpenModels();
-  private readonly pause = new RestartPause();
-  private crashes = 0;
+  private readonly kept: KeptChild;
+  /** What is being given to the child again, since the last try failed. */
+  private readonly again = new Map<OpenSession | OpenTable, Promise<void>>();
 
-  constructor(private readonly options: ChildProcessRuntimeOptions = {}) {}
+  constructor(private readonly options: ChildProcessRuntimeOptions = {}) {
+    this.kept = new KeptChild(this.open, {
+      runTimeoutMs: RUN_TIMEOUT_MS,
+      closeGraceMs: CLOSE_GRACE_MS,
+      slackBytes: SLACK_BYTES,
+      ...options,
+    });
+  }
 
   /** How often the child ended without being asked to. */
   get crashCount(): number {
-    return this.crashes;
+    return this.kept.crashCount;
   }
 
   /** Process id of the child; undefined while there is none. */
   get pid(): number | undefined {
-    return this.child?.pid;
+    return this.kept.pid;
   }
 
   /** Bytes of the weights and rows that are open. */
@@ -74,92 +83,62 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   /** Resident memory of the child, bytes; undefined without one, and where the system does not say. */
   get residentBytes(): number | undefined {
-    return this.child?.residentBytes;
+    return this.kept.residentBytes;
   }
 
   load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
-    return this.whileOpening(() => this.loadNow(source, options));
+    return this.kept.whileOpening(() => this.loadNow(source, options));
   }
 
   createTable(columns: TableColumns): Promise<RowTable> {
-    return this.whileOpening(() => this.createTableNow(columns));
+    return this.kept.whileOpening(() => this.createTableNow(columns));
   }
 
-  /**
-   * Exchanges the child for a new one with the same sessions and tables, which gives back what it kept without use. Runs in flight
-   * end in the old one, later ones wait for the new one.
-   */
-  async recycle(): Promise<void> {
-    const old = this.child;
-    if (!old || this.starting || this.closing) return;
-    this.child = undefined;
-    await this.begin(async () => {
-      await old.stop(this.options.runTimeoutMs ?? RUN_TIMEOUT_MS);
-      return this.start();
-    });
+  /** Exchanges a child that keeps memory which its models do not need, when that is possible now. */
+  checkMemory(): void {
+    this.kept.checkMemory();
   }
 
-  close(): Promise<void> {
-    this.closing ??= this.stop();
-    return this.closing;
-  }
-
-  private async stop(): Promise<void> {
-    await this.starting?.catch(() => undefined);
-    await this.child?.stop(this.options.closeGraceMs ?? 5_000);
+  async close(): Promise<void> {
+    await this.kept.close();
     this.open.sessions.clear();
-  }
-
-  private async whileOpening<T>(work: () => Promise<T>): Promise<T> {
-    this.opening += 1;
-    try {
-      return await work();
-    } finally {
-      this.opening -= 1;
-      await this.endWhenEmpty();
-    }
-  }
-
-  private needsNoChild(): boolean {
-    return !this.closing && this.opening === 0 && this.open.isEmpty;
-  }
-
-  private async endWhenEmpty(): Promise<void> {
-    if (!this.needsNoChild()) return;
-    await this.starting?.catch(() => undefined);
-    if (!this.needsNoChild()) return;
-    const child = this.child;
-    this.child = undefined;
-    this.options.onEmpty?.();
-    await child?.stop(0);
   }
 
   private async loadNow(source: ModelSource, options: SessionOptions): Promise<InferenceSession> {
     const bytes = await sizeOf(source);
-    const child = await this.ready();
+    const child = await this.kept.ready();
     const session = this.nextSession++;
-    const request = { kind: 'load', session, source, options } as const;
-    const { inputs, outputs } = await child.ask('loaded', request, LOAD_TIMEOUT_MS);
+    const { inputs, outputs } = await this.askToLoad(child, { kind: 'load', session, source, options });
     // A child that died right after its answer was replaced by one that knows nothing of this session.
-    if (this.child !== child) return this.loadNow(source, options);
-    this.open.sessions.set(session, { source, options, bytes });
+    if (!this.kept.isCurrent(child)) return this.loadNow(source, options);
+    this.open.addSession(session, source, options, bytes);
     return this.handle(session, inputs, outputs);
   }
 
+  private async askToLoad(child: InferenceChild, request: Extract<ChildRequestBody, { kind: 'load' }>) {
+    try {
+      return await child.ask('loaded', request, LOAD_TIMEOUT_MS);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      this.kept.ranOutOfMemory(child);
+      throw noMemoryToLoad(error, this.options.dataLimitBytes);
+    }
+  }
+
   private async createTableNow(columns: TableColumns): Promise<RowTable> {
-    const child = await this.ready();
+    const child = await this.kept.ready();
     const id = this.nextSession++;
     await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
-    if (this.child !== child) return this.createTableNow(columns);
-    const opened: OpenTable = { id, columns, rows: new Map() };
+    if (!this.kept.isCurrent(child)) return this.createTableNow(columns);
+    const rows = new Map<number, () => Promise<Feeds>>();
     const table: RowTable = {
-      set: (row, read) => this.setRow(table, row, read),
-      clear: (row) => void opened.rows.delete(row),
+      set: (row, read) => this.kept.whileOpening(() => this.setRow(table, row, read)),
+      clear: (row) => void rows.delete(row),
       release: async () => {
         if (this.open.tables.delete(table)) await this.letGo({ kind: 'drop', table: id });
       },
     };
-    this.open.tables.set(table, opened);
+    this.open.addTable(table, { id, columns, rows });
     return table;
   }
 
@@ -186,10 +165,10 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   /** Frees one thing in the child; a child that is gone has freed everything. */
   private async letGo(what: LetGo): Promise<void> {
-    if (this.closing) return;
-    await this.starting?.catch(() => undefined);
-    await this.child?.ask('released', what, RELEASE_TIMEOUT_MS).catch(() => undefined);
-    await this.endWhenEmpty();
+    if (this.kept.isClosing) return;
+    const child = await this.kept.settled();
+    await child?.ask('released', what, RELEASE_TIMEOUT_MS).catch(() => undefined);
+    await this.kept.endWhenEmpty();
   }
 
   private columnsOf(table: RowTable): string[] {
@@ -203,13 +182,13 @@ export class ChildProcessRuntime implements InferenceRuntime {
   }
 
   private async setRow(table: RowTable, row: number, read: () => Promise<Feeds>): Promise<void> {
-    const opened = this.openTable(table);
-    const child = await this.ready();
     const values = await read();
-    await child.ask('kept', { kind: 'row', table: opened.id, row, values }, LOAD_TIMEOUT_MS);
+    const child = await this.kept.ready();
+    const { id, rows } = this.openTable(table);
+    await child.ask('kept', { kind: 'row', table: id, row, values }, LOAD_TIMEOUT_MS);
     // A child that was started meanwhile was given the rows that were set before this one.
-    if (this.child !== child) return this.setRow(table, row, read);
-    opened.rows.set(row, read);
+    if (!this.kept.isCurrent(child)) return this.setRow(table, row, read);
+    rows.set(row, read);
   }
 
   private async run(
@@ -232,77 +211,47 @@ export class ChildProcessRuntime implements InferenceRuntime {
   }
 
   private async ask(session: number, feeds: Feeds, options: RunOptions) {
-    const child = await this.ready();
+    const { outputs: wanted, signal } = options;
+    let child = await this.kept.ready();
     const opened = this.open.sessions.get(session);
     if (!opened) throw sessionGone();
-    if (opened.failure) throw opened.failure;
     const tables = (options.tables ?? []).map((table) => this.openTable(table));
-    const broken = tables.find(({ failure }) => failure)?.failure;
-    if (broken) throw broken;
-    if (options.signal?.aborted) throw abortError(options.signal);
+    const lacking = [opened, ...tables].filter(({ trouble }) => trouble.isLacking);
+    if (lacking.length > 0) {
+      await this.complete(lacking);
+      child = await this.kept.ready();
+    }
+    if (signal?.aborted) throw abortError(signal);
     const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? RUN_TIMEOUT_MS;
-    const { outputs: wanted } = options;
     const ids = tables.map(({ id }) => id);
     const request = { kind: 'run', session, feeds, outputs: wanted, tables: ids } as const;
     try {
       const { outputs } = await child.ask('ran', request, timeoutMs);
       return outputs;
     } catch (error) {
-      // What allocates in the child may fail from now on, whatever it is asked for.
-      if (isOutOfMemory(error) && this.child === child) void this.recycle().catch(() => undefined);
+      if (isOutOfMemory(error)) this.kept.ranOutOfMemory(child);
       throw error;
     }
   }
 
-  /** The child with every open session in it. */
-  private ready(): Promise<InferenceChild> {
-    if (this.closing)
-      return Promise.reject(new ThalamusError('EXPERT_NOT_READY', 'The inference process is shutting down.'));
-    if (this.starting) return this.starting;
-    if (this.child) return Promise.resolve(this.child);
-    return this.begin(() => this.start());
-  }
-
-  private begin(start: () => Promise<InferenceChild>): Promise<InferenceChild> {
-    const starting = start().finally(() => {
-      this.starting = undefined;
-    });
-    this.starting = starting;
-    return starting;
-  }
-
-  private async start(): Promise<InferenceChild> {
-    for (;;) {
-      await this.pause.wait();
-      if (this.closing) throw sessionGone();
-      const child: InferenceChild = new InferenceChild((reason) => {
-        this.onExit(child, reason);
-      }, this.options);
-      this.child = child;
-      await this.open.loadInto(child, () => this.child === child);
-      if (this.child === child) return child;
+  /** Gives the child what it lacks of what a run needs, when it is time for another try. @throws why it lacks it */
+  private async complete(lacking: readonly (OpenSession | OpenTable)[]): Promise<void> {
+    for (const opened of lacking) {
+      if (opened.trouble.errorAt(performance.now())) continue;
+      let giving = this.again.get(opened);
+      if (!giving) {
+        const give = async () => this.open.give(await this.kept.ready(), opened);
+        giving = this.kept.whileOpening(give).finally(() => this.again.delete(opened));
+        this.again.set(opened, giving);
+      }
+      await giving;
+    }
+    const now = performance.now();
+    for (const { trouble } of lacking) {
+      const error = trouble.errorAt(now);
+      if (error) throw error;
     }
   }
-
-  private onExit(child: InferenceChild, reason: string): void {
-    if (this.child !== child) return;
-    this.child = undefined;
-    if (this.closing) return;
-    this.crashes += 1;
-    this.pause.crashed();
-    this.options.onCrash?.(reason);
-    // Warm again before the next request; a failure here shows up in that request.
-    if (!this.open.isEmpty) this.ready().catch(() => undefined);
-  }
-}
-
-/** A run that found no memory: what ONNX Runtime says then. */
-function isOutOfMemory(error: unknown): boolean {
-  return (
-    ThalamusError.is(error) &&
-    error.code === 'INFERENCE_FAILED' &&
-    /bad_alloc|failed to allocate/i.test(error.message)
-  );
 }
 
 /** The answer, or why the caller has gone, as soon as it has; the child's work is then thrown away. */

@@ -14,6 +14,22 @@ interface Pending {
 const NODE_FLAGS = ['--max-semi-space-size=2', '--expose-gc'];
 const CAUSE = 'cause';
 const HUNG = 'hung';
+/** How long a process that does nothing may take to end. */
+const STOP_MS = 1_000;
+/** What a process is asked for besides runs. */
+const WORK = {
+  load: 'load the model',
+  table: 'make the table',
+  row: 'take the row',
+  drop: 'free the table',
+  release: 'free the model',
+} as const;
+
+/** Processes that have not ended: none outlives this one, whatever it runs. */
+const LIVING = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of LIVING) child.kill('SIGKILL');
+});
 
 /** What a child is given. */
 export interface ChildOptions {
@@ -31,7 +47,7 @@ export class InferenceChild {
   private ended = false;
   private reasonToKill: string | undefined;
   /** The call that was given up. */
-  private hung: { readonly id: number; readonly timeoutMs: number } | undefined;
+  private hung: { readonly id: number; readonly error: ThalamusError } | undefined;
   private readonly exit: Promise<void>;
 
   /** Starts the process. `onExit` is told once why it ended, after every call in flight has failed. */
@@ -43,12 +59,16 @@ export class InferenceChild {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: childEnvironment(),
     });
-    if (this.process.pid !== undefined) sacrificeFirst(this.process.pid);
+    if (this.process.pid !== undefined) {
+      LIVING.add(this.process);
+      sacrificeFirst(this.process.pid);
+    }
     this.exit = new Promise((resolve) => {
       const end = (reason: string) => {
         if (this.ended) return;
         this.ended = true;
-        for (const id of [...this.pending.keys()]) this.fail(id, this.endOf(id, reason));
+        for (const id of [...this.pending.keys()]) this.take(id)?.reject(this.endOf(id, reason));
+        LIVING.delete(this.process);
         onExit(reason);
         resolve();
       };
@@ -91,13 +111,14 @@ export class InferenceChild {
     const reply = await new Promise<ChildReply>((resolve, reject) => {
       const timer = setTimeout(() => {
         // Others that wait behind it are not at fault.
-        this.hung ??= { id, timeoutMs };
+        this.hung ??= { id, error: tookTooLong(body.kind, timeoutMs) };
         this.kill(`no answer within ${timeoutMs} ms`);
       }, timeoutMs);
       this.pending.set(id, { resolve, reject, timer });
       const request = { id, ...body } as ChildRequest;
       this.process.send(request, (error) => {
-        if (error) this.fail(id, crashed(error.message));
+        // The channel breaks before its exit is known: whoever asked again now would meet the same process.
+        if (error) this.process.kill('SIGKILL');
       });
     });
     if (reply.kind !== kind)
@@ -107,19 +128,23 @@ export class InferenceChild {
 
   /** Lets calls in flight end, for at most `graceMs`, then ends the process. */
   async stop(graceMs: number): Promise<void> {
+    // Calls that were made before this one are on their way.
+    await new Promise(setImmediate);
     const until = Date.now() + graceMs;
     while (this.pending.size > 0 && !this.ended && Date.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 5));
-    if (this.process.connected) this.process.disconnect();
+    // A run holds the thread that would hear of the end.
+    if (this.pending.size > 0) this.kill('it was told to end before its run had');
+    else if (this.process.connected) this.process.disconnect();
     const timer = setTimeout(() => {
       this.kill('it did not stop when it was asked to');
-    }, 2_000);
+    }, STOP_MS);
     await this.exit;
     clearTimeout(timer);
   }
 
   private endOf(id: number, reason: string): ThalamusError {
-    return this.hung?.id === id ? tookTooLong(this.hung.timeoutMs) : crashed(reason);
+    return this.hung?.id === id ? this.hung.error : crashed(reason);
   }
 
   private kill(reason: string): void {
@@ -136,10 +161,6 @@ export class InferenceChild {
     } else waiting.resolve(reply);
   }
 
-  private fail(id: number, error: ThalamusError): void {
-    this.take(id)?.reject(error);
-  }
-
   private take(id: number): Pending | undefined {
     const waiting = this.pending.get(id);
     this.pending.delete(id);
@@ -149,17 +170,22 @@ export class InferenceChild {
 }
 
 /** The error of a call that was given up, and its process with it. */
-function tookTooLong(timeoutMs: number): ThalamusError {
-  return new ThalamusError(
-    'EXPERT_CRASHED',
-    `The model gave no answer within ${timeoutMs} ms, so its process was ended; send less at once, or raise THALAMUS_RUN_TIMEOUT_MS.`,
-    { metadata: { [CAUSE]: HUNG } },
-  );
+function tookTooLong(kind: ChildRequestBody['kind'], timeoutMs: number): ThalamusError {
+  const text =
+    kind === 'run'
+      ? `The model gave no answer within ${timeoutMs} ms, so its process was ended; send less at once, or raise THALAMUS_RUN_TIMEOUT_MS.`
+      : `The inference process did not ${WORK[kind]} within ${timeoutMs} ms, so it was ended; the model may be too large for this machine.`;
+  return new ThalamusError('EXPERT_CRASHED', text, { metadata: { [CAUSE]: HUNG } });
+}
+
+/** Whether this is the error of a call that took too long. */
+export function isHung(error: ThalamusError): boolean {
+  return error.metadata[CAUSE] === HUNG;
 }
 
 /** Whether a run may be tried again: its process ended, and not because this run took too long. */
 export function isWorthAnotherRun(error: unknown): boolean {
-  return ThalamusError.is(error) && error.code === 'EXPERT_CRASHED' && error.metadata[CAUSE] !== HUNG;
+  return ThalamusError.is(error) && error.code === 'EXPERT_CRASHED' && !isHung(error);
 }
 
 /** The error of a call that was in flight when the process ended. */

@@ -1,16 +1,17 @@
-import { toThalamusError, type ThalamusError } from '@thalamus/errors';
 import { stat } from 'node:fs/promises';
 import type { InferenceChild } from './inference-child.js';
 import type { Feeds, ModelSource, RowTable, SessionOptions, TableColumns } from './inference-runtime.port.js';
+import { LoadTrouble } from './load-trouble.js';
 
 /** A session that the caller has open, whether or not a child holds it right now. */
 export interface OpenSession {
+  readonly id: number;
   readonly source: ModelSource;
   readonly options: SessionOptions;
   /** Bytes of its weights. */
   readonly bytes: number;
-  /** Why the child could not load it again. */
-  failure?: ThalamusError | undefined;
+  /** With loading it again. */
+  readonly trouble: LoadTrouble;
 }
 
 /** A table that the caller has open; its rows are read again for a new child. */
@@ -18,8 +19,8 @@ export interface OpenTable {
   readonly id: number;
   readonly columns: TableColumns;
   readonly rows: Map<number, () => Promise<Feeds>>;
-  /** Why the child could not be given its rows again. */
-  failure?: ThalamusError | undefined;
+  /** With giving its rows again. */
+  readonly trouble: LoadTrouble;
 }
 
 /** How long a child may take to load a model or to take a row, milliseconds. */
@@ -42,41 +43,48 @@ export class OpenModels {
     return sum;
   }
 
+  addSession(id: number, source: ModelSource, options: SessionOptions, bytes: number): void {
+    this.sessions.set(id, { id, source, options, bytes, trouble: new LoadTrouble() });
+  }
+
+  addTable(table: RowTable, opened: Omit<OpenTable, 'trouble'>): void {
+    this.tables.set(table, { ...opened, trouble: new LoadTrouble() });
+  }
+
   /**
    * Loads every session and fills every table in a new child. What cannot be loaded fails its own runs only. Ends early when
    * `isCurrent` says that the child has been given up.
    */
   async loadInto(child: InferenceChild, isCurrent: () => boolean): Promise<void> {
-    for (const [session, opened] of this.sessions) {
-      if (opened.failure?.code === 'EXPERT_CRASHED') continue;
-      const { source, options } = opened;
-      try {
-        await child.ask('loaded', { kind: 'load', session, source, options }, LOAD_TIMEOUT_MS);
-        opened.failure = undefined;
-      } catch (fault) {
-        opened.failure = toThalamusError(fault);
-      }
-      if (!isCurrent()) return;
-    }
-    for (const table of this.tables.values()) {
-      await this.refill(child, table);
+    const now = performance.now();
+    for (const opened of [...this.sessions.values(), ...this.tables.values()]) {
+      if (opened.trouble.errorAt(now)) continue;
+      await this.give(child, opened);
       if (!isCurrent()) return;
     }
   }
 
-  /** Without all of its rows nothing is run on a table: a row of zeros would answer wrongly. */
-  private async refill(child: InferenceChild, table: OpenTable): Promise<void> {
-    const { id, columns, rows } = table;
+  /** Gives one thing to a child that lacks it; what goes wrong is kept as its trouble. */
+  async give(child: InferenceChild, opened: OpenSession | OpenTable): Promise<void> {
     try {
-      await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
-      for (const [row, read] of rows) {
-        const values = await read();
-        await child.ask('kept', { kind: 'row', table: id, row, values }, LOAD_TIMEOUT_MS);
-      }
-      table.failure = undefined;
+      await ('rows' in opened ? fill(child, opened) : load(child, opened));
+      opened.trouble.loaded();
     } catch (fault) {
-      table.failure = toThalamusError(fault);
+      opened.trouble.failed(fault, performance.now());
     }
+  }
+}
+
+async function load(child: InferenceChild, { id, source, options }: OpenSession): Promise<void> {
+  await child.ask('loaded', { kind: 'load', session: id, source, options }, LOAD_TIMEOUT_MS);
+}
+
+/** Without all of its rows nothing is run on a table: a row of zeros would answer wrongly. */
+async function fill(child: InferenceChild, { id, columns, rows }: OpenTable): Promise<void> {
+  await child.ask('kept', { kind: 'table', table: id, columns }, LOAD_TIMEOUT_MS);
+  for (const [row, read] of rows) {
+    const values = await read();
+    await child.ask('kept', { kind: 'row', table: id, row, values }, LOAD_TIMEOUT_MS);
   }
 }
 

@@ -1,7 +1,13 @@
-import { encodeModel } from '@thalamus/onnx-graph';
+import { encodeModel, GraphBuilder } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import { linearGraph, slowGraph, waitUntil } from '@thalamus/testing';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ChildProcessPool, type ChildProcessPoolOptions } from '../src/index.js';
 import { EXPECTED, refusalOf, ROWS } from './runtime-contract.js';
@@ -60,7 +66,7 @@ describe('ChildProcessPool', () => {
   it('exchanges a process that keeps memory which nothing in it needs; no run is lost', async () => {
     const recycled: string[] = [];
     const pool = poolOf({
-      slackBytes: 150 * MEBIBYTE,
+      slackBytes: 80 * MEBIBYTE,
       checkMs: 50,
       onRecycle: ({ name }) => recycled.push(name),
     });
@@ -76,6 +82,51 @@ describe('ChildProcessPool', () => {
     expect(recycled).toEqual(['slow']);
     expect(pidOf(pool, 'slow')).not.toBe(pids.slow);
     expect(pidOf(pool, 'linear')).toBe(pids.linear);
+  });
+
+  it('leaves a process alone that has no more than its model brought', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'thalamus-pool-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const path = join(folder, 'model.onnx');
+    // 8 MB of file, 400 MB once it is loaded: the constant is unfolded.
+    const builder = new GraphBuilder();
+    const seed = builder.constant('seed', tensor('float32', [1, 2_000_000], new Float32Array(2_000_000)));
+    const parts = Array.from({ length: 50 }, () => seed);
+    const weight = builder.node('Concat', parts, { attributes: { axis: 0 } });
+    const x = builder.input('x', 'float32', ['batch', 50]);
+    const product = builder.node('MatMul', [x, weight]);
+    builder.output(
+      builder.node('ReduceSum', [product], { name: 'y', attributes: { keepdims: 0 } }),
+      'float32',
+      [],
+    );
+    await writeFile(path, encodeModel(builder.build({ name: 'unfolded' })));
+    const recycled: string[] = [];
+    const pool = poolOf({
+      slackBytes: 120 * MEBIBYTE,
+      checkMs: 20,
+      onRecycle: ({ name }) => recycled.push(name),
+    });
+    const unfolded = await pool.open('unfolded').load({ path });
+    const feeds = { x: tensor('float32', [1, 50], new Float32Array(50)) };
+    for (let round = 0; round < 20; round++) {
+      expect((await unfolded.run(feeds))['y']?.data[0]).toBe(0);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const { residentBytes = 0, openBytes = 0 } = pool.processes[0] ?? {};
+    expect(residentBytes).toBeGreaterThan(2 * openBytes + 120 * MEBIBYTE);
+    expect(recycled).toEqual([]);
+  });
+
+  it('leaves no process behind when its own is killed amid a run', async () => {
+    const script = fileURLToPath(new URL('./killed-amid-a-run.mjs', import.meta.url));
+    const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void parent.kill('SIGKILL'));
+    const [said] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(said.toString());
+    expect(existsSync(`/proc/${pid}`)).toBe(true);
+    parent.kill('SIGKILL');
+    await waitUntil('it is gone', () => !existsSync(`/proc/${pid}`));
   });
 
   it('opens nothing after it was closed', async () => {

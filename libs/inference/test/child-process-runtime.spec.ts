@@ -1,4 +1,4 @@
-import { encodeModel } from '@thalamus/onnx-graph';
+import { encodeModel, GraphBuilder } from '@thalamus/onnx-graph';
 import { linearGraph, slowGraph, waitUntil } from '@thalamus/testing';
 import { tensor } from '@thalamus/tensor';
 import { existsSync } from 'node:fs';
@@ -87,6 +87,66 @@ describe('ChildProcessRuntime', () => {
     expect((await refusal).code).toBe('CANCELLED');
     expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
     expect(runtime.pid).toBe(first);
+  });
+
+  it('fails a call on a broken channel when the end of the child is known: another try meets a new one', async () => {
+    const { runtime, linear } = await opened();
+    const first = runtime.pid!;
+    process.kill(first, 'SIGKILL');
+    // It is dead by the end of this, and nothing here has heard of it.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    expect(runtime.pid).toBe(first);
+    expect((await refusalOf(linear.run({ x: ROWS }))).code).toBe('EXPERT_CRASHED');
+    expect(runtime.pid).not.toBe(first);
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+  });
+
+  it('is not put off by a child that is killed while it loads everything again', async () => {
+    const { runtime, linear, slow } = await opened();
+    for (let round = 0; round < 2; round++) {
+      const pid = runtime.pid!;
+      process.kill(pid, 'SIGKILL');
+      await waitUntil('there is a new child', () => runtime.pid !== undefined && runtime.pid !== pid);
+    }
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    expect((await slow.run(side(10)))['sum']?.data[0]).toBe(1_000);
+  });
+
+  it('sets a row while the child is exchanged', async () => {
+    const { runtime, slow } = await opened({ slackBytes: 0 });
+    const first = runtime.pid!;
+    const table = await runtime.createTable({ row: { dtype: 'float32', shape: [2] } });
+    await slow.run(side(3_000));
+    const values = { row: tensor('float32', [2], Float32Array.of(1, 2)) };
+    let exchangeAsked = false;
+    await table.set(1, async () => {
+      if (!exchangeAsked) runtime.checkMemory();
+      exchangeAsked = true;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return values;
+    });
+    // A row on its way holds the exchange up; after it the exchange comes, and the row is in the new child.
+    expect(runtime.pid).toBe(first);
+    runtime.checkMemory();
+    await table.set(2, () => Promise.resolve(values));
+    expect(runtime.pid).not.toBe(first);
+    expect((await slow.run(side(10)))['sum']?.data[0]).toBe(1_000);
+  });
+
+  it('names the limit to a model that finds no memory while it is loaded', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'thalamus-runtime-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const path = join(folder, 'model.onnx');
+    const builder = new GraphBuilder();
+    const size = 10_000;
+    const weight = builder.constant('w', tensor('float32', [size, size], new Float32Array(size * size)));
+    const x = builder.input('x', 'float32', ['batch', size]);
+    builder.output(builder.node('MatMul', [x, weight], { name: 'y' }), 'float32', ['batch', size]);
+    await writeFile(path, encodeModel(builder.build({ name: 'large' })));
+    const { runtime, linear } = await opened({ dataLimitBytes: 600 * 2 ** 20 });
+    const refusal = await refusalOf(runtime.load({ path }));
+    expect(refusal.message).toContain('THALAMUS_CHILD_MEMORY_LIMIT');
+    expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
   });
 
   it('bounds the runs that wait', async () => {

@@ -40,9 +40,9 @@ function components(settings: HostSettings): ServiceComponent[] {
       restarts.add(1);
       logger.error({ model, reason }, 'inference process ended; it is started again');
     },
-    onRecycle: (process) => {
+    onRecycle: (process, reason) => {
       recycles.add(1);
-      logger.warn({ ...process }, 'inference process kept memory that nothing in it needs; it is exchanged');
+      logger.warn({ ...process, reason }, 'inference process is exchanged because of the memory it has');
     },
   });
   const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {

@@ -55,7 +55,7 @@ export const hostSettings = defineSettings({
   childSlackBytes: setting(
     'THALAMUS_CHILD_MEMORY_SLACK',
     bytes(384 * 2 ** 20),
-    'Memory that an inference process may have besides twice its weights; one with more is exchanged.',
+    'Memory that an inference process may keep besides what its models need; one with more is exchanged.',
   ),
   runTimeoutMs: setting(
     'THALAMUS_RUN_TIMEOUT_MS',
