@@ -31,10 +31,27 @@ it('refuses what the method does not heed, by its name', () => {
   ]);
 });
 
+it('refuses what masked language models do not heed, and what only they heed', () => {
+  const refused = (more: object) =>
+    trainParametersSchema
+      .safeParse({ expert: 'a', dataset: 'b@1', ...more })
+      .error?.issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+  expect(refused({ task: 'fill-mask', method: 'lora', rank: 8, startFrom: 'c@2' })).toBeUndefined();
+  expect(refused({ task: 'fill-mask' })).toEqual(['method must be lora for fill-mask']);
+  expect(refused({ task: 'fill-mask', method: 'lora', keepMethod: true, ignoredColumns: ['note'] })).toEqual([
+    'keepMethod has no effect on fill-mask',
+    'ignoredColumns has no effect on fill-mask',
+  ]);
+  expect(refused({ method: 'lora', startFrom: 'c@2' })).toEqual([
+    'startFrom has no effect on text-classification',
+  ]);
+});
+
 it('fills in the defaults that the page promises', () => {
   expect(trainParametersSchema.parse({ expert: 'a', dataset: 'b@1' })).toEqual({
     expert: 'a',
     dataset: 'b@1',
+    task: 'text-classification',
     channel: 'candidate',
     method: 'probe',
     keepMethod: false,

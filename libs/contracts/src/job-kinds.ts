@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Task } from './tasks.js';
 import { hyperParameterShape, TRAINING_METHODS, withoutEffect } from './training-parameters.js';
 
 /** Kinds of jobs that this version runs. The only place where their names are written. */
@@ -15,11 +16,13 @@ export const JOB_ARTIFACTS = {
   test: 'test',
   /** Input: manifest of the base that is trained on. */
   base: 'base',
+  /** Input: manifest of the masked language model that training begins with. */
+  start: 'start',
   /** Input: manifest of the version to be judged. */
   expert: 'expert',
   /** Output: manifest of the bundle that was made. As a checkpoint: the bundle that waits to be registered. */
   bundle: 'bundle',
-  /** Output: JSONL rows {id, label, prediction, score, slice}. */
+  /** Output: JSONL rows {id, label, prediction, score, slice}; of a masked language model {id, nats, pieces}. */
   predictions: 'predictions',
   /** Checkpoint: embeddings of the rows that are done. */
   features: 'features',
@@ -33,18 +36,24 @@ const name = z
 const reference = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}@(0|[1-9]\d{0,18})$/, 'must be name@version, such as banking77@1');
+/** What experts can be trained for as jobs. */
+const TRAINED_TASKS = ['text-classification', 'fill-mask'] as const satisfies readonly Task[];
 const ignoredColumns = z.array(z.string().min(1)).max(64).default([]);
 
 /** Parameters of a `train` job: trains an expert on a base and registers it as a version. */
 const trainObject = z.strictObject({
   /** Expert that gets a new version; made when it is not known. */
   expert: name,
-  /** Registered data set, name@version: CSV with the columns text and label. */
+  /** What it is trained for: labels of texts, or masked words. */
+  task: z.enum(TRAINED_TASKS, `must be one of ${TRAINED_TASKS.join(', ')}`).default('text-classification'),
+  /** Registered data set, name@version: CSV with the columns text and label; for fill-mask JSONL with text, optionally doc. */
   dataset: reference,
   /** Registered data set that the result is judged on; without it a part of `dataset` is held out. */
   testDataset: reference.optional(),
   /** Registered feature-extraction version, name@version; default: the stable one when there is one only. */
   base: reference.optional(),
+  /** For fill-mask: registered masked language model over the base, name@version, whose branches and head training begins with. */
+  startFrom: reference.optional(),
   /** Channel that is pointed at the new version. The first version of an expert is stable in any case. */
   channel: z.enum(['candidate', 'stable', 'none'], 'must be candidate, stable or none').default('candidate'),
   /** How it is trained. */
@@ -71,8 +80,17 @@ export const trainParametersSchema = trainObject.superRefine((given, context) =>
       path: [path],
       message: `has no effect on the method ${given.method}`,
     });
-  if (given.keepMethod && given.method === 'probe')
-    context.addIssue({ code: 'custom', path: ['keepMethod'], message: 'has no effect on the method probe' });
+  const refuse = (path: string, message: string) => {
+    context.addIssue({ code: 'custom', path: [path], message });
+  };
+  if (given.task === 'fill-mask') {
+    if (given.method !== 'lora') refuse('method', 'must be lora for fill-mask');
+    if (given.keepMethod) refuse('keepMethod', 'has no effect on fill-mask');
+    if (given.ignoredColumns.length > 0) refuse('ignoredColumns', 'has no effect on fill-mask');
+    return;
+  }
+  if (given.startFrom !== undefined) refuse('startFrom', `has no effect on ${given.task}`);
+  if (given.keepMethod && given.method === 'probe') refuse('keepMethod', 'has no effect on the method probe');
 });
 
 /** Parameters of an `evaluate` job: answers every row of a data set with one version and measures it. */
@@ -84,7 +102,7 @@ export const evaluateParametersSchema = z.strictObject({
     .string()
     .regex(/^(0|[1-9]\d{0,18})$/, 'must be a decimal string such as "1"')
     .optional(),
-  /** Registered data set, name@version: CSV with the columns text and label, optionally id and slice. */
+  /** Registered data set, name@version: CSV with the columns text and label, optionally id and slice; for fill-mask JSONL. */
   dataset: reference,
   /** Columns of the data that are left alone; any other unknown column is refused. */
   ignoredColumns,

@@ -123,6 +123,13 @@ export {
 } from './methods/train-masked-lm-expert.js';
 export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';
 export { splitTexts, type NamedLines } from './methods/split-texts.js';
+export {
+  JUDGING_WINDOW_TOKENS,
+  measureMaskedLm,
+  requireMask,
+  textWindows,
+  type MaskedLmMeasure,
+} from './methods/text-windows.js';
 export { keptRun, resumableRun, type KeptRunHooks, type ResumableRun } from './methods/resumable-run.js';
 export { trainingFiles } from './methods/training-files.js';
 export { cutTextsNote } from './methods/training-notes.js';

@@ -2,6 +2,7 @@ import type { TrainingMethod } from '@thalamus/contracts';
 import type { DatasetRow } from '../csv-dataset.js';
 import type { EmbeddedTexts } from '../embed-texts.js';
 import type { TrainingSplit } from '../split-rows.js';
+import type { TrainingEvent } from '../loop/train-loop.js';
 import type { TrainingBase } from '../training-base.port.js';
 import type { ClassifierFacts } from './expert-bundle.js';
 import type { HyperParameters } from './hyper-parameters.js';
@@ -33,4 +34,21 @@ export interface RunHooks extends KeptRunHooks {
   readonly onProgress?: (progress: RunProgress) => void;
   /** Embeds all rows; default: `embedTexts` with the base. */
   readonly embed?: (texts: readonly string[]) => Promise<EmbeddedTexts>;
+}
+
+/** The hooks, with each step of the training told as progress too. */
+export function withStepProgress<H extends Pick<RunHooks, 'onEvent' | 'onProgress'>>(hooks: H): H {
+  return {
+    ...hooks,
+    onEvent: (event: TrainingEvent) => {
+      hooks.onEvent?.(event);
+      if (event.kind === 'step')
+        hooks.onProgress?.({
+          stage: 'training',
+          done: event.step,
+          total: event.totalSteps,
+          loss: event.loss,
+        });
+    },
+  };
 }

@@ -10,7 +10,7 @@ import { labelled } from '../train-probe.js';
 import type { TrainingBase } from '../training-base.port.js';
 import type { ClassifiedTokens } from './classifier-model.js';
 import { classifierBundle, type UnwrittenBundle } from './expert-bundle.js';
-import type { ExpertRun, RunHooks } from './expert-run.js';
+import { withStepProgress, type ExpertRun, type RunHooks } from './expert-run.js';
 import { fitProbe, type FittedProbe } from './fit-probe.js';
 import { probeContent, readProbe } from './kept-probe.js';
 import { keptRun, resumableRun, type KeptRun } from './resumable-run.js';
@@ -130,21 +130,11 @@ async function fineTune(run: ExpertRun, start: Start, hooks: RunHooks): Promise<
     settings,
     seed,
   });
-  const watched = {
-    ...hooks,
-    onEvent: (event: TrainingEvent) => {
-      hooks.onEvent?.(event);
-      if (event.kind === 'step')
-        hooks.onProgress?.({
-          stage: 'training',
-          done: event.step,
-          total: event.totalSteps,
-          loss: event.loss,
-        });
-    },
-  };
   const beside = probeContent(probed);
-  const { loop, events } = resumableRun(key, prepared.parameters, watched, { kept, beside });
+  const { loop, events } = resumableRun(key, prepared.parameters, withStepProgress(hooks), {
+    kept,
+    beside,
+  });
   const trained = await prepared.run(loop);
   return trained && { trained, notes, events };
 }

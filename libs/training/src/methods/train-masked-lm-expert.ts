@@ -11,7 +11,8 @@ import type { UnwrittenBundle } from './expert-bundle.js';
 import type { HyperParameters } from './hyper-parameters.js';
 import { maskedLmBundle, withHead, type MaskedLmExpert, type MaskedLmFacts } from './masked-lm-bundle.js';
 import { MaskedLmModel, type FixedMasks } from './masked-lm-model.js';
-import { keptRun, resumableRun, type KeptRunHooks } from './resumable-run.js';
+import { withStepProgress, type RunHooks } from './expert-run.js';
+import { keptRun, resumableRun } from './resumable-run.js';
 import { trainingFiles } from './training-files.js';
 import { prepareMaskedLm, withMaskedLmHead, type PreparedMaskedLm } from './train-masked-lm.js';
 
@@ -53,7 +54,7 @@ export const MASKED_LOG_LOSS = 'maskedLogLoss';
  */
 export async function trainMaskedLmExpert(
   run: MaskedLmExpertRun,
-  hooks: KeptRunHooks = {},
+  hooks: RunHooks = {},
 ): Promise<MaskedLmResult> {
   const { base, vocabulary, settings, start, seed, facts } = run;
   const { weights, config } = base.read;
@@ -74,7 +75,8 @@ export async function trainMaskedLmExpert(
   });
   if (start) startBranches(prepared, start, settings);
   const key = runKey(run);
-  const { loop, events } = resumableRun(key, prepared.parameters, hooks, { kept: keptRun(key, hooks) });
+  const kept = keptRun(key, hooks);
+  const { loop, events } = resumableRun(key, prepared.parameters, withStepProgress(hooks), { kept });
   const outcome = await prepared.run(loop);
   if (outcome.kind === 'interrupted') return { kind: 'interrupted' };
   for (const { data } of prepared.parameters.values()) data.set(decodeFloat16(encodeFloat16(data)));

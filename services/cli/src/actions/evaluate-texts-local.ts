@@ -1,10 +1,17 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
-import { MASKED_LOG_LOSS, openMaskedLm, writeWhole } from '@thalamus/training';
+import {
+  JUDGING_WINDOW_TOKENS,
+  MASKED_LOG_LOSS,
+  measureMaskedLm,
+  openMaskedLm,
+  requireMask,
+  textWindows,
+  writeWhole,
+} from '@thalamus/training';
 import { createOutput } from '../output.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 import { readLinesOf } from '../training/read-lines.js';
 import { RunView } from '../training/run-view.js';
-import { requireMask, windowsOf } from './train-texts-local.js';
 
 /** Options of `experts evaluate FOLDER` for a masked language model. */
 export interface TextEvaluateOptions {
@@ -14,9 +21,6 @@ export interface TextEvaluateOptions {
   readonly predictions?: string | undefined;
   readonly threads?: number | undefined;
 }
-
-/** Tokens of a window, the special ones included. */
-const WINDOW_TOKENS = 128;
 
 /**
  * Measures a masked language model on the texts of a JSONL file: windows of 128 tokens, four disjoint masks that are the same for
@@ -32,20 +36,15 @@ export async function evaluateTextsLocal(
   const view = new RunView(options.json, undefined);
   try {
     const base = await openLocalBase(options.base, tools);
-    const windows = await windowsOf(base, lines, WINDOW_TOKENS);
+    const windows = await textWindows(base, lines, JUDGING_WINDOW_TOKENS);
     const model = await openMaskedLm(bundle, base, requireMask(base));
-    const losses = await model.rowLosses(windows, (done) => {
+    const { pieces, loss, file } = await measureMaskedLm(model, windows, (done) => {
       view.progress({ stage: 'measuring', done, total: windows.length });
     });
     view.end();
     await model.release();
-    if (options.predictions !== undefined) {
-      const rows = losses.map(({ nats, pieces }, at) => JSON.stringify({ id: String(at + 1), nats, pieces }));
-      await writeWhole(options.predictions, new TextEncoder().encode(`${rows.join('\n')}\n`));
-    }
-    const total = (of: 'nats' | 'pieces') => losses.reduce((sum, row) => sum + row[of], 0);
-    const pieces = total('pieces');
-    const loss = total('nats') / Math.max(1, pieces);
+    if (options.predictions !== undefined)
+      await writeWhole(options.predictions, new TextEncoder().encode(file));
     const { name, kind } = bundle.manifest;
     const answer = { n: windows.length, pieces, [MASKED_LOG_LOSS]: loss, perplexity: Math.exp(loss) };
     createOutput(options.json).answer(answer, () => [

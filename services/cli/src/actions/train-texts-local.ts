@@ -1,16 +1,12 @@
 import { openBundle, type ExpertManifest } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
 import {
-  cutWindows,
-  maskVocabulary,
   readMaskedLm,
+  requireMask,
   splitTexts,
+  textWindows,
   trainMaskedLmExpert,
   type HyperParameters,
-  type MaskVocabulary,
   type TextLine,
-  type TrainingBase,
-  type Windows,
 } from '@thalamus/training';
 import { basename, resolve } from 'node:path';
 import { createOutput } from '../output.js';
@@ -38,9 +34,6 @@ export interface TextTrainOptions {
   readonly checkpointMinutes: number;
 }
 
-/** Longest text that is cut into windows, tokens. */
-const LONGEST_TEXT = 1_000_000;
-
 /**
  * Trains a masked language model on the texts of a JSONL file and writes its bundle to a folder; no mesh is needed.
  * @throws DATASET_INVALID, TRAINING_DIVERGED, ARTIFACT_STORE_FULL, CONFIG_INVALID
@@ -59,7 +52,7 @@ export async function trainTextsLocal(options: TextTrainOptions): Promise<void> 
     const dataset = basename(options.data);
     const done = await localRun({ ...options, out }, async (hooks) => {
       hooks.onProgress?.({ stage: 'tokenising', done: 0, total: 1 });
-      const windows = (lines: readonly TextLine[]) => windowsOf(base, lines, settings.maxTokens);
+      const windows = (lines: readonly TextLine[]) => textWindows(base, lines, settings.maxTokens);
       return trainMaskedLmExpert(
         {
           base,
@@ -100,27 +93,6 @@ export async function trainTextsLocal(options: TextTrainOptions): Promise<void> 
   } finally {
     await tools.runtime.close();
   }
-}
-
-/** Windows of lines, in their order. */
-export async function windowsOf(
-  base: TrainingBase,
-  lines: readonly TextLine[],
-  windowTokens: number,
-): Promise<Windows> {
-  const texts = lines.map(({ text }) => text);
-  const encoded = await base.tokens.encode(texts, LONGEST_TEXT);
-  return encoded.flatMap(({ ids }) => cutWindows([...ids], windowTokens));
-}
-
-/** @throws CONFIG_INVALID for a base whose tokenizer has no mask */
-export function requireMask(base: TrainingBase): MaskVocabulary {
-  const vocabulary = maskVocabulary(base.tokenizerJson);
-  if (vocabulary) return vocabulary;
-  throw new ThalamusError(
-    'CONFIG_INVALID',
-    `The tokenizer of ${base.manifest.name} has no [MASK]; name another base with --base.`,
-  );
 }
 
 function report(

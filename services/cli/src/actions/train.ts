@@ -14,6 +14,7 @@ import { registerData } from '../jobs/register-data.js';
 import { withArtifacts } from '../registry-client.js';
 import { createOutput } from '../output.js';
 import { hyperParametersOf } from '../training/hyper-options.js';
+import { isTextFile } from '../training/read-lines.js';
 
 /** Options as they are typed: here `--data` names the rows, as everybody expects, and `--mesh` the mesh's folder. */
 interface DataOptions {
@@ -38,6 +39,10 @@ export interface TrainOptions extends DataOptions {
   readonly description?: string;
   readonly method?: TrainingMethod;
   readonly keepMethod: boolean;
+  /** The rows are texts, for a masked language model; known by itself for a file. */
+  readonly texts: boolean;
+  /** Masked language model, name@version, that training begins with. */
+  readonly from?: string;
 }
 
 /** Options of `experts evaluate`. */
@@ -56,46 +61,73 @@ interface Figure {
 
 /** Trains an expert and prints its figures. @throws DATASET_INVALID, and the error of the job */
 export async function train(options: TrainOptions): Promise<void> {
-  const { test, base, channel, seed, description, licence, method = 'probe', keepMethod } = options;
+  const { test, from } = options;
+  const isTexts = options.texts || (options.data !== undefined && isTextFile(options.data));
+  const method = options.method ?? (isTexts ? 'lora' : 'probe');
+  refuseMixedUp(options, isTexts, method);
   const settings = hyperParametersOf(options, method);
   const name = options.name ?? options.task?.toLowerCase().replaceAll('_', '-');
   if (name === undefined)
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      'Name the expert with --name, or train into a folder with --task and --out.',
-    );
+    throw usage('Name the expert with --name, or train into a folder with --task and --out.');
   const dataset = await datasetOf(options, name, 'train');
-  const testDataset =
-    test === undefined
-      ? undefined
-      : await registerData(meshOf(options), test, {
-          ...factsOf(options),
-          name: `${name}-test`,
-          split: 'test',
-        });
+  const testFacts = { ...factsOf(options), name: `${name}-test`, split: 'test' } as const;
   const job = await runJob(options, JOB_KINDS.train, {
     expert: name,
     dataset,
-    channel,
+    ...(isTexts ? { task: 'fill-mask' } : {}),
+    ...(from === undefined ? {} : { startFrom: from }),
     method,
-    keepMethod,
     ...settings,
-    seed,
-    ignoredColumns: [...options.ignoreColumn],
-    ...(testDataset === undefined ? {} : { testDataset }),
-    ...(base === undefined ? {} : { base }),
-    ...(description === undefined ? {} : { description }),
-    ...(licence === NO_LICENCE_STATED ? {} : { licence }),
+    ...(test === undefined ? {} : { testDataset: await registerData(meshOf(options), test, testFacts) }),
+    ...wishesOf(options),
   });
   if (!job) return;
   const { expert, version, kind, labels, trainingRows } = job.result as Record<string, unknown>;
   const made = `${String(expert)}@${String(version)}`;
   createOutput(options.json).answer(jobJson(job), () => [
-    `${made} is registered: ${String(kind)}, ${String(labels)} labels, trained on ${String(trainingRows)} rows of ${dataset}.`,
+    `${made} is registered: ${String(kind)}, ${isTexts ? 'masked words' : `${String(labels)} labels`}, trained on ${String(trainingRows)} rows of ${dataset}.`,
     ...figureLines(job),
     '',
-    `  npx thalamus ask "..." --model ${made}`,
+    isTexts
+      ? `  npx thalamus experts evaluate ${made} --data more.jsonl`
+      : `  npx thalamus ask "..." --model ${made}`,
   ]);
+}
+
+/** What is the same for every kind of training. */
+function wishesOf(options: TrainOptions): JsonObject {
+  const { base, channel, seed, description, licence, keepMethod, ignoreColumn } = options;
+  return {
+    channel,
+    seed,
+    keepMethod,
+    ignoredColumns: [...ignoreColumn],
+    ...(base === undefined ? {} : { base }),
+    ...(description === undefined ? {} : { description }),
+    ...(licence === NO_LICENCE_STATED ? {} : { licence }),
+  };
+}
+
+/** Before anything is sent. @throws CONFIG_INVALID for options of the other kind of training */
+function refuseMixedUp(
+  { from, data, test, ignoreColumn }: TrainOptions,
+  isTexts: boolean,
+  method: TrainingMethod,
+) {
+  if (!isTexts && from !== undefined)
+    throw usage('--from is for masked language models; leave it away, or give a JSONL file of texts.');
+  if (isTexts && method !== 'lora')
+    throw usage(`Masked language models are trained as lora; leave --method ${method} away.`);
+  if (isTexts && ignoreColumn.length > 0)
+    throw usage('A file of texts has no columns; leave --ignore-column away, or give a CSV file.');
+  if (isTexts && data !== undefined && !isTextFile(data))
+    throw usage(`${data} is no file of texts; give JSONL, or leave --texts away.`);
+  if (test !== undefined && isTextFile(test) !== isTexts)
+    throw usage(`--test ${test} must be ${isTexts ? 'JSONL texts' : 'a CSV file'}, as the rows are.`);
+}
+
+function usage(message: string): ThalamusError {
+  return new ThalamusError('CONFIG_INVALID', message);
 }
 
 /** Measures an expert and prints its figures. @throws DATASET_INVALID, EXPERT_NOT_FOUND, and the error of the job */

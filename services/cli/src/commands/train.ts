@@ -20,6 +20,7 @@ export function trainCommand(): Command {
       'thalamus experts train --task snips7 --data zoo/data/sample/snips7.train.csv --out /tmp/snips',
       'thalamus experts train --data notes.jsonl --from zoo/language-models/mlm-generalist --out /tmp/notes',
       'thalamus experts train --name my-intents --data my.csv',
+      'thalamus experts train --name my-notes --data notes.jsonl',
       'thalamus experts train --name my-intents --data my.csv --test held-out.csv --channel stable',
     ],
   )
@@ -43,6 +44,11 @@ export function trainCommand(): Command {
         '--method <method>',
         'how to train; default: lora with --out, or the probe where that is as good; else probe',
       ).choices(TRAINING_METHODS),
+    )
+    .option('--texts', 'the registered data set holds texts: train a masked language model', false)
+    .option(
+      '--from <model>',
+      'masked language model that training on texts begins with, of the same rank and alpha: name@version; with --out its folder',
     )
     .option('--keep-method', 'keep the method even where the probe is better on the validation rows', false);
   addHyperOptions(command);
@@ -76,7 +82,6 @@ function localOptions(command: Command): Command {
       'threads of one operator; default: as many as there are cores, at most 4',
       wholeNumber(1, 64),
     )
-    .option('--from <folder>', 'masked language model that training on texts begins with; its rank and alpha')
     .option('--restart', 'forget the checkpoint of an interrupted run', false)
     .option(
       '--checkpoint-minutes <n>',
@@ -90,7 +95,7 @@ function localOptions(command: Command): Command {
 export function evaluateCommand(): Command {
   return dataVerb(
     'evaluate',
-    'answer labelled texts with an expert and measure it: a folder in this process, an expert of the mesh as a job',
+    'answer labelled texts with an expert, or fill masked words of texts, and measure it: a folder in this process, an expert of the mesh as a job',
     [
       'thalamus experts evaluate /tmp/snips --data zoo/data/sample/snips7.test.csv --predictions p.jsonl',
       'thalamus experts evaluate zoo/language-models/mlm-clinical --data notes.jsonl',

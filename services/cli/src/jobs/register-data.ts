@@ -1,9 +1,10 @@
 import { digestOf } from '@thalamus/bundle';
 import type { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { readDataset } from '@thalamus/training';
+import { readDataset, readTextLines } from '@thalamus/training';
 import { readFileSync } from 'node:fs';
 import type { MeshOptions } from '../gateway-client.js';
+import { isTextFile } from '../training/read-lines.js';
 import { AS_CLI, withArtifacts, withRegistry } from '../registry-client.js';
 
 /** What is said of a data file. */
@@ -20,17 +21,12 @@ export interface DataFacts {
 const RACES = 5;
 
 /**
- * Checks a CSV file, stores it and registers it as a data set. The same bytes are registered once.
+ * Checks a CSV file, or a JSONL file of texts, stores it and registers it as a data set. The same bytes are registered once.
  * Resolves with name@version. @throws DATASET_INVALID before anything is sent.
  */
 export async function registerData(options: MeshOptions, path: string, facts: DataFacts): Promise<string> {
   const bytes = readData(path);
-  const rows = readDataset(bytes, path, { ignoredColumns: facts.ignoredColumns });
-  if (facts.split === 'train' && new Set(rows.map(({ label }) => label)).size < 2)
-    throw new ThalamusError(
-      'DATASET_INVALID',
-      `${path}: every row has the same label; a classifier needs at least two labels.`,
-    );
+  const count = isTextFile(path) ? readTextLines(bytes, path).length : countRows(bytes, path, facts);
   await withArtifacts(options, (store) => store.put(bytes));
   const digest = digestOf(bytes);
   return withRegistry(options, async (registry) => {
@@ -44,7 +40,7 @@ export async function registerData(options: MeshOptions, path: string, facts: Da
       if (same) return reference(same);
       const version = String(Math.max(0, ...known.map((dataset) => Number(dataset.version))) + 1);
       const { name, split, licence, origin } = facts;
-      const dataset = { name, version, digest, licence, origin, split, rows: BigInt(rows.length) };
+      const dataset = { name, version, digest, licence, origin, split, rows: BigInt(count) };
       try {
         await registry.registerDataset({ dataset }, AS_CLI);
         return reference(dataset);
@@ -56,6 +52,17 @@ export async function registerData(options: MeshOptions, path: string, facts: Da
   });
 }
 
+/** Labelled rows of a CSV file, checked. @throws DATASET_INVALID */
+function countRows(bytes: Uint8Array, path: string, { split, ignoredColumns }: DataFacts): number {
+  const rows = readDataset(bytes, path, { ignoredColumns });
+  if (split === 'train' && new Set(rows.map(({ label }) => label)).size < 2)
+    throw new ThalamusError(
+      'DATASET_INVALID',
+      `${path}: every row has the same label; a classifier needs at least two labels.`,
+    );
+  return rows.length;
+}
+
 function reference({ name, version }: Pick<registryV1.Dataset, 'name' | 'version'>): string {
   return `${name}@${version}`;
 }
@@ -64,8 +71,12 @@ function readData(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new ThalamusError('DATASET_INVALID', `The file ${path} cannot be read; name a CSV file.`, {
-      cause,
-    });
+    throw new ThalamusError(
+      'DATASET_INVALID',
+      `The file ${path} cannot be read; name a CSV file, or a JSONL file of texts.`,
+      {
+        cause,
+      },
+    );
   }
 }

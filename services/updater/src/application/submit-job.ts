@@ -16,6 +16,7 @@ import type { JobTable } from './job-table.js';
 
 const EMBEDDING_TASK = 'feature-extraction';
 const CLASSIFICATION_TASK = 'text-classification';
+const MASK_TASK = 'fill-mask';
 
 /** What a job will read. */
 interface Plan {
@@ -62,12 +63,13 @@ export class SubmitJob {
 
   private planTrain(wanted: TrainParameters): Plan {
     const known = this.view.expert(wanted.expert);
-    if (known && known.task !== CLASSIFICATION_TASK)
+    if (known && known.task !== wanted.task)
       throw invalid(
         'parameters.expert',
-        `${wanted.expert} serves ${known.task}; what is trained serves ${CLASSIFICATION_TASK}`,
+        `${wanted.expert} serves ${known.task}; what is trained serves ${wanted.task}`,
       );
     const base = this.base(wanted.base);
+    const start = wanted.startFrom === undefined ? undefined : this.start(wanted.startFrom, base);
     const data = this.dataset('parameters.dataset', wanted.dataset);
     const test =
       wanted.testDataset === undefined
@@ -87,6 +89,7 @@ export class SubmitJob {
         { name: JOB_ARTIFACTS.data, digest: data.digest },
         ...(test ? [{ name: JOB_ARTIFACTS.test, digest: test.digest }] : []),
         { name: JOB_ARTIFACTS.base, digest: base.manifestDigest },
+        ...(start ? [{ name: JOB_ARTIFACTS.start, digest: start.manifestDigest }] : []),
       ],
     };
   }
@@ -99,22 +102,49 @@ export class SubmitJob {
         'EXPERT_NOT_FOUND',
         `No version ${wanted.expert}@${version || '(stable)'} is registered; "thalamus experts list" shows what is.`,
       );
-    if (found.task !== CLASSIFICATION_TASK || found.kind === registryV1.ExpertKind.UPSTREAM) {
+    const isJudged = found.task === CLASSIFICATION_TASK || found.task === MASK_TASK;
+    if (!isJudged || found.kind === registryV1.ExpertKind.UPSTREAM) {
       const kind = registryV1.ExpertKind[found.kind].toLowerCase();
       throw invalid(
         'parameters.expert',
-        `${wanted.expert}@${version} is ${kind} for ${found.task}; evaluate judges local experts for ${CLASSIFICATION_TASK}`,
+        `${wanted.expert}@${version} is ${kind} for ${found.task}; evaluate judges local experts for ${CLASSIFICATION_TASK} and ${MASK_TASK}`,
       );
     }
     const data = this.dataset('parameters.dataset', wanted.dataset);
+    // One that stands alone is measured with the tokenizer of the base.
+    const base =
+      found.task === MASK_TASK && found.baseDigest === ''
+        ? this.base(undefined).manifestDigest
+        : found.baseDigest;
     return {
       parameters: json({ ...wanted, version }),
       inputs: [
         { name: JOB_ARTIFACTS.data, digest: data.digest },
         { name: JOB_ARTIFACTS.expert, digest: found.manifestDigest },
-        ...(found.baseDigest === '' ? [] : [{ name: JOB_ARTIFACTS.base, digest: found.baseDigest }]),
+        ...(base === '' ? [] : [{ name: JOB_ARTIFACTS.base, digest: base }]),
       ],
     };
+  }
+
+  /** The masked language model that training begins with. */
+  private start(reference: string, base: registryV1.ExpertVersion): registryV1.ExpertVersion {
+    const field = 'parameters.startFrom';
+    const [expert = '', version = ''] = reference.split('@');
+    const found = this.view.version(expert, version);
+    if (!found)
+      throw new ThalamusError(
+        'EXPERT_NOT_FOUND',
+        `No version ${reference} is registered; name a registered masked language model.`,
+        { violations: [{ field, description: 'a registered version, name@version' }] },
+      );
+    if (found.task !== MASK_TASK || found.kind !== registryV1.ExpertKind.LOWRANK)
+      throw invalid(
+        field,
+        `${reference} is ${registryV1.ExpertKind[found.kind].toLowerCase()} for ${found.task}; training begins with one of the kind lowrank for ${MASK_TASK}`,
+      );
+    if (found.baseDigest !== base.manifestDigest)
+      throw invalid(field, `${reference} stands on another base than ${base.expert}@${base.version}`);
+    return found;
   }
 
   /** A data set with the same bytes, when they are known as a test split and as nothing else. */

@@ -2,9 +2,9 @@ import type { EvaluationRow, ExpertManifest, TrainingDataRow } from '@thalamus/b
 import type { HyperParameterName, JOB_ARTIFACTS, TrainParameters } from '@thalamus/contracts';
 import type { ErrorCode } from '@thalamus/errors';
 
-/** A file of labelled rows. */
+/** A file of labelled rows, or of texts. */
 export interface DataFile {
-  /** Path of the CSV file. */
+  /** Path of the CSV file, or of the JSONL file. */
   readonly path: string;
   /** Name of the data set, for figures. */
   readonly name: string;
@@ -20,6 +20,8 @@ export type JobWork =
       readonly test: DataFile | undefined;
       /** Folder of the verified base bundle. */
       readonly baseFolder: string;
+      /** Folder of the masked language model that training begins with. */
+      readonly startFolder: string | undefined;
       /** Folder that the bundle is written to. */
       readonly bundleFolder: string;
       readonly facts: {
@@ -31,7 +33,7 @@ export type JobWork =
         readonly date: string;
       };
       /** Method, hyper-parameters that are not the method's defaults, and seed. */
-      readonly wanted: Pick<TrainParameters, 'method' | 'keepMethod' | 'seed' | HyperParameterName>;
+      readonly wanted: Pick<TrainParameters, 'task' | 'method' | 'keepMethod' | 'seed' | HyperParameterName>;
       readonly common: CommonWork;
     }
   | {

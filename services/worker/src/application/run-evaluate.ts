@@ -34,7 +34,7 @@ export class RunEvaluate {
       {
         kind: 'evaluate',
         data: {
-          path: await this.inputs.file(inputOf(job, JOB_ARTIFACTS.data), join(folder, 'data.csv')),
+          path: await this.inputs.file(inputOf(job, JOB_ARTIFACTS.data), join(folder, JOB_ARTIFACTS.data)),
           name: facts.name,
           label: dataset,
         },

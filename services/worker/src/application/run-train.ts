@@ -72,13 +72,15 @@ export class RunTrain {
       this.inputs.bundle(inputOf(job, JOB_ARTIFACTS.base)),
     ]);
     const file = async (role: string, digest: Digest, label: string): Promise<DataFile> => ({
-      path: await this.inputs.file(digest, join(folder, `${role}.csv`)),
+      path: await this.inputs.file(digest, join(folder, role)),
       name: nameOf(label),
       label,
     });
     const test = optionalInputOf(job, JOB_ARTIFACTS.test);
     const bundleFolder = join(folder, 'bundle');
     const licence = parameters.licence ?? facts.licence;
+    const start = optionalInputOf(job, JOB_ARTIFACTS.start);
+    const purpose = parameters.task === 'fill-mask' ? 'Fills masked words of' : 'Classifies text by';
     await superviseWork(
       claim,
       {
@@ -86,11 +88,12 @@ export class RunTrain {
         data: await file(JOB_ARTIFACTS.data, inputOf(job, JOB_ARTIFACTS.data), dataset),
         test: test && testDataset ? await file(JOB_ARTIFACTS.test, test, testDataset) : undefined,
         baseFolder,
+        startFolder: start && (await this.inputs.bundle(start)),
         bundleFolder,
         facts: {
           name: expert,
           version,
-          description: parameters.description ?? (known?.description || `Classifies text by ${facts.name}.`),
+          description: parameters.description ?? (known?.description || `${purpose} ${facts.name}.`),
           licence,
           trainingData: {
             // With its version: a later one of the same name is other rows.

@@ -19,6 +19,7 @@ import {
 import { logSumExp } from '@thalamus/tensor';
 import { writeFileSync } from 'node:fs';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
+import { evaluateMaskedLm } from './evaluate-masked-lm.js';
 import type { Features } from './features.js';
 import { openTwin, toolsOf } from './open-encoder.js';
 import { readRows } from './read-rows.js';
@@ -41,9 +42,10 @@ export async function evaluateExpert(
   surroundings: EvaluationSurroundings,
 ): Promise<WorkResult> {
   const { data, common } = work;
+  const expert = await openBundle(work.expertFolder);
+  if (expert.manifest.task === 'fill-mask') return evaluateMaskedLm(work, expert, surroundings.reporter);
   const named = readRows(data, common.ignoredColumns);
   const { rows } = named;
-  const expert = await openBundle(work.expertFolder);
   const { name, version, labels = [] } = expert.manifest;
   requireLabels(named, new Set(labels), `${name}@${version}`);
   const texts = rows.map(({ text }) => text);

@@ -1,18 +1,13 @@
 import { writeBundle } from '@thalamus/bundle';
-import { HYPER_PARAMETER_NAMES } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import {
-  HYPER_PARAMETERS,
-  splitTraining,
-  trainExpert as train,
-  type HyperParameters,
-  type RunHooks,
-} from '@thalamus/training';
+import { HYPER_PARAMETERS, splitTraining, trainExpert as train, type RunHooks } from '@thalamus/training';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
 import type { Features } from './features.js';
 import { openBaseOf } from './open-encoder.js';
 import { readRows } from './read-rows.js';
+import { settingsOf } from './settings-of.js';
+import { trainMaskedLm } from './train-masked-lm.js';
 import type { TrainingReports } from './training-reports.js';
 import type { WorkReporter } from './work-reporter.js';
 
@@ -33,6 +28,7 @@ export interface TrainingSurroundings {
  * of other work is passed over, since it costs time only.
  */
 export async function trainExpert(work: TrainWork, surroundings: TrainingSurroundings): Promise<WorkResult> {
+  if (work.wanted.task === 'fill-mask') return trainMaskedLm(work, hooksOf(work, surroundings));
   const { data, test, facts, wanted, common } = work;
   const read = (file: typeof data) => readRows(file, common.ignoredColumns);
   const parts = splitTraining(read(data), test && read(test), wanted.seed);
@@ -42,7 +38,7 @@ export async function trainExpert(work: TrainWork, surroundings: TrainingSurroun
       base,
       parts,
       method: wanted.method,
-      settings: settingsOf(wanted),
+      settings: settingsOf(wanted, HYPER_PARAMETERS[wanted.method === 'probe' ? 'lora' : wanted.method]),
       seed: wanted.seed,
       keepMethod: wanted.keepMethod,
       facts: {
@@ -52,7 +48,10 @@ export async function trainExpert(work: TrainWork, surroundings: TrainingSurroun
         datasets: { validation: data.name, test: (test ?? data).name },
       },
     },
-    hooksOf(work, surroundings, (texts) => surroundings.features.embed(base.encoder, base.digest, texts)),
+    {
+      ...hooksOf(work, surroundings),
+      embed: (texts) => surroundings.features.embed(base.encoder, base.digest, texts),
+    },
   );
   if (result.kind !== 'finished') throw new ThalamusError('INTERNAL', 'Training ended before its end.');
   await writeBundle(work.bundleFolder, result.manifest, result.files);
@@ -66,10 +65,8 @@ export async function trainExpert(work: TrainWork, surroundings: TrainingSurroun
 function hooksOf(
   { common }: TrainWork,
   { reporter, reports, requests, onCheckpoint }: TrainingSurroundings,
-  embed: NonNullable<RunHooks['embed']>,
 ): RunHooks {
   return {
-    embed,
     checkpointFile: common.checkpointFiles.training,
     foreignCheckpoint: 'pass-over',
     checkpointDue: () => requests.take(),
@@ -84,14 +81,5 @@ function hooksOf(
       // The embedding tells its own progress, from where it was resumed.
       if (stage !== 'embedding') reporter.step(stage, done, total, loss);
     },
-  };
-}
-
-/** The method's defaults with what was asked for. */
-function settingsOf(wanted: TrainWork['wanted']): HyperParameters {
-  const given = HYPER_PARAMETER_NAMES.filter((name) => wanted[name] !== undefined);
-  return {
-    ...HYPER_PARAMETERS[wanted.method === 'probe' ? 'lora' : wanted.method],
-    ...Object.fromEntries(given.map((name) => [name, wanted[name]])),
   };
 }
