@@ -1,4 +1,5 @@
-// Gets the official clients that `npm run e2e:clients` asks with, once, into .cache: they are no dependency of anything else.
+// Gets the official clients that `npm run e2e:clients` and `npm run e2e:oip` ask with, once, into .cache: they are no dependency
+// of anything else.   node e2e/clients/provision.mjs [npm] [python] [bin]
 // What it cannot get it names, with the one command to run, and fails: nothing is skipped.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,10 +13,21 @@ const cache = join(root, '.cache/clients');
 const requirements = fileURLToPath(new URL('requirements.txt', import.meta.url));
 mkdirSync(cache, { recursive: true });
 
+/** What there is to be had; without arguments all of it is. */
+const KINDS = {
+  npm: () => once('npm', VERSIONS.openai, installNpm),
+  python: () =>
+    once('python', createHash('sha256').update(readFileSync(requirements)).digest('hex'), installPython),
+  bin: () => once('bin', `grpcurl ${VERSIONS.grpcurl}, ghz ${VERSIONS.ghz}`, installGoPrograms),
+};
+
 try {
-  once('npm', VERSIONS.openai, installNpm);
-  once('python', createHash('sha256').update(readFileSync(requirements)).digest('hex'), installPython);
-  once('bin', VERSIONS.grpcurl, installGrpcurl);
+  const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(KINDS);
+  for (const kind of wanted) {
+    if (!(kind in KINDS))
+      throw new Error(`there is no kind "${kind}"; there are ${Object.keys(KINDS).join(', ')}`);
+    KINDS[kind]();
+  }
 } catch (fault) {
   console.error(`cannot test the clients: ${fault.message}`);
   process.exit(1);
@@ -53,12 +65,17 @@ function installPython(folder) {
   });
 }
 
-function installGrpcurl(folder) {
-  run('go', ['install', `github.com/fullstorydev/grpcurl/cmd/grpcurl@v${VERSIONS.grpcurl}`], {
-    env: { ...process.env, GOBIN: folder },
-    missing: 'Go is not there, which builds grpcurl: run "apt-get install -y golang"',
-    failed: 'grpcurl cannot be built: check the module proxy with "go env GOPROXY"',
-  });
+function installGoPrograms(folder) {
+  const programs = [
+    ['grpcurl', `github.com/fullstorydev/grpcurl/cmd/grpcurl@v${VERSIONS.grpcurl}`],
+    ['ghz', `github.com/bojand/ghz/cmd/ghz@v${VERSIONS.ghz}`],
+  ];
+  for (const [name, module] of programs)
+    run('go', ['install', module], {
+      env: { ...process.env, GOBIN: folder },
+      missing: `Go is not there, which builds ${name}: run "apt-get install -y golang"`,
+      failed: `${name} cannot be built: check the module proxy with "go env GOPROXY"`,
+    });
 }
 
 function run(command, args, { missing, failed, ...options }) {

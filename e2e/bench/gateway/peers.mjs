@@ -1,5 +1,5 @@
-// Gets the gateways that `npm run bench:gateway` measures beside ours, once, into .cache/peers: they are no dependency of
-// anything else.   node e2e/bench/gateway/peers.mjs [portkey] [litellm]
+// Gets the peers that `npm run bench:gateway` and `npm run bench:host` measure beside ours, once, into a cache: they are no
+// dependency of anything else.   node e2e/bench/gateway/peers.mjs [portkey] [litellm] [mlserver]
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -21,7 +21,12 @@ export const PEERS = {
     install: installPortkey,
     stamp: `1.15.2, server ${PORTKEY_HTTP_SERVER}`,
   },
-  litellm: { title: 'LiteLLM proxy', version: '1.106.12', install: installLitellm },
+  litellm: { title: 'LiteLLM proxy', version: '1.106.12', install: python('litellm[proxy]') },
+  mlserver: {
+    title: 'MLServer',
+    version: '1.7.1',
+    install: python('mlserver', 'onnxruntime', 'tokenizers'),
+  },
 };
 
 /** Folder of a peer: outside of the tree, so that several checkouts share it. */
@@ -52,19 +57,22 @@ function installPortkey(folder, version) {
   });
 }
 
-function installLitellm(folder, version) {
-  run('python3', ['-m', 'venv', folder], {
-    missing: 'Python 3.9 or later is not there: run "apt-get install -y python3 python3-venv"',
-    failed: 'a virtual environment cannot be made: run "apt-get install -y python3-venv"',
-  });
-  run(
-    join(folder, 'bin/pip'),
-    ['install', '--quiet', '--disable-pip-version-check', `litellm[proxy]==${version}`],
-    {
-      missing: 'pip is not there: run "apt-get install -y python3-venv"',
-      failed: `the package litellm cannot be fetched: run "python3 -m pip download --no-deps litellm==${version}" to see why`,
-    },
-  );
+/** Installs a Python package, and more that it needs for what is measured, into a virtual environment. */
+function python(name, ...more) {
+  return (folder, version) => {
+    run('python3', ['-m', 'venv', folder], {
+      missing: 'Python 3.9 or later is not there: run "apt-get install -y python3 python3-venv"',
+      failed: 'a virtual environment cannot be made: run "apt-get install -y python3-venv"',
+    });
+    run(
+      join(folder, 'bin/pip'),
+      ['install', '--quiet', '--disable-pip-version-check', `${name}==${version}`, ...more],
+      {
+        missing: 'pip is not there: run "apt-get install -y python3-venv"',
+        failed: `the package ${name} cannot be fetched: run "python3 -m pip download --no-deps ${name}==${version}" to see why`,
+      },
+    );
+  };
 }
 
 function run(command, args, { missing, failed, ...options }) {

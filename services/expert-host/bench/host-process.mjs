@@ -16,12 +16,17 @@ const KINDS = { full: FULL, lowrank: LOWRANK, probe: PROBE };
 /** Folder of the base encoder of the zoo. */
 export const BASE_FOLDER = join(root, 'zoo/base/minilm-l6');
 
-/** Starts a real expert host over the whole zoo and more bundles, with a log and a store of its own. */
-export async function startHost(environment = {}, more = []) {
+/**
+ * Starts a real expert host over the zoo's base, its experts (default: all of them) and more bundles, with a log and a store of its
+ * own.
+ */
+export async function startHost(environment = {}, more = [], { experts: names } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'thalamus-bench-'));
   const busFile = join(folder, 'events.sqlite');
   const store = new FolderArtifactStore(join(folder, 'artifacts'));
-  const experts = readdirSync(join(root, 'zoo/experts')).map((name) => join(root, 'zoo/experts', name));
+  const experts = (names ?? readdirSync(join(root, 'zoo/experts'))).map((name) =>
+    join(root, 'zoo/experts', name),
+  );
   const bus = new EmbeddedEventBus({ file: busFile });
   await bus.start();
   await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));

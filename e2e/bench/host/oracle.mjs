@@ -1,0 +1,36 @@
+import { openBundle } from '@thalamus/bundle';
+import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { BASE_FOLDER } from '../../../services/expert-host/bench/host-process.mjs';
+
+/** How far a number of an answer may be from the oracle's: batches are summed in another order. */
+export const TOLERANCE = 1e-3;
+
+/**
+ * The encoder of the zoo in this process: tokenizer and ONNX Runtime with one thread, nothing else. It is what the others are
+ * measured against, and what their answers are checked with.
+ */
+export async function openOracle() {
+  const bundle = await openBundle(BASE_FOLDER);
+  const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
+  const runtime = new OrtRuntime();
+  const graph = bundle.filePath('model.onnx');
+  const session = await runtime.load({ path: graph }, { threads: 1 });
+  /** Embeddings of texts as one Float32Array, in one run. */
+  const embed = async (texts) => {
+    const { inputIds, attentionMask } = await tokenizer.encodeBatch(texts, bundle.manifest.maxTokens);
+    const feeds = { input_ids: inputIds, attention_mask: attentionMask };
+    return (await session.run(feeds, { outputs: ['embedding'] })).embedding.data;
+  };
+  return { tokenizer, graph, embed, name: bundle.manifest.name, close: () => runtime.close() };
+}
+
+/** Largest difference of two lists of numbers; infinite for unlike lengths and for what is no number. */
+export function distance(given, expected) {
+  if (given.length !== expected.length) return Infinity;
+  let largest = 0;
+  for (let i = 0; i < given.length; i++) {
+    const difference = Math.abs(given[i] - expected[i]);
+    if (!(difference <= largest)) largest = Number.isNaN(difference) ? Infinity : difference;
+  }
+  return largest;
+}
