@@ -5,6 +5,8 @@ import { readMeshFile, type MeshFile } from './mesh/mesh-file.js';
 /** Options that every command has for finding the mesh. */
 export interface MeshOptions {
   readonly data: string;
+  /** Option of the command that names the data folder; default `--data`. */
+  readonly dataOption?: string | undefined;
   readonly url?: string | undefined;
   readonly key?: string | undefined;
 }
@@ -15,11 +17,11 @@ export function unreachable(message: string, cause?: unknown): ThalamusError {
 }
 
 /** The mesh file. @throws UPSTREAM_UNAVAILABLE */
-export function runningMesh(options: Pick<MeshOptions, 'data'>): MeshFile {
+export function runningMesh(options: Pick<MeshOptions, 'data' | 'dataOption'>): MeshFile {
   const mesh = readMeshFile(options.data);
   if (!mesh)
     throw unreachable(
-      `No mesh runs on the data folder ${options.data}. Start one with "npm start", or name its folder with --data.`,
+      `No mesh runs on the data folder ${options.data}. Start one with "npm start", or name its folder with ${options.dataOption ?? '--data'}.`,
     );
   return mesh;
 }

@@ -132,6 +132,24 @@ describe('a command line that cannot be carried out is refused', () => {
       2,
       /\/proc\/never\/x.*cannot be made.*--out/,
     ],
+    [
+      'a job without a mesh',
+      () => ['experts', 'train', '--name', 'x', '--data', 'rows.csv', '--mesh', './nowhere'],
+      3,
+      /No mesh runs on the data folder .*nowhere.*with --mesh\./,
+    ],
+    [
+      'a method that texts are not trained by',
+      () => ['experts', 'train', '--name', 'x', '--data', 'texts.jsonl', '--method', 'full'],
+      2,
+      /Masked language models are trained as lora; leave --method full away/,
+    ],
+    [
+      'a start for a classifier',
+      () => ['experts', 'train', '--name', 'x', '--data', 'rows.csv', '--from', 'y@1'],
+      2,
+      /--from is for masked language models/,
+    ],
     ['a folder without an expert', () => ['experts', 'show', './nothing'], 1, /nothing.*expert\.json/],
   ])('%s', async (_what, args, exit, pattern) => {
     await expectRefused(args(), exit, pattern);

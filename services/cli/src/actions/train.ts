@@ -183,7 +183,7 @@ function factsOf({ licence, origin, ignoreColumn }: DataOptions) {
 }
 
 function meshOf({ mesh }: DataOptions): MeshOptions {
-  return { data: mesh };
+  return { data: mesh, dataOption: '--mesh' };
 }
 
 async function download(options: DataOptions, digest: string, path: string): Promise<void> {
