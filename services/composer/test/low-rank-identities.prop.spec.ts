@@ -10,8 +10,11 @@ import { asFloat32, createRandom, softmax } from '@thalamus/tensor';
 import { PICO_CONFIG, picoEncoder, picoFactors, picoHead, picoId, picoWeights } from '@thalamus/testing';
 import { foldBranches } from '@thalamus/training';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { askTwin, sureOf, tokenFeeds, type Tokens } from './ask-twin.js';
+
+// Many graphs in a process on a machine that may be busy: a bound against hanging, not a promise.
+vi.setConfig({ testTimeout: 120_000 });
 
 const WIDTH = PICO_CONFIG.hiddenSize;
 const TOKENS = ['card', 'lost', 'law', 'court', 'hello', 'world', 'money', 'block', 'my', 'it'].map(picoId);

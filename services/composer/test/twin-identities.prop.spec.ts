@@ -4,8 +4,11 @@ import { encodeModel } from '@thalamus/onnx-graph';
 import { asFloat32, createRandom, softmax } from '@thalamus/tensor';
 import { PICO_CONFIG, picoEncoder, picoHead, picoId } from '@thalamus/testing';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { askTwin, sureOf, tokenFeeds } from './ask-twin.js';
+
+// Many graphs in a process on a machine that may be busy: a bound against hanging, not a promise.
+vi.setConfig({ testTimeout: 120_000 });
 
 const WIDTH = PICO_CONFIG.hiddenSize;
 const TOKENS = ['card', 'lost', 'law', 'court', 'hello', 'world', 'money', 'block', 'my', 'it'].map(picoId);
