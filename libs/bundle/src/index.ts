@@ -58,6 +58,8 @@ export {
   writeBundle,
   writeRouterBundle,
   type BundleFiles,
+  type BundleSources,
+  type CopiedFile,
   type WrittenBundle,
 } from './write-bundle.js';
 export {
@@ -100,3 +102,9 @@ export {
   type PeftClassifier,
   type PeftFiles,
 } from './peft-adapter.js';
+export { LOGITS, MASKED_POSITIONS, TEXT_VECTORS, TOKEN_INPUTS, TOKEN_STATES } from './text-graph-contract.js';
+export { listImportFolder, readWhole, type ImportFolder } from './importers/import-folder.js';
+export { recogniseForm, type ImportForm } from './importers/recognise-form.js';
+export { readImportedGraph } from './importers/import-model.js';
+export type { ExportWishes } from './importers/hugging-face-export.js';
+export { importedGraphManifest, type GraphFacts, type ImportedGraph } from './importers/imported-graph.js';

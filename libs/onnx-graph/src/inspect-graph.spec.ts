@@ -91,6 +91,8 @@ describe('inspectGraph', () => {
       outputs: [{ name: 'y', dtype: 'float32', shape: ['batch', 3] }],
       nodeCount: 2,
       parameterCount: 9,
+      weightType: 'float32',
+      externalFiles: [],
       opset: 21,
     });
   });
@@ -131,7 +133,10 @@ describe('inspectGraph', () => {
     it('is taken from one that it lists', () => {
       const model = linear();
       external(model, [['location', 'model.onnx.data']]);
-      expect(inspectGraph(encodeModel(model), files(['model.onnx.data'])).parameterCount).toBe(9);
+      expect(inspectGraph(encodeModel(model), files(['model.onnx.data']))).toMatchObject({
+        parameterCount: 9,
+        externalFiles: ['model.onnx.data'],
+      });
     });
 
     it('is refused when it is described twice, unused, or beside raw data', () => {

@@ -2,7 +2,7 @@ import { ThalamusError } from '@thalamus/errors';
 import type { DataType } from '@thalamus/tensor';
 import type { AttributeProto, GraphProto, NodeProto, ValueInfoProto } from './codec/gen/onnx/onnx_pb.js';
 import { elementTypeOf } from './element-types.js';
-import { inspectTensor } from './inspect-tensor.js';
+import { inspectTensor, type ConstantCount } from './inspect-tensor.js';
 import { decodeModel, graphOf } from './onnx-model.js';
 
 /** What a graph may hold before a runtime opens it. */
@@ -42,6 +42,10 @@ export interface GraphSummary {
   readonly nodeCount: number;
   /** Number of constant elements. */
   readonly parameterCount: number;
+  /** Element type of most constants: how the weights are stored; undefined without constants, or for one of 4 bits. */
+  readonly weightType: DataType | undefined;
+  /** Names of the files that constants lie in, in the order of their first use. */
+  readonly externalFiles: readonly string[];
   readonly opset: number;
 }
 
@@ -63,7 +67,12 @@ export function inspectGraph(bytes: Uint8Array, limits: GraphLimits = DEFAULT_GR
     fail('The model defines functions of its own; export it with them inlined.');
   if (model.trainingInfo.length > 0) fail('The model carries training graphs; export it for inference only.');
   const graph = graphOf(model);
-  const counted = { nodes: 0, parameters: 0 };
+  const counted = {
+    nodes: 0,
+    parameters: 0,
+    byType: new Map<number, number>(),
+    externalFiles: new Set<string>(),
+  };
   inspect(graph, new Set(), 1, { limits, domains, counted });
   const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version;
   if (opset === undefined)
@@ -74,6 +83,8 @@ export function inspectGraph(bytes: Uint8Array, limits: GraphLimits = DEFAULT_GR
     outputs: graph.output.map(describe),
     nodeCount: counted.nodes,
     parameterCount: counted.parameters,
+    weightType: elementTypeOf(mostFrequent(counted.byType)),
+    externalFiles: [...counted.externalFiles],
     opset: Number(opset),
   };
 }
@@ -81,7 +92,13 @@ export function inspectGraph(bytes: Uint8Array, limits: GraphLimits = DEFAULT_GR
 interface Inspection {
   readonly limits: GraphLimits;
   readonly domains: ReadonlySet<string>;
-  readonly counted: { nodes: number; parameters: number };
+  readonly counted: ConstantCount & { nodes: number };
+}
+
+/** The key with the largest count; 0 where there is none. */
+function mostFrequent(counts: ReadonlyMap<number, number>): number {
+  const [best] = [...counts].sort(([, a], [, b]) => b - a);
+  return best?.[0] ?? 0;
 }
 
 function inspect(graph: GraphProto, outer: ReadonlySet<string>, depth: number, inspection: Inspection): void {
@@ -99,7 +116,7 @@ function inspect(graph: GraphProto, outer: ReadonlySet<string>, depth: number, i
   };
   for (const tensor of graph.initializer) {
     declare(tensor.name, 'initializer');
-    counted.parameters += inspectTensor(tensor, limits.externalFiles);
+    inspectTensor(tensor, limits.externalFiles, counted);
   }
   if (graph.sparseInitializer.length > 0) failSparse();
   const constants = new Set(own);
@@ -138,7 +155,7 @@ function checkNode(node: NodeProto, scope: Scope): void {
 function checkAttribute(attribute: AttributeProto, { known, depth, inspection }: Scope): void {
   const { counted, limits } = inspection;
   for (const tensor of attribute.t ? [attribute.t, ...attribute.tensors] : attribute.tensors)
-    counted.parameters += inspectTensor(tensor, limits.externalFiles);
+    inspectTensor(tensor, limits.externalFiles, counted);
   if (attribute.sparseTensor !== undefined || attribute.sparseTensors.length > 0) failSparse();
   for (const sub of attribute.g ? [attribute.g, ...attribute.graphs] : attribute.graphs)
     inspect(sub, known, depth + 1, inspection);

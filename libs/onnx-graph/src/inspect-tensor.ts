@@ -27,19 +27,34 @@ const RAW_BITS: ReadonlyMap<number, number> = new Map([
   [Onnx.UINT4, 4],
 ]);
 
+/** What all constants of a model have in common. */
+export interface ConstantCount {
+  /** Number of elements. */
+  parameters: number;
+  /** Elements by ONNX number of their type. */
+  readonly byType: Map<number, number>;
+  /** Files that external data come from. */
+  readonly externalFiles: Set<string>;
+}
+
 /**
- * Checks a constant: a known type, possible sizes, exactly the data that its shape needs, external data only from listed
- * files and never raw data beside it. Returns its number of elements.
+ * Checks a constant and counts it: a known type, possible sizes, exactly the data that its shape needs, external data only
+ * from listed files and never raw data beside it.
  * @throws GRAPH_INVALID
  */
-export function inspectTensor(tensor: TensorProto, externalFiles: readonly string[]): number {
+export function inspectTensor(
+  tensor: TensorProto,
+  externalFiles: readonly string[],
+  counted: ConstantCount,
+): void {
   const label = `Tensor ${tensor.name || '(unnamed)'}`;
   const elements = countElements(tensor, label);
   const bits = RAW_BITS.get(tensor.dataType);
   if (bits === undefined && tensor.dataType !== (Onnx.STRING as number))
     fail(`${label} has the element type ${tensor.dataType}, which is not allowed as a constant.`);
   if (tensor.segment !== undefined) fail(`${label} is cut into segments; export it whole.`);
-  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) checkExternal(tensor, label, externalFiles);
+  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL)
+    counted.externalFiles.add(checkExternal(tensor, label, externalFiles));
   else if (tensor.externalData.length > 0) fail(`${label} names external data but does not use it.`);
   else if (tensor.rawData.byteLength > 0) {
     if (bits === undefined) fail(`${label} holds texts as raw data.`);
@@ -49,7 +64,8 @@ export function inspectTensor(tensor: TensorProto, externalFiles: readonly strin
         `${label} of shape [${tensor.dims.join(', ')}] holds ${tensor.rawData.byteLength} bytes instead of ${expected}.`,
       );
   } else checkTyped(tensor, label, elements);
-  return elements;
+  counted.parameters += elements;
+  counted.byType.set(tensor.dataType, (counted.byType.get(tensor.dataType) ?? 0) + elements);
 }
 
 function countElements(tensor: TensorProto, label: string): number {
@@ -77,14 +93,16 @@ function checkTyped(tensor: TensorProto, label: string, elements: number): void 
     fail(`${label} of shape [${tensor.dims.join(', ')}] holds ${held} elements instead of ${expected}.`);
 }
 
-function checkExternal(tensor: TensorProto, label: string, externalFiles: readonly string[]): void {
+/** The file that the data of a tensor are in. */
+function checkExternal(tensor: TensorProto, label: string, externalFiles: readonly string[]): string {
   const keys = tensor.externalData.map(({ key }) => key);
   if (new Set(keys).size !== keys.length)
     fail(`${label} describes its external data twice; export the model again.`);
   const location = tensor.externalData.find(({ key }) => key === 'location')?.value ?? '';
   if (!externalFiles.includes(location))
-    fail(`${label} keeps its data in "${location}", which the manifest does not list.`);
+    fail(`${label} keeps its data in "${location}", which is not among the listed files beside the graph.`);
   if (tensor.rawData.byteLength > 0) fail(`${label} holds raw data and external data; keep one.`);
+  return location;
 }
 
 function fail(message: string): never {

@@ -4,7 +4,8 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { importLocal, type ImportOptions } from './import-local.js';
+import { importLocal } from './import-local.js';
+import type { ImportOptions } from './import-options.js';
 
 describe('experts import', () => {
   let folder = '';
@@ -26,6 +27,7 @@ describe('experts import', () => {
       head: at('expert/head.safetensors'),
       out: at('out'),
       name: 'imported',
+      expertVersion: '1',
       licence: 'CC0-1.0',
       origin: 'this test',
     };

@@ -1,53 +1,54 @@
-import { parsePeftAdapter, readPeftFolder, writeBundle } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
+import {
+  listImportFolder,
+  parsePeftAdapter,
+  readPeftFolder,
+  recogniseForm,
+  writeBundle,
+} from '@thalamus/bundle';
 import { importedBundle } from '@thalamus/training';
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
+import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { createOutput } from '../output.js';
 import { requireFree } from '../training/local-run.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
-
-/** Options of `experts import`. */
-export interface ImportOptions {
-  readonly json: boolean;
-  readonly out: string;
-  readonly name: string;
-  readonly base?: string;
-  /** Labels with commas between them, or a file with one on each line. */
-  readonly labels?: string;
-  readonly head?: string;
-  readonly description?: string;
-  readonly licence: string;
-  readonly origin: string;
-}
+import { importGraph } from './import-graph.js';
+import { labelsOf, nameOf, onlyFor, today, type ImportOptions } from './import-options.js';
 
 /**
- * Turns a PEFT folder into a `lowrank` bundle. All is read and checked before the folder of the bundle is made.
- * @throws BUNDLE_INVALID naming file and field, CONFIG_INVALID
+ * Turns a folder into a bundle: what it is, is told by its files. All is read and checked before the folder of the bundle is
+ * made.
+ * @throws BUNDLE_INVALID naming file and field, GRAPH_INVALID, CONFIG_INVALID
  */
 export async function importLocal(folder: string, options: ImportOptions): Promise<void> {
-  const { name, licence, origin } = options;
-  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name))
-    throw usage(
-      `"${name}" is no name of an expert; give --name with lower-case letters, digits and hyphens.`,
-    );
+  if (options.name !== undefined) nameOf(options.name, '');
   const out = resolve(options.out);
   await requireFree(out);
+  const listed = await listImportFolder(folder);
+  const form = recogniseForm(listed);
+  if (form.kind === 'peft') await importPeft(folder, out, options);
+  else await importGraph(listed, form, out, options);
+}
+
+async function importPeft(folder: string, out: string, options: ImportOptions): Promise<void> {
+  const { graph, pooling, maxTokens } = options;
+  onlyFor('an ONNX export', { graph, pooling, 'max-tokens': maxTokens });
+  const name = nameOf(options.name, basename(resolve(folder)));
   const files = await readPeftFolder(folder, options.head);
   const tools = localTools(1);
   try {
     const base = await openLocalBase(options.base, tools);
     const { weights: shapes, config } = base.read;
     const classifier = parsePeftAdapter(files, { shapes, hidden: config.hiddenSize });
-    const labels = labelsOf(options.labels, classifier.head.bias.length);
+    const labels =
+      options.labels === undefined ? unnamed(classifier.head.bias.length) : labelsOf(options.labels);
     const { manifest, files: written } = importedBundle(classifier, base, {
       name,
-      version: '1',
+      version: options.expertVersion,
       description: options.description ?? `Classifies text by ${name}.`,
-      licence,
-      origin,
+      licence: options.licence ?? NO_LICENCE_STATED,
+      origin: options.origin,
       labels,
-      date: new Date().toISOString().slice(0, 10),
+      date: today(),
     });
     const { digest } = await writeBundle(out, manifest, written);
     const { rank, alpha, factors } = classifier.adapter;
@@ -68,25 +69,7 @@ export async function importLocal(folder: string, options: ImportOptions): Promi
   }
 }
 
-/** Labels as they were given, else the names that Hugging Face gives to rows without one. @throws CONFIG_INVALID */
-function labelsOf(given: string | undefined, rows: number): readonly string[] {
-  if (given === undefined) return Array.from({ length: rows }, (_, row) => `LABEL_${row}`);
-  const listed = existsSync(given) ? linesOf(given) : given.split(',');
-  const labels = listed.map((label) => label.trim());
-  const empty = labels.indexOf('');
-  if (empty >= 0) throw usage(`--labels: label ${empty + 1} is empty; name one for each row of the head.`);
-  return labels;
-}
-
-function linesOf(file: string): string[] {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-    return text.replace(/\r?\n$/, '').split(/\r?\n/);
-  } catch {
-    throw usage(`--labels: ${file} is no readable text in UTF-8; give a file with one label on each line.`);
-  }
-}
-
-function usage(message: string): ThalamusError {
-  return new ThalamusError('CONFIG_INVALID', message);
+/** The names that Hugging Face gives to rows without one. */
+function unnamed(rows: number): readonly string[] {
+  return Array.from({ length: rows }, (_, row) => `LABEL_${row}`);
 }

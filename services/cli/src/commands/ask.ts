@@ -27,11 +27,11 @@ const BAR = 24;
 export function askCommand(): Command {
   return gatewayVerb('ask', 'send a prompt to the expert that will do best at it', [
     'thalamus ask "I lost my card, please block it"',
-    'thalamus ask "Book a table for two" --model snips7@2 --json',
+    'thalamus ask "Book a table for two" --expert snips7@2 --json',
     'thalamus ask - --flag size=0.5 < prompt.txt',
   ])
     .argument('<prompt>', 'the text; - reads standard input')
-    .option('--model <model>', 'auto, an expert, expert@version, compose:a+b', 'auto')
+    .option('--expert, --model <model>', 'auto, an expert, expert@version, compose:a+b', 'auto')
     .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
     .option('--top <count>', 'labels to print', wholeNumber(1, 1000), 5)
     .action(async (prompt: string, options: Options) => {

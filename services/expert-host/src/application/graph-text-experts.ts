@@ -1,4 +1,4 @@
-import type { ExpertManifest } from '@thalamus/bundle';
+import { LOGITS, TEXT_VECTORS, TOKEN_STATES, type ExpertManifest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
 import type { GraphSummary } from '@thalamus/onnx-graph';
@@ -28,12 +28,6 @@ interface VectorWish extends Metered {
   /** How tokens become the vector; undefined where the graph does that. */
   readonly pooling: ReturnType<typeof poolingOf> | undefined;
 }
-
-const LOGITS = 'logits';
-/** Outputs [batch, sequence, width] that hold a vector for each token, under the names that exporters give. */
-const STATES = ['last_hidden_state', 'token_embeddings'];
-/** Outputs [batch, width] that hold a vector for each text. */
-const VECTORS = ['embedding', 'sentence_embedding', 'pooler_output'];
 
 abstract class GraphTextExpert implements ServedExpert {
   readonly inputs = [TEXT_INPUT];
@@ -123,10 +117,10 @@ export class GraphEmbeddingExpert extends GraphTextExpert {
   ): Promise<GraphEmbeddingExpert> {
     const { manifest } = text.bundle;
     const { outputs } = text.summary;
-    const isPooledHere = outputs.some(({ name }) => STATES.includes(name));
+    const isPooledHere = outputs.some(({ name }) => TOKEN_STATES.includes(name));
     const output = isPooledHere
-      ? needOutput(manifest.name, text.summary, STATES, 3)
-      : needOutput(manifest.name, text.summary, VECTORS, 2);
+      ? needOutput(manifest.name, text.summary, TOKEN_STATES, 3)
+      : needOutput(manifest.name, text.summary, TEXT_VECTORS, 2);
     const width = widthOf(output);
     if (width === undefined)
       throw new ThalamusError('GRAPH_INVALID', `${manifest.name}: ${output.name} has no fixed width.`);

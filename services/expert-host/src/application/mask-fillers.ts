@@ -1,3 +1,4 @@
+import { LOGITS, MASKED_POSITIONS } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { Tokenizer, type InferenceRuntime, type TokenRow } from '@thalamus/inference';
 import { asFloat32, tensor } from '@thalamus/tensor';
@@ -11,10 +12,6 @@ import type { BatchSettings, Metered } from './text-queue.js';
 
 type Wish = MaskedText & Metered;
 
-const LOGITS = 'logits';
-/** int64 [masked]: masked places of the batch, row times length plus place. A graph that takes them scores nothing else. */
-const POSITIONS = 'masked_positions';
-
 /**
  * A masked language model with a graph of its own: `logits` float32 [masked, vocabulary] when it takes `masked_positions`, else
  * [batch, sequence, vocabulary].
@@ -26,7 +23,7 @@ export async function openGraphFiller(
   settings: BatchSettings,
 ): Promise<MaskFiller> {
   const { manifest, sizeBytes } = text.bundle;
-  const isSelective = text.summary.inputs.some(({ name }) => name === POSITIONS);
+  const isSelective = text.summary.inputs.some(({ name }) => name === MASKED_POSITIONS);
   const output = text.summary.outputs.find(({ name }) => name === LOGITS);
   if (output?.dtype !== 'float32' || output.shape.length !== (isSelective ? 2 : 3))
     throw new ThalamusError(
@@ -38,8 +35,8 @@ export async function openGraphFiller(
     text,
     {
       outputs: [LOGITS],
-      inputs: isSelective ? [POSITIONS] : [],
-      feeds: (wishes, length) => (isSelective ? { [POSITIONS]: flatPositions(wishes, length) } : {}),
+      inputs: isSelective ? [MASKED_POSITIONS] : [],
+      feeds: (wishes, length) => (isSelective ? { [MASKED_POSITIONS]: flatPositions(wishes, length) } : {}),
       read: (results, items) => {
         const { data, shape } = asFloat32(results[LOGITS], LOGITS);
         const vocabulary = shape.at(-1) ?? 0;

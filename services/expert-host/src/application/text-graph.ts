@@ -1,4 +1,4 @@
-import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
+import { TOKEN_INPUTS, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import {
   padTokens,
@@ -33,10 +33,7 @@ export interface TextGraphUse<W, A> {
   readonly read: (results: Readonly<Record<string, Tensor>>, items: readonly QueuedText<W>[]) => readonly A[];
 }
 
-/** Inputs that are made from tokens, int64 [batch, sequence]. */
-const IDS = 'input_ids';
-const MASK = 'attention_mask';
-const TYPES = 'token_type_ids';
+const { ids: IDS, mask: MASK, types: TYPES } = TOKEN_INPUTS;
 
 /** A graph of an expert's own that takes token ids, with its tokenizer and queue. */
 export class TextGraph<W extends Metered, A> {
