@@ -78,13 +78,13 @@ export function classifierBundle(
 }
 
 function recipeOf(settings: HyperParameters, { method, outcome }: TrainedClassifier): string {
-  const { epochs, rate, headRate, schedule, rank, alpha, rowsPerBatch, maxTokens } = settings;
+  const { epochs, rate, headRate, headScale, schedule, rank, alpha, rowsPerBatch, maxTokens } = settings;
   const branches = {
     full: '',
     lora: `, rank ${rank}, alpha ${alpha}`,
     svd: `, all weights, then rank ${rank} of what each linear layer changed by`,
   }[method];
-  return `${method}: AdamW, ${epochs} epochs, rate ${rate}, head ${headRate} from a probe, ${schedule}${branches}, batch ${rowsPerBatch}, ${maxTokens} tokens, ${outcome.state.optimiser.step} steps`;
+  return `${method}: AdamW, ${epochs} epochs, rate ${rate}, head ${headRate} from a probe${headScale === 1 ? '' : ` times ${headScale}`}, ${schedule}${branches}, batch ${rowsPerBatch}, ${maxTokens} tokens, ${outcome.state.optimiser.step} steps`;
 }
 
 function deltaFiles(

@@ -7,6 +7,11 @@ export interface HyperParameters {
   readonly rate: number;
   /** Peak learning rate of the head. */
   readonly headRate: number;
+  /**
+   * The head starts as the probe times this. Where the probe fits the training rows the loss is near 0, and so is what the
+   * encoder can learn from it: below 1 the same answers are less certain, and the gradients larger.
+   */
+  readonly headScale: number;
   readonly decay: number;
   readonly schedule: ScheduleName;
   readonly warmUpShare: number;
@@ -26,6 +31,7 @@ export interface HyperParameters {
 }
 
 const COMMON = {
+  headScale: 1,
   decay: 0.01,
   schedule: 'linear',
   warmUpShare: 0.1,

@@ -60,16 +60,17 @@ export interface PreparedClassifier {
 
 /**
  * Sets up fine-tuning with cross-entropy: `lora` trains low-rank branches beside every linear layer and the head, `full`
- * every weight, `svd` every weight, of which factors of a low rank are kept. The head starts where the probe ended, so that
- * training starts at the probe's accuracy.
+ * every weight, `svd` every weight, of which factors of a low rank are kept. The head starts as the probe times `headScale`,
+ * so that training starts at the probe's accuracy.
  */
 export function prepareClassifier(run: ClassifierRun): PreparedClassifier {
   const { base, head, seed } = run;
   const { config, weights } = base.read;
   const classes = head.bias.length;
+  const scaled = (values: Float32Array) => values.map((value) => value * run.settings.headScale);
   const start = {
-    weights: transposed(head.weights, classes, config.hiddenSize),
-    bias: head.bias.slice(),
+    weights: scaled(transposed(head.weights, classes, config.hiddenSize)),
+    bias: scaled(head.bias),
   };
   const plain = classifierGraph(config, weights, start);
   const { model, branches } =

@@ -1,4 +1,4 @@
-import { openBundle, writeBundle } from '@thalamus/bundle';
+import { openBundle, readClassifierHead, writeBundle } from '@thalamus/bundle';
 import type { TrainingMethod } from '@thalamus/contracts';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { decodeModel, type Weights } from '@thalamus/onnx-graph';
@@ -134,6 +134,26 @@ describe('trainExpert on a small encoder', () => {
       expect(metrics.logLoss).toBeCloseTo(result.trained!.test.logLoss, 4);
     },
   );
+
+  it('starts the head as the probe times headScale, and says so', async () => {
+    const still = { ...SETTINGS, epochs: 1, rate: 1e-12, headRate: 1e-12 };
+    const headOf = async (name: string, result: FinishedRun) => {
+      await written(name, result);
+      return readClassifierHead(await openBundle(join(folder, name)), base.read.config.hiddenSize);
+    };
+    const probe = await headOf('start-probe', await finished('probe'));
+    for (const headScale of [1, 0.25]) {
+      const result = await finished('lora', { settings: { ...still, headScale } });
+      const head = await headOf(`start-${headScale}`, result);
+      expect(Math.max(...head.weights.map(Math.abs))).toBeGreaterThan(0);
+      for (const part of ['weights', 'bias'] as const)
+        expect(
+          Math.max(...head[part].map((x, at) => Math.abs(x - probe[part][at]! * headScale))),
+        ).toBeLessThan(1e-5);
+      const said = headScale === 1 ? 'from a probe, linear' : 'from a probe times 0.25, linear';
+      expect(result.manifest.lineage?.recipe).toContain(said);
+    }
+  });
 
   it('svd of the largest rank has the linear layers of the full fine-tune; a larger one is refused', async () => {
     const { weights } = base.read;
