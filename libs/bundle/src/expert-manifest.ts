@@ -9,7 +9,6 @@ import {
   fileList,
   isoDate,
   MANIFEST_SCHEMA_VERSION,
-  signature,
   trainingDataRow,
   versionText,
 } from './manifest-fields.js';
@@ -87,7 +86,6 @@ const fields = z.strictObject({
   trust,
   releaseDate: isoDate,
   files: fileList,
-  signature: signature.optional(),
 });
 
 /** Files that each kind stands on. */

@@ -43,7 +43,6 @@ export {
   manifestNameOf,
   parseExpertManifest,
   parseRouterManifest,
-  signedPayload,
   type ManifestName,
 } from './parse-manifest.js';
 export {
@@ -108,3 +107,12 @@ export { recogniseForm, type ImportForm } from './importers/recognise-form.js';
 export { readImportedGraph } from './importers/import-model.js';
 export type { ExportWishes } from './importers/hugging-face-export.js';
 export { importedGraphManifest, type GraphFacts, type ImportedGraph } from './importers/imported-graph.js';
+export {
+  addSignature,
+  readSignatures,
+  SIGNATURE_FILE,
+  signDigest,
+  type BundleSignature,
+} from './signing/bundle-signature.js';
+export { readSigningKey, readTrustedKeys, type SigningKey } from './signing/signing-keys.js';
+export { SignaturePolicy, type SignatureSettings } from './signing/signature-policy.js';

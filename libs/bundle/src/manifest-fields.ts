@@ -65,12 +65,6 @@ export const trainingDataRow = z.strictObject({
   rows: count,
 });
 
-export const signature = z.strictObject({
-  algorithm: z.literal('ed25519'),
-  keyId: z.string().min(1).max(128),
-  value: z.base64('must be base64'),
-});
-
 /** A list of files without repeats (ignoring case, since some file systems do). */
 export const fileList = z
   .array(fileEntry)
@@ -81,11 +75,11 @@ export const fileList = z
       const key = file.path.toLowerCase();
       if (seen.has(key))
         context.addIssue({ code: 'custom', path: [index, 'path'], message: 'is listed twice' });
-      if (key === 'expert.json' || key === 'router.json') {
+      if (key === 'expert.json' || key === 'router.json' || key === 'signature.json') {
         context.addIssue({
           code: 'custom',
           path: [index, 'path'],
-          message: 'the manifest cannot list itself',
+          message: 'the manifest cannot list itself or its signatures',
         });
       }
       seen.add(key);

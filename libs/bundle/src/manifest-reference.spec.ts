@@ -29,7 +29,7 @@ function fieldsOf(schema: z.ZodType, path: string): string[] {
   });
 }
 
-const SHARED = /^(trainingData|evaluation|files|signature)[.[]/;
+const SHARED = /^(trainingData|evaluation|files)[.[]/;
 
 const example = (name: string): Uint8Array => {
   const body = new RegExp(`\`\`\`json ${name}\\n([^]*?)\`\`\``).exec(page)?.[1];

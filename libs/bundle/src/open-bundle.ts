@@ -11,6 +11,7 @@ import {
   type ManifestName,
 } from './parse-manifest.js';
 import { ROUTER_MANIFEST, type RouterManifest } from './router-manifest.js';
+import { SIGNATURE_FILE } from './signing/bundle-signature.js';
 import { systemCode } from './storage-error.js';
 
 /** A bundle whose every file has been checked against its manifest. */
@@ -41,7 +42,7 @@ const DEFAULT_TOTAL_BYTES = 32 * 2 ** 30;
 
 /**
  * Opens an expert bundle. Nothing is handed out before the manifest is valid, every listed file is a plain file inside
- * the folder (no links) of the stated size, no other file is there, and every digest matches. Throws BUNDLE_INVALID
+ * the folder (no links) of the stated size, no other file but signatures is there, and every digest matches. Throws BUNDLE_INVALID
  * naming the file.
  */
 export function openBundle(
@@ -78,7 +79,7 @@ async function openChecked<M extends { readonly files: readonly FileEntry[] }>(
   if (sizeBytes > limit) {
     throw refused(folder, 'files', `are ${sizeBytes} bytes together, more than the limit of ${limit}`);
   }
-  await checkListing(root, new Set([name, ...manifest.files.map((file) => file.path)]));
+  await checkListing(root, new Set([name, SIGNATURE_FILE, ...manifest.files.map((file) => file.path)]));
   for (const file of manifest.files) await checkFile(root, file);
   const byPath = new Map(manifest.files.map((file) => [file.path, file]));
   const entry = (path: string): FileEntry => {

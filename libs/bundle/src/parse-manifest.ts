@@ -34,13 +34,6 @@ export function encodeManifest(manifest: ExpertManifest | RouterManifest): Uint8
   return new TextEncoder().encode(`${JSON.stringify(sorted(manifest), null, 2)}\n`);
 }
 
-/** What a signature covers: the manifest's bytes as encoded without its `signature` field. */
-export function signedPayload(manifest: ExpertManifest | RouterManifest): Uint8Array {
-  const unsigned = { ...manifest };
-  delete unsigned.signature;
-  return encodeManifest(unsigned);
-}
-
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

@@ -8,7 +8,6 @@ import {
   fileList,
   isoDate,
   MANIFEST_SCHEMA_VERSION,
-  signature,
   trainingDataRow,
   versionText,
 } from './manifest-fields.js';
@@ -106,7 +105,6 @@ const fields = z.strictObject({
   evaluation: z.array(evaluationRow),
   releaseDate: isoDate,
   files: fileList,
-  signature: signature.optional(),
 });
 
 /** Schema of `router.json`. Strict; candidates and intervals must name the same experts in the same order. */

@@ -141,6 +141,20 @@ export const dataSettings = (service: string) => ({
   ),
 });
 
+/** Whose signatures of bundles count, and whether they are needed. */
+export const signatureSettings = () => ({
+  trustedKeysFile: setting(
+    'THALAMUS_TRUSTED_KEYS',
+    z.string().min(1).optional(),
+    'File with the public ed25519 keys, in PEM, whose signatures of bundles count; unset: none do.',
+  ),
+  signatures: setting(
+    'THALAMUS_SIGNATURES',
+    z.enum(['checked', 'required'], 'must be checked or required').default('checked'),
+    'Whether bundles must be signed by a trusted key, or only may not be signed wrongly by one.',
+  ),
+});
+
 /** Where artifacts come from. */
 export const artifactSettings = () => ({
   artifacts: setting(

@@ -24,6 +24,7 @@ export {
   opsSettings,
   requestTimeoutSettings,
   routerAddress,
+  signatureSettings,
   telemetrySettings,
   updaterAddress,
 } from './fragments.js';

@@ -208,6 +208,12 @@ export const ERROR_CODES = {
     'The resource changed since the revision the writer expected.',
   ),
   ROUTER_MODEL_NOT_FOUND: spec('NOT_FOUND', 404, false, 'No router model serves this task.'),
+  SIGNATURE_REFUSED: spec(
+    'PERMISSION_DENIED',
+    403,
+    false,
+    'A bundle is not signed by a trusted key where that is required, or its signature is wrong.',
+  ),
   TENSOR_INVALID: spec(
     'INVALID_ARGUMENT',
     400,

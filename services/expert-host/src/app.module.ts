@@ -1,4 +1,5 @@
 import type { DynamicModule } from '@nestjs/common';
+import { SignaturePolicy } from '@thalamus/bundle';
 import { inference, METRICS } from '@thalamus/contracts';
 import { GrpcServer, implementService } from '@thalamus/grpc';
 import { ChildProcessPool } from '@thalamus/inference';
@@ -12,6 +13,7 @@ import { ResidencyPublisher } from './adapters/events/residency-publisher.js';
 import { OipService } from './adapters/grpc/oip.service.js';
 import { OipHttpServer } from './adapters/http/oip-http-server.js';
 import { ExpertLibrary } from './application/expert-library.js';
+import { bundleVet } from './application/vet-bundle.js';
 import type { HostSettings } from './config.js';
 
 /** Wiring of the expert host. */
@@ -48,6 +50,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,
     cacheFolder: join(settings.dataFolder, 'bundles'),
+    vet: bundleVet(view, SignaturePolicy.load(settings)),
     deriving: { folder: join(settings.dataFolder, 'derived'), deriver: new ProcessGraphDeriver() },
   });
   let serving = false;

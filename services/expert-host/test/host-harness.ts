@@ -81,7 +81,11 @@ export class Registry {
   }
 
   /** Imports a bundle and registers it on a channel; `none` registers the version alone. */
-  async add(name: string, channel: Channel | 'none' = 'stable'): Promise<Digest> {
+  async add(
+    name: string,
+    channel: Channel | 'none' = 'stable',
+    signatures: readonly { keyId: string; value: string }[] = [],
+  ): Promise<Digest> {
     const { manifest, digest, sizeBytes } = await importBundle(this.path(name), this.store);
     const { kind, base, task, version } = manifest as ExpertManifest;
     await this.publish(`version/${manifest.name}@${version}`, {
@@ -94,6 +98,7 @@ export class Registry {
         manifestDigest: digest,
         baseDigest: base?.digest ?? '',
         sizeBytes: BigInt(sizeBytes),
+        signatures,
       },
     });
     if (channel !== 'none') await this.setChannels(manifest.name, { [channel]: version });

@@ -1,5 +1,5 @@
 import type { DynamicModule } from '@nestjs/common';
-import { FolderArtifactStore } from '@thalamus/bundle';
+import { FolderArtifactStore, SignaturePolicy } from '@thalamus/bundle';
 import { artifactV1, jobV1, registryV1, releaseV1, TOPICS } from '@thalamus/contracts';
 import { topicSpec } from '@thalamus/events';
 import { GrpcServer, implementService } from '@thalamus/grpc';
@@ -42,7 +42,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const channels = new SetChannel(view, writer);
   const keys = new ManageKeys(view, writer);
   const jobs = new JobTable(bus, writer);
-  const register = new RegisterVersion(view, writer, store);
+  const register = new RegisterVersion(view, writer, store, SignaturePolicy.load(settings));
   const resources = new StoreResources(view, writer, store);
   const expiry = new ExpireExperts(view, resources, writer);
   const server: GrpcServer = new GrpcServer({

@@ -6,6 +6,7 @@ import {
   grpcSettings,
   opsSettings,
   setting,
+  signatureSettings,
   telemetrySettings,
   type SettingsValues,
 } from '@thalamus/config';
@@ -19,6 +20,7 @@ export const updaterSettings = defineSettings({
   ...busSettings(),
   ...telemetrySettings(),
   artifactsFolder: artifactSettings().artifactsFolder,
+  ...signatureSettings(),
   bootstrapKeyFile: setting(
     'THALAMUS_BOOTSTRAP_KEY_FILE',
     z.string().optional(),

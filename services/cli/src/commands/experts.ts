@@ -1,15 +1,18 @@
 import { Command } from 'commander';
 import type * as actions from '../actions/experts.js';
-import { meshVerb } from '../mesh-command.js';
+import type { SignOptions } from '../actions/sign-local.js';
+import { meshVerb, verb } from '../mesh-command.js';
 import { isBundleFolder } from '../training/bundle-folder.js';
 import { importCommand } from './import.js';
 import { evaluateCommand, trainCommand } from './train.js';
 
 const load = () => import('../actions/experts.js');
 
-/** `thalamus experts list|show|add|train|import|evaluate`. */
+/** `thalamus experts list|show|add|train|import|sign|evaluate`. */
 export function expertsCommand(): Command {
-  const command = new Command('experts').description('list, show, add, train, import and evaluate experts');
+  const command = new Command('experts').description(
+    'list, show, add, train, import, sign and evaluate experts',
+  );
   command.addCommand(
     meshVerb('list', 'list the experts', ['thalamus experts list', 'thalamus experts list --json']).action(
       async (...given: Parameters<typeof actions.list>) => (await load()).list(...given),
@@ -37,6 +40,20 @@ export function expertsCommand(): Command {
   );
   command.addCommand(trainCommand());
   command.addCommand(importCommand());
+  command.addCommand(
+    verb('sign', 'sign a bundle with an ed25519 key; its digest stays as it is', [
+      'thalamus experts sign ./my-expert --key signing.pem',
+    ])
+      .argument('<folder>', 'folder with expert.json and its files')
+      .requiredOption(
+        '--key <pem>',
+        'private key, as "openssl genpkey -algorithm ed25519 -out signing.pem" makes it',
+      )
+      .option('--json', 'print one JSON document', false)
+      .action(async (folder: string, options: SignOptions) =>
+        (await import('../actions/sign-local.js')).signLocal(folder, options),
+      ),
+  );
   command.addCommand(evaluateCommand());
   return command;
 }

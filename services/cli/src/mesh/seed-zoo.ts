@@ -1,4 +1,4 @@
-import { digestOf, importBundle, openBundle, type ArtifactStore } from '@thalamus/bundle';
+import { digestOf, importBundle, openBundle, readSignatures, type ArtifactStore } from '@thalamus/bundle';
 import type { CallOptions } from '@thalamus/grpc';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -60,7 +60,12 @@ async function registerBundle(
 ): Promise<AddedVersion> {
   const { manifest, digest: manifestDigest } = await openBundle(folder);
   const { name: expert, version, description } = manifest;
-  await registry.registerVersion({ version: { expert, version, manifestDigest }, description }, as);
+  const signed = await readSignatures(folder, manifestDigest);
+  const signatures = signed.map(({ keyId, value }) => ({ keyId, value }));
+  await registry.registerVersion(
+    { version: { expert, version, manifestDigest, signatures }, description },
+    as,
+  );
   return { expert, version };
 }
 

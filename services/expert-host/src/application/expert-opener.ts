@@ -21,6 +21,8 @@ import { EmbeddingExpert } from './text-experts.js';
 export interface OpenerOptions extends BaseSettings {
   readonly cacheFolder: string;
   readonly memoryLimitBytes: number;
+  /** Whether the bundle of a digest may be opened. @throws SIGNATURE_REFUSED */
+  readonly vet?: (digest: string) => void;
 }
 
 /** Gives every model with a graph of its own a process of its own, and a base one for all that stands on it. */
@@ -208,6 +210,7 @@ export class ExpertOpener {
   }
 
   private async fetchDigest(digest: string): Promise<Bundle> {
+    this.options.vet?.(digest);
     return openBundle(await materialiseBundle(parseDigest(digest), this.store, this.options.cacheFolder));
   }
 }

@@ -6,6 +6,7 @@ import {
   parseExpertManifest,
   parseRouterManifest,
   readArtifact,
+  type SignaturePolicy,
   type ArtifactStore,
   type ExpertManifest,
 } from '@thalamus/bundle';
@@ -28,6 +29,7 @@ export class RegisterVersion {
     private readonly view: RegistryView,
     private readonly writer: RegistryWriter,
     private readonly artifacts: ArtifactStore,
+    private readonly signatures: SignaturePolicy,
   ) {}
 
   /** The first version of an expert becomes stable; the same version with the same digest changes nothing. */
@@ -37,7 +39,10 @@ export class RegisterVersion {
   ): Promise<{ expert: registryV1.Resource; version: registryV1.Resource; existed: boolean }> {
     this.writer.requireLeader();
     const manifest = await this.readExpert(request.version?.manifestDigest ?? '');
-    const version = versionFacts(manifest, request.version as registryV1.ExpertVersion);
+    const version = this.signed(
+      versionFacts(manifest, request.version as registryV1.ExpertVersion),
+      manifest,
+    );
     checkClaims(request.version as registryV1.ExpertVersion, version);
     this.checkBase(version);
     const expertKey = `expert/${version.expert}`;
@@ -46,9 +51,10 @@ export class RegisterVersion {
     await this.writer.write(actor, () => {
       existed = this.isRegistered(version);
       const expert = this.expertAfter(request, version, manifest);
-      const changes: Change[] = existed
-        ? []
-        : [{ key: versionKey, value: { case: 'version', value: version } }];
+      const changes: Change[] =
+        existed && !this.hasNewSignatures(version)
+          ? []
+          : [{ key: versionKey, value: { case: 'version', value: version } }];
       if (expert)
         changes.push({
           key: expertKey,
@@ -69,6 +75,28 @@ export class RegisterVersion {
         `${version.expert}@${version.version} is registered already with other content; versions are immutable, give it a new one.`,
       );
     return known !== undefined;
+  }
+
+  /**
+   * A version with its trust: signed is what a trusted key signed, whatever the manifest says of itself. What is remote has no
+   * files that a signature could be of.
+   * @throws SIGNATURE_REFUSED
+   */
+  private signed(
+    version: registryV1.ExpertVersion,
+    { kind, trust }: ExpertManifest,
+  ): registryV1.ExpertVersion {
+    const digest = parseDigest(version.manifestDigest);
+    const what = `${version.expert}@${version.version}`;
+    const isSigned = kind !== 'upstream' && this.signatures.check(what, digest, version.signatures);
+    const facts = [isSigned, trust.scanned, trust.backdoorTested];
+    return { ...version, trust: facts.filter(Boolean).length / facts.length };
+  }
+
+  /** Whether a version that is registered brings signatures that it had not; they take the place of the known ones. */
+  private hasNewSignatures({ expert, version, signatures }: registryV1.ExpertVersion): boolean {
+    const known = new Set(this.view.version(expert, version)?.signatures.map(({ value }) => value));
+    return signatures.some(({ value }) => !known.has(value));
   }
 
   /** The expert as it must be written, or undefined when it stays as it is. */
@@ -191,9 +219,6 @@ export class RegisterVersion {
 }
 
 function versionFacts(manifest: ExpertManifest, claimed: registryV1.ExpertVersion): registryV1.ExpertVersion {
-  const trust =
-    (Number(manifest.trust.signed) + Number(manifest.trust.scanned) + Number(manifest.trust.backdoorTested)) /
-    3;
   return create(registryV1.ExpertVersionSchema, {
     expert: manifest.name,
     version: manifest.version,
@@ -208,7 +233,7 @@ function versionFacts(manifest: ExpertManifest, claimed: registryV1.ExpertVersio
     sizeBytes: BigInt(manifest.files.reduce((sum, file) => sum + file.bytes, 0)),
     licence: manifest.licence,
     releasedAt: timestampFromDate(new Date(manifest.releaseDate)),
-    trust,
+    signatures: claimed.signatures,
     evaluation: manifest.evaluation.map(({ dataset, split, metric, value, n }) => ({
       dataset,
       split,

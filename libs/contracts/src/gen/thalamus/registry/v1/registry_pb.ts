@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/registry/v1/registry.proto.
  */
 export const file_thalamus_registry_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEirQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCKdBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0ijwEKC1JvdXRlck1vZGVsEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgR0YXNrGAMgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgEIAEoCRIWCg5lbmNvZGVyX2RpZ2VzdBgFIAEoCRISCgpjYW5kaWRhdGVzGAYgAygJEg4KBmFjdGl2ZRgHIAEoCCLFAgoGUG9saWN5Eg4KBnRlbmFudBgBIAEoCRIXCg9hbGxvd2VkX2V4cGVydHMYAiADKAkSGAoQYWxsb3dlZF9saWNlbmNlcxgDIAMoCRIRCgltaW5fdHJ1c3QYBCABKAESSQoPZGVmYXVsdF93ZWlnaHRzGAUgAygLMjAudGhhbGFtdXMucmVnaXN0cnkudjEuUG9saWN5LkRlZmF1bHRXZWlnaHRzRW50cnkSFgoObWF4X3BhcmFtZXRlcnMYBiABKAQSGwoTcmVxdWVzdHNfcGVyX3NlY29uZBgHIAEoARIVCg1tYXhfaW5fZmxpZ2h0GAggASgNEhcKD2ZhbGxiYWNrX2V4cGVydBgJIAEoCRo1ChNEZWZhdWx0V2VpZ2h0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEi2gEKBkFwaUtleRIKCgJpZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSKAoEcm9sZRgDIAEoDjIaLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvbGUSFQoNc2VjcmV0X3NoYTI1NhgEIAEoCRITCgtkZXNjcmlwdGlvbhgFIAEoCRIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ2CgdEYXRhc2V0EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZkaWdlc3QYAyABKAkSDwoHbGljZW5jZRgEIAEoCRIOCgZvcmlnaW4YBSABKAkSDQoFc3BsaXQYBiABKAkSDAoEcm93cxgHIAEoBCKHAgoLQ29tcG9zaXRpb24SFQoNcmVjaXBlX2RpZ2VzdBgBIAEoCRIOCgZleHBlcnQYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIPCgdwYXJlbnRzGAQgAygJEg4KBm1ldGhvZBgFIAEoCRI/CgdtZXRyaWNzGAYgAygLMi4udGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb24uTWV0cmljc0VudHJ5Ei4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIqsBCg5SZWxlYXNlU3VtbWFyeRIKCgJpZBgBIAEoCRIOCgZleHBlcnQYAiABKAkSFAoMZnJvbV92ZXJzaW9uGAMgASgJEhIKCnRvX3ZlcnNpb24YBCABKAkSDQoFc3RhdGUYBSABKAkSDgoGd2VpZ2h0GAYgASgBEjQKEGxlYXNlX2V4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp8ECghSZXNvdXJjZRILCgNrZXkYASABKAkSEAoIcmV2aXNpb24YAiABKAQSLgoKdXBkYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKdXBkYXRlZF9ieRgEIAEoCRIuCgZleHBlcnQYCiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5FeHBlcnRIABI2Cgd2ZXJzaW9uGAsgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbkgAEjkKDHJvdXRlcl9tb2RlbBgMIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvdXRlck1vZGVsSAASLgoGcG9saWN5GA0gASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuUG9saWN5SAASLwoHYXBpX2tleRgOIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkFwaUtleUgAEjAKB2RhdGFzZXQYDyABKAsyHS50aGFsYW11cy5yZWdpc3RyeS52MS5EYXRhc2V0SAASOAoLY29tcG9zaXRpb24YECABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbkgAEjcKB3JlbGVhc2UYESABKAsyJC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWxlYXNlU3VtbWFyeUgAQgcKBXZhbHVlItoBChZSZWdpc3RlclZlcnNpb25SZXF1ZXN0EjQKB3ZlcnNpb24YASABKAsyIy50aGFsYW11cy5yZWdpc3RyeS52MS5FeHBlcnRWZXJzaW9uEhMKC2Rlc2NyaXB0aW9uGAIgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAMgASgESACIAQESDwoHdGVuYW50cxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iiwEKF1JlZ2lzdGVyVmVyc2lvblJlc3BvbnNlEi4KBmV4cGVydBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEi8KB3ZlcnNpb24YAiABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIPCgdleGlzdGVkGAMgASgIIqoBChFTZXRDaGFubmVsUmVxdWVzdBIOCgZleHBlcnQYASABKAkSLgoHY2hhbm5lbBgCIAEoDjIdLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNoYW5uZWwSDwoHdmVyc2lvbhgDIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgEIAEoBEgAiAEBEg4KBnJlYXNvbhgFIAEoCUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iRAoSU2V0Q2hhbm5lbFJlc3BvbnNlEi4KBmV4cGVydBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIlsKE1JlbW92ZUV4cGVydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAIgASgESACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIigKFFJlbW92ZUV4cGVydFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEImcKGlJlZ2lzdGVyUm91dGVyTW9kZWxSZXF1ZXN0EjcKDHJvdXRlcl9tb2RlbBgBIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvdXRlck1vZGVsEhAKCGFjdGl2YXRlGAIgASgIIlMKG1JlZ2lzdGVyUm91dGVyTW9kZWxSZXNwb25zZRI0Cgxyb3V0ZXJfbW9kZWwYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJIChZSZWdpc3RlckRhdGFzZXRSZXF1ZXN0Ei4KB2RhdGFzZXQYASABKAsyHS50aGFsYW11cy5yZWdpc3RyeS52MS5EYXRhc2V0IkoKF1JlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEi8KB2RhdGFzZXQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJUChpSZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBI2Cgtjb21wb3NpdGlvbhgBIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uIlIKG1JlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRIzCgtjb21wb3NpdGlvbhgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlInYKEFB1dFBvbGljeVJlcXVlc3QSLAoGcG9saWN5GAEgASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuUG9saWN5Eh4KEWV4cGVjdGVkX3JldmlzaW9uGAIgASgESACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkMKEVB1dFBvbGljeVJlc3BvbnNlEi4KBnBvbGljeRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlImEKEENyZWF0ZUtleVJlcXVlc3QSDgoGdGVuYW50GAEgASgJEigKBHJvbGUYAiABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhMKC2Rlc2NyaXB0aW9uGAMgASgJIlAKEUNyZWF0ZUtleVJlc3BvbnNlEisKA2tleRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEg4KBnNlY3JldBgCIAEoCSIeChBSZXZva2VLZXlSZXF1ZXN0EgoKAmlkGAEgASgJIkAKEVJldm9rZUtleVJlc3BvbnNlEisKA2tleRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIjcKEkdldFJlc291cmNlUmVxdWVzdBILCgNrZXkYASABKAkSFAoMbWluX3JldmlzaW9uGAIgASgEIkcKE0dldFJlc291cmNlUmVzcG9uc2USMAoIcmVzb3VyY2UYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJEhMKC25hbWVfcHJlZml4GAIgASgJEhQKDG1pbl9yZXZpc2lvbhgDIAEoBBIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSJ1ChVMaXN0UmVzb3VyY2VzUmVzcG9uc2USMQoJcmVzb3VyY2VzGAEgAygLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhAKCHJldmlzaW9uGAMgASgEIiIKDFdhdGNoUmVxdWVzdBISCgprZXlfcHJlZml4GAEgASgJIoABCg1XYXRjaFJlc3BvbnNlEjEKB2NoYW5nZWQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZUgAEhUKC3JlbW92ZWRfa2V5GAIgASgJSAASHAoSY2F1Z2h0X3VwX3JldmlzaW9uGAMgASgESABCBwoFZXZlbnQiEgoQR2V0U3RhdHVzUmVxdWVzdCJ7ChFHZXRTdGF0dXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIRCgljYXVnaHRfdXAYAiABKAgSFgoObGVhZGVyX2FkZHJlc3MYAyABKAkSEQoJaXNfbGVhZGVyGAQgASgIEhYKDnJlc291cmNlX2NvdW50GAUgASgEKp8BCgpFeHBlcnRLaW5kEhsKF0VYUEVSVF9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRVhQRVJUX0tJTkRfRlVMTBABEhUKEUVYUEVSVF9LSU5EX1BST0JFEAISFwoTRVhQRVJUX0tJTkRfTE9XUkFOSxADEhQKEEVYUEVSVF9LSU5EX1RXSU4QBBIYChRFWFBFUlRfS0lORF9VUFNUUkVBTRAFKmEKB0NoYW5uZWwSFwoTQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhIKDkNIQU5ORUxfU1RBQkxFEAESFQoRQ0hBTk5FTF9DQU5ESURBVEUQAhISCg5DSEFOTkVMX1NIQURPVxADKlAKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQURNSU4QAzLLCgoPUmVnaXN0cnlTZXJ2aWNlEm4KD1JlZ2lzdGVyVmVyc2lvbhIsLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyVmVyc2lvblJlcXVlc3QaLS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXNwb25zZRJfCgpTZXRDaGFubmVsEicudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlcXVlc3QaKC50aGFsYW11cy5yZWdpc3RyeS52MS5TZXRDaGFubmVsUmVzcG9uc2USZQoMUmVtb3ZlRXhwZXJ0EikudGhhbGFtdXMucmVnaXN0cnkudjEuUmVtb3ZlRXhwZXJ0UmVxdWVzdBoqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlc3BvbnNlEnoKE1JlZ2lzdGVyUm91dGVyTW9kZWwSMC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclJvdXRlck1vZGVsUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUm91dGVyTW9kZWxSZXNwb25zZRJuCg9SZWdpc3RlckRhdGFzZXQSLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckRhdGFzZXRSZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVzcG9uc2USegoTUmVnaXN0ZXJDb21wb3NpdGlvbhIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXF1ZXN0GjEudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJDb21wb3NpdGlvblJlc3BvbnNlElwKCVB1dFBvbGljeRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlB1dFBvbGljeVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXNwb25zZRJcCglDcmVhdGVLZXkSJi50aGFsYW11cy5yZWdpc3RyeS52MS5DcmVhdGVLZXlSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVzcG9uc2USXAoJUmV2b2tlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuUmV2b2tlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlc3BvbnNlEmIKC0dldFJlc291cmNlEigudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0UmVzb3VyY2VSZXF1ZXN0GikudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0UmVzb3VyY2VSZXNwb25zZRJoCg1MaXN0UmVzb3VyY2VzEioudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaKy50aGFsYW11cy5yZWdpc3RyeS52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USUgoFV2F0Y2gSIi50aGFsYW11cy5yZWdpc3RyeS52MS5XYXRjaFJlcXVlc3QaIy50aGFsYW11cy5yZWdpc3RyeS52MS5XYXRjaFJlc3BvbnNlMAESXAoJR2V0U3RhdHVzEiYudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0U3RhdHVzUmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEirQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIo8BCgtSb3V0ZXJNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYBSABKAkSEgoKY2FuZGlkYXRlcxgGIAMoCRIOCgZhY3RpdmUYByABKAgixQIKBlBvbGljeRIOCgZ0ZW5hbnQYASABKAkSFwoPYWxsb3dlZF9leHBlcnRzGAIgAygJEhgKEGFsbG93ZWRfbGljZW5jZXMYAyADKAkSEQoJbWluX3RydXN0GAQgASgBEkkKD2RlZmF1bHRfd2VpZ2h0cxgFIAMoCzIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeS5EZWZhdWx0V2VpZ2h0c0VudHJ5EhYKDm1heF9wYXJhbWV0ZXJzGAYgASgEEhsKE3JlcXVlc3RzX3Blcl9zZWNvbmQYByABKAESFQoNbWF4X2luX2ZsaWdodBgIIAEoDRIXCg9mYWxsYmFja19leHBlcnQYCSABKAkaNQoTRGVmYXVsdFdlaWdodHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBItoBCgZBcGlLZXkSCgoCaWQYASABKAkSDgoGdGVuYW50GAIgASgJEigKBHJvbGUYAyABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhUKDXNlY3JldF9zaGEyNTYYBCABKAkSEwoLZGVzY3JpcHRpb24YBSABKAkSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoHRGF0YXNldBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEg8KB2xpY2VuY2UYBCABKAkSDgoGb3JpZ2luGAUgASgJEg0KBXNwbGl0GAYgASgJEgwKBHJvd3MYByABKAQihwIKC0NvbXBvc2l0aW9uEhUKDXJlY2lwZV9kaWdlc3QYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDwoHcGFyZW50cxgEIAMoCRIOCgZtZXRob2QYBSABKAkSPwoHbWV0cmljcxgGIAMoCzIuLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uLk1ldHJpY3NFbnRyeRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKrAQoOUmVsZWFzZVN1bW1hcnkSCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEg4KBndlaWdodBgGIAEoARI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfBAoIUmVzb3VyY2USCwoDa2V5GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi4KCnVwZGF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnVwZGF0ZWRfYnkYBCABKAkSLgoGZXhwZXJ0GAogASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0SAASNgoHdmVyc2lvbhgLIAEoCzIjLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydFZlcnNpb25IABI5Cgxyb3V0ZXJfbW9kZWwYDCABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbEgAEi4KBnBvbGljeRgNIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeUgAEi8KB2FwaV9rZXkYDiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5BcGlLZXlIABIwCgdkYXRhc2V0GA8gASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldEgAEjgKC2NvbXBvc2l0aW9uGBAgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb25IABI3CgdyZWxlYXNlGBEgASgLMiQudGhhbGFtdXMucmVnaXN0cnkudjEuUmVsZWFzZVN1bW1hcnlIAEIHCgV2YWx1ZSLaAQoWUmVnaXN0ZXJWZXJzaW9uUmVxdWVzdBI0Cgd2ZXJzaW9uGAEgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbhITCgtkZXNjcmlwdGlvbhgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgDIAEoBEgAiAEBEg8KB3RlbmFudHMYBCADKAkSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCFAoSX2V4cGVjdGVkX3JldmlzaW9uIosBChdSZWdpc3RlclZlcnNpb25SZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIvCgd2ZXJzaW9uGAIgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDwoHZXhpc3RlZBgDIAEoCCKqAQoRU2V0Q2hhbm5lbFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEi4KB2NoYW5uZWwYAiABKA4yHS50aGFsYW11cy5yZWdpc3RyeS52MS5DaGFubmVsEg8KB3ZlcnNpb24YAyABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKARIAIgBARIOCgZyZWFzb24YBSABKAlCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkQKElNldENoYW5uZWxSZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJbChNSZW1vdmVFeHBlcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIoChRSZW1vdmVFeHBlcnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJnChpSZWdpc3RlclJvdXRlck1vZGVsUmVxdWVzdBI3Cgxyb3V0ZXJfbW9kZWwYASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbBIQCghhY3RpdmF0ZRgCIAEoCCJTChtSZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USNAoMcm91dGVyX21vZGVsGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiSAoWUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBIuCgdkYXRhc2V0GAEgASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldCJKChdSZWdpc3RlckRhdGFzZXRSZXNwb25zZRIvCgdkYXRhc2V0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiVAoaUmVnaXN0ZXJDb21wb3NpdGlvblJlcXVlc3QSNgoLY29tcG9zaXRpb24YASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbiJSChtSZWdpc3RlckNvbXBvc2l0aW9uUmVzcG9uc2USMwoLY29tcG9zaXRpb24YASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChBQdXRQb2xpY3lSZXF1ZXN0EiwKBnBvbGljeRgBIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJDChFQdXRQb2xpY3lSZXNwb25zZRIuCgZwb2xpY3kYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJhChBDcmVhdGVLZXlSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIoCgRyb2xlGAIgASgOMhoudGhhbGFtdXMucmVnaXN0cnkudjEuUm9sZRITCgtkZXNjcmlwdGlvbhgDIAEoCSJQChFDcmVhdGVLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIOCgZzZWNyZXQYAiABKAkiHgoQUmV2b2tlS2V5UmVxdWVzdBIKCgJpZBgBIAEoCSJAChFSZXZva2VLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSI3ChJHZXRSZXNvdXJjZVJlcXVlc3QSCwoDa2V5GAEgASgJEhQKDG1pbl9yZXZpc2lvbhgCIAEoBCJHChNHZXRSZXNvdXJjZVJlc3BvbnNlEjAKCHJlc291cmNlGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UidgoUTGlzdFJlc291cmNlc1JlcXVlc3QSDAoEa2luZBgBIAEoCRITCgtuYW1lX3ByZWZpeBgCIAEoCRIUCgxtaW5fcmV2aXNpb24YAyABKAQSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkidQoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjEKCXJlc291cmNlcxgBIAMoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCIiCgxXYXRjaFJlcXVlc3QSEgoKa2V5X3ByZWZpeBgBIAEoCSKAAQoNV2F0Y2hSZXNwb25zZRIxCgdjaGFuZ2VkGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2VIABIVCgtyZW1vdmVkX2tleRgCIAEoCUgAEhwKEmNhdWdodF91cF9yZXZpc2lvbhgDIAEoBEgAQgcKBWV2ZW50IhIKEEdldFN0YXR1c1JlcXVlc3QiewoRR2V0U3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSEQoJY2F1Z2h0X3VwGAIgASgIEhYKDmxlYWRlcl9hZGRyZXNzGAMgASgJEhEKCWlzX2xlYWRlchgEIAEoCBIWCg5yZXNvdXJjZV9jb3VudBgFIAEoBCqfAQoKRXhwZXJ0S2luZBIbChdFWFBFUlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVYUEVSVF9LSU5EX0ZVTEwQARIVChFFWFBFUlRfS0lORF9QUk9CRRACEhcKE0VYUEVSVF9LSU5EX0xPV1JBTksQAxIUChBFWFBFUlRfS0lORF9UV0lOEAQSGAoURVhQRVJUX0tJTkRfVVBTVFJFQU0QBSphCgdDaGFubmVsEhcKE0NIQU5ORUxfVU5TUEVDSUZJRUQQABISCg5DSEFOTkVMX1NUQUJMRRABEhUKEUNIQU5ORUxfQ0FORElEQVRFEAISEgoOQ0hBTk5FTF9TSEFET1cQAypQCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMyywoKD1JlZ2lzdHJ5U2VydmljZRJuCg9SZWdpc3RlclZlcnNpb24SLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJWZXJzaW9uUmVzcG9uc2USXwoKU2V0Q2hhbm5lbBInLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlNldENoYW5uZWxSZXF1ZXN0GigudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlc3BvbnNlEmUKDFJlbW92ZUV4cGVydBIpLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlcXVlc3QaKi50aGFsYW11cy5yZWdpc3RyeS52MS5SZW1vdmVFeHBlcnRSZXNwb25zZRJ6ChNSZWdpc3RlclJvdXRlck1vZGVsEjAudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QaMS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USbgoPUmVnaXN0ZXJEYXRhc2V0EiwudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBotLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEnoKE1JlZ2lzdGVyQ29tcG9zaXRpb24SMC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRJcCglQdXRQb2xpY3kSJi50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuUHV0UG9saWN5UmVzcG9uc2USXAoJQ3JlYXRlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNyZWF0ZUtleVJlc3BvbnNlElwKCVJldm9rZUtleRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5SZXZva2VLZXlSZXNwb25zZRJiCgtHZXRSZXNvdXJjZRIoLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVxdWVzdBopLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVzcG9uc2USaAoNTGlzdFJlc291cmNlcxIqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0GisudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlElIKBVdhdGNoEiIudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXF1ZXN0GiMudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZTABElwKCUdldFN0YXR1cxImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1JlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A named capability that callers can be routed to.
@@ -306,6 +306,13 @@ export type ExpertVersion = Message<"thalamus.registry.v1.ExpertVersion"> & {
    * @generated from field: thalamus.registry.v1.Upstream upstream = 19;
    */
   upstream?: Upstream | undefined;
+
+  /**
+   * Signatures over the digest of the manifest.
+   *
+   * @generated from field: repeated thalamus.registry.v1.BundleSignature signatures = 20;
+   */
+  signatures: BundleSignature[];
 };
 
 /**
@@ -314,6 +321,34 @@ export type ExpertVersion = Message<"thalamus.registry.v1.ExpertVersion"> & {
  */
 export const ExpertVersionSchema: GenMessage<ExpertVersion> = /*@__PURE__*/
   messageDesc(file_thalamus_registry_v1_registry, 3);
+
+/**
+ * An Ed25519 signature over "thalamus bundle v1\n" + manifest_digest + "\n".
+ *
+ * @generated from message thalamus.registry.v1.BundleSignature
+ */
+export type BundleSignature = Message<"thalamus.registry.v1.BundleSignature"> & {
+  /**
+   * First 32 hex digits of the SHA-256 of the public key (SubjectPublicKeyInfo, DER).
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * Base64 of the 64 bytes.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message thalamus.registry.v1.BundleSignature.
+ * Use `create(BundleSignatureSchema)` to create a new message.
+ */
+export const BundleSignatureSchema: GenMessage<BundleSignature> = /*@__PURE__*/
+  messageDesc(file_thalamus_registry_v1_registry, 4);
 
 /**
  * A registered router model.
@@ -376,7 +411,7 @@ export type RouterModel = Message<"thalamus.registry.v1.RouterModel"> & {
  * Use `create(RouterModelSchema)` to create a new message.
  */
 export const RouterModelSchema: GenMessage<RouterModel> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 4);
+  messageDesc(file_thalamus_registry_v1_registry, 5);
 
 /**
  * What a tenant may do and wants by default.
@@ -453,7 +488,7 @@ export type Policy = Message<"thalamus.registry.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 5);
+  messageDesc(file_thalamus_registry_v1_registry, 6);
 
 /**
  * An API key without its secret.
@@ -516,7 +551,7 @@ export type ApiKey = Message<"thalamus.registry.v1.ApiKey"> & {
  * Use `create(ApiKeySchema)` to create a new message.
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 6);
+  messageDesc(file_thalamus_registry_v1_registry, 7);
 
 /**
  * An immutable data set.
@@ -579,7 +614,7 @@ export type Dataset = Message<"thalamus.registry.v1.Dataset"> & {
  * Use `create(DatasetSchema)` to create a new message.
  */
 export const DatasetSchema: GenMessage<Dataset> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 7);
+  messageDesc(file_thalamus_registry_v1_registry, 8);
 
 /**
  * A recipe that ran.
@@ -642,7 +677,7 @@ export type Composition = Message<"thalamus.registry.v1.Composition"> & {
  * Use `create(CompositionSchema)` to create a new message.
  */
 export const CompositionSchema: GenMessage<Composition> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 8);
+  messageDesc(file_thalamus_registry_v1_registry, 9);
 
 /**
  * The release of a candidate, as others need to see it; details are in thalamus.release.v1.
@@ -705,7 +740,7 @@ export type ReleaseSummary = Message<"thalamus.registry.v1.ReleaseSummary"> & {
  * Use `create(ReleaseSummarySchema)` to create a new message.
  */
 export const ReleaseSummarySchema: GenMessage<ReleaseSummary> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 9);
+  messageDesc(file_thalamus_registry_v1_registry, 10);
 
 /**
  * One resource with its bookkeeping. The payload of thalamus.registry.state.v1.
@@ -819,7 +854,7 @@ export type Resource = Message<"thalamus.registry.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 10);
+  messageDesc(file_thalamus_registry_v1_registry, 11);
 
 /**
  * A bundle whose files are stored.
@@ -868,7 +903,7 @@ export type RegisterVersionRequest = Message<"thalamus.registry.v1.RegisterVersi
  * Use `create(RegisterVersionRequestSchema)` to create a new message.
  */
 export const RegisterVersionRequestSchema: GenMessage<RegisterVersionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 11);
+  messageDesc(file_thalamus_registry_v1_registry, 12);
 
 /**
  * The registered version.
@@ -903,7 +938,7 @@ export type RegisterVersionResponse = Message<"thalamus.registry.v1.RegisterVers
  * Use `create(RegisterVersionResponseSchema)` to create a new message.
  */
 export const RegisterVersionResponseSchema: GenMessage<RegisterVersionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 12);
+  messageDesc(file_thalamus_registry_v1_registry, 13);
 
 /**
  * A change of channel.
@@ -952,7 +987,7 @@ export type SetChannelRequest = Message<"thalamus.registry.v1.SetChannelRequest"
  * Use `create(SetChannelRequestSchema)` to create a new message.
  */
 export const SetChannelRequestSchema: GenMessage<SetChannelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 13);
+  messageDesc(file_thalamus_registry_v1_registry, 14);
 
 /**
  * The expert after the change.
@@ -973,7 +1008,7 @@ export type SetChannelResponse = Message<"thalamus.registry.v1.SetChannelRespons
  * Use `create(SetChannelResponseSchema)` to create a new message.
  */
 export const SetChannelResponseSchema: GenMessage<SetChannelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 14);
+  messageDesc(file_thalamus_registry_v1_registry, 15);
 
 /**
  * Which expert.
@@ -1001,7 +1036,7 @@ export type RemoveExpertRequest = Message<"thalamus.registry.v1.RemoveExpertRequ
  * Use `create(RemoveExpertRequestSchema)` to create a new message.
  */
 export const RemoveExpertRequestSchema: GenMessage<RemoveExpertRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 15);
+  messageDesc(file_thalamus_registry_v1_registry, 16);
 
 /**
  * When it was removed.
@@ -1022,7 +1057,7 @@ export type RemoveExpertResponse = Message<"thalamus.registry.v1.RemoveExpertRes
  * Use `create(RemoveExpertResponseSchema)` to create a new message.
  */
 export const RemoveExpertResponseSchema: GenMessage<RemoveExpertResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 16);
+  messageDesc(file_thalamus_registry_v1_registry, 17);
 
 /**
  * A router model whose files are stored.
@@ -1050,7 +1085,7 @@ export type RegisterRouterModelRequest = Message<"thalamus.registry.v1.RegisterR
  * Use `create(RegisterRouterModelRequestSchema)` to create a new message.
  */
 export const RegisterRouterModelRequestSchema: GenMessage<RegisterRouterModelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 17);
+  messageDesc(file_thalamus_registry_v1_registry, 18);
 
 /**
  * The registered model.
@@ -1071,7 +1106,7 @@ export type RegisterRouterModelResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterRouterModelResponseSchema)` to create a new message.
  */
 export const RegisterRouterModelResponseSchema: GenMessage<RegisterRouterModelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 18);
+  messageDesc(file_thalamus_registry_v1_registry, 19);
 
 /**
  * A data set whose file is stored.
@@ -1092,7 +1127,7 @@ export type RegisterDatasetRequest = Message<"thalamus.registry.v1.RegisterDatas
  * Use `create(RegisterDatasetRequestSchema)` to create a new message.
  */
 export const RegisterDatasetRequestSchema: GenMessage<RegisterDatasetRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 19);
+  messageDesc(file_thalamus_registry_v1_registry, 20);
 
 /**
  * The registered data set.
@@ -1113,7 +1148,7 @@ export type RegisterDatasetResponse = Message<"thalamus.registry.v1.RegisterData
  * Use `create(RegisterDatasetResponseSchema)` to create a new message.
  */
 export const RegisterDatasetResponseSchema: GenMessage<RegisterDatasetResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 20);
+  messageDesc(file_thalamus_registry_v1_registry, 21);
 
 /**
  * A composition that ran.
@@ -1134,7 +1169,7 @@ export type RegisterCompositionRequest = Message<"thalamus.registry.v1.RegisterC
  * Use `create(RegisterCompositionRequestSchema)` to create a new message.
  */
 export const RegisterCompositionRequestSchema: GenMessage<RegisterCompositionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 21);
+  messageDesc(file_thalamus_registry_v1_registry, 22);
 
 /**
  * The recorded composition.
@@ -1155,7 +1190,7 @@ export type RegisterCompositionResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterCompositionResponseSchema)` to create a new message.
  */
 export const RegisterCompositionResponseSchema: GenMessage<RegisterCompositionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 22);
+  messageDesc(file_thalamus_registry_v1_registry, 23);
 
 /**
  * A policy.
@@ -1183,7 +1218,7 @@ export type PutPolicyRequest = Message<"thalamus.registry.v1.PutPolicyRequest"> 
  * Use `create(PutPolicyRequestSchema)` to create a new message.
  */
 export const PutPolicyRequestSchema: GenMessage<PutPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 23);
+  messageDesc(file_thalamus_registry_v1_registry, 24);
 
 /**
  * The stored policy.
@@ -1204,7 +1239,7 @@ export type PutPolicyResponse = Message<"thalamus.registry.v1.PutPolicyResponse"
  * Use `create(PutPolicyResponseSchema)` to create a new message.
  */
 export const PutPolicyResponseSchema: GenMessage<PutPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 24);
+  messageDesc(file_thalamus_registry_v1_registry, 25);
 
 /**
  * A wish for a key.
@@ -1239,7 +1274,7 @@ export type CreateKeyRequest = Message<"thalamus.registry.v1.CreateKeyRequest"> 
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 25);
+  messageDesc(file_thalamus_registry_v1_registry, 26);
 
 /**
  * The new key.
@@ -1267,7 +1302,7 @@ export type CreateKeyResponse = Message<"thalamus.registry.v1.CreateKeyResponse"
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 26);
+  messageDesc(file_thalamus_registry_v1_registry, 27);
 
 /**
  * Which key.
@@ -1288,7 +1323,7 @@ export type RevokeKeyRequest = Message<"thalamus.registry.v1.RevokeKeyRequest"> 
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 27);
+  messageDesc(file_thalamus_registry_v1_registry, 28);
 
 /**
  * The revoked key.
@@ -1309,7 +1344,7 @@ export type RevokeKeyResponse = Message<"thalamus.registry.v1.RevokeKeyResponse"
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 28);
+  messageDesc(file_thalamus_registry_v1_registry, 29);
 
 /**
  * Which resource.
@@ -1337,7 +1372,7 @@ export type GetResourceRequest = Message<"thalamus.registry.v1.GetResourceReques
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 29);
+  messageDesc(file_thalamus_registry_v1_registry, 30);
 
 /**
  * One resource.
@@ -1358,7 +1393,7 @@ export type GetResourceResponse = Message<"thalamus.registry.v1.GetResourceRespo
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 30);
+  messageDesc(file_thalamus_registry_v1_registry, 31);
 
 /**
  * Which resources.
@@ -1407,7 +1442,7 @@ export type ListResourcesRequest = Message<"thalamus.registry.v1.ListResourcesRe
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 31);
+  messageDesc(file_thalamus_registry_v1_registry, 32);
 
 /**
  * Some resources.
@@ -1442,7 +1477,7 @@ export type ListResourcesResponse = Message<"thalamus.registry.v1.ListResourcesR
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 32);
+  messageDesc(file_thalamus_registry_v1_registry, 33);
 
 /**
  * Which changes.
@@ -1463,7 +1498,7 @@ export type WatchRequest = Message<"thalamus.registry.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 33);
+  messageDesc(file_thalamus_registry_v1_registry, 34);
 
 /**
  * One change.
@@ -1508,7 +1543,7 @@ export type WatchResponse = Message<"thalamus.registry.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 34);
+  messageDesc(file_thalamus_registry_v1_registry, 35);
 
 /**
  * Empty.
@@ -1523,7 +1558,7 @@ export type GetStatusRequest = Message<"thalamus.registry.v1.GetStatusRequest"> 
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 35);
+  messageDesc(file_thalamus_registry_v1_registry, 36);
 
 /**
  * Where this replica stands.
@@ -1572,7 +1607,7 @@ export type GetStatusResponse = Message<"thalamus.registry.v1.GetStatusResponse"
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 36);
+  messageDesc(file_thalamus_registry_v1_registry, 37);
 
 /**
  * What an expert version is made of.
