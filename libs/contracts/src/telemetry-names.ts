@@ -165,7 +165,15 @@ export const METRICS = {
     attributes: [],
     boundaries: [1, 2, 4, 8, 16, 32, 64],
   },
-  queueDuration: duration('thalamus.host.queue.duration', 'How long a text waited for its batch.'),
+  queueDuration: duration(
+    'thalamus.host.queue.duration',
+    'How long a text waited for its batch, or a request of a graph of tensors for its run.',
+  ),
+  queueDepth: gauge(
+    'thalamus.host.queue.depth',
+    '1',
+    'Texts, and requests of graphs of tensors, that wait for their run.',
+  ),
   inferences: counter('thalamus.host.inferences', 'Requests that were inferred, by outcome.', [
     'expertName',
     'outcome',

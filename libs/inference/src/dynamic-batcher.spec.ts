@@ -185,6 +185,118 @@ describe('what is refused', () => {
   });
 });
 
+describe('several tenants', () => {
+  const of = (tenant: string) => ({ tenant });
+
+  it('take turns, whoever came with most', async () => {
+    const { batcher, model } = batcherOf({ maxBatch: 2 });
+    for (const item of ['a1', 'a2', 'a3', 'a4']) void batcher.submit(item, of('a'));
+    void batcher.submit('b1', of('b'));
+    await model.end();
+    await model.end();
+    expect(model.batches.flat().indexOf('b1')).toBe(2);
+  });
+
+  it('leave room for one another: who waits alone may fill the queue, and then has a share', async () => {
+    const { batcher, model } = batcherOf({ maxQueue: 4, maxBatch: 1 });
+    void batcher.submit('runs', of('a'));
+    for (const item of ['a1', 'a2', 'a3', 'a4']) void batcher.submit(item, of('a'));
+    expect(await codeOf(batcher.submit('a5', of('a')))).toBe('EXPERT_OVERLOADED');
+    void batcher.submit('b1', of('b'));
+    void batcher.submit('b2', of('b'));
+    // Half of four is the share of each; a waits with more, and has first to have that answered.
+    const refused = await batcher.submit('b3', of('b')).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'EXPERT_OVERLOADED' });
+    expect(String(refused)).toContain('2 of at most 2 requests wait already, of 6 of 2 tenants');
+    for (let i = 0; i < 4; i++) await model.end();
+    expect(model.batches.flat()).toEqual(['runs', 'b1', 'a1', 'b2', 'a2']);
+    expect(batcher.depth).toBe(2);
+    expect(() => batcher.admit(1, 'a')).not.toThrow();
+    expect(() => batcher.admit(3, 'a')).toThrow('2 of at most 4 requests wait already; try again');
+  });
+
+  it('are told to come back when their own items are through, not those of others', async () => {
+    const { batcher } = batcherOf({ maxQueue: 6, maxBatch: 1 });
+    for (let i = 0; i < 7; i++) void batcher.submit(`a${i}`, of('a'));
+    void batcher.submit('b1', of('b'));
+    void batcher.submit('c1', of('c'));
+    void batcher.submit('c2', of('c'));
+    const retryOf = async (tenant: string) => {
+      const refused = await batcher.submitAll(['x', 'y', 'z'], of(tenant)).catch((error: unknown) => error);
+      return ThalamusError.is(refused) ? refused.retryAfterMs : undefined;
+    };
+    // One item takes 5 ms. Before another of b there are its own and one of c, since a has had one already; before another of a all nine.
+    expect([await retryOf('b'), await retryOf('a')]).toEqual([10, 45]);
+  });
+
+  it('fit into twice what one may have, all together; a request is taken whole', async () => {
+    const { batcher } = batcherOf({ maxQueue: 4, maxBatch: 1 });
+    void batcher.submit('runs', of('a'));
+    void batcher.submitAll(['a1', 'a2', 'a3', 'a4'], of('a'));
+    void batcher.submitAll(['b1', 'b2', 'b3', 'b4'], of('b'));
+    expect(batcher.depth).toBe(8);
+    expect(await codeOf(batcher.submitAll(['c1'], of('c')))).toBe('EXPERT_OVERLOADED');
+    expect(batcher.depth).toBe(8);
+  });
+
+  it('are judged late by their own place: what waits of another is no reason', async () => {
+    const { batcher } = batcherOf({ maxQueue: 200, maxBatch: 1 });
+    for (let i = 0; i < 101; i++) void batcher.submit(`a${i}`, of('a'));
+    const deadlineAtMs = Date.now() + 50;
+    expect(await codeOf(batcher.submit('late', { ...of('a'), deadlineAtMs }))).toBe('DEADLINE_EXCEEDED');
+    void batcher.submit('b', { ...of('b'), deadlineAtMs });
+    expect(batcher.depth).toBe(101);
+  });
+
+  it('tells how many wait', async () => {
+    let depth = 0;
+    const { batcher, model } = batcherOf({ maxBatch: 1, onDepth: (change) => (depth += change) });
+    const aborter = new AbortController();
+    void batcher.submit('a', of('a'));
+    const gone = codeOf(batcher.submit('b', { ...of('b'), signal: aborter.signal }));
+    void batcher.submitAll(['c', 'd'], of('c'));
+    expect([depth, batcher.depth]).toEqual([3, 3]);
+    aborter.abort();
+    expect(await gone).toBe('CANCELLED');
+    expect(depth).toBe(2);
+    for (let i = 0; i < 3; i++) await model.end();
+    expect([depth, batcher.depth]).toEqual([0, 0]);
+  });
+});
+
+describe('several batches at a time', () => {
+  it('as many as are allowed', async () => {
+    const { batcher, model } = batcherOf({ maxBatch: 1, maxDelayMs: 0, concurrency: 2 });
+    const all = ['a', 'b', 'c'].map((item) => batcher.submit(item));
+    expect(model.batches).toEqual([['a'], ['b']]);
+    await model.end(['A']);
+    expect(model.batches).toEqual([['a'], ['b'], ['c']]);
+    await model.end(['B']);
+    await model.end(['C']);
+    expect(await Promise.all(all)).toEqual(['A', 'B', 'C']);
+  });
+
+  it('second tries run with nothing beside them, before what waits, unless their deadline has passed', async () => {
+    const { batcher, model } = batcherOf({ maxBatch: 1, maxDelayMs: 0, concurrency: 2 });
+    const killed = new ThalamusError('EXPERT_CRASHED', 'killed');
+    const hostile = codeOf(batcher.submit('hostile'));
+    const late = codeOf(batcher.submit('late', { deadlineAtMs: Date.now() + 50 }));
+    const waits = batcher.submit('waits');
+    await vi.advanceTimersByTimeAsync(10);
+    await model.end(killed);
+    // The neighbour still runs: nothing begins beside it.
+    expect(model.batches).toEqual([['hostile'], ['late']]);
+    await vi.advanceTimersByTimeAsync(50);
+    await model.end(killed);
+    expect(model.batches).toEqual([['hostile'], ['late'], ['hostile']]);
+    await model.end(killed);
+    expect(await Promise.all([hostile, late])).toEqual(['EXPERT_CRASHED', 'DEADLINE_EXCEEDED']);
+    expect(model.batches.at(-1)).toEqual(['waits']);
+    await model.end();
+    expect(await waits).toBe('WAITS');
+  });
+});
+
 describe('who leaves', () => {
   it('drops a waiting item as soon as its caller goes, and makes room for another', async () => {
     const { batcher, model } = batcherOf({ maxQueue: 1, maxBatch: 1 });

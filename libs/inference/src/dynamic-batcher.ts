@@ -1,5 +1,7 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { FairQueue, type FairItem, type FairLoad } from './fair-queue.js';
 import { isWorthAnotherRun } from './inference-child.js';
+import { RunPace } from './run-pace.js';
 import { abortError } from './session-checks.js';
 
 /** What became of one item of a batch: its result, or why it alone failed. */
@@ -11,7 +13,10 @@ export interface BatcherOptions<T, R> {
   readonly maxBatch: number;
   /** How long the first item of a batch waits for others, in milliseconds; 0 takes what is there. */
   readonly maxDelayMs: number;
-  /** Items that may wait; more are refused with EXPERT_OVERLOADED. */
+  /**
+   * Items of one tenant that may wait; more are refused with EXPERT_OVERLOADED. While several tenants wait each may have an equal share
+   * of that, and one with nothing waiting one whole request, so that nobody fills the queue for others; all together may be twice as many.
+   */
   readonly maxQueue: number;
   /**
    * Size of an item, such as its tokens: items of a batch are padded to the largest, so that a batch costs its number of
@@ -21,60 +26,78 @@ export interface BatcherOptions<T, R> {
   /** Largest cost of a batch; one item alone may cost more. Default: no limit. */
   readonly maxCost?: number;
   /**
-   * Runs a batch; answers in the order of the items. One batch runs at a time. When it throws INFERENCE_FAILED or
-   * TENSOR_INVALID, its items are run one by one, so that only those at fault fail; so too, once, when its process ended.
+   * Runs a batch; answers in the order of the items. When it throws INFERENCE_FAILED or TENSOR_INVALID, its items are run
+   * one by one with nothing beside them, so that only those at fault fail; so too, once, when its process ended.
    */
   readonly run: (items: readonly T[]) => Promise<readonly BatchOutcome<R>[]>;
+  /** Batches that run at a time. Default 1. */
+  readonly concurrency?: number;
   /** Told the size of each batch and how long its items waited, in milliseconds. */
   readonly onBatch?: (size: number, waitsMs: readonly number[]) => void;
+  /** Told by how many the items that wait have become more or, below 0, fewer. */
+  readonly onDepth?: ((change: number) => void) | undefined;
 }
 
 /** What an item brings along. */
 export interface SubmitOptions {
+  /** Whom its cost is charged to. Default: all that name nobody are one tenant. */
+  readonly tenant?: string | undefined;
   /** Unix time in milliseconds after which the answer is worthless. */
   readonly deadlineAtMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Waiting<T, R> {
+interface Waiting<T, R> extends FairItem {
   readonly item: T;
-  readonly size: number;
   readonly options: SubmitOptions;
   readonly enteredAt: number;
   readonly resolve: (result: R) => void;
   readonly reject: (error: ThalamusError) => void;
 }
 
-/** Sizes that differ by no more than this, and a quarter of the larger one, go together: a run of its own costs as much. */
-const NEAR_SIZE = 16;
-const NEAR_SHARE = 0.25;
+/** All tenants together may have so many times what one may have waiting. */
+const ALL_TENANTS = 2;
 
 /**
- * Groups concurrent calls into batches. The oldest item is always in the next batch, with those nearest to it in size.
- * Items whose caller has gone leave at once, those whose deadline has passed before the run; while one batch runs the
- * next one gathers, so that a busy model needs no artificial delay.
+ * Groups concurrent calls into batches, fairly between tenants: see FairQueue for which items are next. Of one tenant the oldest item is
+ * always in its next batch, with those nearest to it in size. Items whose caller has gone leave at once, those whose deadline has passed before
+ * the run; while one batch runs the next one gathers, so that a busy model needs no artificial delay.
  */
 export class DynamicBatcher<T, R> {
-  private queue: Waiting<T, R>[] = [];
-  private running = false;
+  private readonly queue = new FairQueue<Waiting<T, R>>();
+  /** Items of a run that failed, which run once more, each with nothing beside it. */
+  private readonly again: Waiting<T, R>[] = [];
+  private running = 0;
+  private toldDepth = 0;
   private timer: NodeJS.Timeout | undefined;
-  private lastRunMs = 5;
+  private readonly pace: RunPace;
 
-  constructor(private readonly options: BatcherOptions<T, R>) {}
+  constructor(private readonly options: BatcherOptions<T, R>) {
+    this.pace = new RunPace(options.concurrency ?? 1);
+  }
 
   /** Items that wait now. */
   get depth(): number {
     return this.queue.length;
   }
 
-  /** @throws EXPERT_OVERLOADED when so many more items would not fit the queue */
-  admit(count: number): void {
-    const waiting = this.queue.length;
-    if (waiting + count <= this.options.maxQueue) return;
-    const retryAfterMs = Math.max(1, Math.ceil(this.batchesWaiting() * this.lastRunMs));
+  /** @throws EXPERT_OVERLOADED when so many more items of the tenant would not fit the queue */
+  admit(count: number, tenant = ''): void {
+    const { maxQueue } = this.options;
+    const own = this.queue.of(tenant).count;
+    const tenants = this.queue.tenantsWith(tenant);
+    const share = Math.max(1, Math.floor(maxQueue / tenants));
+    const all = this.queue.length;
+    const fits = own + count <= share || (own === 0 && count <= maxQueue);
+    if (fits && all + count <= ALL_TENANTS * maxQueue) return;
+    const load = fits ? this.queue.load : this.queue.ahead(tenant);
+    const retryAfterMs = Math.max(1, Math.ceil(this.pace.msFor(this.batchesOf(load))));
+    const others = tenants > 1 ? `, of ${all} of ${tenants} tenants` : '';
     throw new ThalamusError(
       'EXPERT_OVERLOADED',
-      `${waiting} of at most ${this.options.maxQueue} requests wait already; try again in ${retryAfterMs} ms.`,
+      fits
+        ? `${all} of at most ${ALL_TENANTS * maxQueue} requests of all tenants wait already; try again in ${retryAfterMs} ms.`
+        : `${own} of at most ${share} requests wait already${others}; try again in ${retryAfterMs} ms.`,
       { retryAfterMs },
     );
   }
@@ -84,19 +107,35 @@ export class DynamicBatcher<T, R> {
    * @throws EXPERT_OVERLOADED, CANCELLED, DEADLINE_EXCEEDED, and what the run throws
    */
   async submit(item: T, options: SubmitOptions = {}): Promise<R> {
-    const { signal } = options;
+    const [result] = await this.submitAll([item], options);
+    return result as R;
+  }
+
+  /** Adds the items of one request, all or none, and resolves with their results in order. @throws as `submit` */
+  async submitAll(items: readonly T[], options: SubmitOptions = {}): Promise<R[]> {
+    const { signal, tenant = '' } = options;
     if (signal?.aborted) throw abortError(signal);
-    this.admit(1);
-    this.refuseLate(options);
+    this.admit(items.length, tenant);
+    const sizes = items.map((item) => Math.max(1, this.options.sizeOf?.(item) ?? 1));
+    this.refuseLate(options, sizes);
+    const results = items.map((item, index) => this.enter(item, sizes[index] ?? 1, options));
+    this.depthChanged();
+    this.schedule();
+    return Promise.all(results);
+  }
+
+  private enter(item: T, size: number, options: SubmitOptions): Promise<R> {
+    const { signal, tenant = '' } = options;
     return new Promise<R>((resolve, reject) => {
-      const size = this.options.sizeOf?.(item) ?? 1;
       const onAbort = () => {
-        this.queue = this.queue.filter((other) => other !== waiting);
+        this.queue.remove(waiting);
+        this.depthChanged();
         if (signal) waiting.reject(abortError(signal));
       };
       const settled = () => signal?.removeEventListener('abort', onAbort);
       const waiting: Waiting<T, R> = {
         item,
+        tenant,
         size,
         options,
         enteredAt: performance.now(),
@@ -111,97 +150,85 @@ export class DynamicBatcher<T, R> {
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.queue.push(waiting);
-      this.schedule();
     });
   }
 
-  private refuseLate({ deadlineAtMs }: SubmitOptions): void {
+  /** Refuses a request whose last item would, as runs go now, not be answered by its deadline. */
+  private refuseLate({ deadlineAtMs, tenant = '' }: SubmitOptions, sizes: readonly number[]): void {
     if (deadlineAtMs === undefined) return;
-    const batchesAhead = Math.floor(this.batchesWaiting()) + (this.running ? 1 : 0);
-    if (deadlineAtMs <= Date.now() + batchesAhead * this.lastRunMs) throw late();
+    const before = this.queue.ahead(tenant);
+    const others = sizes.slice(1).reduce((sum, size) => sum + size, 0);
+    const load = { count: before.count + sizes.length - 1, cost: before.cost + others };
+    const waitMs = this.pace.msFor(Math.floor(this.batchesOf(load)), performance.now());
+    if (deadlineAtMs <= Date.now() + waitMs + this.pace.quickestMs) throw late();
   }
 
-  /** How many full batches the waiting items make, by number or by cost. */
-  private batchesWaiting(): number {
+  /** How many full batches that makes, by number or by cost. */
+  private batchesOf({ count, cost }: FairLoad): number {
     const { maxBatch, maxCost = Infinity } = this.options;
-    const cost = this.queue.reduce((sum, { size }) => sum + size, 0);
-    return Math.max(this.queue.length / maxBatch, cost / maxCost);
+    return Math.max(count / maxBatch, cost / maxCost);
   }
 
   private schedule(): void {
-    if (this.running || this.queue.length === 0) return;
-    if (this.batchesWaiting() >= 1 || this.options.maxDelayMs === 0) {
+    if (!this.mayBegin()) return;
+    if (this.batchesOf(this.queue.load) >= 1 || this.options.maxDelayMs === 0) {
       clearTimeout(this.timer);
       this.timer = undefined;
-      void this.runBatch();
+      this.begin();
     } else {
       this.timer ??= setTimeout(() => {
         this.timer = undefined;
-        void this.runBatch();
+        this.begin();
       }, this.options.maxDelayMs);
     }
   }
 
-  private async runBatch(): Promise<void> {
-    if (this.running) return;
-    this.running = true;
-    try {
-      const batch = this.take();
-      if (batch.length > 0) await this.execute(batch);
-    } finally {
-      this.running = false;
-      // What gathered during the run has waited long enough.
-      if (this.queue.length > 0) setImmediate(() => void this.runBatch());
-    }
+  private mayBegin(): boolean {
+    if (this.again.length > 0) return this.running === 0;
+    return this.queue.length > 0 && this.running < (this.options.concurrency ?? 1);
   }
 
-  /** The oldest item that is not too late, and the nearest to it in size that still fit. */
+  /** Begins what may begin: second tries first, each alone. */
+  private begin(): void {
+    while (this.mayBegin()) {
+      const failed = this.again.shift();
+      const batch = failed ? [failed].filter(isWanted) : this.take();
+      if (batch.length > 0) void this.execute(batch, failed !== undefined);
+    }
+    if (this.running === 0) this.queue.rest();
+  }
+
+  /** The next batch, without those that are too late. */
   private take(): Waiting<T, R>[] {
     const now = Date.now();
-    const isLate = ({ options }: Waiting<T, R>) =>
-      options.deadlineAtMs !== undefined && options.deadlineAtMs <= now;
-    for (const waiting of this.queue.filter(isLate)) waiting.reject(late());
-    const [oldest, ...others] = this.queue.filter((waiting) => !isLate(waiting));
-    if (!oldest) {
-      this.queue = [];
-      return [];
-    }
+    for (const waiting of this.queue.removeAll(({ options }) => isLate(options, now))) waiting.reject(late());
     const { maxBatch, maxCost = Infinity } = this.options;
-    const distance = ({ size }: Waiting<T, R>) => Math.abs(size - oldest.size);
-    const isNear = (other: Waiting<T, R>) =>
-      distance(other) <= NEAR_SIZE + NEAR_SHARE * Math.max(other.size, oldest.size);
-    const batch = [oldest];
-    let largest = oldest.size;
-    for (const other of others.filter(isNear).sort((a, b) => distance(a) - distance(b))) {
-      const grown = Math.max(largest, other.size);
-      if (batch.length >= maxBatch || (batch.length + 1) * grown > maxCost) break;
-      batch.push(other);
-      largest = grown;
-    }
-    const taken = new Set(batch);
-    this.queue = others.filter((waiting) => !taken.has(waiting));
+    const batch = this.queue.take({ maxBatch, maxCost });
+    this.depthChanged();
     return batch;
   }
 
-  private async execute(batch: readonly Waiting<T, R>[]): Promise<void> {
+  private async execute(batch: readonly Waiting<T, R>[], isSecondTry: boolean): Promise<void> {
+    this.running += 1;
     const startedAt = performance.now();
-    await this.answer(batch);
-    this.lastRunMs = 0.8 * this.lastRunMs + 0.2 * (performance.now() - startedAt);
+    this.pace.begun(startedAt);
+    await this.answer(batch, isSecondTry);
+    this.pace.ended(startedAt, performance.now());
+    this.running -= 1;
+    if (this.again.length > 0) this.begin();
+    // What gathered during the run has waited long enough.
+    else
+      setImmediate(() => {
+        this.begin();
+      });
+    if (isSecondTry) return;
     this.options.onBatch?.(
       batch.length,
       batch.map(({ enteredAt }) => startedAt - enteredAt),
     );
   }
 
-  /** Runs one item of a batch that failed, if it is still wanted. */
-  private async answerAlone(waiting: Waiting<T, R>): Promise<void> {
-    const { deadlineAtMs = Infinity, signal } = waiting.options;
-    if (signal?.aborted) waiting.reject(abortError(signal));
-    else if (deadlineAtMs <= Date.now()) waiting.reject(late());
-    else await this.answer([waiting], true);
-  }
-
-  private async answer(batch: readonly Waiting<T, R>[], isSecondTry = false): Promise<void> {
+  private async answer(batch: readonly Waiting<T, R>[], isSecondTry: boolean): Promise<void> {
     try {
       const outcomes = await this.options.run(batch.map(({ item }) => item));
       batch.forEach((waiting, index) => {
@@ -214,10 +241,29 @@ export class DynamicBatcher<T, R> {
     } catch (error) {
       const isAlone = batch.length === 1;
       const isTriedAgain = !isSecondTry && (isWorthAnotherRun(error) || (!isAlone && isOfOneItem(error)));
-      if (isTriedAgain) for (const waiting of batch) await this.answerAlone(waiting);
+      if (isTriedAgain) this.again.push(...batch);
       else for (const waiting of batch) waiting.reject(toThalamusError(error));
     }
   }
+
+  private depthChanged(): void {
+    const change = this.queue.length - this.toldDepth;
+    this.toldDepth = this.queue.length;
+    if (change !== 0) this.options.onDepth?.(change);
+  }
+}
+
+/** Whether a failed item still has a caller who waits; told so when it is too late. */
+function isWanted({ options, reject }: Waiting<unknown, never>): boolean {
+  const { signal } = options;
+  if (signal?.aborted) reject(abortError(signal));
+  else if (isLate(options, Date.now())) reject(late());
+  else return true;
+  return false;
+}
+
+function isLate({ deadlineAtMs = Infinity }: SubmitOptions, now: number): boolean {
+  return deadlineAtMs <= now;
 }
 
 /** A fault that one item may have brought on all. */

@@ -10,7 +10,6 @@ export type {
   TableColumns,
 } from './inference-runtime.port.js';
 export { OrtRuntime } from './ort-runtime.js';
-export { againAfterCrash } from './again-after-crash.js';
 export { ChildProcessPool, type ChildProcessPoolOptions, type PooledProcess } from './child-process-pool.js';
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
 export { padTokens, Tokenizer, type MaskToken, type TokenBatch, type TokenRow } from './tokenizer.js';

@@ -47,8 +47,12 @@ function components(settings: HostSettings): ServiceComponent[] {
       logger.warn({ ...process, reason }, 'inference process is exchanged because of the memory it has');
     },
   });
+  let waiting = 0;
   const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,
+    onDepth: (change) => {
+      waiting += change;
+    },
     cacheFolder: join(settings.dataFolder, 'bundles'),
     vet: bundleVet(view, SignaturePolicy.load(settings)),
     deriving: { folder: join(settings.dataFolder, 'derived'), deriver: new ProcessGraphDeriver() },
@@ -66,7 +70,7 @@ function components(settings: HostSettings): ServiceComponent[] {
     address,
     leaseMs: settings.leaseMs,
   });
-  let stopGauge: () => void = () => undefined;
+  let stopGauges: (() => void)[] = [];
   return [
     // Experts that are loaded answer without the bus.
     { name: 'event bus', start: () => bus.start(), close: () => bus.close() },
@@ -78,14 +82,17 @@ function components(settings: HostSettings): ServiceComponent[] {
       start: async () => {
         await server.start();
         serving = true;
-        stopGauge = gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]);
+        stopGauges = [
+          gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]),
+          gauge(METRICS.queueDepth, () => [[waiting, {}]]),
+        ];
       },
       withdraw: () => {
         serving = false;
         server.withdraw();
       },
       drain: (deadlineMs) => {
-        stopGauge();
+        for (const stop of stopGauges) stop();
         return server.drain(deadlineMs);
       },
     },

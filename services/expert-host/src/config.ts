@@ -43,7 +43,11 @@ export const hostSettings = defineSettings({
     milliseconds(2),
     'How long the first item of a batch waits for others, milliseconds.',
   ),
-  maxQueue: setting('THALAMUS_MAX_QUEUE', count(512), 'Texts that may wait for a base; more are refused.'),
+  maxQueue: setting(
+    'THALAMUS_MAX_QUEUE',
+    count(512),
+    'Texts, or requests of a graph of tensors, of one tenant that may wait for one graph; with several tenants waiting each has a share.',
+  ),
   memoryLimitBytes: setting(
     'THALAMUS_MEMORY_LIMIT',
     bytes(2 * 2 ** 30),

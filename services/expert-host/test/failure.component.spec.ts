@@ -1,3 +1,4 @@
+import { RPC_METADATA } from '@thalamus/contracts';
 import { waitUntil } from '@thalamus/testing';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -15,10 +16,14 @@ afterEach(async () => {
   await registry.close();
 });
 
-const slow = (side: number, deadlineMs = 20_000) => {
+const codeOf = async (fault: Error) => (await refusalOf(Promise.reject(fault))).code;
+
+const slow = (side: number, deadlineMs = 20_000, tenant = '') => {
   const int64Contents = [BigInt(side), BigInt(side)];
   const input = { name: 'side', datatype: 'INT64', shape: [2n], contents: { int64Contents } };
-  return host.client.modelInfer({ modelName: 'slow', modelVersion: '1', inputs: [input] }, { deadlineMs });
+  const metadata = tenant === '' ? {} : { [RPC_METADATA.tenant]: tenant };
+  const request = { modelName: 'slow', modelVersion: '1', inputs: [input] };
+  return host.client.modelInfer(request, { deadlineMs, metadata });
 };
 
 /** Ticks of CPU time that a process has used; 0 for one that is gone. */
@@ -107,6 +112,42 @@ describe('a host whose inference process dies', () => {
 });
 
 describe('a host that is overloaded', () => {
+  it('bounds the queue of a graph of tensors too, each tenant by itself', async () => {
+    host = await Host.start(registry, { THALAMUS_MAX_QUEUE: '2' });
+    const long = [slow(3_000), slow(3_000)];
+    const pid = host.childPid('slow');
+    await waitUntil('the first run has begun', () => cpuTicksOf(pid) > 10);
+    const greedy = await Promise.all(
+      Array.from({ length: 5 }, () => slow(8, 20_000, 'greedy').then(() => 'answered', codeOf)),
+    );
+    const modest = await Promise.all([slow(8, 20_000, 'modest')]);
+    expect(greedy.sort()).toEqual([
+      'EXPERT_OVERLOADED',
+      'EXPERT_OVERLOADED',
+      'EXPERT_OVERLOADED',
+      'answered',
+      'answered',
+    ]);
+    expect(modest.map((answer) => valuesOf(answer, 'sum'))).toEqual([[8 ** 3]]);
+    expect((await Promise.all(long)).length).toBe(2);
+  });
+
+  it('keeps a tenant that asks little from waiting behind one that asks much', async () => {
+    host = await Host.start(registry, { THALAMUS_MAX_QUEUE: '60' });
+    const ended: string[] = [];
+    const timed = (side: number, tenant: string) =>
+      slow(side, 20_000, tenant).then(() => {
+        ended.push(tenant);
+      });
+    const much = Array.from({ length: 30 }, () => timed(700, 'much'));
+    const pid = host.childPid('slow');
+    await waitUntil('runs have begun', () => cpuTicksOf(pid) > 2);
+    await Promise.all([...much, timed(700, 'little')]);
+    expect(ended.length).toBe(31);
+    // Two are on their way at a time; whoever was behind all others would be the last.
+    expect(ended.indexOf('little')).toBeLessThan(20);
+  });
+
   it('refuses with EXPERT_OVERLOADED when its queue is full, and answers what it took', async () => {
     host = await Host.start(registry, { THALAMUS_MAX_QUEUE: '8', THALAMUS_MAX_BATCH: '2' });
     const outcomes = await Promise.all(

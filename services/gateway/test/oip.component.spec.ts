@@ -1,3 +1,4 @@
+import { RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayUnderTest, KEYS, ROLE_KEYS } from './support/gateway-under-test.js';
@@ -111,6 +112,20 @@ describe('the Open Inference Protocol at the front door', () => {
       ['size', 0.5],
       ['cost', 2],
     ]);
+  });
+
+  it('tells the host whose request it is: its queues are fair between tenants', async () => {
+    const tenants: string[] = [];
+    const { answer } = gateway.host;
+    gateway.host.answer = (request, context) => {
+      tenants.push(context.tenant);
+      return answer(request, context);
+    };
+    await oip.modelInfer({ modelName: 'banking', inputs: textInput('a') }, { metadata });
+    // A caller cannot name another tenant than that of its key.
+    const forged = { ...metadata, [RPC_METADATA.tenant]: 'other' };
+    await oip.modelInfer({ modelName: 'banking', inputs: textInput('a') }, { metadata: forged });
+    expect(tenants).toEqual(['acme', 'acme']);
   });
 
   it('passes tensors of a named model on, in its stable or a pinned version', async () => {

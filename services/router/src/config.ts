@@ -40,7 +40,11 @@ export const routerSettings = defineSettings({
     z.coerce.number('must be a number').int('must be a whole number').min(0).max(1_000_000).default(2_048),
     'Prompts of each router model whose prediction is kept, for when they come again; 0: none.',
   ),
-  maxQueue: setting('THALAMUS_MAX_QUEUE', count(512), 'Prompts that may wait; more are refused.'),
+  maxQueue: setting(
+    'THALAMUS_MAX_QUEUE',
+    count(512),
+    'Prompts of one tenant that may wait; more are refused.',
+  ),
 });
 
 /** Values of the settings. */

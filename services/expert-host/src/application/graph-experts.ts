@@ -1,30 +1,67 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import { againAfterCrash, type InferenceRuntime, type InferenceSession } from '@thalamus/inference';
+import { METRICS } from '@thalamus/contracts';
+import { DynamicBatcher, type InferenceRuntime, type InferenceSession } from '@thalamus/inference';
 import type { GraphSummary } from '@thalamus/onnx-graph';
+import { histogram } from '@thalamus/telemetry';
 import type { Tensor } from '@thalamus/tensor';
 import { oipDatatype } from '../domain/oip-tensors.js';
 import { InferenceMeter } from './inference-meter.js';
 import { MODEL_FILE } from './inspect-bundle.js';
 import type { ExpertAnswer, ExpertValue, InferOptions, ServedExpert } from './served-expert.js';
+import type { BatchSettings } from './text-queue.js';
 
-/** A graph of any kind, tensors in and tensors out, as its own inputs and outputs say. */
+/** What a request asks, and who still waits for it. */
+interface RawRequest {
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly signal: AbortSignal | undefined;
+  /** Time on the clock of `performance`. */
+  readonly enteredAt: number;
+}
+
+type RawOutputs = Awaited<ReturnType<InferenceSession['run']>>;
+
+/** Requests on their way at a time: one runs, while another's tensors go to the process or come back. */
+const CONCURRENCY = 2;
+
+/**
+ * A graph of any kind, tensors in and tensors out, as its own inputs and outputs say. Requests are not batched: what the axes of a
+ * foreign graph mean is not known. They wait in a queue that is bounded and fair between tenants by the elements of their inputs.
+ */
 export class RawGraphExpert implements ServedExpert {
   readonly inputs: readonly ExpertValue[];
   readonly outputs: readonly ExpertValue[];
   readonly parameters = {};
   readonly meter = new InferenceMeter();
+  readonly manifest: ExpertManifest;
+  readonly memoryBytes: number;
   readonly ownBytes: number;
+  private readonly queue: DynamicBatcher<RawRequest, RawOutputs>;
 
   private constructor(
-    readonly manifest: ExpertManifest,
-    readonly memoryBytes: number,
+    bundle: OpenedBundle<ExpertManifest>,
     summary: GraphSummary,
     private readonly session: InferenceSession,
+    { maxQueue, onDepth }: BatchSettings,
   ) {
+    this.manifest = bundle.manifest;
+    this.memoryBytes = bundle.sizeBytes;
+    this.ownBytes = bundle.sizeBytes;
     this.inputs = summary.inputs.map(describe);
     this.outputs = summary.outputs.map(describe);
-    this.ownBytes = memoryBytes;
+    const waits = histogram(METRICS.queueDuration);
+    this.queue = new DynamicBatcher({
+      maxBatch: 1,
+      maxDelayMs: 0,
+      maxQueue,
+      concurrency: CONCURRENCY,
+      sizeOf: ({ inputs }) => elementsOf(inputs),
+      run: (requests) => Promise.all(requests.map((request) => this.run(request))),
+      onBatch: (_size, [waitMs = 0]) => {
+        waits.record(waitMs / 1000);
+      },
+      onDepth,
+    });
   }
 
   /** Opens a graph that has been inspected. @throws GRAPH_INVALID */
@@ -32,7 +69,7 @@ export class RawGraphExpert implements ServedExpert {
     bundle: OpenedBundle<ExpertManifest>,
     summary: GraphSummary,
     runtime: InferenceRuntime,
-    threads: number,
+    settings: BatchSettings,
   ): Promise<RawGraphExpert> {
     for (const { name, dtype } of [...summary.inputs, ...summary.outputs])
       if (dtype === undefined || dtype === 'bfloat16')
@@ -40,24 +77,31 @@ export class RawGraphExpert implements ServedExpert {
           'GRAPH_INVALID',
           `${bundle.manifest.name}: ${name} has an element type that cannot be served; export it with another one.`,
         );
+    const { threads } = settings;
     const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads });
-    return new RawGraphExpert(bundle.manifest, bundle.sizeBytes, summary, session);
+    return new RawGraphExpert(bundle, summary, session, settings);
   }
 
   async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
-    if (options.deadlineAtMs !== undefined && options.deadlineAtMs <= Date.now())
-      throw new ThalamusError('DEADLINE_EXCEEDED', 'The deadline passed before the graph could run.');
-    const startedAt = performance.now();
-    const { signal } = options;
-    const run = () => this.session.run(Object.fromEntries(inputs), { signal });
-    const outputs = await againAfterCrash(run, signal);
-    this.meter.ran([0], performance.now() - startedAt);
+    const request = { inputs, signal: options.signal, enteredAt: performance.now() };
+    const outputs = await this.queue.submit(request, options);
     return { outputs: new Map(Object.entries(outputs)), promptTokens: 0, truncated: false, batchSize: 1 };
   }
 
   release(): Promise<void> {
     return this.session.release();
   }
+
+  private async run({ inputs, signal, enteredAt }: RawRequest): Promise<RawOutputs> {
+    const startedAt = performance.now();
+    const outputs = await this.session.run(Object.fromEntries(inputs), { signal });
+    this.meter.ran([startedAt - enteredAt], performance.now() - startedAt);
+    return outputs;
+  }
+}
+
+function elementsOf(inputs: ReadonlyMap<string, Tensor>): number {
+  return [...inputs.values()].reduce((sum, { data }) => sum + data.length, 0);
 }
 
 function describe({ name, dtype, shape }: GraphSummary['inputs'][number]): ExpertValue {

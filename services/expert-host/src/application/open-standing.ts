@@ -27,7 +27,7 @@ export async function openStanding(
       'BUNDLE_INVALID',
       `${name} is of the kind ${kind}, which this host does not serve.`,
     );
-  if (!bundle.has('tokenizer.json')) return RawGraphExpert.open(bundle, summary, runtime, settings.threads);
+  if (!bundle.has('tokenizer.json')) return RawGraphExpert.open(bundle, summary, runtime, settings);
   switch (task) {
     case 'text-classification':
       return GraphClassifierExpert.open(given, runtime, settings);
@@ -36,6 +36,6 @@ export async function openStanding(
     case 'fill-mask':
       return new FillMaskExpert(bundle.manifest, await openGraphFiller(given, runtime, settings));
     case 'text-generation':
-      return RawGraphExpert.open(bundle, summary, runtime, settings.threads);
+      return RawGraphExpert.open(bundle, summary, runtime, settings);
   }
 }

@@ -9,8 +9,11 @@ export interface BatchSettings {
   /** Most tokens of a batch, padding included. */
   readonly maxBatchTokens: number;
   readonly batchDelayMs: number;
+  /** Texts, or requests of a graph of tensors, that one tenant may have waiting for one graph. */
   readonly maxQueue: number;
   readonly threads: number;
+  /** Told by how many those that wait have become more or, below 0, fewer. */
+  readonly onDepth?: ((change: number) => void) | undefined;
 }
 
 /** Whose run a text is counted as. */
@@ -32,7 +35,7 @@ export interface TextQueueOptions<T, R> extends BatchSettings {
   readonly run: (items: readonly QueuedText<T>[]) => Promise<readonly BatchOutcome<R>[]>;
 }
 
-/** Texts of many requests on their way into one graph: tokenised as they come, run in batches of similar length. */
+/** Texts of many requests on their way into one graph: tokenised as they come, run in batches of similar length, fairly between tenants. */
 export class TextQueue<T extends Metered, R> {
   private readonly batcher: DynamicBatcher<QueuedText<T>, R>;
 
@@ -50,6 +53,7 @@ export class TextQueue<T extends Metered, R> {
         sizes.record(size);
         for (const wait of waitsMs) waits.record(wait / 1000);
       },
+      onDepth: options.onDepth,
     });
   }
 
@@ -59,18 +63,13 @@ export class TextQueue<T extends Metered, R> {
     wishOf: (index: number, tokens: TokenRow) => T,
     options: SubmitOptions,
   ): Promise<R[]> {
-    this.batcher.admit(texts.length);
+    this.batcher.admit(texts.length, options.tenant);
     const rows = await this.options.tokenise(texts);
-    // Again, since others came in the meantime: a request is taken whole or not at all.
-    this.batcher.admit(texts.length);
     // Every wish is formed, or refused, before the first text is taken.
     const wishes = rows.map((tokens, index) => wishOf(index, tokens));
     const enteredAt = performance.now();
-    return Promise.all(
-      wishes.map((wish, index) =>
-        this.batcher.submit({ tokens: rows[index] as TokenRow, wish, enteredAt }, options),
-      ),
-    );
+    const items = rows.map((tokens, index) => ({ tokens, wish: wishes[index] as T, enteredAt }));
+    return this.batcher.submitAll(items, options);
   }
 
   private async run(items: readonly QueuedText<T>[]): Promise<readonly BatchOutcome<R>[]> {

@@ -78,7 +78,10 @@ export class InferOnHost {
     return this.connections.to(address).modelInfer(request, {
       signal: scope.signal,
       deadlineMs,
-      metadata: { [RPC_METADATA.requestId]: scope.requestId },
+      metadata: {
+        [RPC_METADATA.requestId]: scope.requestId,
+        [RPC_METADATA.tenant]: scope.caller.tenant,
+      },
     });
   }
 }

@@ -140,7 +140,7 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
         const deadlineAtMs = earlier(context.deadlineAtMs, timeoutMs);
         const inputs = decodeInputs(request);
         const answered = await within(timeoutMs, context.signal, (signal) =>
-          served.infer(inputs, { signal, deadlineAtMs, parameters: values }),
+          served.infer(inputs, { signal, deadlineAtMs, tenant: context.tenant, parameters: values }),
         );
         return inferResponse({ request, version, classes, isOfStream }, answered);
       });

@@ -1,4 +1,4 @@
-import { METRICS, oipErrorJson, type OipCalls, type OipReply } from '@thalamus/contracts';
+import { METRICS, oipErrorJson, RPC_METADATA, type OipCalls, type OipReply } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { localContext, type CallContext } from '@thalamus/grpc';
 import { listen, type ServiceComponent } from '@thalamus/lifecycle';
@@ -127,6 +127,7 @@ export class OipHttpServer implements ServiceComponent {
         draining: this.drainStarts.signal,
         deadlineMs: exchange.remainingMs(),
       }),
+      tenant: String(request.headers[RPC_METADATA.tenant] ?? ''),
       setTrailer: (key, value) => response.setHeader(key, value),
     };
     return exchange.orAborted(route.answer(this.calls, question, context));
