@@ -36,6 +36,35 @@ export const ALERTS = [
     ),
   },
   {
+    alert: 'ThalamusInferenceProcessesExchanged',
+    expr: `sum by (instance) (increase(${METRIC.childRecycles}[1h])) > 6`,
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Inference processes keep memory',
+      '{{ $labels.instance }} exchanged {{ $value | printf "%.0f" }} inference processes in an hour. Its log names the models; raise THALAMUS_CHILD_MEMORY_SLACK when their runs need that much.',
+    ),
+  },
+  {
+    alert: 'ThalamusHostQueueLong',
+    expr: `histogram_quantile(0.95, sum by (le, instance) (rate(${METRIC.queueDuration}_bucket[5m]))) > 1`,
+    for: '10m',
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Texts wait long for a host',
+      'p95 of the wait on {{ $labels.instance }} is {{ $value | humanizeDuration }}. Add hosts, or see which expert grew on the board of the hosts.',
+    ),
+  },
+  {
+    alert: 'ThalamusHostQueueStands',
+    expr: `min_over_time(${METRIC.queueDepth}[5m]) > 64`,
+    for: '5m',
+    labels: { severity: 'page' },
+    annotations: summary(
+      'The queue of a host does not empty',
+      'For ten minutes never fewer than {{ $value }} texts have waited on {{ $labels.instance }}: more comes than it can answer. Add hosts, or limit who sends most.',
+    ),
+  },
+  {
     alert: 'ThalamusOutcomesNotPublished',
     expr: `${METRIC.spoolRecords} > 1000`,
     for: '5m',

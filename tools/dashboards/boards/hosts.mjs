@@ -1,11 +1,11 @@
-// Queues, batches and memory of the expert hosts.
+// Queues, batches, processes and memory of the expert hosts.
 import { dashboard } from '../grafana.mjs';
 import { METRIC, quantile, rate } from '../metric-names.mjs';
 
 export const hostsBoard = dashboard({
   uid: 'thalamus-hosts',
   title: 'Thalamus / Expert hosts',
-  description: 'Queues, batches and memory of the hosts.',
+  description: 'Queues, batches, inference processes and memory of the hosts.',
   rows: [
     {
       title: 'Work',
@@ -29,14 +29,38 @@ export const hostsBoard = dashboard({
           ],
         },
         {
+          title: 'Waiting',
+          description: 'Texts, and requests of graphs of tensors, that wait for their run, by host.',
+          queries: [{ expr: METRIC.queueDepth, legend: '{{instance}}' }],
+        },
+        {
           title: 'Batch size',
-          description: 'Texts in a batch, on average.',
+          description: 'Texts in a batch: on average, and of the larger ones.',
           queries: [
+            { expr: quantile(0.95, METRIC.batchSize), legend: 'p95' },
             {
               expr: `${rate(`${METRIC.batchSize}_sum`)} / ${rate(`${METRIC.batchSize}_count`)}`,
               legend: 'mean',
             },
           ],
+        },
+      ],
+    },
+    {
+      title: 'Inference processes',
+      panels: [
+        {
+          title: 'Ended unasked',
+          width: 12,
+          description: 'Inference processes that crashed, hung or were killed, in 15 minutes, by host.',
+          queries: [{ expr: `increase(${METRIC.childRestarts}[15m])`, legend: '{{instance}}' }],
+        },
+        {
+          title: 'Exchanged',
+          width: 12,
+          description:
+            'Inference processes that were exchanged because of memory they kept, in 15 minutes, by host.',
+          queries: [{ expr: `increase(${METRIC.childRecycles}[15m])`, legend: '{{instance}}' }],
         },
       ],
     },
