@@ -36,6 +36,8 @@ export const ATTRIBUTES = {
   task: 'thalamus.task',
   /** Registered name of the expert. */
   expertName: 'thalamus.expert.name',
+  /** `own` for bytes of one expert, `shared` for those of a base. */
+  memoryKind: 'thalamus.memory.kind',
   /** Predicted loss of the chosen expert, on spans only. */
   predictedLoss: 'thalamus.predicted_loss',
   /** Experts that were considered, those that filters rejected included, on spans only. */
@@ -178,7 +180,24 @@ export const METRICS = {
     'expertName',
     'outcome',
   ]),
-  residentBytes: gauge('thalamus.host.resident.size', 'By', 'Bytes accounted to loaded experts.'),
+  residentBytes: gauge(
+    'thalamus.host.resident.size',
+    'By',
+    'Bytes accounted to loaded experts: `own` is what each has for itself, `shared` the bases that they stand on.',
+    ['memoryKind'],
+  ),
+  residentLimit: gauge('thalamus.host.resident.limit', 'By', 'Bytes that loaded experts may take.'),
+  evictions: counter('thalamus.host.evictions', 'How often an expert was let go to make room for another.'),
+  residencyMisses: counter(
+    'thalamus.host.residency.misses',
+    'Requests that had to wait until their expert was loaded.',
+  ),
+  loadDuration: duration(
+    'thalamus.host.load.duration',
+    'How long an expert took to be loaded, the room that was made for it included.',
+    ['outcome'],
+  ),
+  loadsWaiting: gauge('thalamus.host.load.waiting', '1', 'Requests that wait for experts to be loaded.'),
   childRestarts: counter('thalamus.host.child.restarts', 'How often an inference process ended unasked.'),
   childRecycles: counter(
     'thalamus.host.child.recycles',

@@ -6,7 +6,10 @@ import { LeaseClock } from './lease-clock.js';
 /** How often the bus is asked whether it can be read, milliseconds. */
 const PROVE_MS = 500;
 
-/** A host that has a version loaded. */
+/** States of a version whose host answers a request for it after a load. */
+const LOADED_WHEN_ASKED: ReadonlySet<string> = new Set(['registered', 'loading', 'draining']);
+
+/** A host that serves a version. */
 export interface Resident {
   readonly hostId: string;
   /** host:port of its gRPC server. */
@@ -75,29 +78,37 @@ export class ResidencyView {
 
   /** Hosts that have a version ready. */
   hostsFor(expert: string, version: string): Resident[] {
-    return this.all().filter(
-      (resident) => resident.expert === expert && resident.version === version && resident.state === 'ready',
-    );
+    return this.of(expert, version).filter(({ state }) => state === 'ready');
   }
 
-  /** Everything that is loaded, loading or failed. */
+  /** Hosts that load a version when it is asked for, or are about to have loaded it. */
+  hostsThatLoad(expert: string, version: string): Resident[] {
+    return this.of(expert, version).filter(({ state }) => LOADED_WHEN_ASKED.has(state));
+  }
+
+  /** Everything that hosts serve or have failed to load. */
   all(): Resident[] {
-    const time = this.clock.unixMs;
-    return [...this.records.values()]
-      .filter((record) => record.leaseExpiresAt !== undefined && timestampMs(record.leaseExpiresAt) > time)
-      .map((record) => ({
-        hostId: record.hostId,
-        address: record.address,
-        state: record.state,
-        expert: record.expert,
-        version: record.version,
-        memoryBytes: Number(record.memoryBytes),
-      }));
+    return this.alive(() => true);
   }
 
   /** Addresses of the hosts that are alive. */
   hosts(): string[] {
     return [...new Set(this.all().map((resident) => resident.address))].sort();
+  }
+
+  private of(expert: string, version: string): Resident[] {
+    return this.alive((record) => record.expert === expert && record.version === version);
+  }
+
+  private alive(isWanted: (record: eventsV1.HostResidency) => boolean): Resident[] {
+    const time = this.clock.unixMs;
+    const residents: Resident[] = [];
+    for (const record of this.records.values()) {
+      if (!isWanted(record) || !record.leaseExpiresAt || timestampMs(record.leaseExpiresAt) <= time) continue;
+      const { hostId, address, state, expert, version, memoryBytes } = record;
+      residents.push({ hostId, address, state, expert, version, memoryBytes: Number(memoryBytes) });
+    }
+    return residents;
   }
 
   private async proveOnce(): Promise<void> {

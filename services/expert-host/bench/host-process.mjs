@@ -38,7 +38,7 @@ export async function startHost(environment = {}, more = [], { experts: names } 
     ]);
   };
   for (const bundle of [BASE_FOLDER, ...experts, ...more]) {
-    const { manifest, digest, sizeBytes } = await importBundle(bundle, store);
+    const { manifest, digest } = await importBundle(bundle, store);
     const version = {
       expert: manifest.name,
       version: manifest.version,
@@ -46,7 +46,7 @@ export async function startHost(environment = {}, more = [], { experts: names } 
       task: manifest.task,
       manifestDigest: digest,
       baseDigest: manifest.base?.digest ?? '',
-      sizeBytes: BigInt(sizeBytes),
+      sizeBytes: BigInt(manifest.files.reduce((sum, { bytes }) => sum + bytes, 0)),
     };
     const expert = { name: manifest.name, task: manifest.task, stable: manifest.version };
     await publish(`version/${manifest.name}@${manifest.version}`, { case: 'version', value: version });

@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { SignaturePolicy } from '@thalamus/bundle';
-import { inference, METRICS } from '@thalamus/contracts';
+import { ATTRIBUTES, inference, METRICS } from '@thalamus/contracts';
 import { GrpcServer, implementService } from '@thalamus/grpc';
 import { ChildProcessPool } from '@thalamus/inference';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
@@ -83,7 +83,7 @@ function components(settings: HostSettings): ServiceComponent[] {
         await server.start();
         serving = true;
         stopGauges = [
-          gauge(METRICS.residentBytes, () => [[library.residentBytes, {}]]),
+          ...residencyGauges(library, settings.memoryLimitBytes),
           gauge(METRICS.queueDepth, () => [[waiting, {}]]),
         ];
       },
@@ -98,5 +98,20 @@ function components(settings: HostSettings): ServiceComponent[] {
     },
     new OipHttpServer(oip, { ...settings, port: settings.httpPort }),
     residency,
+  ];
+}
+
+function residencyGauges(library: ExpertLibrary, limitBytes: number): (() => void)[] {
+  const kind = ATTRIBUTES.memoryKind;
+  return [
+    gauge(METRICS.residentBytes, () => {
+      const { own, shared } = library.residentBytes;
+      return [
+        [own, { [kind]: 'own' }],
+        [shared, { [kind]: 'shared' }],
+      ];
+    }),
+    gauge(METRICS.residentLimit, () => [[limitBytes, {}]]),
+    gauge(METRICS.loadsWaiting, () => [[library.waitingForLoads, {}]]),
   ];
 }

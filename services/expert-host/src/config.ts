@@ -17,6 +17,21 @@ import {
   updaterAddress,
   type SettingsValues,
 } from '@thalamus/config';
+import { z } from 'zod';
+
+const PINNED = /^[a-z0-9][a-z0-9-]{0,62}(@[1-9]\d{0,18})?$/;
+const PRIORITY = /^[a-z0-9][a-z0-9-]{0,62}=-?\d{1,6}$/;
+
+const listed = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+const priorityOf = (entry: string): [string, number] => {
+  const [expert = '', priority] = entry.split('=');
+  return [expert, Number(priority)];
+};
 
 /** Settings of the expert host. */
 export const hostSettings = defineSettings({
@@ -51,7 +66,37 @@ export const hostSettings = defineSettings({
   memoryLimitBytes: setting(
     'THALAMUS_MEMORY_LIMIT',
     bytes(2 * 2 ** 30),
-    'Bytes of weights that may be loaded at once.',
+    'Bytes of weights that may be loaded at once; experts beyond that are loaded when they are asked for.',
+  ),
+  pinnedExperts: setting(
+    'THALAMUS_PINNED_EXPERTS',
+    z
+      .string()
+      .default('')
+      .transform(listed)
+      .refine(
+        (names) => names.every((name) => PINNED.test(name)),
+        'must be experts, or expert@version, separated by commas',
+      ),
+    'Experts, or expert@version, that are loaded first and never let go to make room, separated by commas.',
+  ),
+  expertPriorities: setting(
+    'THALAMUS_EXPERT_PRIORITIES',
+    z
+      .string()
+      .default('')
+      .transform(listed)
+      .refine(
+        (entries) => entries.every((entry) => PRIORITY.test(entry)),
+        'must be expert=number, separated by commas',
+      )
+      .transform((entries) => new Map(entries.map(priorityOf))),
+    'Priority of experts as expert=number, separated by commas; 0 where none is given. Lower ones are let go first.',
+  ),
+  maxLoadQueue: setting(
+    'THALAMUS_MAX_LOAD_QUEUE',
+    count(256),
+    'Requests that may wait for experts to be loaded; more are refused.',
   ),
   childMemoryLimitBytes: setting(
     'THALAMUS_CHILD_MEMORY_LIMIT',

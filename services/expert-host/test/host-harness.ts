@@ -86,8 +86,8 @@ export class Registry {
     channel: Channel | 'none' = 'stable',
     signatures: readonly { keyId: string; value: string }[] = [],
   ): Promise<Digest> {
-    const { manifest, digest, sizeBytes } = await importBundle(this.path(name), this.store);
-    const { kind, base, task, version } = manifest as ExpertManifest;
+    const { manifest, digest } = await importBundle(this.path(name), this.store);
+    const { kind, base, task, version, files } = manifest as ExpertManifest;
     await this.publish(`version/${manifest.name}@${version}`, {
       case: 'version',
       value: {
@@ -97,7 +97,7 @@ export class Registry {
         task,
         manifestDigest: digest,
         baseDigest: base?.digest ?? '',
-        sizeBytes: BigInt(sizeBytes),
+        sizeBytes: BigInt(files.reduce((sum, file) => sum + file.bytes, 0)),
         signatures,
       },
     });

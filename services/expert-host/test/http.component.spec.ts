@@ -273,7 +273,7 @@ describe('what is refused over HTTP', () => {
       '/v2/repository/models/animals/load',
       { parameters: { config: '{}' } },
       400,
-      'Load takes no parameters',
+      'Load takes the parameters pinned (bool) and priority',
     ],
     ['another repository', '/v2/repository/index', { repository_name: 'x' }, 400, 'repository_name'],
     ['an unknown path', '/v2/models/animals/generate', {}, 404, 'RESOURCE_NOT_FOUND'],

@@ -250,6 +250,7 @@ describe('what a host never opens', () => {
     await Promise.allSettled(
       ['aa@2', 'bb@1', 'cc@1'].map((modelName) => running.client.repositoryModelLoad({ modelName })),
     );
+    await running.until('aa', '2', 'failed');
     expect(await indexOf(running)).toMatchObject({ 'aa@2': 'UNAVAILABLE', 'bb@1': 'READY', 'cc@1': 'READY' });
     expect((await ask(running, 'bb', ['hello'])).outputs.length).toBe(3);
   });

@@ -45,6 +45,7 @@ import { RankExperts } from './application/rank-experts.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { ResolveExpert } from './application/resolve-expert.js';
 import { RouteText } from './application/route-text.js';
+import { WarmStable } from './application/warm-stable.js';
 import { WatchTraffic } from './application/watch-traffic.js';
 import type { UseCases } from './application/use-cases.js';
 import { environment, type GatewaySettings } from './config.js';
@@ -101,7 +102,7 @@ function wire(settings: GatewaySettings) {
   });
   const hosts = new HostConnections(residency);
   const inferOnHost = new InferOnHost(new ChooseHost(residency, view), hosts);
-  const resolveExpert = new ResolveExpert(view);
+  const resolveExpert = new ResolveExpert(view, new WarmStable(view, residency));
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
   const fallback = new FallbackExpert(view, resolveExpert);

@@ -71,8 +71,11 @@ export const hostsBoard = dashboard({
           title: 'Weights in memory',
           unit: 'bytes',
           width: 12,
-          description: 'Bytes accounted to what is loaded, by host.',
-          queries: [{ expr: METRIC.residentBytes, legend: '{{instance}}' }],
+          description: 'Bytes accounted to what is loaded, by host, and how many there may be.',
+          queries: [
+            { expr: METRIC.residentBytes, legend: '{{instance}} {{thalamus_memory_kind}}' },
+            { expr: METRIC.residentLimit, legend: '{{instance}} limit' },
+          ],
         },
         {
           title: 'Resident memory',
@@ -80,6 +83,35 @@ export const hostsBoard = dashboard({
           width: 12,
           description: 'Resident memory of the host processes.',
           queries: [{ expr: `${METRIC.residentMemory}{job="expert-host"}`, legend: '{{instance}}' }],
+        },
+        {
+          title: 'Loads and evictions',
+          unit: 'reqps',
+          width: 12,
+          description:
+            'Experts that were loaded, that were let go to make room, and requests that waited for a load.',
+          queries: [
+            { expr: rate(`${METRIC.loadDuration}_count`), legend: 'loads' },
+            { expr: rate(METRIC.evictions), legend: 'evictions' },
+            { expr: rate(METRIC.residencyMisses), legend: 'requests that waited' },
+          ],
+        },
+        {
+          title: 'Time to load',
+          unit: 's',
+          width: 8,
+          description: 'How long experts took to be loaded, the room that was made for them included.',
+          queries: [
+            { expr: quantile(0.5, METRIC.loadDuration), legend: 'p50' },
+            { expr: quantile(0.95, METRIC.loadDuration), legend: 'p95' },
+          ],
+        },
+        {
+          title: 'Requests that wait for a load',
+          unit: 'short',
+          width: 4,
+          description: 'How many wait now.',
+          queries: [{ expr: METRIC.loadsWaiting, legend: '{{instance}}' }],
         },
       ],
     },

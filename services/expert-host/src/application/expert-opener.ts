@@ -20,21 +20,26 @@ import { EmbeddingExpert } from './text-experts.js';
 /** What the opener needs. */
 export interface OpenerOptions extends BaseSettings {
   readonly cacheFolder: string;
-  readonly memoryLimitBytes: number;
   /** Whether the bundle of a digest may be opened. @throws SIGNATURE_REFUSED */
   readonly vet?: (digest: string) => void;
 }
+
+/** What bytes are needed for. */
+export interface Need {
+  /** name@version */
+  readonly of: string;
+  readonly bytes: number;
+  /** Digest of the base that it stands on. */
+  readonly base?: string;
+}
+
+/** Makes room for what is to be loaded, before it is. @throws EXPERT_OVERLOADED when there is none */
+export type MakeRoom = (need: Need) => Promise<void>;
 
 /** Gives every model with a graph of its own a process of its own, and a base one for all that stands on it. */
 export interface InferenceProcesses {
   /** `name` is what lists of processes show. */
   open(name: string): InferenceRuntime;
-}
-
-/** A version, and what became of opening it. */
-export interface OpenOutcome {
-  readonly version: registryV1.ExpertVersion;
-  readonly served: ServedExpert | ThalamusError;
 }
 
 type Bundle = OpenedBundle<ExpertManifest>;
@@ -44,72 +49,76 @@ const DELTA_KINDS: ReadonlySet<registryV1.ExpertKind> = new Set([
   registryV1.ExpertKind.LOWRANK,
 ]);
 
+/** How long a base that could not be loaded is not tried again: all that stand on it fail with it, milliseconds. */
+const BASE_RETRY_MS = 500;
+
 /** Turns registered versions into experts that can answer: fetches, checks, loads, and shares bases among heads. */
 export class ExpertOpener {
   private readonly bases = new Map<string, Promise<ResidentBase>>();
-  private readonly resident = new Set<ResidentBase>();
+  /** Bases in memory and their digests, those that are being freed among them. */
+  private readonly resident = new Map<ResidentBase, string>();
+  /** Bases under what could not be loaded, kept for what is loaded next. */
+  private readonly held: { readonly digest: string; readonly base: ResidentBase }[] = [];
   private opened = 0;
 
   constructor(
     private readonly store: ArtifactStore,
     private readonly processes: InferenceProcesses,
     private readonly options: OpenerOptions,
-    /** Bytes that the experts which are loaded have for themselves. */
-    private readonly ownBytes: () => number,
   ) {}
 
-  /** Bytes of all bases that are loaded. */
+  /** Bytes of all bases that are in memory. */
   get sharedBytes(): number {
-    return [...this.resident].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    return [...this.resident.keys()].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   }
 
-  /** Opens versions; each fails alone. What stands on one base holds it together. */
-  async open(versions: readonly registryV1.ExpertVersion[]): Promise<OpenOutcome[]> {
-    const outcomes: OpenOutcome[] = [];
-    const isDelta = ({ kind }: registryV1.ExpertVersion) => DELTA_KINDS.has(kind);
-    for (const version of versions.filter((candidate) => !isDelta(candidate)))
-      outcomes.push({ version, served: await orError(this.openStanding(version)) });
-    const byBase = Map.groupBy(versions.filter(isDelta), ({ baseDigest }) => baseDigest);
-    for (const [digest, deltas] of byBase) outcomes.push(...(await this.openDeltas(digest, deltas)));
-    return outcomes;
+  /** Bytes of each base that is loaded, by digest. */
+  baseBytes(): Map<string, number> {
+    return new Map([...this.resident].map(([{ memoryBytes }, digest]) => [digest, memoryBytes]));
   }
 
-  private async openStanding(version: registryV1.ExpertVersion): Promise<ServedExpert> {
+  /** Digest of the base that a version stands on: its own for a base; undefined for one that stands alone. */
+  baseOf({ kind, baseDigest, manifestDigest }: registryV1.ExpertVersion): string | undefined {
+    if (DELTA_KINDS.has(kind)) return baseDigest;
+    return this.bases.has(manifestDigest) ? manifestDigest : undefined;
+  }
+
+  /** Fetches, checks and loads a version. Nothing of it stays when that fails. @throws what the loading throws */
+  async open(version: registryV1.ExpertVersion, makeRoom: MakeRoom): Promise<ServedExpert> {
+    if (!DELTA_KINDS.has(version.kind)) return this.openStanding(version, makeRoom);
+    const base = await this.base(version.baseDigest, makeRoom);
+    return this.openDelta(version, base, makeRoom);
+  }
+
+  /** Lets go of bases that only failed loads hold; true when there was one. */
+  async letHeldGo(): Promise<boolean> {
+    const held = this.held.splice(0);
+    for (const { digest, base } of held) await this.letGo(digest, base);
+    return held.length > 0;
+  }
+
+  private async openStanding(version: registryV1.ExpertVersion, makeRoom: MakeRoom): Promise<ServedExpert> {
     const digest = version.manifestDigest;
     const bundle = await this.fetch(version);
     const summary = await inspectBundleGraph(bundle);
     const { kind, task } = bundle.manifest;
     const canBeBase = embeddingWidth(summary) !== undefined && bundle.has('tokenizer.json');
     if (kind === 'full' && task === 'feature-extraction' && canBeBase) {
-      const base = await this.base(digest, bundle);
+      const base = await this.base(digest, makeRoom, bundle);
       base.retain();
       const hasStates = summary.outputs.some(({ name }) => name === 'last_hidden_state');
       return new EmbeddingExpert(bundle.manifest, base, hasStates, () => this.letGo(digest, base));
     }
-    this.reserve(bundle);
-    const runtime = this.processes.open(processName(bundle));
+    await makeRoom({ of: nameOf(bundle), bytes: bundle.sizeBytes });
+    const runtime = this.processes.open(nameOf(bundle));
     return openStanding({ bundle, summary }, runtime, this.options);
   }
 
-  private async openDeltas(
-    baseDigest: string,
-    versions: readonly registryV1.ExpertVersion[],
-  ): Promise<OpenOutcome[]> {
-    const base = await orError(this.base(baseDigest));
-    if (ThalamusError.is(base)) return versions.map((version) => ({ version, served: base }));
-    // Held until all are read: a base without a user is freed.
-    base.retain();
-    try {
-      const outcomes: OpenOutcome[] = [];
-      for (const version of versions)
-        outcomes.push({ version, served: await orError(this.openDelta(version, base)) });
-      return outcomes;
-    } finally {
-      await this.letGo(baseDigest, base);
-    }
-  }
-
-  private async openDelta(version: registryV1.ExpertVersion, base: ResidentBase): Promise<ServedExpert> {
+  private async openDelta(
+    version: registryV1.ExpertVersion,
+    base: ResidentBase,
+    makeRoom: MakeRoom,
+  ): Promise<ServedExpert> {
     // Held already while the expert is read: a base without a user may be freed.
     base.retain();
     const id = `${version.expert}@${version.version}#${(this.opened += 1)}`;
@@ -121,7 +130,8 @@ export class ExpertOpener {
     try {
       const bundle = await this.fetchDelta(version);
       const { manifest } = bundle;
-      if (manifest.task === 'fill-mask') this.reserve(bundle, await base.maskedHeads.missingBytes());
+      const besides = manifest.task === 'fill-mask' ? await base.maskedHeads.missingBytes() : 0;
+      await makeRoom({ of: nameOf(bundle), bytes: bundle.sizeBytes + besides, base: version.baseDigest });
       const isLowRank = manifest.kind === 'lowrank';
       // Everything is read before anything changes.
       const head = await addHead(bundle, base);
@@ -136,7 +146,7 @@ export class ExpertOpener {
       return deltaExpert(manifest, { id, isLowRank, bytes, release }, base);
     } catch (fault) {
       await remove();
-      await this.letGo(version.baseDigest, base);
+      this.held.push({ digest: version.baseDigest, base });
       throw fault;
     }
   }
@@ -155,28 +165,35 @@ export class ExpertOpener {
         'METHOD_UNSUPPORTED',
         `${version.expert} is ${kind} for ${task}; over a base this host serves text-classification and fill-mask.`,
       );
-    this.reserve(bundle);
     return bundle;
   }
 
   /** The base of a digest, loaded once; whoever gets it retains it before the next wait. */
-  private base(digest: string, bundle?: Bundle): Promise<ResidentBase> {
+  private base(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
     let base = this.bases.get(digest);
     if (!base) {
-      base = this.openBase(digest, bundle);
-      this.bases.set(digest, base);
-      base.catch(() => this.bases.delete(digest));
+      const opening = this.openBase(digest, makeRoom, bundle);
+      this.bases.set(digest, opening);
+      opening.catch((fault: unknown) => {
+        const forget = () => {
+          if (this.bases.get(digest) === opening) this.bases.delete(digest);
+        };
+        // Room may be made at any moment.
+        if (toThalamusError(fault).code === 'EXPERT_OVERLOADED') forget();
+        else setTimeout(forget, BASE_RETRY_MS).unref();
+      });
+      base = opening;
     }
     return base;
   }
 
-  private async openBase(digest: string, bundle?: Bundle): Promise<ResidentBase> {
+  private async openBase(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
     const checked = bundle ?? (await this.fetchDigest(digest));
-    this.reserve(checked);
+    await makeRoom({ of: nameOf(checked), bytes: checked.sizeBytes, base: digest });
     const summary = await inspectBundleGraph(checked);
-    const runtime = this.processes.open(processName(checked));
+    const runtime = this.processes.open(nameOf(checked));
     const base = await ResidentBase.open(checked, summary, runtime, this.options);
-    this.resident.add(base);
+    this.resident.set(base, digest);
     return base;
   }
 
@@ -184,18 +201,11 @@ export class ExpertOpener {
     if (!base.drop()) return;
     // Before the first wait, so that nobody gets a base that is being freed.
     this.bases.delete(digest);
-    this.resident.delete(base);
-    await base.release();
-  }
-
-  /** @throws EXPERT_OVERLOADED when a bundle, and so many bytes besides, would pass the limit */
-  private reserve({ manifest, sizeBytes }: Bundle, besides = 0): void {
-    const limit = this.options.memoryLimitBytes;
-    if (this.sharedBytes + this.ownBytes() + sizeBytes + besides <= limit) return;
-    throw new ThalamusError(
-      'EXPERT_OVERLOADED',
-      `Loading ${manifest.name}@${manifest.version} would pass the memory limit of ${limit} bytes; raise THALAMUS_MEMORY_LIMIT or unload others.`,
-    );
+    try {
+      await base.release();
+    } finally {
+      this.resident.delete(base);
+    }
   }
 
   private async fetch(version: registryV1.ExpertVersion): Promise<Bundle> {
@@ -215,11 +225,6 @@ export class ExpertOpener {
   }
 }
 
-function processName({ manifest }: Bundle): string {
+function nameOf({ manifest }: Bundle): string {
   return `${manifest.name}@${manifest.version}`;
-}
-
-/** What a piece of work gives, or why it failed. */
-function orError<T>(work: Promise<T>): Promise<T | ThalamusError> {
-  return work.catch((fault: unknown) => toThalamusError(fault));
 }

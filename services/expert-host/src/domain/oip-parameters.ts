@@ -35,8 +35,6 @@ const OF_OUTPUTS = {
 /** What a request asks for besides its tensors. */
 export interface ReadParameters {
   readonly values: ParameterValues;
-  /** Milliseconds from now; undefined without the parameter `timeout`. */
-  readonly timeoutMs: number | undefined;
   /** Classes that are wanted of an output, by its name. */
   readonly classes: ReadonlyMap<string, number>;
 }
@@ -66,9 +64,44 @@ export function readParameters(request: inference.ModelInferRequest, own: Parame
     throw new ThalamusError('REQUEST_INVALID', `The parameter ${first.field} ${first.description}.`, {
       violations: faults,
     });
-  const timeoutUs = values.get('timeout');
   for (const name of Object.keys(COMMON)) values.delete(name);
-  return { values, classes, timeoutMs: typeof timeoutUs === 'number' ? timeoutUs / 1000 : undefined };
+  return { values, classes };
+}
+
+/** Milliseconds from now that a request gives for its answer; undefined without the parameter `timeout`, or with a wrong one. */
+export function readTimeout({ parameters }: inference.ModelInferRequest): number | undefined {
+  const given = Object.hasOwn(parameters, 'timeout') ? parameters['timeout'] : undefined;
+  const microseconds = given && valueOf(given, COMMON.timeout);
+  return typeof microseconds === 'number' ? microseconds / 1000 : undefined;
+}
+
+/** Largest priority, and smallest, that an expert may have. */
+const MOST_PRIORITY = 999_999;
+
+/**
+ * What a load says of a version besides that it is to be loaded: `pinned` (bool), never let go to make room; `priority` (int64),
+ * lower ones are let go first. Models come from the registry, never from a request. @throws REQUEST_INVALID
+ */
+export function readLoadParameters(given: Readonly<Record<string, inference.ModelRepositoryParameter>>): {
+  readonly isPinned?: boolean;
+  readonly priority?: number;
+} {
+  const wish: { isPinned?: boolean; priority?: number } = {};
+  for (const [name, { parameterChoice }] of Object.entries(given)) {
+    const { case: kind, value } = parameterChoice;
+    if (name === 'pinned' && kind === 'boolParam') wish.isPinned = value;
+    else if (name === 'priority' && kind === 'int64Param' && Math.abs(Number(value)) <= MOST_PRIORITY)
+      wish.priority = Number(value);
+    else
+      throw new ThalamusError(
+        'REQUEST_INVALID',
+        `Load takes the parameters pinned (bool) and priority (int64 from -${MOST_PRIORITY} to ${MOST_PRIORITY}); ${name.slice(0, 64)} is neither: models come from the registry, never from a request.`,
+        {
+          violations: [{ field: 'parameters', description: 'pinned (bool) and priority (int64) are known' }],
+        },
+      );
+  }
+  return wish;
 }
 
 /** The value, or what is wrong with it; an object without a fault stands for a parameter that is not known. */

@@ -3,7 +3,10 @@ import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView, ResidencyView } from '@thalamus/registry';
 import { createHash } from 'node:crypto';
 
-/** Picks hosts for a version: those that have it ready, in rendezvous order, so that replicas of the gateway agree. */
+/**
+ * Picks hosts for a version: those that have it ready, else those that load it when it is asked for, in rendezvous order, so that
+ * replicas of the gateway agree.
+ */
 export class ChooseHost {
   constructor(
     private readonly residency: ResidencyView,
@@ -17,11 +20,12 @@ export class ChooseHost {
 
   /**
    * Addresses, best first.
-   * @throws EXPERT_NOT_READY when no host has the version ready yet, EXPERT_NOT_FOUND when none will load it, REQUEST_INVALID
+   * @throws EXPERT_NOT_READY when no host has the version yet, EXPERT_NOT_FOUND when none will load it, REQUEST_INVALID
    * for a remote model
    */
   run(expert: string, version: string): string[] {
-    const residents = this.residency.hostsFor(expert, version);
+    const ready = this.residency.hostsFor(expert, version);
+    const residents = ready.length > 0 ? ready : this.residency.hostsThatLoad(expert, version);
     if (residents.length === 0) throw this.nobodyHas(expert, version);
     const weight = (address: string) =>
       createHash('sha256').update(`${address}\n${expert}@${version}`).digest('hex');

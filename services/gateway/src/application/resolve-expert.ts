@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { Caller } from '../domain/caller.js';
+import type { WarmStable } from './warm-stable.js';
 
 /** An expert with the version that answers. */
 export interface ResolvedExpert {
@@ -10,9 +11,15 @@ export interface ResolvedExpert {
   readonly channel: 'stable' | 'pinned';
 }
 
-/** Maps an expert to its version: the stable channel, unless the caller pins one. Enforces tenants and policy. */
+/**
+ * Maps an expert to its version: the stable channel, unless the caller pins one; the version before while no host has the stable
+ * one ready. Enforces tenants and policy.
+ */
 export class ResolveExpert {
-  constructor(private readonly view: RegistryView) {}
+  constructor(
+    private readonly view: RegistryView,
+    private readonly warm: WarmStable,
+  ) {}
 
   /** @throws EXPERT_NOT_FOUND, PERMISSION_DENIED */
   run(name: string, pinned: string | undefined, caller: Caller): ResolvedExpert {
@@ -29,7 +36,7 @@ export class ResolveExpert {
         `The policy of the tenant ${caller.tenant} does not allow ${name}.`,
       );
     }
-    const version = pinned ?? expert.stable;
+    const version = pinned ?? this.warm.version(name, expert.stable);
     if (!this.view.version(name, version)) {
       throw new ThalamusError(
         'EXPERT_NOT_FOUND',

@@ -3,7 +3,8 @@ import { TOPICS } from '@thalamus/contracts';
 import { encodeEvent, encodeTombstone, type BusRecord, type EventBus } from '@thalamus/events';
 import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
-import { keyOf, type ExpertLibrary, type Slot } from '../../application/expert-library.js';
+import type { ExpertLibrary } from '../../application/expert-library.js';
+import { keyOf, type Slot } from '../../application/slot.js';
 
 const SOURCE = '/expert-host';
 
@@ -59,7 +60,8 @@ export class ResidencyPublisher {
 
   private record(slot: Slot): BusRecord {
     const key = `${this.host.id}/${keyOf(slot)}`;
-    if (slot.state === 'draining') {
+    // What makes room for another stays: it is loaded again when it is asked for.
+    if (slot.isLeaving) {
       this.published.delete(key);
       return encodeTombstone(TOPICS.hostResidency, { source: SOURCE, key });
     }

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { modelConfig, type inference } from '@thalamus/contracts';
-import type { Slot, SlotState } from '../../application/expert-library.js';
 import type { InferenceMeter, Tally } from '../../application/inference-meter.js';
-import type { ExpertValue, ServedExpert } from '../../application/served-expert.js';
+import type { ExpertValue } from '../../application/served-expert.js';
+import type { ServedDescription, Slot, SlotState } from '../../application/slot.js';
 import { configType } from '../../domain/oip-tensors.js';
 
 /** What this host offers beyond the required calls, under the names of Triton. */
@@ -26,6 +26,7 @@ export interface ModelName {
 
 /** States of the repository index, as Triton writes them. */
 const STATES: Readonly<Record<SlotState, string>> = {
+  registered: 'UNAVAILABLE',
   loading: 'LOADING',
   ready: 'READY',
   draining: 'UNLOADING',
@@ -35,7 +36,7 @@ const STATES: Readonly<Record<SlotState, string>> = {
 export function metadata(
   { name }: ModelName,
   versions: readonly string[],
-  { inputs, outputs }: ServedExpert,
+  { inputs, outputs }: ServedDescription,
 ): MessageInitShape<typeof inference.ModelMetadataResponseSchema> {
   const describe = ({ name: of, datatype, shape }: ExpertValue) => ({
     name: of,
@@ -57,7 +58,7 @@ export function metadata(
  */
 export function config(
   { name, version }: ModelName,
-  { manifest, inputs, outputs, parameters }: ServedExpert,
+  { manifest, inputs, outputs, parameters }: ServedDescription,
 ): MessageInitShape<typeof inference.ModelConfigResponseSchema> {
   const { labels, problemType, pooling } = manifest;
   const facts: Record<string, string> = {
@@ -128,5 +129,6 @@ export function indexEntry({
   state,
   error,
 }: Slot): MessageInitShape<typeof inference.RepositoryIndexResponse_ModelIndexSchema> {
-  return { name: expert, version, state: STATES[state], reason: error?.message ?? '' };
+  const reason = state === 'registered' ? 'Registered: it is loaded when it is asked for.' : '';
+  return { name: expert, version, state: STATES[state], reason: error?.message ?? reason };
 }

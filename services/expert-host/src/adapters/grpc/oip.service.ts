@@ -5,7 +5,7 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { counter } from '@thalamus/telemetry';
 import type { ExpertLibrary } from '../../application/expert-library.js';
-import { readParameters } from '../../domain/oip-parameters.js';
+import { readLoadParameters, readParameters, readTimeout } from '../../domain/oip-parameters.js';
 import { decodeInputs } from '../../domain/oip-tensors.js';
 import { config, EXTENSIONS, indexEntry, metadata, statistics, type ModelName } from './oip-describe.js';
 import { FINAL, inferResponse, type InferResponse } from './oip-response.js';
@@ -29,7 +29,7 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
 
   modelReady(request: inference.ModelReadyRequest) {
     const { name, version } = this.named(request);
-    const ready = this.library.has(name, version) && this.library.slot(name, version).state === 'ready';
+    const ready = this.library.isReady(name, version);
     // A name that nobody knows is an error; a version that is not loaded is not ready.
     if (!ready) this.library.requireKnown(name, version);
     return Promise.resolve({ ready });
@@ -39,18 +39,16 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     return Promise.resolve({ name: 'thalamus-expert-host', version: '0.1.0', extensions: EXTENSIONS });
   }
 
-  modelMetadata(request: inference.ModelMetadataRequest) {
+  async modelMetadata(request: inference.ModelMetadataRequest, context: CallContext) {
     const model = this.named(request);
-    const served = this.library.ready(model.name, model.version);
+    const described = await this.library.describe(model.name, model.version, context);
     const versions = this.library
       .list()
       .filter(({ expert, state }) => expert === model.name && state === 'ready');
-    return Promise.resolve(
-      metadata(
-        model,
-        versions.map(({ version }) => version),
-        served,
-      ),
+    return metadata(
+      model,
+      versions.map(({ version }) => version),
+      described,
     );
   }
 
@@ -77,9 +75,12 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     }
   }
 
-  modelConfig(request: inference.ModelConfigRequest): Promise<ReturnType<typeof config>> {
+  async modelConfig(
+    request: inference.ModelConfigRequest,
+    context: CallContext,
+  ): Promise<ReturnType<typeof config>> {
     const model = this.named(request);
-    return Promise.resolve(config(model, this.library.ready(model.name, model.version)));
+    return config(model, await this.library.describe(model.name, model.version, context));
   }
 
   modelStatistics(request: inference.ModelStatisticsRequest) {
@@ -101,17 +102,12 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     return Promise.resolve({ models: slots.map(indexEntry) });
   }
 
-  async repositoryModelLoad(request: inference.RepositoryModelLoadRequest) {
+  async repositoryModelLoad(request: inference.RepositoryModelLoadRequest, context: CallContext) {
     refuseRepository(request.repositoryName);
     const { name, version } = split(request.modelName);
-    if (Object.keys(request.parameters).length > 0)
-      throw new ThalamusError(
-        'REQUEST_INVALID',
-        'Load takes no parameters: models come from the registry, never from a request.',
-        { violations: [{ field: 'parameters', description: 'must be empty' }] },
-      );
+    const wish = readLoadParameters(request.parameters);
     const versions = version === '' ? this.library.channelVersions(name) : [version];
-    await Promise.all(versions.map((each) => this.library.load(name, each)));
+    await Promise.all(versions.map((each) => this.library.load(name, each, wish, context)));
     return {};
   }
 
@@ -135,15 +131,17 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     const { name, version } = this.named({ name: request.modelName, version: request.modelVersion });
     let outcome = 'failure';
     try {
-      const answer = await this.library.use(name, version, async (served) => {
-        const { values, timeoutMs, classes } = readParameters(request, served.parameters);
-        const deadlineAtMs = earlier(context.deadlineAtMs, timeoutMs);
-        const inputs = decodeInputs(request);
-        const answered = await within(timeoutMs, context.signal, (signal) =>
-          served.infer(inputs, { signal, deadlineAtMs, tenant: context.tenant, parameters: values }),
-        );
-        return inferResponse({ request, version, classes, isOfStream }, answered);
-      });
+      const timeoutMs = readTimeout(request);
+      const deadlineAtMs = earlier(context.deadlineAtMs, timeoutMs);
+      const answer = await within(timeoutMs, context.signal, (signal) =>
+        this.library.use(name, version, { signal, deadlineAtMs }, async (served) => {
+          const { values, classes } = readParameters(request, served.parameters);
+          const inputs = decodeInputs(request);
+          const { tenant } = context;
+          const answered = await served.infer(inputs, { signal, deadlineAtMs, tenant, parameters: values });
+          return inferResponse({ request, version, classes, isOfStream }, answered);
+        }),
+      );
       context.setTrailer(RPC_METADATA.timings, `infer=${(performance.now() - startedAt).toFixed(2)}`);
       outcome = 'success';
       return answer;
