@@ -33,6 +33,9 @@ interface ExpertDetail {
   }[];
 }
 
+/** Classifiers of the zoo whose third version ships; of the others it is the second. */
+const TRAINED_AGAIN = ['banking77', 'clinc10-domain', 'cuad-clause20'];
+
 describe('thalamus experts', () => {
   it('lists the zoo with measured accuracies', async () => {
     const rows = await mesh.json<ExpertRow[]>(['experts', 'list']);
@@ -41,7 +44,7 @@ describe('thalamus experts', () => {
     const classifiers = rows.filter(({ kind }) => kind === 'lowrank');
     expect(classifiers).toHaveLength(10);
     for (const row of classifiers) {
-      expect(row.stable).toBe('2');
+      expect(row.stable).toBe(TRAINED_AGAIN.includes(row.name) ? '3' : '2');
       expect(row.accuracy).toBeGreaterThan(0.4);
     }
   });

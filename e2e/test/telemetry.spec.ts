@@ -329,7 +329,7 @@ describe('the text of prompts', { timeout: 120_000 }, () => {
       ['host', host],
     ] as const) {
       const model =
-        where === 'gateway' ? { modelName: 'auto' } : { modelName: 'banking77', modelVersion: '2' };
+        where === 'gateway' ? { modelName: 'auto' } : { modelName: 'banking77', modelVersion: '3' };
       const contents = { bytesContents: [bytes] };
       await rpc(
         `OIP ${where}`,

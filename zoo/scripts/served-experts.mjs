@@ -32,6 +32,7 @@ export class ServedExperts {
       expert: manifest.name,
       version: manifest.version,
       digest,
+      bundle,
       manifest,
       labels: manifest.labels,
       head,

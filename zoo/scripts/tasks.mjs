@@ -8,6 +8,9 @@ export const TASKS = [
     licence: 'CC-BY-4.0',
     origin: 'PolyAI-LDN/task-specific-datasets',
     description: 'Intents of customers of an online bank, 77 kinds.',
+    version: '3',
+    date: '2026-11-29',
+    tries: ['5e-4', 'head 0.3, 1e-3', 'head 0.5 at 2e-3, 1e-3'],
   },
   {
     set: 'clinc150',
@@ -24,6 +27,9 @@ export const TASKS = [
     description: 'Domain of a request to a personal assistant, ten of them.',
     // The texts of clinc150 with coarser labels: one of the two is enough for a router that chooses by text.
     routed: false,
+    version: '3',
+    date: '2026-11-29',
+    tries: ['5e-4', 'head 0.3, 1e-3'],
   },
   {
     set: 'snips7',
@@ -38,6 +44,9 @@ export const TASKS = [
     licence: 'CC-BY-4.0',
     origin: 'HazyResearch/legalbench (CUAD, The Atticus Project)',
     description: 'Kinds of clauses in commercial contracts, the twenty commonest.',
+    version: '3',
+    date: '2026-11-29',
+    tries: ['5e-4', 'head 0.3, 1e-3'],
   },
   {
     set: 'unfair_tos',

@@ -31,7 +31,7 @@ if (!values.data) {
   console.error('Name the folder of the CSV files with --data DIR.');
   process.exit(2);
 }
-const settings = { date: '2026-11-28', seed: 7, coverage: 0.9, falseAbstention: 0.05 };
+const settings = { date: '2026-11-29', seed: 7, coverage: 0.9, falseAbstention: 0.05 };
 const base = await openBase();
 const library = await openExperts('zoo', base);
 const { experts, scale } = library;

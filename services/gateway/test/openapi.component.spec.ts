@@ -75,9 +75,12 @@ describe('the OpenAPI document', () => {
     for (const { path, method, operation } of operations()) {
       const examples = operation.requestBody?.content['application/json'].examples ?? {};
       for (const { value } of Object.values(examples)) {
-        // The names of the examples are those of the zoo; the registry of this test has its own.
+        // The names and versions of the examples are those of the zoo; the registry of this test has its own.
         const body = JSON.parse(
-          JSON.stringify(value).replaceAll('banking77', 'banking').replaceAll('minilm-l6', 'base'),
+          JSON.stringify(value)
+            .replaceAll('banking77@3', 'banking@2')
+            .replaceAll('banking77', 'banking')
+            .replaceAll('minilm-l6', 'base'),
         ) as unknown;
         const response = await gateway.post(
           path.replace('{name}', 'small-chat').replace('{tenant}', 'limited').replace('{model}', 'auto'),

@@ -11,7 +11,7 @@ export function composeCommand(): Command {
     recipeOptions(
       meshVerb('run', 'fuse experts into one self-contained expert, check it against them and register it', [
         'thalamus compose run banking77 clinc150',
-        'thalamus compose run banking77@2 snips7@2 --name assistant --dry-run',
+        'thalamus compose run banking77@3 snips7@2 --name assistant --dry-run',
       ]),
     )
       .option('--dry-run', 'make it and check it, register nothing', false)

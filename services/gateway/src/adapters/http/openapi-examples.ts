@@ -47,7 +47,7 @@ export const EXAMPLES: Readonly<
     },
     named: {
       summary: 'A pinned version of a named expert, two texts, three labels each.',
-      value: { model: 'banking77@2', input: ['Where is my card?', 'My card was stolen'], top: 3 },
+      value: { model: 'banking77@3', input: ['Where is my card?', 'My card was stolen'], top: 3 },
     },
   },
   embed: {
