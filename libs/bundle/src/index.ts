@@ -116,3 +116,7 @@ export {
 } from './signing/bundle-signature.js';
 export { readSigningKey, readTrustedKeys, type SigningKey } from './signing/signing-keys.js';
 export { SignaturePolicy, type SignatureSettings } from './signing/signature-policy.js';
+export type { ModelSource, RemoteDigest, RemoteFile, SourceRequest } from './sources/model-source.js';
+export { S3Source, type S3Options } from './sources/s3-source.js';
+export { HubSource, type HubOptions } from './sources/hub-source.js';
+export { fetchModel, type FetchModelOptions } from './sources/fetch-model.js';

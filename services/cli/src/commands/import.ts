@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
-import type { ImportOptions } from '../actions/import-options.js';
+import type { RemoteOptions } from '../actions/import-remote.js';
 import { verb, wholeNumber } from '../mesh-command.js';
 
 /** Most tokens that --max-tokens takes. */
 const MOST_TOKENS = 1_048_576;
+/** What is fetched at most unless --max-bytes says otherwise. */
+const DEFAULT_BYTES = 8 * 2 ** 30;
 
 /** `thalamus experts import`. */
 export function importCommand(): Command {
@@ -13,11 +15,16 @@ export function importCommand(): Command {
     [
       'thalamus experts import ./my-classifier-onnx --out /tmp/imported',
       'thalamus experts import ./all-minilm --graph onnx/model.onnx --out /tmp/imported --name minilm',
+      'thalamus experts import hf://sentence-transformers/all-MiniLM-L6-v2@main --graph onnx/model.onnx --out /tmp/imported',
+      'thalamus experts import s3://models/museum --endpoint https://minio.example:9000 --out /tmp/imported',
       'thalamus experts import ./model_repository/densenet --out /tmp/imported',
       'thalamus experts import ./peft-adapter --out /tmp/imported --name my-intents --labels yes,no --base zoo/base/minilm-l6',
     ],
   )
-    .argument('<folder>', 'folder of the model; what it is, is told by its files')
+    .argument(
+      '<source>',
+      'folder of the model; what it is, is told by its files. Or s3://bucket/prefix (credentials as AWS_ACCESS_KEY_ID and so on), or hf://organisation/name@revision (HF_TOKEN): fetched, digests checked; the same command goes on after a break',
+    )
     .requiredOption('--out <folder>', 'write the bundle here')
     .option('--name <expert>', 'name of the expert; default: that of the folder')
     .option('--expert-version <number>', 'version of the expert', '1')
@@ -43,8 +50,20 @@ export function importCommand(): Command {
     .option('--description <text>', 'what the expert is good at')
     .option('--licence <spdx>', 'licence of the weights; default: as README.md says, else NOASSERTION')
     .option('--origin <text>', 'where the model comes from', 'not stated')
+    .option(
+      '--endpoint <url>',
+      'of s3:// and hf://: address of the store; default: AWS_ENDPOINT_URL, HF_ENDPOINT, else the public one',
+    )
+    .option(
+      '--max-bytes <n>',
+      'of s3:// and hf://: most bytes to fetch, checked before the first',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+      DEFAULT_BYTES,
+    )
     .option('--json', 'print one JSON document', false)
-    .action(async (folder: string, options: ImportOptions) =>
-      (await import('../actions/import-local.js')).importLocal(folder, options),
-    );
+    .action(async (source: string, options: RemoteOptions) => {
+      const { importRemote, isRemote } = await import('../actions/import-remote.js');
+      if (isRemote(source)) return importRemote(source, options);
+      return (await import('../actions/import-local.js')).importLocal(source, options);
+    });
 }
