@@ -15,7 +15,7 @@ export interface GraphSession {
 /** Opens graphs: an `InferenceRuntime` of `@thalamus/inference`, or a fake. */
 export interface GraphRuntime {
   load(
-    source: { readonly bytes: Uint8Array },
+    source: { readonly bytes: Uint8Array } | { readonly path: string },
     options?: { readonly threads?: number; readonly arena?: boolean },
   ): Promise<GraphSession>;
 }

@@ -63,6 +63,11 @@ export class ClassifierModel {
     );
   }
 
+  /** The same for a graph that is open. */
+  static of(session: GraphSession): ClassifierModel {
+    return new ClassifierModel(session);
+  }
+
   /** Log-probabilities [rows, classes], in the order of the rows. */
   async logProbabilities(
     ids: readonly (readonly number[])[],

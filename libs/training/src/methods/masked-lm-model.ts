@@ -56,6 +56,11 @@ export class MaskedLmModel {
     return new MaskedLmModel(await runtime.load({ bytes }, { threads }));
   }
 
+  /** The same for a graph that is open. */
+  static of(session: GraphSession): MaskedLmModel {
+    return new MaskedLmModel(session);
+  }
+
   /** Losses of the rows under fixed masks, the mask token at every hidden place. */
   async rowLosses(
     rows: readonly (readonly number[])[],

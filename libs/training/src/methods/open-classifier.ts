@@ -13,6 +13,8 @@ import { embedTexts } from '../embed-texts.js';
 import { headLogProbabilities } from '../softmax-regression.js';
 import type { GraphRuntime, TextTokens, TrainingBase } from '../training-base.port.js';
 import { ClassifierModel } from './classifier-model.js';
+import { openOwnGraph } from './own-graph.js';
+import { openTwin, twinLogProbabilities } from './twin-answers.js';
 
 type Expert = OpenedBundle<ExpertManifest>;
 
@@ -37,25 +39,18 @@ export interface ClassifierTools {
 const LIMITS = { rowsPerBatch: 32, tokensPerBatch: 2_048 };
 
 /**
- * Opens a bundle of the kind probe, lowrank or full that classifies texts. Its digests were checked when it was opened; a
- * delta must name the base that is given.
- * @throws BUNDLE_INVALID when it does not, METHOD_UNSUPPORTED for another kind or task
+ * Opens a bundle that classifies texts: a probe, a low-rank expert, a graph of its own or a composition. Its digests were checked
+ * when it was opened; a delta must name the base that is given.
+ * @throws BUNDLE_INVALID when it does not, METHOD_UNSUPPORTED for a remote model, another task, or several labels for a text
  */
 export async function openClassifier(expert: Expert, tools: ClassifierTools): Promise<OpenedClassifier> {
-  const { kind, task, name, labels = [], maxTokens } = expert.manifest;
-  if (task !== 'text-classification' || (kind !== 'probe' && kind !== 'lowrank' && kind !== 'full'))
-    throw new ThalamusError(
-      'METHOD_UNSUPPORTED',
-      `${name} is ${kind} for ${task}; this judges probe, lowrank and full experts for text-classification.`,
-    );
+  const { kind, labels = [], maxTokens } = expert.manifest;
+  requireOneLabel(expert);
+  if (kind === 'twin') return twinClassifier(expert, tools);
   if (kind === 'full') {
     const tokens = tools.readTokenizer(await expert.readFile('tokenizer.json'));
-    const model = decodeModel(await expert.readFile('model.onnx'));
-    return graphClassifier(await ClassifierModel.open(tools.runtime, model, new Set(), tools.threads), {
-      labels,
-      tokens,
-      maxTokens,
-    });
+    const model = ClassifierModel.of(await openOwnGraph(expert, tools));
+    return graphClassifier(model, { labels, tokens, maxTokens });
   }
   const base = requireBase(expert, tools.base);
   const width = base.read.config.hiddenSize;
@@ -71,7 +66,7 @@ export async function openClassifier(expert: Expert, tools: ClassifierTools): Pr
       release: () => Promise.resolve(),
     };
   const adapter = await readLowRankAdapter(expert);
-  checkLowRankFits(name, adapter, base.read.weights);
+  checkLowRankFits(expert.manifest.name, adapter, base.read.weights);
   const weights = foldBranches(base.read.weights, adapter.factors, adapter.scale);
   const graph = classifierGraph(base.read.config, weights, {
     weights: transposed(head.weights, labels.length, width),
@@ -84,6 +79,31 @@ export async function openClassifier(expert: Expert, tools: ClassifierTools): Pr
     tools.threads,
   );
   return graphClassifier(model, { labels, tokens: base.tokens, maxTokens });
+}
+
+/** @throws METHOD_UNSUPPORTED: rows have one label each, which a model must choose */
+function requireOneLabel({ manifest }: Expert): void {
+  const { name, kind, task, problemType } = manifest;
+  if (task !== 'text-classification' || kind === 'upstream')
+    throw new ThalamusError(
+      'METHOD_UNSUPPORTED',
+      `${name} is ${kind} for ${task}; labelled rows judge experts for text-classification that answer here.`,
+    );
+  if (problemType === 'multi_label_classification')
+    throw new ThalamusError(
+      'METHOD_UNSUPPORTED',
+      `${name} may give a text several labels, each with a probability of its own; rows with one label cannot judge that. Name an expert that chooses one.`,
+    );
+}
+
+async function twinClassifier(expert: Expert, tools: ClassifierTools): Promise<OpenedClassifier> {
+  const twin = await openTwin(expert, tools);
+  return {
+    labels: expert.manifest.labels ?? [],
+    answer: async (texts, onRows) =>
+      twinLogProbabilities(await embedTexts(twin, texts, { onBatch: (done) => onRows?.(done) })),
+    release: () => twin.release(),
+  };
 }
 
 function graphClassifier(

@@ -1,11 +1,12 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
-import { decodeModel } from '@thalamus/onnx-graph';
+import { ThalamusError } from '@thalamus/errors';
 import type { MaskVocabulary } from '../data/mask-tokens.js';
 import { maskedLmGraph } from '../graphs/encoder-graph.js';
 import { foldBranches } from '../graphs/fold-branches.js';
 import type { TrainingBase } from '../training-base.port.js';
 import { readMaskedLm, withHead } from './masked-lm-bundle.js';
 import { MaskedLmModel, type RowLoss } from './masked-lm-model.js';
+import { openOwnGraph } from './own-graph.js';
 import { JUDGING_MASKS, type Windows } from './train-masked-lm-expert.js';
 
 /** A masked language model that is ready to be measured. */
@@ -19,8 +20,8 @@ const LIMITS = { rowsPerBatch: 16, tokensPerBatch: 2_048 };
 
 /**
  * Opens a bundle for fill-mask: `lowrank` over the base that it names, or `full`, which stands alone and shares the
- * vocabulary. Branches are folded into float32 weights.
- * @throws BUNDLE_INVALID for a bundle over another base, METHOD_UNSUPPORTED for another kind or task
+ * tokenizer: losses for a word piece of another one would not compare. Branches are folded into float32 weights.
+ * @throws BUNDLE_INVALID for a bundle over another base, METHOD_UNSUPPORTED for another kind, task or tokenizer
  */
 export async function openMaskedLm(
   bundle: OpenedBundle<ExpertManifest>,
@@ -29,13 +30,25 @@ export async function openMaskedLm(
 ): Promise<OpenedMaskedLm> {
   const { runtime, threads } = base;
   const isFull = bundle.manifest.kind === 'full' && bundle.manifest.task === 'fill-mask';
-  const graph = isFull ? decodeModel(await bundle.readFile('model.onnx')) : await foldedGraph(bundle, base);
-  const model = await MaskedLmModel.open(runtime, graph, new Set(), threads);
+  if (isFull) await requireTokenizer(bundle, base);
+  const model = isFull
+    ? MaskedLmModel.of(await openOwnGraph(bundle, base))
+    : await MaskedLmModel.open(runtime, await foldedGraph(bundle, base), new Set(), threads);
   return {
     rowLosses: (windows, onRows) =>
       model.rowLosses(windows, { vocabulary, ...JUDGING_MASKS }, new Map(), LIMITS, onRows),
     release: () => model.release(),
   };
+}
+
+/** @throws METHOD_UNSUPPORTED when the model does not read texts by the tokenizer of the base */
+async function requireTokenizer(bundle: OpenedBundle<ExpertManifest>, base: TrainingBase): Promise<void> {
+  const own = await bundle.readFile('tokenizer.json');
+  if (Buffer.compare(own, base.tokenizerJson) === 0) return;
+  throw new ThalamusError(
+    'METHOD_UNSUPPORTED',
+    `${bundle.manifest.name} reads texts by another tokenizer.json than ${base.manifest.name}, by whose word pieces models are compared; name a base with the same one with --base.`,
+  );
 }
 
 async function foldedGraph(bundle: OpenedBundle<ExpertManifest>, base: TrainingBase) {
