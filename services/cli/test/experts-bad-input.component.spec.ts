@@ -150,6 +150,24 @@ describe('a command line that cannot be carried out is refused', () => {
       2,
       /--from is for masked language models/,
     ],
+    [
+      'options of jobs where a folder is written',
+      () => probe('--data', 'rows.csv', '--dataset', 'a@1', '--detach', '--channel', 'stable', '--mesh', 'm'),
+      2,
+      /--dataset, --detach, --mesh, --channel: training into a folder has no such option; leave it away/,
+    ],
+    [
+      'options of jobs where a folder is measured',
+      () => ['experts', 'evaluate', './probe', '--data', 'test.csv', '--dataset', 'a@1', '--licence', 'MIT'],
+      2,
+      /--dataset, --licence: a folder is measured in this process.*leave it away/,
+    ],
+    [
+      'options of folders where an expert of the mesh is measured',
+      () => ['experts', 'evaluate', 'x', '--data', 'test.csv', '--base', 'base', '--threads', '1'],
+      2,
+      /--base, --threads: an expert of the mesh is measured by a worker.*leave it away/,
+    ],
     ['a folder without an expert', () => ['experts', 'show', './nothing'], 1, /nothing.*expert\.json/],
   ])('%s', async (_what, args, exit, pattern) => {
     await expectRefused(args(), exit, pattern);

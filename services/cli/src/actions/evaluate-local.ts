@@ -39,6 +39,11 @@ export async function evaluateLocal(folder: string, options: LocalEvaluateOption
     );
   const expert = await openBundle(folder);
   const { name, kind, task, labels = [] } = expert.manifest;
+  if (task === 'fill-mask' && options.ignoreColumn.length > 0)
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `${name} fills masked words: it is measured on texts, which have no columns; leave --ignore-column away.`,
+    );
   if (task === 'fill-mask')
     return evaluateTextsLocal(expert, { ...options, data: requireTexts(options.data, name) });
   const data = readRowsOf(options.data, options.ignoreColumn);
@@ -69,7 +74,7 @@ async function answersOf(
   const tools = localTools(options.threads);
   const view = new RunView(options.json, undefined);
   try {
-    const base = expert.manifest.kind === 'full' ? undefined : await openLocalBase(options.base, tools);
+    const base = expert.manifest.base ? await openLocalBase(options.base, tools) : undefined;
     const classifier = await openClassifier(expert, { ...tools, base });
     const scores = await classifier.answer(
       rows.map(({ text }) => text),

@@ -54,24 +54,39 @@ export function trainCommand(): Command {
   addHyperOptions(command);
   const common = new Set(command.options.map((option) => option.attributeName()));
   return localOptions(command).action(async (options: actions.TrainOptions | LocalTrainOptions) => {
-    if ('out' in options) return (await import('../actions/train-local.js')).trainLocal(options);
-    refuseWithoutOut(command, common);
+    if ('out' in options) {
+      refuseGiven(command, new Set(['channel', 'texts', ...JOB_ALONE]), WITH_OUT);
+      return (await import('../actions/train-local.js')).trainLocal(options);
+    }
+    refuseGiven(command, localAlone(command, common), WITHOUT_OUT);
     return (await load()).train(options);
   });
 }
 
-/** A job is run as its worker is set up. @throws CONFIG_INVALID for options of this process */
-function refuseWithoutOut(command: Command, common: ReadonlySet<string>): void {
+/** Options of jobs alone, by attribute. */
+const JOB_ALONE = ['dataset', 'detach', 'mesh'];
+const OF_A_FOLDER =
+  'a folder is measured in this process, which has no such option; leave it away, or name an expert of the mesh';
+const OF_THE_MESH =
+  'an expert of the mesh is measured by a worker on its own base; leave it away, or name a folder such as ./expert';
+const WITH_OUT =
+  'training into a folder has no such option; leave it away, or train a job of the mesh without --out';
+const WITHOUT_OUT = 'a job of the mesh has no such option; leave it away, or train into a folder with --out';
+
+/** A job is run as its worker is set up: the options of this process, by attribute. */
+function localAlone({ options }: Command, common: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set(options.map((option) => option.attributeName()).filter((name) => !common.has(name)));
+}
+
+/** What would have no effect is said, not passed over. @throws CONFIG_INVALID for options that were typed though they are idle */
+function refuseGiven(command: Command, idle: ReadonlySet<string>, reason: string): void {
   const given = command.options.filter((option) => {
     const name = option.attributeName();
-    return !common.has(name) && command.getOptionValueSource(name) === 'cli';
+    return idle.has(name) && command.getOptionValueSource(name) === 'cli';
   });
   if (given.length === 0) return;
   const names = given.map(({ long }) => long).join(', ');
-  throw new ThalamusError(
-    'CONFIG_INVALID',
-    `${names}: a job of the mesh has no such option; leave it away, or train into a folder with --out.`,
-  );
+  throw new ThalamusError('CONFIG_INVALID', `${names}: ${reason}.`);
 }
 
 /** How this process trains; only with --out. */
@@ -93,7 +108,7 @@ function localOptions(command: Command): Command {
 
 /** `thalamus experts evaluate`. */
 export function evaluateCommand(): Command {
-  return dataVerb(
+  const command = dataVerb(
     'evaluate',
     'answer labelled texts with an expert, or fill masked words of texts, and measure it: a folder in this process, an expert of the mesh as a job',
     [
@@ -108,12 +123,16 @@ export function evaluateCommand(): Command {
       'write the predictions to this file, for "thalamus release compare"',
     )
     .option('--base <folder>', 'of a folder: the base that it stands on; default: zoo/base/minilm-l6')
-    .option('--threads <n>', 'of a folder: threads of one operator', wholeNumber(1, 64))
-    .action(async (expert: string, options: actions.EvaluateOptions & LocalEvaluateOptions) => {
-      if (isBundleFolder(expert))
-        await (await import('../actions/evaluate-local.js')).evaluateLocal(expert, options);
-      else await (await load()).evaluate(expert, options);
-    });
+    .option('--threads <n>', 'of a folder: threads of one operator', wholeNumber(1, 64));
+  return command.action(async (expert: string, options: actions.EvaluateOptions & LocalEvaluateOptions) => {
+    if (isBundleFolder(expert)) {
+      refuseGiven(command, new Set(['licence', 'origin', ...JOB_ALONE]), OF_A_FOLDER);
+      await (await import('../actions/evaluate-local.js')).evaluateLocal(expert, options);
+      return;
+    }
+    refuseGiven(command, new Set(['base', 'threads']), OF_THE_MESH);
+    await (await load()).evaluate(expert, options);
+  });
 }
 
 function dataVerb(name: string, description: string, shown: readonly string[]): Command {
