@@ -13,20 +13,25 @@ import {
 /** Domain of our ErrorInfo details. */
 export const ERROR_DOMAIN = 'thalamus';
 
+/** Most UTF-16 units of a message, of a name or value in its details, and of all violations together. */
+const MOST = { message: 1_024, value: 256, violations: 2_048 };
+
 /**
  * Turns any fault into a gRPC status with google.rpc.Status details: ErrorInfo (reason = our code), RetryInfo when a
- * time is known, BadRequest when fields are at fault. Unknown faults become INTERNAL with a fixed text.
+ * time is known, BadRequest when fields are at fault. Unknown faults become INTERNAL with a fixed text. Texts that may quote
+ * a request are cut: a status travels in trailers, and trailers that are too large end the connection for all its callers.
  */
 export function toGrpcStatus(fault: unknown): StatusObject {
   const error = toThalamusError(fault);
   const code = Code[error.spec.grpc];
+  const message = clipped(error.message, MOST.message);
   const metadata = new Metadata();
   const bytes = toBinary(
     rpcStatus.StatusSchema,
-    create(rpcStatus.StatusSchema, { code, message: error.message, details: detailsOf(error) }),
+    create(rpcStatus.StatusSchema, { code, message, details: detailsOf(error) }),
   );
   metadata.set(RPC_METADATA.statusDetails, Buffer.from(bytes));
-  return { code, details: error.message, metadata };
+  return { code, details: message, metadata };
 }
 
 function detailsOf(error: ThalamusError): Any[] {
@@ -36,7 +41,7 @@ function detailsOf(error: ThalamusError): Any[] {
       create(rpcDetails.ErrorInfoSchema, {
         reason: error.code,
         domain: ERROR_DOMAIN,
-        metadata: { ...error.metadata },
+        metadata: clippedMetadata(error.metadata),
       }),
     ),
   ];
@@ -49,12 +54,38 @@ function detailsOf(error: ThalamusError): Any[] {
     details.push(anyPack(rpcDetails.RetryInfoSchema, create(rpcDetails.RetryInfoSchema, { retryDelay })));
   }
   if (error.violations.length > 0) {
-    const fieldViolations = error.violations.map(({ field, description }) => ({ field, description }));
+    const fieldViolations = clippedViolations(error.violations);
     details.push(
       anyPack(rpcDetails.BadRequestSchema, create(rpcDetails.BadRequestSchema, { fieldViolations })),
     );
   }
   return details;
+}
+
+function clippedMetadata(metadata: ThalamusError['metadata']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(metadata).map(([name, value]) => [name, clipped(value, MOST.value)]),
+  );
+}
+
+/** As many of the first ones as there is room for; always one. */
+function clippedViolations(violations: readonly FieldViolation[]): FieldViolation[] {
+  const kept: FieldViolation[] = [];
+  let length = 0;
+  for (const violation of violations) {
+    const field = clipped(violation.field, MOST.value);
+    const description = clipped(violation.description, MOST.value);
+    length += field.length + description.length;
+    if (kept.length > 0 && length > MOST.violations) break;
+    kept.push({ field, description });
+  }
+  return kept;
+}
+
+/** A text of at most so many units, its end replaced by an ellipsis; never half of a pair. */
+function clipped(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
 /** Statuses that grpc-js makes itself when a call does not come to its end, with what they mean here. */

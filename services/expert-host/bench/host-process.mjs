@@ -92,7 +92,7 @@ export async function startHost(environment = {}, more = [], { experts: names } 
     await once(child, 'exit');
     rmSync(folder, { recursive: true, force: true });
   };
-  return { client, port, pid: child.pid, readyMs, stop };
+  return { client, port, pid: child.pid, child, readyMs, stop };
 }
 
 /** Process ids of the direct children of a process. */

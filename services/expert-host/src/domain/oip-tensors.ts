@@ -40,6 +40,11 @@ const KINDS: Readonly<
   FP64: { dtype: 'float64', typed: (c) => c.fp64Contents },
 };
 
+/** Most dimensions of a tensor: those of NumPy. */
+const MAX_DIMENSIONS = 64;
+/** Most letters of a name that a refusal repeats. */
+const MAX_QUOTED = 64;
+
 const isName = (datatype: string): datatype is Name => Object.hasOwn(KINDS, datatype);
 
 /** OIP name of an element type. */
@@ -73,22 +78,31 @@ export function decodeInputs(request: inference.ModelInferRequest): Map<string, 
   return tensors;
 }
 
-function decodeInput(input: InputTensor, raw: Uint8Array | undefined): Tensor {
-  const shape = input.shape.map((size) => {
+/** The sizes of an input. Their product is bounded with sizes of zero left out: no order of sizes may overflow it. */
+function decodeShape({ name, shape }: InputTensor): number[] {
+  if (shape.length > MAX_DIMENSIONS)
+    throw invalid(name, `has ${shape.length} dimensions; at most ${MAX_DIMENSIONS} are taken`);
+  let product = 1;
+  return shape.map((size) => {
     if (size < 0n || size > BigInt(MAX_TENSOR_ELEMENTS))
-      throw invalid(input.name, `has the impossible size ${size} in its shape`);
+      throw invalid(name, `has the impossible size ${size} in its shape`);
+    product *= Math.max(1, Number(size));
+    if (product > MAX_TENSOR_ELEMENTS)
+      throw invalid(name, `has too many elements by its shape; at most ${MAX_TENSOR_ELEMENTS} are taken`);
     return Number(size);
   });
+}
+
+function decodeInput(input: InputTensor, raw: Uint8Array | undefined): Tensor {
+  const shape = decodeShape(input);
   const count = elementCount(shape);
-  if (count > MAX_TENSOR_ELEMENTS)
-    throw invalid(input.name, `has ${count} elements; at most ${MAX_TENSOR_ELEMENTS} are taken`);
   if (raw !== undefined && input.contents !== undefined)
     throw invalid(input.name, 'has both contents and raw contents; send one');
   if (input.datatype === 'BYTES') return { dtype: 'string', shape, data: decodeTexts(input, raw, count) };
   if (!isName(input.datatype))
     throw invalid(
       input.name,
-      `has the unknown datatype "${input.datatype}"; known are ${OIP_DATATYPE_NAMES}`,
+      `has the unknown datatype "${input.datatype.slice(0, MAX_QUOTED)}"; known are ${OIP_DATATYPE_NAMES}`,
     );
   const kind = { ...KINDS[input.datatype], ...OIP_DATATYPES[input.datatype] };
   if (raw !== undefined) {
@@ -153,7 +167,8 @@ export function encodeOutput(
   return { tensor, raw: new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength) };
 }
 
-function invalid(field: string, reason: string): ThalamusError {
+function invalid(name: string, reason: string): ThalamusError {
+  const field = name.slice(0, MAX_QUOTED);
   return new ThalamusError('TENSOR_INVALID', `Input ${field} ${reason}.`, {
     violations: [{ field, description: reason }],
   });
