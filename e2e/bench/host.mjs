@@ -1,8 +1,10 @@
 // The zoo's encoder over OIP gRPC: the expert host beside MLServer with the same graph and beside a plain loop of tokenizer and
 // ONNX Runtime in this process. Sides take turns in one run; every answer is checked against the oracle, the same graph run alone.
 //   npm run bench:host [-- --rounds 5 --seconds 1 --cells short/1,long/64 --peers mlserver --out FILE]
-// A cell is `length/concurrency` or `length/concurrency/texts of a request`. MLServer is got once, into a cache; without it
-// (`--peers none`, or when it cannot be installed) the rest is measured, and the bench says so.
+// A cell is `length/concurrency` or `length/concurrency/texts of a request`; `mixed` are texts as they come, of 3 to 256 tokens.
+// MLServer is got once, into a cache; without it (`--peers none`, or when it cannot be installed) the rest is measured, and the bench
+// says so. Ideas are tried beside what there is: `--also '{"THALAMUS_BATCH_DELAY_MS":"0"}'` starts one more host with other settings,
+// `--against FOLDER` one of another checkout, built.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +19,7 @@ import { summaryOf, tableOf } from './host/report.mjs';
 import { textsOf } from './host/texts.mjs';
 import { takeTurn } from './host/turn.mjs';
 
-const CELLS = 'short/1,short/16,short/64,long/1,long/16,long/64,short/16/8,long/16/8';
+const CELLS = 'short/1,short/16,short/64,long/1,long/16,long/64,short/16/8,long/16/8,mixed/16/8';
 const TEXTS = 128;
 
 const { values } = parseArgs({
@@ -26,6 +28,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     cells: { type: 'string', default: CELLS },
     peers: { type: 'string', default: 'mlserver' },
+    also: { type: 'string' },
+    against: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -34,9 +38,12 @@ const cells = values.cells.split(',').map(readCell);
 
 const oracle = await openOracle();
 const folder = mkdtempSync(join(tmpdir(), 'thalamus-bench-host-'));
-const host = await thalamus(oracle.name);
+const hosts = [await thalamus(oracle.name)];
 try {
-  const contenders = [inProcess(oracle), host, ...(await peers())];
+  if (values.also)
+    hosts.push(await thalamus(oracle.name, { name: 'also', environment: JSON.parse(values.also) }));
+  if (values.against) hosts.push(await thalamus(oracle.name, { name: 'against', checkout: values.against }));
+  const contenders = [inProcess(oracle), ...hosts, ...(await peers())];
   const prompts = {};
   for (const { length } of cells) prompts[length] ??= await withAnswers(length);
   for (const contender of contenders)
@@ -74,7 +81,7 @@ try {
     process.exitCode = 1;
   }
 } finally {
-  await host.stop();
+  await Promise.all(hosts.map((host) => host.stop()));
   await stopAll();
   await oracle.close();
   rmSync(folder, { recursive: true, force: true });
@@ -100,8 +107,8 @@ async function withAnswers(length) {
 }
 
 function readCell(text) {
-  const [, length, concurrency, batch = '1'] = /^(short|long)\/(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
-  if (length === undefined) return refuse(`--cells: "${text}" must be like short/16 or long/16/8`);
+  const [, length, concurrency, batch = '1'] = /^(short|long|mixed)\/(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
+  if (length === undefined) return refuse(`--cells: "${text}" must be like short/16, long/64 or mixed/16/8`);
   return { length, concurrency: Number(concurrency), batch: Number(batch) };
 }
 

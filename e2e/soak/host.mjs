@@ -41,6 +41,10 @@ const { host, client, models, stop } = await startModels();
 const steady = models.find(({ name }) => name === STEADY);
 const perSecond = await bearable();
 const outcomes = {};
+host.child.once('exit', (code, signal) => {
+  if (!stopping) console.error(`the host ended by itself: ${signal ?? `exit code ${code}`}`);
+});
+let stopping = false;
 const samples = [];
 const startedAt = performance.now();
 const until = startedAt + minutes * 60_000;
@@ -48,6 +52,7 @@ const sampling = setInterval(() => samples.push(sample()), SAMPLE_MS);
 const churned = await Promise.all([load(), churn()]).then(([, count]) => count);
 clearInterval(sampling);
 const cycled = await cyclesAlone();
+stopping = true;
 await stop();
 
 const counted = samples.filter(({ seconds }) => seconds * 1000 > SETTLE_MS);
@@ -136,10 +141,16 @@ async function churn() {
   return done;
 }
 
+/** Unloads, loads and asks; what fails is counted with the requests. */
 async function again(name, index) {
-  await client.repositoryModelUnload({ modelName: name });
-  await client.repositoryModelLoad({ modelName: name });
-  await count(models.find((model) => model.name === name).ask(index));
+  const { ask } = models.find((model) => model.name === name);
+  await count(
+    client
+      .repositoryModelUnload({ modelName: name })
+      .then(() => client.repositoryModelLoad({ modelName: name }))
+      .then(() => ask(index)),
+    name,
+  );
 }
 
 /** Memory of everything before and after loading and unloading, nothing else going on. */
@@ -176,12 +187,14 @@ function sample() {
   return { seconds: Math.round((performance.now() - startedAt) / 100) / 10, memory: memory() };
 }
 
-async function count(asked) {
+async function count(asked, name = STEADY) {
   const outcome = await asked.then(
     (isRight) => (isRight ? 'right' : 'wrong'),
     (fault) => fault.code ?? fault.message,
   );
   outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  if (outcome !== 'right')
+    console.error(`${Math.round((performance.now() - startedAt) / 1000)} s: ${name}: ${outcome}`);
 }
 
 function sleepUntil(at) {

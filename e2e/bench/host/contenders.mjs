@@ -1,7 +1,7 @@
 import { inference } from '@thalamus/contracts';
 import { createClient } from '@thalamus/grpc';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BASE_FOLDER, startHost } from '../../../services/expert-host/bench/host-process.mjs';
 import { freePorts } from '../free-ports.mjs';
@@ -10,6 +10,7 @@ import { peerFolder } from '../gateway/peers.mjs';
 import { useOfTree } from '../gateway/process-use.mjs';
 
 const START_MS = 120_000;
+const HOST_PROCESS = 'services/expert-host/bench/host-process.mjs';
 /** Batches that MLServer may gather: the host's own defaults. */
 const BATCHING = { max_batch_size: 32, max_batch_time: 0.002 };
 
@@ -22,15 +23,13 @@ export function inProcess({ embed }) {
   return { name: 'loop', title: 'loop in process', ask: embed, cpuMs, isSerial: true };
 }
 
-/** The expert host with nothing but the encoder. */
-export async function thalamus(model, environment = {}) {
-  const host = await startHost(environment, [], { experts: [] });
+/** The expert host with nothing but the encoder, of this checkout or of another one. */
+export async function thalamus(model, { name = 'thalamus', environment = {}, checkout } = {}) {
+  const start = checkout ? (await import(join(resolve(checkout), HOST_PROCESS))).startHost : startHost;
+  const host = await start(environment, [], { experts: [] });
   await untilServed(host.client, model);
-  return {
-    ...remote('thalamus', 'Thalamus', host.client, model, host.pid),
-    host,
-    stop: host.stop,
-  };
+  const title = name === 'thalamus' ? 'Thalamus' : `Thalamus, ${name}`;
+  return { ...remote(name, title, host.client, model, host.pid), stop: host.stop };
 }
 
 /** MLServer with the same graph: as it is by default, and with its adaptive batching. */

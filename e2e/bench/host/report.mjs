@@ -22,7 +22,7 @@ export function summaryOf(raw, cells) {
         },
       ]),
     );
-    const against = (side) => ratioOverRounds(of('thalamus', 'textsPerSecond'), of(side, 'textsPerSecond'));
+    const against = (side, field) => ratioOverRounds(of('thalamus', field), of(side, field));
     const others = names.filter((side) => side !== 'thalamus');
     const best = MLSERVERS.filter((side) => names.includes(side)).sort(
       (a, b) => sides[b].textsPerSecond - sides[a].textsPerSecond,
@@ -30,7 +30,8 @@ export function summaryOf(raw, cells) {
     return {
       ...cell,
       sides,
-      against: Object.fromEntries(others.map((side) => [side, against(side)])),
+      against: Object.fromEntries(others.map((side) => [side, against(side, 'textsPerSecond')])),
+      cpuAgainst: Object.fromEntries(others.map((side) => [side, against(side, 'cpuMsPerText')])),
       bestMlserver: best,
     };
   });
@@ -39,35 +40,29 @@ export function summaryOf(raw, cells) {
 /** The table of a run, in Markdown. */
 export function tableOf({ command, machine, medianLoad, sides }, summary) {
   const title = (name) => sides.find((side) => side.name === name)?.title ?? name;
-  const hasPeer = summary.some(({ bestMlserver }) => bestMlserver);
-  const lines = summary.map(({ length, concurrency, batch, sides: figures, against, bestMlserver }) => {
-    const { loop, thalamus } = figures;
-    const cells = [
-      ...[length, concurrency, batch, number(loop.textsPerSecond), number(thalamus.textsPerSecond)],
-      ratio(against.loop),
-      `${number(loop.cpuMsPerText)} / ${number(thalamus.cpuMsPerText)}`,
-    ];
-    if (hasPeer)
-      cells.push(
-        number(figures[bestMlserver].textsPerSecond),
-        ratio(against[bestMlserver]),
-        title(bestMlserver),
-      );
-    return `| ${cells.join(' | ')} |`;
-  });
+  const rows = summary.flatMap(
+    ({ length, concurrency, batch, sides: figures, against, cpuAgainst, bestMlserver }) =>
+      Object.keys(figures)
+        .filter((name) => !MLSERVERS.includes(name) || name === bestMlserver)
+        .map((name) => {
+          const { textsPerSecond, cpuMsPerText, p50Ms } = figures[name];
+          const compared = name === 'thalamus' ? ['', ''] : [ratio(against[name]), ratio(cpuAgainst[name])];
+          const own = [number(textsPerSecond), number(cpuMsPerText), number(p50Ms)];
+          return [length, concurrency, batch, title(name), ...own, ...compared];
+        }),
+  );
   const head = [
-    ...['texts', 'concurrency', 'texts a request', 'loop, texts/s', 'Thalamus, texts/s'],
-    ...[`Thalamus / loop (goal ${GOALS.loop})`, 'CPU ms a text, loop / Thalamus'],
-    ...(hasPeer
-      ? ['MLServer, texts/s', `Thalamus / MLServer (goal ${GOALS.mlserver})`, 'its better way']
-      : []),
+    ...['texts', 'at once', 'a request', 'side', 'texts/s', 'CPU ms a text', 'p50 ms'],
+    ...['texts/s, Thalamus / side', 'CPU, Thalamus / side'],
   ];
+  const line = (cells) => `| ${cells.join(' | ')} |`;
   return [
     `\`${command}\`, ${machine}, load average ${number(medianLoad)}`,
+    `Goals: texts/s at least ${GOALS.loop} of the loop and ${GOALS.mlserver} times MLServer, of which the better way is shown.`,
     '',
-    `| ${head.join(' | ')} |`,
-    `| ${head.map(() => '---').join(' | ')} |`,
-    ...lines,
+    line(head),
+    line(head.map(() => '---')),
+    ...rows.map(line),
   ].join('\n');
 }
 

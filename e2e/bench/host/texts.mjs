@@ -7,14 +7,22 @@ const FOLDER = fileURLToPath(new URL('../../../zoo/data/sample/', import.meta.ur
 /** Tokens of a text of each kind, special ones included: all of one length, so that sorting by length gains nothing. */
 export const LENGTHS = { short: 16, long: 128 };
 
-/** Texts of one length in tokens each, cut from the committed samples of all tasks. */
+/** Texts of one length in tokens each, cut from the committed samples of all tasks; `mixed` are the samples as they are. */
 export async function textsOf(kind, count, tokenizer) {
-  const words = readdirSync(FOLDER)
+  const samples = readdirSync(FOLDER)
     .filter((name) => name.endsWith('.test.csv'))
     .sort()
-    .flatMap((name) => readCsv(readFileSync(join(FOLDER, name)), name))
-    .flatMap(({ text }) => text.split(/\s+/))
-    .filter(Boolean);
+    .map((name) => readCsv(readFileSync(join(FOLDER, name)), name).map(({ text }) => text));
+  if (kind === 'mixed')
+    return Array.from({ length: count }, (_, i) => {
+      const own = samples[i % samples.length];
+      return own[Math.floor(i / samples.length) % own.length];
+    });
+  const words = samples.flat().flatMap((text) => text.split(/\s+/));
+  return ofOneLength({ kind, count, words: words.filter(Boolean), tokenizer });
+}
+
+async function ofOneLength({ kind, count, words, tokenizer }) {
   const texts = [];
   for (let at = 0; texts.length < count; at = (at + 97) % words.length)
     texts.push(await cutTo(LENGTHS[kind], words, at, tokenizer));
