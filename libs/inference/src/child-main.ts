@@ -30,6 +30,8 @@ async function answer(request: ChildRequest): Promise<ChildReply> {
   try {
     switch (request.kind) {
       case 'load': {
+        // One that is loaded again takes the place of what it was.
+        await sessions.get(request.session)?.release();
         const session = await runtime.load(request.source, request.options);
         sessions.set(request.session, session);
         return { id, kind: 'loaded', inputs: session.inputs, outputs: session.outputs };

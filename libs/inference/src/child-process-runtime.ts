@@ -15,7 +15,7 @@ import type {
 } from './inference-runtime.port.js';
 import { KeptChild, type KeptChildOptions } from './kept-child.js';
 import { LOAD_TIMEOUT_MS, OpenModels, sizeOf, type OpenSession, type OpenTable } from './open-models.js';
-import { isOutOfMemory, noMemoryToLoad } from './out-of-memory.js';
+import { hasOverflown, isOutOfMemory, noMemoryToLoad } from './out-of-memory.js';
 import { abortError, checkRun, sessionGone } from './session-checks.js';
 
 /** How long a run may take, milliseconds. */
@@ -230,6 +230,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
       return outputs;
     } catch (error) {
       if (isOutOfMemory(error)) this.kept.ranOutOfMemory(child);
+      if (hasOverflown(error)) opened.trouble.spoilt();
       throw error;
     }
   }

@@ -15,18 +15,25 @@ export class LoadTrouble {
   private tries = 0;
   private retryAt = 0;
   private fault: ThalamusError | undefined;
+  private isSpoilt = false;
 
   /** Why runs fail now; undefined when all is well, and when it is time for another try. */
   errorAt(now: number): ThalamusError | undefined {
     return now < this.retryAt ? this.fault : undefined;
   }
 
-  /** Whether the process lacks it. */
+  /** Whether the process lacks it, or has it in a form that is of no use. */
   get isLacking(): boolean {
-    return this.fault !== undefined;
+    return this.isSpoilt || this.fault !== undefined;
+  }
+
+  /** The process has it, but what it has is of no use any more: it is given again before the next run. */
+  spoilt(): void {
+    this.isSpoilt = true;
   }
 
   loaded(): void {
+    this.isSpoilt = false;
     this.crashes = this.tries = this.retryAt = 0;
     this.fault = undefined;
   }

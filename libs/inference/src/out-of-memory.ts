@@ -20,3 +20,13 @@ export function noMemoryToLoad(cause: ThalamusError, limitBytes: number | undefi
       : `One process may have ${limitBytes} bytes: raise THALAMUS_CHILD_MEMORY_LIMIT, or serve a smaller model.`;
   return new ThalamusError('GRAPH_INVALID', `There is no memory to load the model. ${limit}`, { cause });
 }
+
+/**
+ * Whether a run failed because sizes overflowed. When that is the first run of a session, ONNX Runtime (1.30) fails every later one
+ * with the same words, whatever it is given.
+ */
+export function hasOverflown(error: unknown): boolean {
+  return (
+    ThalamusError.is(error) && error.code === 'INFERENCE_FAILED' && /integer overflow/i.test(error.message)
+  );
+}

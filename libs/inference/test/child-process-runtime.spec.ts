@@ -149,6 +149,19 @@ describe('ChildProcessRuntime', () => {
     expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
   });
 
+  it('serves on after a run whose sizes overflow, also when it is the first', async () => {
+    const { runtime, slow } = await opened();
+    const pid = runtime.pid;
+    for (let round = 0; round < 2; round++) {
+      const refusal = await refusalOf(slow.run(side(2_000_000_000)));
+      expect(refusal).toMatchObject({ code: 'INFERENCE_FAILED' });
+      expect(refusal.message).toMatch(/overflow/i);
+      const runs = await Promise.all([slow.run(side(10)), slow.run(side(20))]);
+      expect(runs.map(({ sum }) => sum?.data[0])).toEqual([1_000, 8_000]);
+    }
+    expect(runtime.pid).toBe(pid);
+  });
+
   it('bounds the runs that wait', async () => {
     const { slow } = await opened({ maxPending: 2 });
     const waiting = [slow.run(ENDLESS), slow.run(ENDLESS)].map((run) => refusalOf(run));
