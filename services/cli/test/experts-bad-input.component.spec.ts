@@ -168,6 +168,12 @@ describe('a command line that cannot be carried out is refused', () => {
       2,
       /--base, --threads: an expert of the mesh is measured by a worker.*leave it away/,
     ],
+    [
+      'predictions into a folder that is not there',
+      () => ['experts', 'evaluate', 'mine', '--data', 'rows.csv', '--predictions', 'nowhere/p.jsonl'],
+      2,
+      /nowhere is no folder that can be written to.*--predictions/,
+    ],
     ['a folder without an expert', () => ['experts', 'show', './nothing'], 1, /nothing.*expert\.json/],
   ])('%s', async (_what, args, exit, pattern) => {
     await expectRefused(args(), exit, pattern);

@@ -13,6 +13,7 @@ import {
 import { createOutput } from '../output.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 import { readRowsOf } from '../training/read-rows.js';
+import { requirePlaceFor } from '../training/require-place.js';
 import { RunView } from '../training/run-view.js';
 import { isTextFile } from '../training/read-lines.js';
 import { evaluateTextsLocal } from './evaluate-texts-local.js';
@@ -37,6 +38,7 @@ export async function evaluateLocal(folder: string, options: LocalEvaluateOption
       'CONFIG_INVALID',
       'Name the rows with --data file.csv, or texts with --data file.jsonl.',
     );
+  requirePlaceFor(options.predictions);
   const expert = await openBundle(folder);
   const { name, kind, task, labels = [] } = expert.manifest;
   if (task === 'fill-mask' && options.ignoreColumn.length > 0)

@@ -14,6 +14,7 @@ import { registerData } from '../jobs/register-data.js';
 import { withArtifacts } from '../registry-client.js';
 import { createOutput } from '../output.js';
 import { hyperParametersOf } from '../training/hyper-options.js';
+import { requirePlaceFor } from '../training/require-place.js';
 import { isTextFile } from '../training/read-lines.js';
 
 /** Options as they are typed: here `--data` names the rows, as everybody expects, and `--mesh` the mesh's folder. */
@@ -132,6 +133,7 @@ function usage(message: string): ThalamusError {
 
 /** Measures an expert and prints its figures. @throws DATASET_INVALID, EXPERT_NOT_FOUND, and the error of the job */
 export async function evaluate(expertText: string, options: EvaluateOptions): Promise<void> {
+  requirePlaceFor(options.predictions);
   const [expert = '', version] = expertText.split('@');
   const dataset = await datasetOf(options, `${expert}-test`, 'test');
   const job = await runJob(options, JOB_KINDS.evaluate, {
