@@ -63,6 +63,13 @@ describe.each(Object.entries(ELEMENTS))('the elements of %s', (datatype, element
     );
   });
 
+  it('keep a byte order mark at their beginning', () => {
+    if (datatype !== 'BYTES') return;
+    const shape = head(datatype, [1]);
+    const raw = rawOfJson(shape, ['\uFEFFab']);
+    expect(JSON.parse(jsonOfRaw(shape, raw))).toEqual(['\uFEFFab']);
+  });
+
   it('are the same nested and flat', () => {
     if (!element) return;
     const shapes = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 4 });

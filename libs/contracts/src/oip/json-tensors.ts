@@ -11,7 +11,8 @@ export interface TensorHead {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+// A byte order mark at the beginning of an element is a part of it.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * The raw form of a tensor whose elements stand in JSON, flat or nested as the shape says. Nothing is allocated before the

@@ -136,7 +136,7 @@ function decodeTexts(input: InputTensor, raw: Uint8Array | undefined, count: num
     raw === undefined ? (input.contents?.bytesContents ?? []) : splitBytesElements(raw, input.name, count);
   if (parts.length !== count)
     throw invalid(input.name, `has ${parts.length} elements, but its shape needs ${count}`);
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   return parts.map((part, index) => {
     try {
       return decoder.decode(part);
