@@ -135,3 +135,4 @@ export { trainingFiles } from './methods/training-files.js';
 export { cutTextsNote } from './methods/training-notes.js';
 export { importedBundle, type ImportFacts } from './methods/imported-bundle.js';
 export type { UnwrittenBundle } from './methods/expert-bundle.js';
+export { openTwin, twinLogProbabilities, type OpenedTwin } from './methods/twin-answers.js';

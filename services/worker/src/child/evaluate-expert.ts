@@ -12,21 +12,18 @@ import {
   labelled,
   openClassifier,
   openTrainingBase,
+  openTwin,
   predictionFile,
   requireLabels,
-  type EmbeddedTexts,
+  twinLogProbabilities,
 } from '@thalamus/training';
-import { logSumExp } from '@thalamus/tensor';
 import { writeFileSync } from 'node:fs';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
 import { evaluateMaskedLm } from './evaluate-masked-lm.js';
 import type { Features } from './features.js';
-import { openTwin, toolsOf } from './open-encoder.js';
+import { toolsOf } from './open-base.js';
 import { readRows } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
-
-/** Logits at or below this belong to labels that the chosen parent of a twin does not have. */
-const ABSENT_LOGIT = -1e8;
 
 type EvaluateWork = Extract<JobWork, { kind: 'evaluate' }>;
 
@@ -63,17 +60,17 @@ export async function evaluateExpert(
 
 /** Log-probabilities [texts, labels]. */
 async function answer(
-  { common, baseFolder, expertFolder }: EvaluateWork,
+  { common, baseFolder }: EvaluateWork,
   expert: OpenedBundle<ExpertManifest>,
   { features, reporter }: EvaluationSurroundings,
   texts: readonly string[],
 ): Promise<Float64Array> {
   const { kind, labels = [] } = expert.manifest;
-  if (kind === 'twin') {
-    const twin = await openTwin(expertFolder, common.threads);
-    return logSoftmax(await features.embed(twin.encoder, twin.bundle.digest, texts));
-  }
   const tools = toolsOf(common.threads);
+  if (kind === 'twin') {
+    const twin = await openTwin(expert, tools);
+    return twinLogProbabilities(await features.embed(twin, expert.digest, texts));
+  }
   const base = baseFolder === undefined ? undefined : await openTrainingBase(baseFolder, tools);
   if (kind === 'probe' && base) {
     const embedded = await features.embed(base.encoder, base.digest, texts);
@@ -87,22 +84,4 @@ async function answer(
   return classifier.answer(texts, (done) => {
     reporter.step('answering', done, texts.length);
   });
-}
-
-/**
- * Log-probabilities of a twin. A label that the chosen parent does not have has no probability; it costs ln(labels) + 1 nats,
- * as everywhere where losses are compared across label sets.
- */
-function logSoftmax({ features, width }: EmbeddedTexts): Float64Array {
-  const absent = -(Math.log(width) + 1);
-  const result = Float64Array.from(features);
-  for (let from = 0; from < result.length; from += width) {
-    const row = result.subarray(from, from + width);
-    const norm = logSumExp(row);
-    for (let k = 0; k < width; k++) {
-      const logit = row[k] ?? 0;
-      row[k] = logit <= ABSENT_LOGIT ? absent : logit - norm;
-    }
-  }
-  return result;
 }

@@ -10,7 +10,7 @@ import {
 } from '@thalamus/training';
 import { writeFileSync } from 'node:fs';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
-import { openBaseOf } from './open-encoder.js';
+import { openBaseOf } from './open-base.js';
 import { readLines } from './read-rows.js';
 import type { WorkReporter } from './work-reporter.js';
 

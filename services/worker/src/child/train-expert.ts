@@ -4,7 +4,7 @@ import { HYPER_PARAMETERS, splitTraining, trainExpert as train, type RunHooks } 
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
 import type { Features } from './features.js';
-import { openBaseOf } from './open-encoder.js';
+import { openBaseOf } from './open-base.js';
 import { readRows } from './read-rows.js';
 import { settingsOf } from './settings-of.js';
 import { trainMaskedLm } from './train-masked-lm.js';

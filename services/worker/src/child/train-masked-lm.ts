@@ -11,7 +11,7 @@ import {
   type TextLine,
 } from '@thalamus/training';
 import type { JobWork, WorkResult } from '../application/job-process.port.js';
-import { openBaseOf } from './open-encoder.js';
+import { openBaseOf } from './open-base.js';
 import { readLines } from './read-rows.js';
 import { settingsOf } from './settings-of.js';
 
