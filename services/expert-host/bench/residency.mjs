@@ -1,7 +1,7 @@
 /**
  * What it costs to have less room than experts, and to have many experts registered, through running hosts.
- *   npm run bench:residency [-- --requests 240 --adapters 24 --graphs 6 --registered 1000 --out FILE]
- * Three parts, each with two hosts that are asked in turn, the one that goes first changing every time, about the same expert:
+ *   npm run bench:residency [-- --parts adapters,graphs,registered --requests 240 --adapters 24 --graphs 6 --registered 1000 --out FILE]
+ * Parts, all by default, each with two hosts that are asked in turn, the one that goes first changing every time, about the same expert:
  * - `adapters`: low-rank experts on one base; one host has room for all, the other for the base and half of them.
  * - `graphs`: whole encoders with a process each; one host has room for all, the other for half of them.
  * - `registered`: one host has five low-rank experts, the other as many as `--registered`; both are asked about the same five.
@@ -20,6 +20,7 @@ import { BASE_FOLDER, childrenOf, memoryOf, startHost } from './host-process.mjs
 
 const { values } = parseArgs({
   options: {
+    parts: { type: 'string', default: 'adapters,graphs,registered' },
     requests: { type: 'string', default: '240' },
     adapters: { type: 'string', default: '24' },
     graphs: { type: 'string', default: '6' },
@@ -43,11 +44,16 @@ const summary = {
 };
 
 try {
-  const adapters = await writeAdapters(Number(values.adapters));
-  const graphs = await writeGraphs(Number(values.graphs));
-  summary.adapters = await twiceTheBudget('adapters', adapters, base.sizeBytes);
-  summary.graphs = await twiceTheBudget('graphs', graphs, 0);
-  summary.registered = await manyRegistered(await writeAdapters(Number(values.registered)));
+  const make = {
+    adapters: async (part) =>
+      twiceTheBudget(part, await writeAdapters(Number(values.adapters)), base.sizeBytes),
+    graphs: async (part) => twiceTheBudget(part, await writeGraphs(Number(values.graphs)), 0),
+    registered: async () => manyRegistered(await writeAdapters(Number(values.registered))),
+  };
+  for (const part of values.parts.split(',')) {
+    if (!(part in make)) throw new Error(`--parts has ${part}; it takes ${Object.keys(make).join(', ')}`);
+    summary[part] = await make[part](part);
+  }
   console.log(JSON.stringify(summary, null, 2));
   if (values.out) writeFileSync(values.out, `${JSON.stringify({ summary, raw }, null, 1)}\n`);
 } finally {
@@ -114,7 +120,8 @@ async function compare(part, { roomy, tight }, names) {
   await ask(tight, names[0]);
   const rows = [];
   for (const [index, name] of names.entries()) {
-    const row = { part, index, name };
+    const { ready } = await tight.client.modelReady({ name });
+    const row = { part, index, name, wasLoaded: ready };
     const sides = [
       ['roomyMs', roomy],
       ['tightMs', tight],
@@ -133,8 +140,12 @@ async function compare(part, { roomy, tight }, names) {
     p50: quantile(side(rows, field), 0.5),
     p95: quantile(side(rows, field), 0.95),
   });
+  const loaded = rows.filter(({ wasLoaded }) => wasLoaded);
+  const loading = rows.filter(({ wasLoaded }) => !wasLoaded);
   return {
     requests: rows.length,
+    shareThatFoundItLoaded: loaded.length / rows.length,
+    tightP50Ms: { loaded: median(side(loaded, 'tightMs')), loadedFirst: median(side(loading, 'tightMs')) },
     ms: { roomy: quantiles('roomyMs'), tight: quantiles('tightMs') },
     ratio: { median: ratioOf(rows), interval: [ratios[49], ratios[1_949]] },
   };
@@ -232,7 +243,9 @@ function quantile(list, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
+/** null for an empty list. */
 function median(list) {
+  if (list.length === 0) return null;
   const sorted = [...list].sort((a, b) => a - b);
   return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
 }

@@ -31,7 +31,7 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     const { name, version } = this.named(request);
     const ready = this.library.isReady(name, version);
     // A name that nobody knows is an error; a version that is not loaded is not ready.
-    if (!ready) this.library.requireKnown(name, version);
+    if (!ready) this.library.names.requireKnown(name, version);
     return Promise.resolve({ ready });
   }
 
@@ -106,7 +106,7 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     refuseRepository(request.repositoryName);
     const { name, version } = split(request.modelName);
     const wish = readLoadParameters(request.parameters);
-    const versions = version === '' ? this.library.channelVersions(name) : [version];
+    const versions = version === '' ? this.library.names.channelVersions(name) : [version];
     await Promise.all(versions.map((each) => this.library.load(name, each, wish, context)));
     return {};
   }
@@ -116,7 +116,7 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
     refuseRepository(request.repositoryName);
     const { name, version } = split(request.modelName);
     const loaded = this.library.list().filter(({ expert }) => expert === name);
-    if (version === '' && loaded.length === 0) this.library.channelVersions(name);
+    if (version === '' && loaded.length === 0) this.library.names.channelVersions(name);
     const versions = version === '' ? loaded.map((slot) => slot.version) : [version];
     await Promise.all(versions.map((each) => this.library.unload(name, each)));
     return {};
@@ -154,7 +154,7 @@ export class OipService implements ServiceImplementation<typeof inference.GRPCIn
 
   /** The model that is meant: an empty version is the stable one. */
   private named({ name, version }: ModelName): ModelName {
-    return { name, version: this.library.versionOf(name, version) };
+    return { name, version: this.library.names.versionOf(name, version) };
   }
 }
 
