@@ -54,6 +54,12 @@ async function answer(request: ChildRequest): Promise<ChildReply> {
         await tableOf(request.table).set(row, () => Promise.resolve(values));
         return { id, kind: 'kept' };
       }
+      case 'prepare':
+        await runtime.prepare();
+        return { id, kind: 'prepared' };
+      case 'name':
+        process.title = request.name;
+        return { id, kind: 'prepared' };
       case 'drop':
         await tables.get(request.table)?.release();
         tables.delete(request.table);

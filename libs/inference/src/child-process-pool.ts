@@ -1,14 +1,20 @@
 import { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
 import type { InferenceRuntime } from './inference-runtime.port.js';
 import type { ExchangeReason } from './kept-child.js';
+import { SpareChild } from './spare-child.js';
 
 /** How the processes of a pool behave. */
 export interface ChildProcessPoolOptions extends Omit<
   ChildProcessRuntimeOptions,
-  'name' | 'onStart' | 'onEmpty' | 'onCrash' | 'onExchange'
+  'name' | 'onStart' | 'onEmpty' | 'onCrash' | 'onExchange' | 'takeSpare'
 > {
   /** How often the memory of the processes is looked at. Default 5,000 ms. */
   readonly checkMs?: number;
+  /**
+   * How long a process that was started ahead may wait for a model. There is one only while models come and go: after a process
+   * was started within this time after another had ended, or ended unasked. 0 for none at all. Default 60,000 ms.
+   */
+  readonly spareMs?: number;
   /** Told whenever the process of a model ended without being asked to. */
   readonly onCrash?: (name: string, reason: string) => void;
   /** Told that a process is exchanged because of what it kept. */
@@ -28,6 +34,7 @@ export interface PooledProcess {
 }
 
 const CHECK_MS = 5_000;
+const SPARE_MS = 60_000;
 
 /**
  * Runtimes in processes of their own, so that a model that crashes, hangs or takes memory takes nobody else down. Processes whose
@@ -37,8 +44,15 @@ export class ChildProcessPool {
   private readonly runtimes = new Map<ChildProcessRuntime, string>();
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
+  private readonly spare: SpareChild;
+  private readonly spareMs: number;
+  /** When a process last ended, since its models were let go or by itself. */
+  private lastEnd = -Infinity;
 
-  constructor(private readonly options: ChildProcessPoolOptions = {}) {}
+  constructor(private readonly options: ChildProcessPoolOptions = {}) {
+    this.spareMs = options.spareMs ?? SPARE_MS;
+    this.spare = new SpareChild({ dataLimitBytes: options.dataLimitBytes, idleMs: this.spareMs });
+  }
 
   /** A runtime for models that stand and fall together: in the pool from its first model until the last of them is released. */
   open(name: string): InferenceRuntime {
@@ -46,21 +60,34 @@ export class ChildProcessPool {
     const runtime = new ChildProcessRuntime({
       ...options,
       name,
+      takeSpare: (onExit) => this.spare.take(onExit),
       onStart: () => {
         this.runtimes.set(runtime, name);
+        this.hasStarted();
         if (this.closed) void runtime.close();
       },
-      onCrash: (reason) => onCrash?.(name, reason),
+      onCrash: (reason) => {
+        this.lastEnd = performance.now();
+        onCrash?.(name, reason);
+      },
       onExchange: (reason, pid, residentBytes) =>
         onRecycle?.({ name, pid, openBytes: runtime.openBytes, residentBytes }, reason),
-      onEmpty: () => this.runtimes.delete(runtime),
+      onEmpty: () => {
+        this.lastEnd = performance.now();
+        this.runtimes.delete(runtime);
+      },
     });
     if (this.closed) void runtime.close();
     else this.timer ??= setInterval(() => this.check(), options.checkMs ?? CHECK_MS).unref();
     return runtime;
   }
 
-  /** The processes that are there now. */
+  /** Resident memory of the process that waits for a model, bytes; 0 while there is none. */
+  get spareBytes(): number {
+    return this.spare.residentBytes ?? 0;
+  }
+
+  /** The processes that are there now and run models. */
   get processes(): PooledProcess[] {
     return [...this.runtimes].map(([{ pid, openBytes, residentBytes }, name]) => ({
       name,
@@ -74,7 +101,12 @@ export class ChildProcessPool {
   async close(): Promise<void> {
     this.closed = true;
     clearInterval(this.timer);
-    await Promise.all([...this.runtimes.keys()].map((runtime) => runtime.close()));
+    await Promise.all([this.spare.close(), ...[...this.runtimes.keys()].map((runtime) => runtime.close())]);
+  }
+
+  /** A process that starts soon after another has ended is a sign that more will. */
+  private hasStarted(): void {
+    if (performance.now() - this.lastEnd < this.spareMs) this.spare.prepare();
   }
 
   private check(): void {

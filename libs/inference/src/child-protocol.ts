@@ -34,6 +34,10 @@ export type ChildRequest =
       readonly values: Feeds;
     }
   | { readonly id: number; readonly kind: 'drop'; readonly table: number }
+  /** Loads the library, before there is a model. */
+  | { readonly id: number; readonly kind: 'prepare' }
+  /** Says what the process is for from now on. */
+  | { readonly id: number; readonly kind: 'name'; readonly name: string }
   | { readonly id: number; readonly kind: 'release'; readonly session: number };
 
 /** A request before it has a number. */
@@ -54,6 +58,7 @@ export type ChildReply =
   | { readonly id: number; readonly kind: 'ran'; readonly outputs: Readonly<Record<string, Tensor>> }
   | { readonly id: number; readonly kind: 'released' }
   | { readonly id: number; readonly kind: 'kept' }
+  | { readonly id: number; readonly kind: 'prepared' }
   | {
       readonly id: number;
       readonly kind: 'failed';

@@ -22,6 +22,8 @@ const WORK = {
   table: 'make the table',
   row: 'take the row',
   drop: 'free the table',
+  prepare: 'load its library',
+  name: 'take its name',
   release: 'free the model',
 } as const;
 

@@ -8,6 +8,9 @@ import { sessionGone } from './session-checks.js';
 /** Why a process is exchanged for a new one. */
 export type ExchangeReason = 'memory-drift' | 'out-of-memory';
 
+/** As long as the library may take, which a spare loads before. */
+const NAME_TIMEOUT_MS = 30_000;
+
 /** How a child is kept. */
 export interface KeptChildOptions extends ChildOptions {
   /** Runs in flight may take so long before a child is exchanged. */
@@ -16,6 +19,8 @@ export interface KeptChildOptions extends ChildOptions {
   readonly closeGraceMs: number;
   /** Memory that runs may keep besides what the models need, bytes. */
   readonly slackBytes: number;
+  /** A process that was started ahead, if there is one; `onExit` is told of its end. */
+  readonly takeSpare?: (onExit: (reason: string) => void) => InferenceChild | undefined;
   /** Told that there is a child from now on. */
   readonly onStart?: () => void;
   /** Told whenever the child ended without being asked to. */
@@ -173,9 +178,7 @@ export class KeptChild {
     for (;;) {
       await this.pause.wait();
       if (this.closing) throw sessionGone();
-      const child: InferenceChild = new InferenceChild((reason) => {
-        this.onExit(child, reason);
-      }, this.options);
+      const child = this.newChild();
       this.child = child;
       this.hasRunOut = false;
       this.options.onStart?.();
@@ -184,6 +187,18 @@ export class KeptChild {
       this.drift.started(child.residentBytes);
       return child;
     }
+  }
+
+  /** One that was started ahead, or a new one. */
+  private newChild(): InferenceChild {
+    const { takeSpare, name = '' } = this.options;
+    const onExit = (reason: string) => {
+      this.onExit(child, reason);
+    };
+    const spare = takeSpare?.(onExit);
+    spare?.ask('prepared', { kind: 'name', name }, NAME_TIMEOUT_MS).catch(() => undefined);
+    const child = spare ?? new InferenceChild(onExit, this.options);
+    return child;
   }
 
   private onExit(child: InferenceChild, reason: string): void {

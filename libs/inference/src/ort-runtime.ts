@@ -25,6 +25,11 @@ export class OrtRuntime implements InferenceRuntime {
   private readonly sessions = new Set<OrtInferenceSession>();
   private closed = false;
 
+  /** Loads the library, so that the first model need not wait for it. */
+  async prepare(): Promise<void> {
+    await loadLibrary();
+  }
+
   async load(source: ModelSource, options: SessionOptions = {}): Promise<InferenceSession> {
     if (this.closed) throw sessionGone();
     const settings = sessionSettings(options);

@@ -3,7 +3,7 @@ import { tensor } from '@thalamus/tensor';
 import { linearGraph, slowGraph, waitUntil } from '@thalamus/testing';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +24,10 @@ function poolOf(options: ChildProcessPoolOptions = {}): ChildProcessPool {
 const loadLinear = (pool: ChildProcessPool) =>
   pool.open('linear').load({ bytes: encodeModel(linearGraph()) });
 const loadSlow = (pool: ChildProcessPool) => pool.open('slow').load({ bytes: encodeModel(slowGraph()) });
+const childrenOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+const nameOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean).at(-1);
 const pidOf = (pool: ChildProcessPool, name: string) =>
   pool.processes.find((process) => process.name === name)?.pid;
 
@@ -116,6 +120,54 @@ describe('ChildProcessPool', () => {
     const { residentBytes = 0, openBytes = 0 } = pool.processes[0] ?? {};
     expect(residentBytes).toBeGreaterThan(2 * openBytes + 120 * MEBIBYTE);
     expect(recycled).toEqual([]);
+  });
+
+  it('starts a process ahead while models come and go, gives it to the next, and ends it when none comes', async () => {
+    const pool = poolOf({ spareMs: 3_000 });
+    await loadLinear(pool);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(pool.spareBytes).toBe(0);
+    const first = await loadSlow(pool);
+    await first.release();
+    await loadSlow(pool);
+    await waitUntil('there is a spare', () => pool.spareBytes > 0);
+    const before = childrenOf(process.pid);
+    const names = () => pool.processes.map(({ name }) => name);
+    expect(names()).toEqual(['linear', 'slow']);
+    const spare = before.filter((pid) => !pool.processes.some((process) => process.pid === pid));
+    expect(spare).toHaveLength(1);
+    const third = await pool.open('third').load({ bytes: encodeModel(linearGraph()) });
+    expect(pidOf(pool, 'third')).toBe(spare[0]);
+    expect(nameOf(spare[0]!)).toBe('third');
+    expect((await third.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    // It is nobody's spare any more: its end is the end of its model's process.
+    await waitUntil('there is another', () => pool.spareBytes > 0);
+    await waitUntil('nobody wanted it', () => pool.spareBytes === 0);
+    expect((await third.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+    expect(names()).toEqual(['linear', 'slow', 'third']);
+  });
+
+  it('gives the spare to a model whose process was killed, and tells of its end as of any other', async () => {
+    const crashes: string[][] = [];
+    const pool = poolOf({ onCrash: (name, reason) => crashes.push([name, reason]) });
+    const linear = await loadLinear(pool);
+    for (let round = 1; round <= 2; round++) {
+      process.kill(pidOf(pool, 'linear')!, 'SIGKILL');
+      await waitUntil('the end was told', () => crashes.length === round);
+      expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+      await waitUntil('there is a spare', () => pool.spareBytes > 0);
+    }
+    expect(crashes).toEqual([
+      ['linear', 'SIGKILL'],
+      ['linear', 'SIGKILL'],
+    ]);
+  });
+
+  it('has no spare where none is wanted', async () => {
+    const pool = poolOf({ spareMs: 0 });
+    for (let round = 0; round < 2; round++) await (await loadLinear(pool)).release();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(pool.spareBytes).toBe(0);
   });
 
   it('leaves no process behind when its own is killed amid a run', async () => {

@@ -16,6 +16,7 @@ import type { ServedExpert } from './served-expert.js';
 import { couldNotLoad, SlotLoads } from './slot-loads.js';
 import { keyOf, type ServedDescription, type Slot } from './slot.js';
 import { Slots } from './slots.js';
+import { UseClock } from './use-clock.js';
 import { VersionNames } from './version-names.js';
 import { WantedVersions } from './wanted-versions.js';
 import { WarmVersions } from './warm-versions.js';
@@ -55,6 +56,7 @@ export class ExpertLibrary {
   private readonly loads: SlotLoads;
   private readonly retries: LoadRetries;
   private readonly following: RegistryFollower;
+  private readonly uses = new UseClock();
   private readonly misses = counter(METRICS.residencyMisses);
 
   constructor(
@@ -94,7 +96,7 @@ export class ExpertLibrary {
     const onReady = (slot: Slot) => {
       this.following.hasLoaded(slot);
     };
-    this.loads = new SlotLoads({ ...parties, onReady });
+    this.loads = new SlotLoads({ ...parties, uses: this.uses, onReady });
     this.misses.add(0);
   }
 
@@ -208,6 +210,7 @@ export class ExpertLibrary {
 
   /** The expert, ready and counted as in use; loaded first when it is not. */
   private async acquire(slot: Slot, options: SubmitOptions, isBound = true): Promise<ServedExpert> {
+    this.uses.asked(slot);
     if (slot.state === 'ready') slot.inFlight += 1;
     else {
       if (slot.state === 'failed') throw couldNotLoad(slot);

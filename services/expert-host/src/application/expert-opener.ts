@@ -1,7 +1,4 @@
 import {
-  materialiseBundle,
-  openBundle,
-  parseDigest,
   readLowRankAdapter,
   type ArtifactStore,
   type ExpertManifest,
@@ -10,8 +7,8 @@ import {
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
+import { CheckedBundles } from './checked-bundles.js';
 import { addHead, deltaExpert, isDeltaTask } from './delta-experts.js';
-import { inspectBundleGraph } from './inspect-bundle.js';
 import { openStanding } from './open-standing.js';
 import { embeddingWidth, ResidentBase, type BaseSettings } from './resident-base.js';
 import type { ServedExpert } from './served-expert.js';
@@ -59,13 +56,16 @@ export class ExpertOpener {
   private readonly resident = new Map<ResidentBase, string>();
   /** Bases under what could not be loaded, kept for what is loaded next. */
   private readonly held: { readonly digest: string; readonly base: ResidentBase }[] = [];
+  private readonly bundles: CheckedBundles;
   private opened = 0;
 
   constructor(
-    private readonly store: ArtifactStore,
+    store: ArtifactStore,
     private readonly processes: InferenceProcesses,
     private readonly options: OpenerOptions,
-  ) {}
+  ) {
+    this.bundles = new CheckedBundles(store, options.cacheFolder);
+  }
 
   /** Bytes of all bases that are in memory. */
   get sharedBytes(): number {
@@ -100,7 +100,7 @@ export class ExpertOpener {
   private async openStanding(version: registryV1.ExpertVersion, makeRoom: MakeRoom): Promise<ServedExpert> {
     const digest = version.manifestDigest;
     const bundle = await this.fetch(version);
-    const summary = await inspectBundleGraph(bundle);
+    const summary = await this.bundles.summary(bundle);
     const { kind, task } = bundle.manifest;
     const canBeBase = embeddingWidth(summary) !== undefined && bundle.has('tokenizer.json');
     if (kind === 'full' && task === 'feature-extraction' && canBeBase) {
@@ -190,7 +190,7 @@ export class ExpertOpener {
   private async openBase(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
     const checked = bundle ?? (await this.fetchDigest(digest));
     await makeRoom({ of: nameOf(checked), bytes: checked.sizeBytes, base: digest });
-    const summary = await inspectBundleGraph(checked);
+    const summary = await this.bundles.summary(checked);
     const runtime = this.processes.open(nameOf(checked));
     const base = await ResidentBase.open(checked, summary, runtime, this.options);
     this.resident.set(base, digest);
@@ -221,7 +221,7 @@ export class ExpertOpener {
 
   private async fetchDigest(digest: string): Promise<Bundle> {
     this.options.vet?.(digest);
-    return openBundle(await materialiseBundle(parseDigest(digest), this.store, this.options.cacheFolder));
+    return this.bundles.open(digest);
   }
 }
 

@@ -69,6 +69,7 @@ export class ResidencyBudget {
       base: this.opener.baseOf(slot.registered),
       isPinned: this.wishes.isPinned(slot.expert, slot.version),
       priority: this.wishes.priority(slot.expert, slot.version),
+      worth: slot.worth,
       lastUsedAt: slot.lastUsedAt,
       inFlight: slot.inFlight,
     }));

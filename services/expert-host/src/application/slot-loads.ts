@@ -10,6 +10,7 @@ import { NO_ROOM_RETRY_MS, type ResidencyBudget } from './residency-budget.js';
 import type { ServedExpert } from './served-expert.js';
 import type { Slot } from './slot.js';
 import type { Slots } from './slots.js';
+import type { UseClock } from './use-clock.js';
 
 /** What a load goes through. */
 export interface LoadParties {
@@ -18,6 +19,7 @@ export interface LoadParties {
   readonly budget: ResidencyBudget;
   readonly departures: Departures;
   readonly retries: LoadRetries;
+  readonly uses: UseClock;
   /** Told of each version that has been loaded. */
   readonly onReady: (slot: Slot) => void;
 }
@@ -60,6 +62,7 @@ export class SlotLoads {
     slot.state = 'ready';
     slot.description = { manifest, inputs, outputs, parameters };
     slot.lastUsedAt = performance.now();
+    this.parties.uses.loaded(slot);
     letGoOn(slot);
     collectGarbageSoon();
     this.parties.retries.succeeded(slot);

@@ -1,5 +1,6 @@
 import type { registryV1 } from '@thalamus/contracts';
 import type { ThalamusError } from '@thalamus/errors';
+import { NEVER_USED } from '../domain/recent-use.js';
 import type { ServedExpert } from './served-expert.js';
 
 /** Where a version stands on this host. A registered one is not loaded: the first request that asks for it loads it. */
@@ -32,6 +33,10 @@ export interface Slot {
   onIdle: (() => void) | undefined;
   /** When its last request began or ended, on the clock of `performance`; 0 before the first. */
   lastUsedAt: number;
+  /** How much it was asked for lately, as `UseClock` counts; it stays when the version is let go to make room. */
+  worth: number;
+  /** Whether any request has asked for it. */
+  wasAsked: boolean;
   /** Requests that wait until it is loaded. */
   readonly waiters: Set<Waiter>;
   /** Nobody wants it any more: it goes for good. */
@@ -57,6 +62,8 @@ export function newSlot(registered: registryV1.ExpertVersion): Slot {
     inFlight: 0,
     onIdle: undefined,
     lastUsedAt: 0,
+    worth: NEVER_USED,
+    wasAsked: false,
     waiters: new Set(),
     isLeaving: false,
     refusedUntil: 0,

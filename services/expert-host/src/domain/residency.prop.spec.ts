@@ -137,6 +137,26 @@ describe('what is let go to make room', () => {
     );
   });
 
+  it('is what was used least of late, whenever that was, and by the last use only among equals', () => {
+    const entry = { bytes: 10, base: undefined, isPinned: false, priority: 0, inFlight: 0 };
+    const entriesByWorth = [
+      { ...entry, key: 'often, long ago', worth: 9, lastUsedAt: 1 },
+      { ...entry, key: 'once, just now', worth: 3, lastUsedAt: 5 },
+      { ...entry, key: 'once, before', worth: 3, lastUsedAt: 4 },
+    ];
+    const victims = (count: number) =>
+      planResidency({
+        entries: entriesByWorth,
+        bases: BASES,
+        limitBytes: 30,
+        usedBytes: 30,
+        leavingBytes: 0,
+        neededBytes: 10 * count,
+      });
+    expect(victims(1)).toEqual({ kind: 'evict', victims: ['once, before'] });
+    expect(victims(2)).toEqual({ kind: 'evict', victims: ['once, before', 'once, just now'] });
+  });
+
   it('spares a base and what stands on it as long as one of them was used after what stands alone', () => {
     const entry = { isPinned: false, priority: 0, inFlight: 0 };
     const plan = planResidency({

@@ -8,7 +8,9 @@ export interface ResidentEntry {
   readonly isPinned: boolean;
   /** Lower ones are let go first. */
   readonly priority: number;
-  /** When its last request began or ended, on any one clock. */
+  /** How much it was used lately; of two with the same priority the one with less is let go first. Default 0. */
+  readonly worth?: number;
+  /** When its last request began or ended, on any one clock: decides between two of the same worth. */
   readonly lastUsedAt: number;
   /** Requests that it is answering. */
   readonly inFlight: number;
@@ -41,8 +43,8 @@ export type ResidencyPlan =
 
 /**
  * Chooses what is let go for what is to be loaded. Pinned entries never are; those with requests in flight only when the idle
- * ones do not suffice. Lowest priority first, then least recently used. No victim is superfluous: one whose bytes turn out not to
- * be needed stays, the most valuable first. A base was used when anything on it was last used. O(n log n).
+ * ones do not suffice. Lowest priority first, then what was used least of late. No victim is superfluous: one whose bytes turn out not to
+ * be needed stays, the most valuable first. A base goes after everything on it. O(n log n).
  */
 export function planResidency(question: ResidencyQuestion): ResidencyPlan {
   const { limitBytes, usedBytes, leavingBytes, neededBytes } = question;
@@ -83,7 +85,10 @@ function choose(
 }
 
 function leastValuableFirst(a: ResidentEntry, b: ResidentEntry): number {
-  return a.priority - b.priority || a.lastUsedAt - b.lastUsedAt || (a.key < b.key ? -1 : 1);
+  const { priority, worth = 0, lastUsedAt } = a;
+  return (
+    priority - b.priority || worth - (b.worth ?? 0) || lastUsedAt - b.lastUsedAt || (a.key < b.key ? -1 : 1)
+  );
 }
 
 /** Bytes that go with a set of entries: their own, and those of bases that nothing stands on any more. */
