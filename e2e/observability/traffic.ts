@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Mesh } from '../support/mesh.js';
+import type { LaunchedMesh, Mesh } from '../support/mesh.js';
 import { ROOT } from '../support/paths.js';
 import { startThalamus, thalamus, type RunningCommand } from '../support/run-command.js';
 
@@ -15,6 +15,9 @@ const EXPERT = 'snips7';
 const ROWS = join(ROOT, 'zoo/data/sample/snips7.test.csv');
 const TRAINING_ROWS = join(ROOT, 'zoo/data/sample/snips7.train.csv');
 const BETWEEN_ROUNDS_MS = 200;
+/** An expert that nobody else asks here: it comes and goes. Between two loads, so that each scrape sees some. */
+const LOADED_ANEW = 'scicite3';
+const BETWEEN_LOADS_MS = 1_000;
 
 /** Asks a mesh what callers ask, right and wrong, until it is stopped. */
 export interface Traffic {
@@ -23,7 +26,7 @@ export interface Traffic {
 }
 
 /** Starts the traffic. */
-export function startTraffic(mesh: Mesh): Traffic {
+export function startTraffic(mesh: LaunchedMesh): Traffic {
   let stopped = false;
   const isStopped = () => stopped;
   let training: RunningCommand | undefined;
@@ -50,7 +53,15 @@ export function startTraffic(mesh: Mesh): Traffic {
       if (exit !== 0 && !isStopped()) throw new Error(`the training ended with ${exit}: ${stderr}`);
     }
   };
-  const running = Promise.all([ask(), work()]);
+  // The gateway loads nothing for callers: hosts are asked themselves, at their own address.
+  const load = async () => {
+    const repository = `http://${mesh.httpOf('expert-host')}/v2/repository/models/${LOADED_ANEW}`;
+    while (!isStopped()) {
+      for (const verb of ['unload', 'load']) await send(`${repository}/${verb}`, {}, 200);
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOADS_MS));
+    }
+  };
+  const running = Promise.all([ask(), work(), load()]);
   running.catch(() => undefined);
   return {
     stop: async () => {
@@ -81,11 +92,20 @@ async function measure(mesh: Mesh): Promise<void> {
 }
 
 async function post(mesh: Mesh, path: string, body: unknown, wanted: number): Promise<void> {
-  const response = await fetch(`${mesh.http}${path}`, {
+  await send(`${mesh.http}${path}`, body, wanted, { authorization: `Bearer ${mesh.key}` });
+}
+
+async function send(
+  url: string,
+  body: unknown,
+  wanted: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${mesh.key}` },
+    headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   });
   const text = await response.text();
-  if (response.status !== wanted) throw new Error(`${path} answered ${response.status}: ${text}`);
+  if (response.status !== wanted) throw new Error(`${url} answered ${response.status}: ${text}`);
 }
