@@ -102,7 +102,8 @@ function wire(settings: GatewaySettings) {
   });
   const hosts = new HostConnections(residency);
   const inferOnHost = new InferOnHost(new ChooseHost(residency, view), hosts);
-  const resolveExpert = new ResolveExpert(view, new WarmStable(view, residency));
+  const warmStable = new WarmStable(view, residency);
+  const resolveExpert = new ResolveExpert(view, warmStable);
   const recordOutcome = new RecordOutcome(spool);
   const routeText = new RouteText(router);
   const fallback = new FallbackExpert(view, resolveExpert);
@@ -140,7 +141,7 @@ function wire(settings: GatewaySettings) {
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
   const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
   const components = [
-    ...sources(bus, [view, residency, watchTraffic, spool]),
+    ...sources(bus, [view, residency, warmStable, watchTraffic, spool]),
     hosts,
     closing(() => {
       router.close();

@@ -1,7 +1,12 @@
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView, ResidencyView } from '@thalamus/registry';
 import { createHash } from 'node:crypto';
+
+/** How long after a change of its channels a version may be unknown to every host: they read the registry as the gateway does. */
+const HEARD_WITHIN_MS = 2_000;
+const LOOK_AGAIN_MS = 20;
 
 /**
  * Picks hosts for a version: those that have it ready, else those that load it when it is asked for, in rendezvous order, so that
@@ -24,14 +29,45 @@ export class ChooseHost {
    * for a remote model
    */
   run(expert: string, version: string): string[] {
+    const addresses = this.addresses(expert, version);
+    if (addresses.length === 0) throw this.nobodyHas(expert, version);
+    return addresses;
+  }
+
+  /**
+   * As `run`, with a moment for hosts to hear of a version that a channel has only just begun to name.
+   * @throws what `run` throws
+   */
+  async soon(
+    expert: string,
+    version: string,
+    { deadlineAtMs, signal }: { readonly deadlineAtMs: number; readonly signal: AbortSignal },
+  ): Promise<string[]> {
+    while (this.addresses(expert, version).length === 0 && this.isNews(expert, version)) {
+      if (signal.aborted || Date.now() + LOOK_AGAIN_MS >= deadlineAtMs) break;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
+    return this.run(expert, version);
+  }
+
+  private addresses(expert: string, version: string): string[] {
     const ready = this.residency.hostsFor(expert, version);
     const residents = ready.length > 0 ? ready : this.residency.hostsThatLoad(expert, version);
-    if (residents.length === 0) throw this.nobodyHas(expert, version);
     const weight = (address: string) =>
       createHash('sha256').update(`${address}\n${expert}@${version}`).digest('hex');
     return [...new Set(residents.map(({ address }) => address))].sort((a, b) =>
       weight(a) < weight(b) ? 1 : -1,
     );
+  }
+
+  private isNews(expert: string, version: string): boolean {
+    const changedAt = this.view.get(`expert/${expert}`)?.updatedAt;
+    if (!changedAt || !this.channelsOf(expert).has(version)) return false;
+    if (this.view.version(expert, version)?.kind === registryV1.ExpertKind.UPSTREAM) return false;
+    // A failed load is no news: whoever asks is told.
+    if (this.residency.all().some((record) => record.expert === expert && record.version === version))
+      return false;
+    return Math.abs(Date.now() - timestampMs(changedAt)) < HEARD_WITHIN_MS;
   }
 
   /** Hosts load what a channel names, and what they are told to load: everything else stays where it is. */

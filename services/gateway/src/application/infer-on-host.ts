@@ -29,7 +29,7 @@ export class InferOnHost {
     scope: RequestScope,
   ): Promise<inference.ModelInferResponse> {
     this.budget = Math.min(RETRY_RESERVE, this.budget + RETRY_SHARE);
-    const hosts = this.chooseHost.run(expert, version);
+    const hosts = await this.chooseHost.soon(expert, version, scope);
     const message = { ...request, modelName: expert, modelVersion: version };
     try {
       return await this.callTwice(hosts, message, scope);

@@ -50,12 +50,13 @@ export interface ChatModel {
   readonly price?: { readonly input: number; readonly output: number };
 }
 
-/** Where a version is ready, and for how long. */
+/** Where a version is, in which state, and for how long. */
 export interface Residence {
   readonly hostId: string;
   /** host:port */
   readonly address: string;
   readonly leaseMs: number;
+  readonly state: string;
 }
 
 /** A whole gateway on free ports, with fakes behind it and a real bus beside it. */
@@ -213,24 +214,25 @@ export class GatewayUnderTest {
     return createClient(inference.GRPCInferenceService, { address: this.address, defaultDeadlineMs: 10_000 });
   }
 
-  /** Publishes a resource as the updater does. */
-  async register(key: string, value: Value): Promise<void> {
+  /** Publishes a resource as the updater does, changed long ago unless told otherwise. */
+  async register(key: string, value: Value, updatedAtMs = 0): Promise<void> {
     this.revision += 1n;
-    const message = { key, revision: this.revision, value };
+    const message = { key, revision: this.revision, value, updatedAt: timestampFromMs(updatedAtMs) };
     await this.bus.publish([encodeEvent(TOPICS.registryState, message, { source: '/test', key })]);
   }
 
-  /** Says that the fake host has a version ready, there or at another address; with a lease that has lapsed: that it is gone. */
+  /** Says that the fake host has a version, there or at another address; with a lease that has lapsed: that it is gone. */
   async reside(expert: string, version: string, other: Partial<Residence> = {}): Promise<void> {
-    const { hostId, address, leaseMs } = {
+    const { hostId, address, leaseMs, state } = {
       hostId: 'host-1',
       address: this.hostAddress,
       leaseMs: 3_600_000,
+      state: 'ready',
       ...other,
     };
     const key = `${hostId}/${expert}@${version}`;
     const leaseExpiresAt = timestampFromMs(Date.now() + leaseMs);
-    const message = { hostId, address, expert, version, state: 'ready', leaseExpiresAt };
+    const message = { hostId, address, expert, version, state, leaseExpiresAt };
     await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/test', key })]);
   }
 
