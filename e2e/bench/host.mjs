@@ -1,7 +1,7 @@
 // The zoo's encoder over OIP gRPC: the expert host beside MLServer with the same graph and beside a plain loop of tokenizer and
 // ONNX Runtime in this process. Sides take turns in one run; every answer is checked against the oracle, the same graph run alone.
 //   npm run bench:host [-- --rounds 5 --seconds 1 --cells short/1,long/64 --peers mlserver --out FILE]
-// A cell is `length/concurrency` or `length/concurrency/texts of a request`; `mixed` are texts as they come, of 3 to 256 tokens.
+// A cell is `length/concurrency` or `length/concurrency/texts of a request`; `word`, `short` and `long` are texts of 4, 16 and 128 tokens, `mixed` are texts as they come, of 3 to 256 tokens.
 // MLServer is got once, into a cache; without it (`--peers none`, or when it cannot be installed) the rest is measured, and the bench
 // says so. Ideas are tried beside what there is: `--also '{"THALAMUS_BATCH_DELAY_MS":"0"}'` starts one more host with other settings,
 // `--against FOLDER` one of another checkout, built.
@@ -19,7 +19,8 @@ import { summaryOf, tableOf } from './host/report.mjs';
 import { textsOf } from './host/texts.mjs';
 import { takeTurn } from './host/turn.mjs';
 
-const CELLS = 'short/1,short/16,short/64,long/1,long/16,long/64,short/16/8,long/16/8,mixed/16/8';
+const CELLS =
+  'word/1,word/16,word/64,short/1,short/16,short/64,long/1,long/16,long/64,short/16/8,long/16/8,mixed/16/8';
 const TEXTS = 128;
 
 const { values } = parseArgs({
@@ -43,7 +44,7 @@ try {
   if (values.also)
     hosts.push(await thalamus(oracle.name, { name: 'also', environment: JSON.parse(values.also) }));
   if (values.against) hosts.push(await thalamus(oracle.name, { name: 'against', checkout: values.against }));
-  const contenders = [inProcess(oracle), ...hosts, ...(await peers())];
+  const contenders = [...inProcess(oracle), ...hosts, ...(await peers())];
   const prompts = {};
   for (const { length } of cells) prompts[length] ??= await withAnswers(length);
   for (const contender of contenders)
@@ -107,7 +108,8 @@ async function withAnswers(length) {
 }
 
 function readCell(text) {
-  const [, length, concurrency, batch = '1'] = /^(short|long|mixed)\/(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
+  const [, length, concurrency, batch = '1'] =
+    /^(word|short|long|mixed)\/(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
   if (length === undefined) return refuse(`--cells: "${text}" must be like short/16, long/64 or mixed/16/8`);
   return { length, concurrency: Number(concurrency), batch: Number(batch) };
 }

@@ -13,14 +13,27 @@ const START_MS = 120_000;
 const HOST_PROCESS = 'services/expert-host/bench/host-process.mjs';
 /** Batches that MLServer may gather: the host's own defaults. */
 const BATCHING = { max_batch_size: 32, max_batch_time: 0.002 };
+/** Threads of 0 are what ONNX Runtime takes when nothing is set. */
+const MLSERVER_MODELS = {
+  'encoder-1': { title: ', 1 thread', threads: 1, more: {} },
+  'encoder-1-batched': { title: ', 1 thread, batching', threads: 1, more: BATCHING },
+  encoder: { title: '', threads: 0, more: {} },
+  'encoder-batched': { title: ', batching', threads: 0, more: BATCHING },
+};
 
-/** A plain loop in this process: tokenizer and ONNX Runtime, one request after the other, whatever the concurrency. */
-export function inProcess({ embed }) {
+/**
+ * A plain loop in this process: tokenizer and ONNX Runtime, one request after the other, whatever the concurrency. Once with one thread,
+ * once with the session that its users get when they set nothing.
+ */
+export function inProcess({ embed, embedPlainly }) {
   const cpuMs = () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   };
-  return { name: 'loop', title: 'loop in process', ask: embed, cpuMs, isSerial: true };
+  return [
+    { name: 'loop-1', title: 'loop, 1 thread', ask: embed, cpuMs, isSerial: true },
+    { name: 'loop', title: 'loop', ask: embedPlainly, cpuMs, isSerial: true },
+  ];
 }
 
 /** The expert host with nothing but the encoder, of this checkout or of another one. */
@@ -32,17 +45,19 @@ export async function thalamus(model, { name = 'thalamus', environment = {}, che
   return { ...remote(name, title, host.client, model, host.pid), stop: host.stop };
 }
 
-/** MLServer with the same graph: as it is by default, and with its adaptive batching. */
+/**
+ * MLServer with the same graph, with one thread and with all cores as ONNX Runtime does when nothing is set; each without and with its
+ * adaptive batching.
+ */
 export async function mlserver({ graph }, folder) {
   const [http, grpc, metrics] = await freePorts(3);
-  const parameters = {
+  const parameters = (threads) => ({
     uri: graph,
-    extra: { graph, tokenizer: join(BASE_FOLDER, 'tokenizer.json'), max_tokens: 256 },
-  };
-  const models = { encoder: {}, 'encoder-batched': BATCHING };
-  for (const [name, more] of Object.entries(models)) {
+    extra: { graph, tokenizer: join(BASE_FOLDER, 'tokenizer.json'), max_tokens: 256, threads },
+  });
+  for (const [name, { threads, more }] of Object.entries(MLSERVER_MODELS)) {
     mkdirSync(join(folder, name), { recursive: true });
-    const settings = { name, implementation: 'encoder.Encoder', parameters, ...more };
+    const settings = { name, implementation: 'encoder.Encoder', parameters: parameters(threads), ...more };
     writeFileSync(join(folder, name, 'model-settings.json'), JSON.stringify(settings));
   }
   cpSync(fileURLToPath(new URL('mlserver/encoder.py', import.meta.url)), join(folder, 'encoder.py'));
@@ -62,10 +77,9 @@ export async function mlserver({ graph }, folder) {
   const isReady = async () =>
     (await fetch(`http://127.0.0.1:${http}/v2/health/ready`).catch(() => undefined))?.ok === true;
   await untilReady('MLServer', server, isReady, START_MS);
-  return [
-    remote('mlserver', 'MLServer', client, 'encoder', server.pid),
-    remote('mlserver-batched', 'MLServer, batching', client, 'encoder-batched', server.pid),
-  ];
+  return Object.entries(MLSERVER_MODELS).map(([model, { title }]) =>
+    remote(`mlserver-${model}`, `MLServer${title}`, client, model, server.pid),
+  );
 }
 
 function remote(name, title, client, modelName, pid) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const FOLDER = fileURLToPath(new URL('../../../zoo/data/sample/', import.meta.url));
 /** Tokens of a text of each kind, special ones included: all of one length, so that sorting by length gains nothing. */
-export const LENGTHS = { short: 16, long: 128 };
+export const LENGTHS = { word: 4, short: 16, long: 128 };
 
 /** Texts of one length in tokens each, cut from the committed samples of all tasks; `mixed` are the samples as they are. */
 export async function textsOf(kind, count, tokenizer) {

@@ -97,6 +97,11 @@ export class ChildProcessPool {
     }));
   }
 
+  /** Loads what is open once more, each process when it can: what `session` of the options says has changed. */
+  loadAnew(): void {
+    for (const runtime of this.runtimes.keys()) runtime.loadAnew();
+  }
+
   /** Ends all processes, after runs in flight for as long as a runtime lets them. */
   async close(): Promise<void> {
     this.closed = true;

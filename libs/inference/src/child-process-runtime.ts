@@ -41,6 +41,8 @@ export interface ChildProcessRuntimeOptions extends Partial<KeptChildOptions> {
    * Default 384 MiB.
    */
   readonly slackBytes?: number;
+  /** How sessions are made where a caller does not say, asked for whenever one is loaded. Default: those of SessionOptions. */
+  readonly session?: () => SessionOptions;
 }
 
 /**
@@ -52,12 +54,13 @@ export interface ChildProcessRuntimeOptions extends Partial<KeptChildOptions> {
 export class ChildProcessRuntime implements InferenceRuntime {
   private nextSession = 1;
   private waiting = 0;
-  private readonly open = new OpenModels();
+  private readonly open: OpenModels;
   private readonly kept: KeptChild;
   /** What is being given to the child again, since the last try failed. */
   private readonly again = new Map<OpenSession | OpenTable, Promise<void>>();
 
   constructor(private readonly options: ChildProcessRuntimeOptions = {}) {
+    this.open = new OpenModels(options.session);
     this.kept = new KeptChild(this.open, {
       runTimeoutMs: RUN_TIMEOUT_MS,
       closeGraceMs: CLOSE_GRACE_MS,
@@ -94,6 +97,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
     return this.kept.whileOpening(() => this.createTableNow(columns));
   }
 
+  /** Loads everything once more, in another child: what `session` says has changed. Runs in flight end, later ones wait. */
+  loadAnew(): void {
+    this.kept.exchange('session-options');
+  }
+
   /** Exchanges a child that keeps memory which its models do not need, when that is possible now. */
   checkMemory(): void {
     this.kept.checkMemory();
@@ -108,16 +116,16 @@ export class ChildProcessRuntime implements InferenceRuntime {
     const bytes = await sizeOf(source);
     const child = await this.kept.ready();
     const session = this.nextSession++;
-    const { inputs, outputs } = await this.askToLoad(child, { kind: 'load', session, source, options });
+    const { inputs, outputs } = await this.askToLoad(child, { id: session, source, options });
     // A child that died right after its answer was replaced by one that knows nothing of this session.
     if (!this.kept.isCurrent(child)) return this.loadNow(source, options);
     this.open.addSession(session, source, options, bytes);
     return this.handle(session, inputs, outputs);
   }
 
-  private async askToLoad(child: InferenceChild, request: Extract<ChildRequestBody, { kind: 'load' }>) {
+  private async askToLoad(child: InferenceChild, session: Parameters<OpenModels['load']>[1]) {
     try {
-      return await child.ask('loaded', request, LOAD_TIMEOUT_MS);
+      return await this.open.load(child, session);
     } catch (error) {
       if (!isOutOfMemory(error)) throw error;
       this.kept.ranOutOfMemory(child);

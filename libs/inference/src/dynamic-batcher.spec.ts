@@ -69,6 +69,29 @@ describe('when a batch begins', () => {
     expect(await Promise.all([first, second])).toEqual(['A', 'B']);
   });
 
+  it('lets nobody wait who was alone the last time, until somebody else comes again', async () => {
+    const { batcher, model } = batcherOf();
+    void batcher.submitAll(['a', 'b']);
+    await vi.advanceTimersByTimeAsync(10);
+    await model.end();
+    void batcher.submitAll(['c', 'd']);
+    expect(model.batches).toHaveLength(2);
+    void batcher.submit('e');
+    await model.end();
+    expect(model.batches).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+    await model.end();
+    void batcher.submit('f');
+    void batcher.submit('g');
+    void batcher.submit('h');
+    expect(model.batches.at(-1)).toEqual(['f']);
+    await model.end();
+    await model.end();
+    void batcher.submit('i');
+    expect(model.batches.at(-1)).toEqual(['g', 'h']);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(model.batches.at(-1)).toEqual(['i']);
+  });
+
   it('begins at once when it is full, and at once without a delay', async () => {
     const { model, batcher } = batcherOf();
     const all = ['a', 'b', 'c', 'd', 'e'].map((item) => batcher.submit(item));
@@ -176,8 +199,8 @@ describe('what is refused', () => {
     await vi.advanceTimersByTimeAsync(10);
     await vi.advanceTimersByTimeAsync(200);
     await model.end();
+    // It was alone the last time, so it begins at once.
     void batcher.submit('b');
-    await vi.advanceTimersByTimeAsync(10);
     // Batches take 0.8 * 5 + 0.2 * 200 = 44 ms by now, and one runs.
     expect(await codeOf(batcher.submit('c', { deadlineAtMs: Date.now() + 40 }))).toBe('DEADLINE_EXCEEDED');
     void batcher.submit('c', { deadlineAtMs: Date.now() + 50 });

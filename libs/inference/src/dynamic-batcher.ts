@@ -11,7 +11,10 @@ export type BatchOutcome<R> = R | ThalamusError;
 export interface BatcherOptions<T, R> {
   /** Most items of a batch. */
   readonly maxBatch: number;
-  /** How long the first item of a batch waits for others, in milliseconds; 0 takes what is there. */
+  /**
+   * How long the first item of a batch waits for others, in milliseconds; 0 takes what is there. A request that nobody else came beside
+   * the last time does not wait: a lone caller gains nothing by it.
+   */
   readonly maxDelayMs: number;
   /**
    * Items of one tenant that may wait; more are refused with EXPERT_OVERLOADED. While several tenants wait each may have an equal share
@@ -51,6 +54,8 @@ interface Waiting<T, R> extends FairItem {
   readonly item: T;
   readonly options: SubmitOptions;
   readonly enteredAt: number;
+  /** Number of the request that brought it. */
+  readonly request: number;
   readonly resolve: (result: R) => void;
   readonly reject: (error: ThalamusError) => void;
 }
@@ -69,6 +74,9 @@ export class DynamicBatcher<T, R> {
   private readonly again: Waiting<T, R>[] = [];
   private running = 0;
   private toldDepth = 0;
+  private requests = 0;
+  /** Whether requests come close together: the last run had, or left, items of another one. */
+  private isCrowded = true;
   private timer: NodeJS.Timeout | undefined;
   private readonly pace: RunPace;
 
@@ -118,6 +126,7 @@ export class DynamicBatcher<T, R> {
     this.admit(items.length, tenant);
     const sizes = items.map((item) => Math.max(1, this.options.sizeOf?.(item) ?? 1));
     this.refuseLate(options, sizes);
+    this.requests += 1;
     const results = items.map((item, index) => this.enter(item, sizes[index] ?? 1, options));
     this.depthChanged();
     this.schedule();
@@ -139,6 +148,7 @@ export class DynamicBatcher<T, R> {
         size,
         options,
         enteredAt: performance.now(),
+        request: this.requests,
         resolve: (result) => {
           settled();
           resolve(result);
@@ -171,7 +181,8 @@ export class DynamicBatcher<T, R> {
 
   private schedule(): void {
     if (!this.mayBegin()) return;
-    if (this.batchesOf(this.queue.load) >= 1 || this.options.maxDelayMs === 0) {
+    const mayWait = this.isCrowded && this.options.maxDelayMs > 0;
+    if (!mayWait || this.batchesOf(this.queue.load) >= 1) {
       clearTimeout(this.timer);
       this.timer = undefined;
       this.begin();
@@ -215,6 +226,8 @@ export class DynamicBatcher<T, R> {
     await this.answer(batch, isSecondTry);
     this.pace.ended(startedAt, performance.now());
     this.running -= 1;
+    const [first] = batch;
+    this.isCrowded = this.queue.length > 0 || batch.some(({ request }) => request !== first?.request);
     if (this.again.length > 0) this.begin();
     // What gathered during the run has waited long enough.
     else

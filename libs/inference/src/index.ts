@@ -1,5 +1,6 @@
 export type {
   Feeds,
+  HeldWeights,
   InferenceRuntime,
   InferenceSession,
   ModelSource,
@@ -9,6 +10,17 @@ export type {
   SessionValue,
   TableColumns,
 } from './inference-runtime.port.js';
+export {
+  CALIBRATION_FILE,
+  JsonCalibrationFile,
+  machineName,
+  PLAIN,
+  ProcessCalibrator,
+  SessionCalibration,
+  speedUp,
+  type KeptCalibration,
+  type SessionChoice,
+} from './calibration/index.js';
 export { OrtRuntime } from './ort-runtime.js';
 export { ChildProcessPool, type ChildProcessPoolOptions, type PooledProcess } from './child-process-pool.js';
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';

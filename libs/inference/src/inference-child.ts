@@ -1,8 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { ChildReply, ChildRequest, ChildRequestBody, ReplyOf } from './child-protocol.js';
+import { childScript } from './child-script.js';
 import { limitedCommand, residentBytesOf, sacrificeFirst } from './process-limits.js';
 
 interface Pending {
@@ -54,7 +53,7 @@ export class InferenceChild {
 
   /** Starts the process. `onExit` is told once why it ended, after every call in flight has failed. */
   constructor(onExit: (reason: string) => void, { name = '', dataLimitBytes }: ChildOptions = {}) {
-    const script = { file: process.execPath, args: [...NODE_FLAGS, childScript(), name] };
+    const script = { file: process.execPath, args: [...NODE_FLAGS, childScript('child-main'), name] };
     const { file, args } = limitedCommand(script, dataLimitBytes);
     this.process = spawn(file, args, {
       serialization: 'advanced',
@@ -206,10 +205,4 @@ function crashed(reason: string): ThalamusError {
 function childEnvironment(): NodeJS.ProcessEnv {
   // eslint-disable-next-line no-restricted-syntax -- passed on as it is, nothing is read from it
   return { MALLOC_MMAP_THRESHOLD_: '65536', ...process.env };
-}
-
-/** The compiled script of the child; tests that run from sources use the last build. */
-function childScript(): string {
-  const beside = fileURLToPath(new URL('./child-main.js', import.meta.url));
-  return existsSync(beside) ? beside : fileURLToPath(new URL('../dist/child-main.js', import.meta.url));
 }

@@ -3,12 +3,20 @@ import type { DataType, Tensor } from '@thalamus/tensor';
 /** A model to be opened: a file that has been checked, or bytes. */
 export type ModelSource = { readonly path: string } | { readonly bytes: Uint8Array };
 
+/** How quantised weights are held in memory. */
+export type HeldWeights = 'stored' | 'expanded';
+
 /** How a session is made. */
 export interface SessionOptions {
   /** Threads inside one operator. Default 1. */
   readonly threads?: number;
   /** Keeps freed memory for the next run. Default true. */
   readonly arena?: boolean;
+  /**
+   * How quantised weights are held. `stored`: as in the file, where a kernel can multiply with them; the numbers that go in are then
+   * rounded as well. `expanded`: as float32, which takes up to four times the memory and rounds nothing. Default `stored`.
+   */
+  readonly weights?: HeldWeights;
   /** How far the graph is rewritten when it is loaded. Default `all`. */
   readonly optimisation?: 'disabled' | 'basic' | 'extended' | 'all';
   /** Further session settings by the runtime's own full names, such as `session.qdq_matmulnbits_accuracy_level`. */

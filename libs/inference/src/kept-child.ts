@@ -6,7 +6,7 @@ import { RestartPause } from './restart-pause.js';
 import { sessionGone } from './session-checks.js';
 
 /** Why a process is exchanged for a new one. */
-export type ExchangeReason = 'memory-drift' | 'out-of-memory';
+export type ExchangeReason = 'memory-drift' | 'out-of-memory' | 'session-options';
 
 /** As long as the library may take, which a spare loads before. */
 const NAME_TIMEOUT_MS = 30_000;
@@ -43,7 +43,8 @@ export class KeptChild {
   private closing: Promise<void> | undefined;
   /** Work that has begun to open something: it is not counted as open yet. */
   private opening = 0;
-  private hasRunOut = false;
+  /** Why the child is to be exchanged as soon as that is possible. */
+  private wanted: ExchangeReason | undefined;
   private readonly pause = new RestartPause();
   private readonly drift: MemoryDrift;
   private crashes = 0;
@@ -121,7 +122,13 @@ export class KeptChild {
   /** The child found no memory: what allocates in it may fail from now on, so it is exchanged, at once or by the next check. */
   ranOutOfMemory(child: InferenceChild): void {
     if (this.child !== child) return;
-    this.hasRunOut = true;
+    this.exchange('out-of-memory');
+  }
+
+  /** Exchanges the child for a new one with everything open, now or when what is being loaded has ended. */
+  exchange(reason: ExchangeReason): void {
+    if (!this.child) return;
+    this.wanted = reason;
     this.checkMemory();
   }
 
@@ -133,12 +140,12 @@ export class KeptChild {
     const { child, residentBytes = 0 } = this;
     const isBusy = this.starting !== undefined || this.closing !== undefined || this.opening > 0;
     if (!child || isBusy || this.open.isEmpty) return;
-    if (!this.hasRunOut && !this.drift.isExceeded(residentBytes, this.open.bytes)) return;
+    if (!this.wanted && !this.drift.isExceeded(residentBytes, this.open.bytes)) return;
     const now = performance.now();
     if (!this.drift.mayExchange(now)) return;
     this.drift.exchanged(now);
-    this.options.onExchange?.(this.hasRunOut ? 'out-of-memory' : 'memory-drift', child.pid, residentBytes);
-    this.hasRunOut = false;
+    this.options.onExchange?.(this.wanted ?? 'memory-drift', child.pid, residentBytes);
+    this.wanted = undefined;
     this.child = undefined;
     this.leaving = child;
     const exchange = async () => {
@@ -180,7 +187,7 @@ export class KeptChild {
       if (this.closing) throw sessionGone();
       const child = this.newChild();
       this.child = child;
-      this.hasRunOut = false;
+      this.wanted = undefined;
       this.options.onStart?.();
       await this.open.loadInto(child, () => this.child === child);
       if (this.child !== child) continue;

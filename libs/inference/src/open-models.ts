@@ -31,6 +31,9 @@ export class OpenModels {
   readonly sessions = new Map<number, OpenSession>();
   readonly tables = new Map<RowTable, OpenTable>();
 
+  /** `defaults` are how sessions are made where a caller does not say, asked for whenever one is loaded. */
+  constructor(private readonly defaults: () => SessionOptions = () => ({})) {}
+
   get isEmpty(): boolean {
     return this.sessions.size === 0 && this.tables.size === 0;
   }
@@ -64,19 +67,26 @@ export class OpenModels {
     }
   }
 
+  /** Loads a session in a child. */
+  load(child: InferenceChild, { id, source, options }: Pick<OpenSession, 'id' | 'source' | 'options'>) {
+    const request = {
+      kind: 'load',
+      session: id,
+      source,
+      options: { ...this.defaults(), ...options },
+    } as const;
+    return child.ask('loaded', request, LOAD_TIMEOUT_MS);
+  }
+
   /** Gives one thing to a child that lacks it; what goes wrong is kept as its trouble. */
   async give(child: InferenceChild, opened: OpenSession | OpenTable): Promise<void> {
     try {
-      await ('rows' in opened ? fill(child, opened) : load(child, opened));
+      await ('rows' in opened ? fill(child, opened) : this.load(child, opened));
       opened.trouble.loaded();
     } catch (fault) {
       opened.trouble.failed(fault, performance.now());
     }
   }
-}
-
-async function load(child: InferenceChild, { id, source, options }: OpenSession): Promise<void> {
-  await child.ask('loaded', { kind: 'load', session: id, source, options }, LOAD_TIMEOUT_MS);
 }
 
 /** Without all of its rows nothing is run on a table: a row of zeros would answer wrongly. */

@@ -81,7 +81,12 @@ function sessionSettings(options: SessionOptions): Ort.InferenceSession.SessionO
     // Faults come back as errors; lines of its own would stand among the structured logs.
     logSeverityLevel: 4,
     // Idle threads must sleep: services share few cores.
-    extra: { 'session.intra_op.allow_spinning': '0', ...options.settings },
+    extra: {
+      'session.intra_op.allow_spinning': '0',
+      // Without rewrites for quantised graphs their weights are unpacked once, when the graph is loaded.
+      ...(options.weights === 'expanded' ? { 'session.disable_quant_qdq': '1' } : {}),
+      ...options.settings,
+    },
   };
 }
 

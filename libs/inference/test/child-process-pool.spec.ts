@@ -3,7 +3,7 @@ import { tensor } from '@thalamus/tensor';
 import { linearGraph, slowGraph, waitUntil } from '@thalamus/testing';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -86,6 +86,27 @@ describe('ChildProcessPool', () => {
     expect(recycled).toEqual(['slow']);
     expect(pidOf(pool, 'slow')).not.toBe(pids.slow);
     expect(pidOf(pool, 'linear')).toBe(pids.linear);
+  });
+
+  it('loads everything anew when sessions are to be made in another way; no run is lost', async () => {
+    let threads = 1;
+    const recycled: string[] = [];
+    const pool = poolOf({
+      session: () => ({ threads }),
+      checkMs: 50,
+      onRecycle: ({ name }, reason) => recycled.push(`${name}: ${reason}`),
+    });
+    const linear = await loadLinear(pool);
+    const threadsOf = (pid: number | undefined) => readdirSync(`/proc/${pid}/task`).length;
+    const pid = pidOf(pool, 'linear');
+    const before = threadsOf(pid);
+    threads = 4;
+    pool.loadAnew();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => linear.run({ x: ROWS })));
+    for (const { y } of answers) expect(y?.data).toEqual(new Float32Array(EXPECTED));
+    expect(recycled).toEqual(['linear: session-options']);
+    expect(pidOf(pool, 'linear')).not.toBe(pid);
+    expect(threadsOf(pidOf(pool, 'linear'))).toBe(before + 3);
   });
 
   it('leaves a process alone that has no more than its model brought', async () => {

@@ -2,12 +2,12 @@ import type { DynamicModule } from '@nestjs/common';
 import { SignaturePolicy } from '@thalamus/bundle';
 import { ATTRIBUTES, inference, METRICS } from '@thalamus/contracts';
 import { GrpcServer, implementService } from '@thalamus/grpc';
-import { ChildProcessPool } from '@thalamus/inference';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { artifactStoreFor, eventBusFor, RegistryView } from '@thalamus/registry';
-import { counter, createLogger, gauge } from '@thalamus/telemetry';
+import { createLogger, gauge } from '@thalamus/telemetry';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { inferenceProcesses } from './adapters/child/inference-processes.js';
 import { ProcessGraphDeriver } from './adapters/child/process-graph-deriver.js';
 import { ResidencyPublisher } from './adapters/events/residency-publisher.js';
 import { OipService } from './adapters/grpc/oip.service.js';
@@ -30,23 +30,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const logger = createLogger('expert-host');
   const bus = eventBusFor(settings, 'thalamus-expert-host');
   const view = new RegistryView(bus);
-  const restarts = counter(METRICS.childRestarts);
-  restarts.add(0);
-  const recycles = counter(METRICS.childRecycles);
-  recycles.add(0);
-  const processes = new ChildProcessPool({
-    runTimeoutMs: settings.runTimeoutMs,
-    dataLimitBytes: settings.childMemoryLimitBytes,
-    slackBytes: settings.childSlackBytes,
-    onCrash: (model, reason) => {
-      restarts.add(1);
-      logger.error({ model, reason }, 'inference process ended; it is started again');
-    },
-    onRecycle: (process, reason) => {
-      recycles.add(1);
-      logger.warn({ ...process, reason }, 'inference process is exchanged because of the memory it has');
-    },
-  });
+  const { processes, calibration } = inferenceProcesses(settings, logger);
   let waiting = 0;
   const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,
@@ -75,6 +59,7 @@ function components(settings: HostSettings): ServiceComponent[] {
     // Experts that are loaded answer without the bus.
     { name: 'event bus', start: () => bus.start(), close: () => bus.close() },
     view,
+    calibration,
     { name: 'inference processes', close: () => processes.close() },
     library,
     {

@@ -19,6 +19,7 @@ import {
 } from '@thalamus/config';
 import { z } from 'zod';
 
+const AUTO = 'auto';
 const PINNED = /^[a-z0-9][a-z0-9-]{0,62}(@[1-9]\d{0,18})?$/;
 const PRIORITY = /^[a-z0-9][a-z0-9-]{0,62}=-?\d{1,6}$/;
 
@@ -46,7 +47,16 @@ export const hostSettings = defineSettings({
   ...artifactSettings(),
   ...signatureSettings(),
   ...updaterAddress(),
-  threads: setting('THALAMUS_INFERENCE_THREADS', count(1), 'Threads inside one operator of ONNX Runtime.'),
+  threads: setting(
+    'THALAMUS_INFERENCE_THREADS',
+    z.union([z.literal(AUTO), count(1)], 'must be auto, or a whole number of at least 1').default(AUTO),
+    'Threads inside one operator of ONNX Runtime; auto: a calibration at the first start chooses.',
+  ),
+  weights: setting(
+    'THALAMUS_INFERENCE_WEIGHTS',
+    z.enum([AUTO, 'stored', 'expanded']).default(AUTO),
+    'How quantised weights are held: stored, as they are; expanded, as float32; auto: a calibration at the first start chooses.',
+  ),
   maxBatch: setting('THALAMUS_MAX_BATCH', count(32), 'Most texts of a batch.'),
   maxBatchTokens: setting(
     'THALAMUS_MAX_BATCH_TOKENS',

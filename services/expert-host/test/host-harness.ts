@@ -165,6 +165,8 @@ export class Host {
       THALAMUS_ARTIFACTS: 'folder',
       THALAMUS_ARTIFACTS_FOLDER: join(registry.folder, 'artifacts'),
       THALAMUS_DATA: join(registry.folder, 'data'),
+      THALAMUS_INFERENCE_THREADS: '1',
+      THALAMUS_INFERENCE_WEIGHTS: 'stored',
       THALAMUS_GRPC_PORT: '0',
       THALAMUS_HTTP_PORT: '0',
       THALAMUS_OPS_PORT: '0',

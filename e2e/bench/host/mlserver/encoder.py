@@ -1,4 +1,4 @@
-"""The encoder as MLServer serves it: a custom runtime with the same graph, tokenizer and number of threads."""
+"""The encoder as MLServer serves it: a custom runtime with the same graph and tokenizer."""
 
 import numpy
 import onnxruntime
@@ -15,9 +15,10 @@ class Encoder(MLModel):
         self.tokenizer.enable_truncation(extra["max_tokens"])
         self.tokenizer.enable_padding()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if extra["threads"] > 0:
+            options.intra_op_num_threads = extra["threads"]
+            options.inter_op_num_threads = 1
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(extra["graph"], options, providers=["CPUExecutionProvider"])
         return True
 

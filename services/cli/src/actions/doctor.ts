@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import { join } from 'node:path';
 import type { Check } from '../doctor/check.js';
 import { fine, wrong } from '../doctor/check.js';
+import { checkSessions } from '../doctor/check-sessions.js';
 import {
   checkBrokers,
   checkBuild,
@@ -51,6 +52,7 @@ export async function run(options: DoctorOptions): Promise<void> {
     ...(mesh ? [] : [await portsOf(options)]),
     await checkBus(options, mesh),
     checkMesh(options.data, mesh, processes),
+    await checkSessions(options.data),
     ...(mesh ? [checkMemory(memory)] : []),
   ];
   const total = {

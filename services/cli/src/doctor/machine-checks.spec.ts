@@ -1,3 +1,4 @@
+import { CALIBRATION_FILE, JsonCalibrationFile, machineName } from '@thalamus/inference';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ import {
   checkPorts,
   checkZoo,
 } from './machine-checks.js';
+import { checkSessions } from './check-sessions.js';
 import { checkMemory, MEMORY_BUDGET_BYTES } from './memory.js';
 
 let folder: string;
@@ -104,6 +106,32 @@ describe('the checks of doctor', () => {
       });
       expect((await checkBrokers(['nonsense'])).ok).toBe(false);
     });
+  });
+
+  it('inference: what was chosen and why, or that nothing is known yet', async () => {
+    expect((await checkSessions(folder)).detail).toContain('not calibrated yet');
+    const plain = { threads: 1, weights: 'stored', arena: true } as const;
+    const choice = { threads: 2, weights: 'expanded', arena: true } as const;
+    const trials = [
+      { choice: plain, aloneMs: 10, batchMs: 40 },
+      { choice, aloneMs: 5, batchMs: 16 },
+    ];
+    const kept = { machine: machineName(), measuredAt: '2026-11-29T06:00:00.000Z', choice, trials };
+    const file = new JsonCalibrationFile(join(folder, 'expert-host', CALIBRATION_FILE));
+    await file.write(kept);
+    const { ok, detail } = await checkSessions(folder);
+    expect(ok).toBe(true);
+    expect(detail).toContain('2 threads, weights unpacked to float32');
+    expect(detail).toContain('2.24 times as fast as 1 thread, weights as stored');
+    await file.write({ ...kept, choice: plain });
+    expect((await checkSessions(folder)).detail).toContain('nothing was faster');
+    await file.write({ ...kept, machine: '64 x another' });
+    expect(await checkSessions(folder)).toMatchObject({
+      ok: false,
+      cure: expect.stringContaining('Start the mesh again') as string,
+    });
+    writeFileSync(join(folder, 'expert-host', CALIBRATION_FILE), '{"choice":');
+    expect((await checkSessions(folder)).ok).toBe(true);
   });
 
   it('memory: the budget is the line', () => {

@@ -56,7 +56,6 @@ export class BaseSession {
   private constructor(
     private readonly graphs: DerivedGraphs,
     private readonly runtime: InferenceRuntime,
-    private readonly threads: number,
     private current: Current,
   ) {}
 
@@ -65,11 +64,10 @@ export class BaseSession {
     bundle: OpenedBundle<ExpertManifest>,
     graphs: DerivedGraphs,
     runtime: InferenceRuntime,
-    threads: number,
     warmUp: TokenRow,
   ): Promise<BaseSession> {
-    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads });
-    const base = new BaseSession(graphs, runtime, threads, current(session, []));
+    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) });
+    const base = new BaseSession(graphs, runtime, current(session, []));
     try {
       await base.encode([{ tokens: warmUp, positions: [] }]);
     } catch (fault) {
@@ -139,7 +137,7 @@ export class BaseSession {
 
   private async exchange(): Promise<void> {
     const { path, branches } = await this.graphs.branched();
-    const session = await this.runtime.load({ path }, { threads: this.threads });
+    const session = await this.runtime.load({ path });
     const old = this.current;
     this.current = current(session, branches);
     old.retired = true;

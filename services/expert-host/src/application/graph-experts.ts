@@ -77,8 +77,7 @@ export class RawGraphExpert implements ServedExpert {
           'GRAPH_INVALID',
           `${bundle.manifest.name}: ${name} has an element type that cannot be served; export it with another one.`,
         );
-    const { threads } = settings;
-    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads });
+    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) });
     return new RawGraphExpert(bundle, summary, session, settings);
   }
 

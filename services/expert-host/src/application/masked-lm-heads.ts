@@ -39,7 +39,6 @@ export class MaskedLmHeads {
   constructor(
     private readonly runtime: InferenceRuntime,
     private readonly graphs: DerivedGraphs,
-    private readonly threads: number,
   ) {}
 
   /** Bytes of the graph; 0 before the first head. */
@@ -133,7 +132,7 @@ export class MaskedLmHeads {
 
   private async open(): Promise<Opened> {
     const { path, sizeBytes, hidden, vocabulary } = await this.graphs.maskedLmHead();
-    const session = await this.runtime.load({ path }, { threads: this.threads });
+    const session = await this.runtime.load({ path });
     try {
       const stack = await RowStack.open(this.runtime, {
         [COLUMNS.dense]: { dtype: 'float16', shape: [hidden, hidden] },

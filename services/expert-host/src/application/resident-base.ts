@@ -54,7 +54,7 @@ export class ResidentBase {
     this.tokenizer = opened.tokenizer;
     this.width = opened.width;
     this.heads = new ClassifierHeads(runtime, opened.width);
-    this.maskedHeads = new MaskedLmHeads(runtime, opened.graphs, settings.threads);
+    this.maskedHeads = new MaskedLmHeads(runtime, opened.graphs);
     this.adapters = new LowRankAdapters(runtime, opened.session);
     this.queue = new TextQueue({
       ...settings,
@@ -80,7 +80,7 @@ export class ResidentBase {
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
     const [warmUp] = await tokenizer.encode(['warm-up'], manifest.maxTokens);
     const graphs = new DerivedGraphs(bundle, settings.deriving);
-    const session = await BaseSession.open(bundle, graphs, runtime, settings.threads, warmUp as TokenRow);
+    const session = await BaseSession.open(bundle, graphs, runtime, warmUp as TokenRow);
     return new ResidentBase({ bundle, width, graphs, session, tokenizer }, runtime, settings);
   }
 

@@ -67,7 +67,7 @@ export class TextGraph<W extends Metered, A> {
     const { name, maxTokens } = bundle.manifest;
     checkInputs(name, summary, use.inputs ?? []);
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
-    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads: settings.threads });
+    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) });
     const names = new Set(summary.inputs.map((input) => input.name));
     const graph = new TextGraph(tokenizer, names, session, use, { ...settings, maxTokens });
     try {

@@ -11,7 +11,6 @@ export interface BatchSettings {
   readonly batchDelayMs: number;
   /** Texts, or requests of a graph of tensors, that one tenant may have waiting for one graph. */
   readonly maxQueue: number;
-  readonly threads: number;
   /** Told by how many those that wait have become more or, below 0, fewer. */
   readonly onDepth?: ((change: number) => void) | undefined;
 }

@@ -102,7 +102,7 @@ export class TwinExpert implements ServedExpert {
         `${manifest.name} does not fit its graph: the manifest names ${parents.length} parents and ${manifest.labels?.length ?? 0} labels; compose it again.`,
       );
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
-    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) }, { threads: settings.threads });
+    const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) });
     return new TwinExpert({ bundle, tokenizer, session, parents }, settings);
   }
 

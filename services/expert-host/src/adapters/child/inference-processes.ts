@@ -1,0 +1,74 @@
+import { METRICS } from '@thalamus/contracts';
+import { toThalamusError } from '@thalamus/errors';
+import {
+  CALIBRATION_FILE,
+  ChildProcessPool,
+  JsonCalibrationFile,
+  machineName,
+  ProcessCalibrator,
+  SessionCalibration,
+} from '@thalamus/inference';
+import type { ServiceComponent } from '@thalamus/lifecycle';
+import { counter, type Logger } from '@thalamus/telemetry';
+import { join } from 'node:path';
+import type { HostSettings } from '../../config.js';
+
+/** The inference processes of a host, and the calibration that says how sessions are made in them. */
+export function inferenceProcesses(
+  settings: HostSettings,
+  logger: Logger,
+): { readonly processes: ChildProcessPool; readonly calibration: ServiceComponent } {
+  const restarts = counter(METRICS.childRestarts);
+  restarts.add(0);
+  const recycles = counter(METRICS.childRecycles);
+  recycles.add(0);
+  const { sessions, component } = calibrationOf(settings, logger, () => {
+    processes.loadAnew();
+  });
+  const processes = new ChildProcessPool({
+    session: () => sessions.session,
+    runTimeoutMs: settings.runTimeoutMs,
+    dataLimitBytes: settings.childMemoryLimitBytes,
+    slackBytes: settings.childSlackBytes,
+    onCrash: (model, reason) => {
+      restarts.add(1);
+      logger.error({ model, reason }, 'inference process ended; it is started again');
+    },
+    onRecycle: (process, reason) => {
+      if (reason === 'session-options') return;
+      recycles.add(1);
+      logger.warn({ ...process, reason }, 'inference process is exchanged because of the memory it has');
+    },
+  });
+  return { processes, calibration: component };
+}
+
+function calibrationOf({ threads, weights, dataFolder }: HostSettings, logger: Logger, loadAnew: () => void) {
+  const calibrator = new ProcessCalibrator();
+  const sessions = new SessionCalibration({
+    calibrator,
+    file: new JsonCalibrationFile(join(dataFolder, CALIBRATION_FILE)),
+    machine: machineName(),
+    set: {
+      ...(threads === 'auto' ? {} : { threads }),
+      ...(weights === 'auto' ? {} : { weights }),
+    },
+    onChanged: ({ choice }) => {
+      logger.info({ ...choice }, 'sessions are made anew, as the calibration chose');
+      loadAnew();
+    },
+    onFault: (fault) => {
+      logger.warn({ reason: toThalamusError(fault).message }, 'sessions could not be calibrated');
+    },
+  });
+  const component: ServiceComponent = {
+    name: sessions.name,
+    start: () => sessions.start(),
+    close: () => {
+      sessions.close();
+      calibrator.close();
+      return Promise.resolve();
+    },
+  };
+  return { sessions, component };
+}
