@@ -89,12 +89,10 @@ export class ChildProcessPool {
 
   /** The processes that are there now and run models. */
   get processes(): PooledProcess[] {
-    return [...this.runtimes].map(([{ pid, openBytes, residentBytes }, name]) => ({
-      name,
-      pid,
-      openBytes,
-      residentBytes,
-    }));
+    return [...this.runtimes].flatMap(([{ pid, openBytes, residentBytes, relieving }, name]) => [
+      { name, pid, openBytes, residentBytes },
+      ...relieving.map((other) => ({ name, openBytes, pid: other.pid, residentBytes: other.residentBytes })),
+    ]);
   }
 
   /** Loads what is open once more, each process when it can: what `session` of the options says has changed. */

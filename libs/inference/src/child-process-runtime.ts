@@ -14,6 +14,8 @@ import type {
   TableColumns,
 } from './inference-runtime.port.js';
 import { KeptChild, type KeptChildOptions } from './kept-child.js';
+import { Relief } from './relief.js';
+import type { ReliefChild } from './relief-child.js';
 import { LOAD_TIMEOUT_MS, OpenModels, sizeOf, type OpenSession, type OpenTable } from './open-models.js';
 import { hasOverflown, isOutOfMemory, noMemoryToLoad } from './out-of-memory.js';
 import { abortError, checkRun, sessionGone } from './session-checks.js';
@@ -41,6 +43,8 @@ export interface ChildProcessRuntimeOptions extends Partial<KeptChildOptions> {
    * Default 384 MiB.
    */
   readonly slackBytes?: number;
+  /** Most children that run the same models at a time: more than one only while runs wait. Default 1. */
+  readonly children?: () => number;
   /** How sessions are made where a caller does not say, asked for whenever one is loaded. Default: those of SessionOptions. */
   readonly session?: () => SessionOptions;
 }
@@ -56,17 +60,15 @@ export class ChildProcessRuntime implements InferenceRuntime {
   private waiting = 0;
   private readonly open: OpenModels;
   private readonly kept: KeptChild;
+  private readonly relief: Relief;
   /** What is being given to the child again, since the last try failed. */
   private readonly again = new Map<OpenSession | OpenTable, Promise<void>>();
 
   constructor(private readonly options: ChildProcessRuntimeOptions = {}) {
     this.open = new OpenModels(options.session);
-    this.kept = new KeptChild(this.open, {
-      runTimeoutMs: RUN_TIMEOUT_MS,
-      closeGraceMs: CLOSE_GRACE_MS,
-      slackBytes: SLACK_BYTES,
-      ...options,
-    });
+    const limits = { runTimeoutMs: RUN_TIMEOUT_MS, closeGraceMs: CLOSE_GRACE_MS, slackBytes: SLACK_BYTES };
+    this.kept = new KeptChild(this.open, { ...limits, ...options });
+    this.relief = new Relief(this.open, { ...limits, ...options, children: () => options.children?.() ?? 1 });
   }
 
   /** How often the child ended without being asked to. */
@@ -99,16 +101,23 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   /** Loads everything once more, in another child: what `session` says has changed. Runs in flight end, later ones wait. */
   loadAnew(): void {
+    this.relief.dismissAll();
     this.kept.exchange('session-options');
   }
 
   /** Exchanges a child that keeps memory which its models do not need, when that is possible now. */
   checkMemory(): void {
+    this.relief.check(this.kept.residentBytes ?? 0);
     this.kept.checkMemory();
   }
 
+  /** The children besides the first one. */
+  get relieving(): Relief['processes'] {
+    return this.relief.processes;
+  }
+
   async close(): Promise<void> {
-    await this.kept.close();
+    await Promise.all([this.relief.close(this.options.closeGraceMs ?? CLOSE_GRACE_MS), this.kept.close()]);
     this.open.sessions.clear();
   }
 
@@ -143,7 +152,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
       set: (row, read) => this.kept.whileOpening(() => this.setRow(table, row, read)),
       clear: (row) => void rows.delete(row),
       release: async () => {
-        if (this.open.tables.delete(table)) await this.letGo({ kind: 'drop', table: id });
+        if (this.open.removeTable(table)) await this.letGo({ kind: 'drop', table: id });
       },
     };
     this.open.addTable(table, { id, columns, rows });
@@ -155,9 +164,16 @@ export class ChildProcessRuntime implements InferenceRuntime {
     inputs: readonly SessionValue[],
     outputs: readonly SessionValue[],
   ): InferenceSession {
+    const { relief } = this;
     return {
       inputs,
       outputs,
+      get lanes() {
+        return relief.lanes;
+      },
+      press: () => {
+        relief.press();
+      },
       run: async (feeds, options = {}) => {
         if (!this.open.sessions.has(session)) throw sessionGone();
         const stored = new Set((options.tables ?? []).flatMap((table) => this.columnsOf(table)));
@@ -166,7 +182,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
         return this.run(session, feeds, options);
       },
       release: async () => {
-        if (this.open.sessions.delete(session)) await this.letGo({ kind: 'release', session });
+        if (this.open.removeSession(session)) await this.letGo({ kind: 'release', session });
       },
     };
   }
@@ -177,6 +193,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
     const child = await this.kept.settled();
     await child?.ask('released', what, RELEASE_TIMEOUT_MS).catch(() => undefined);
     await this.kept.endWhenEmpty();
+    if (this.open.isEmpty) this.relief.dismissAll();
   }
 
   private columnsOf(table: RowTable): string[] {
@@ -192,11 +209,12 @@ export class ChildProcessRuntime implements InferenceRuntime {
   private async setRow(table: RowTable, row: number, read: () => Promise<Feeds>): Promise<void> {
     const values = await read();
     const child = await this.kept.ready();
-    const { id, rows } = this.openTable(table);
+    const opened = this.openTable(table);
+    const { id } = opened;
     await child.ask('kept', { kind: 'row', table: id, row, values }, LOAD_TIMEOUT_MS);
     // A child that was started meanwhile was given the rows that were set before this one.
     if (!this.kept.isCurrent(child)) return this.setRow(table, row, read);
-    rows.set(row, read);
+    this.open.setRow(opened, row, read);
   }
 
   private async run(
@@ -220,6 +238,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   private async ask(session: number, feeds: Feeds, options: RunOptions) {
     const { outputs: wanted, signal } = options;
+    const ids = (options.tables ?? []).map((table) => this.openTable(table).id);
+    const request = { kind: 'run', session, feeds, outputs: wanted, tables: ids } as const;
+    const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? RUN_TIMEOUT_MS;
+    const other = this.relief.pick(this.kept.inFlight);
+    if (other) return this.askOther(other, request, timeoutMs);
     let child = await this.kept.ready();
     const opened = this.open.sessions.get(session);
     if (!opened) throw sessionGone();
@@ -230,15 +253,22 @@ export class ChildProcessRuntime implements InferenceRuntime {
       child = await this.kept.ready();
     }
     if (signal?.aborted) throw abortError(signal);
-    const timeoutMs = options.timeoutMs ?? this.options.runTimeoutMs ?? RUN_TIMEOUT_MS;
-    const ids = tables.map(({ id }) => id);
-    const request = { kind: 'run', session, feeds, outputs: wanted, tables: ids } as const;
     try {
       const { outputs } = await child.ask('ran', request, timeoutMs);
       return outputs;
     } catch (error) {
       if (isOutOfMemory(error)) this.kept.ranOutOfMemory(child);
       if (hasOverflown(error)) opened.trouble.spoilt();
+      throw error;
+    }
+  }
+
+  /** A run in a further child; one that finds no memory, or holds numbers that are none, is given up. */
+  private async askOther(child: ReliefChild, request: Parameters<ReliefChild['run']>[0], timeoutMs: number) {
+    try {
+      return (await child.run(request, timeoutMs)).outputs;
+    } catch (error) {
+      if (isOutOfMemory(error) || hasOverflown(error)) this.relief.dismiss(child);
       throw error;
     }
   }

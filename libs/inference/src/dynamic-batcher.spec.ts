@@ -80,9 +80,7 @@ describe('when a batch begins', () => {
     await model.end();
     expect(model.batches).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
     await model.end();
-    void batcher.submit('f');
-    void batcher.submit('g');
-    void batcher.submit('h');
+    for (const item of ['f', 'g', 'h']) void batcher.submit(item);
     expect(model.batches.at(-1)).toEqual(['f']);
     await model.end();
     await model.end();
@@ -289,7 +287,11 @@ describe('several tenants', () => {
 
 describe('several batches at a time', () => {
   it('as many as are allowed', async () => {
-    const { batcher, model } = batcherOf({ maxBatch: 1, maxDelayMs: 0, concurrency: 2 });
+    const { batcher, model } = batcherOf({
+      maxBatch: 1,
+      maxDelayMs: 0,
+      lanes: { lanes: 2, press: () => undefined },
+    });
     const all = ['a', 'b', 'c'].map((item) => batcher.submit(item));
     expect(model.batches).toEqual([['a'], ['b']]);
     await model.end(['A']);
@@ -300,7 +302,11 @@ describe('several batches at a time', () => {
   });
 
   it('second tries run with nothing beside them, before what waits, unless their deadline has passed', async () => {
-    const { batcher, model } = batcherOf({ maxBatch: 1, maxDelayMs: 0, concurrency: 2 });
+    const { batcher, model } = batcherOf({
+      maxBatch: 1,
+      maxDelayMs: 0,
+      lanes: { lanes: 2, press: () => undefined },
+    });
     const killed = new ThalamusError('EXPERT_CRASHED', 'killed');
     const hostile = codeOf(batcher.submit('hostile'));
     const late = codeOf(batcher.submit('late', { deadlineAtMs: Date.now() + 50 }));

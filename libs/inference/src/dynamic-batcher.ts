@@ -1,5 +1,6 @@
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { FairQueue, type FairItem, type FairLoad } from './fair-queue.js';
+import type { RunLanes } from './inference-runtime.port.js';
 import { isWorthAnotherRun } from './inference-child.js';
 import { RunPace } from './run-pace.js';
 import { abortError } from './session-checks.js';
@@ -33,8 +34,8 @@ export interface BatcherOptions<T, R> {
    * one by one with nothing beside them, so that only those at fault fail; so too, once, when its process ended.
    */
   readonly run: (items: readonly T[]) => Promise<readonly BatchOutcome<R>[]>;
-  /** Batches that run at a time. Default 1. */
-  readonly concurrency?: number;
+  /** How many batches run at a time, and who is told that more wait than that. Default: one. */
+  readonly lanes?: RunLanes;
   /** Told the size of each batch and how long its items waited, in milliseconds. */
   readonly onBatch?: (size: number, waitsMs: readonly number[]) => void;
   /** Told by how many the items that wait have become more or, below 0, fewer. */
@@ -81,7 +82,7 @@ export class DynamicBatcher<T, R> {
   private readonly pace: RunPace;
 
   constructor(private readonly options: BatcherOptions<T, R>) {
-    this.pace = new RunPace(options.concurrency ?? 1);
+    this.pace = new RunPace(() => this.lanes);
   }
 
   /** Items that wait now. */
@@ -179,8 +180,15 @@ export class DynamicBatcher<T, R> {
     return Math.max(count / maxBatch, cost / maxCost);
   }
 
+  private get lanes(): number {
+    return this.options.lanes?.lanes ?? 1;
+  }
+
   private schedule(): void {
-    if (!this.mayBegin()) return;
+    if (!this.mayBegin()) {
+      if (this.queue.length > 0) this.options.lanes?.press();
+      return;
+    }
     const mayWait = this.isCrowded && this.options.maxDelayMs > 0;
     if (!mayWait || this.batchesOf(this.queue.load) >= 1) {
       clearTimeout(this.timer);
@@ -196,7 +204,7 @@ export class DynamicBatcher<T, R> {
 
   private mayBegin(): boolean {
     if (this.again.length > 0) return this.running === 0;
-    return this.queue.length > 0 && this.running < (this.options.concurrency ?? 1);
+    return this.queue.length > 0 && this.running < this.lanes;
   }
 
   /** Begins what may begin: second tries first, each alone. */

@@ -5,6 +5,7 @@ export type {
   InferenceSession,
   ModelSource,
   RowTable,
+  RunLanes,
   RunOptions,
   SessionOptions,
   SessionValue,

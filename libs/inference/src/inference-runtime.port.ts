@@ -68,8 +68,16 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where runs go on, and where it is told that more of them wait. */
+export interface RunLanes {
+  /** Runs that can go on at a time now; more are queued. */
+  readonly lanes: number;
+  /** More runs wait than lanes: where that lasts a runtime may open another. */
+  press(): void;
+}
+
 /** An opened model. */
-export interface InferenceSession {
+export interface InferenceSession extends RunLanes {
   readonly inputs: readonly SessionValue[];
   readonly outputs: readonly SessionValue[];
   /**

@@ -70,6 +70,11 @@ export class KeptChild {
     return this.child?.residentBytes;
   }
 
+  /** Calls that have no answer yet; infinitely many while there is no child to ask. */
+  get inFlight(): number {
+    return this.starting === undefined ? (this.child?.inFlight ?? Infinity) : Infinity;
+  }
+
   get isClosing(): boolean {
     return this.closing !== undefined;
   }

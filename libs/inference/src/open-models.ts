@@ -30,6 +30,8 @@ export const LOAD_TIMEOUT_MS = 120_000;
 export class OpenModels {
   readonly sessions = new Map<number, OpenSession>();
   readonly tables = new Map<RowTable, OpenTable>();
+  /** Another one after every change of what is open. */
+  revision = 0;
 
   /** `defaults` are how sessions are made where a caller does not say, asked for whenever one is loaded. */
   constructor(private readonly defaults: () => SessionOptions = () => ({})) {}
@@ -48,10 +50,30 @@ export class OpenModels {
 
   addSession(id: number, source: ModelSource, options: SessionOptions, bytes: number): void {
     this.sessions.set(id, { id, source, options, bytes, trouble: new LoadTrouble() });
+    this.revision += 1;
   }
 
   addTable(table: RowTable, opened: Omit<OpenTable, 'trouble'>): void {
     this.tables.set(table, { ...opened, trouble: new LoadTrouble() });
+    this.revision += 1;
+  }
+
+  /** Takes out a session; false when it is not open. */
+  removeSession(id: number): boolean {
+    this.revision += 1;
+    return this.sessions.delete(id);
+  }
+
+  /** Takes out a table; false when it is not open. */
+  removeTable(table: RowTable): boolean {
+    this.revision += 1;
+    return this.tables.delete(table);
+  }
+
+  /** Keeps how a row is read that the child has been given. */
+  setRow({ rows }: OpenTable, row: number, read: () => Promise<Feeds>): void {
+    rows.set(row, read);
+    this.revision += 1;
   }
 
   /**

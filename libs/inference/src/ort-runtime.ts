@@ -121,6 +121,7 @@ class OrtRowTable implements RowTable {
 class OrtInferenceSession implements InferenceSession {
   readonly inputs;
   readonly outputs;
+  readonly lanes = 1;
   private released = false;
 
   constructor(
@@ -157,6 +158,10 @@ class OrtInferenceSession implements InferenceSession {
     } catch (cause) {
       throw new ThalamusError('INFERENCE_FAILED', `The model failed to run: ${firstLine(cause)}`, { cause });
     }
+  }
+
+  press(): void {
+    // This process has one thread for JavaScript, and no second lane.
   }
 
   async release(): Promise<void> {

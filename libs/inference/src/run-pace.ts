@@ -12,7 +12,7 @@ export class RunPace {
   private readonly begunAt: number[] = [];
 
   /** @param concurrency - runs that go on at a time */
-  constructor(private readonly concurrency: number) {}
+  constructor(private readonly concurrency: () => number) {}
 
   /** What a run takes at least, held low: work that takes longer than its caller waits is refused for certain alone. */
   get quickestMs(): number {
@@ -32,8 +32,8 @@ export class RunPace {
 
   /** How long so many runs take; with `now`, besides what is left of those that go on and leave no place. */
   msFor(runs: number, now?: number): number {
-    const ownMs = (runs * this.typicalMs) / this.concurrency;
-    if (now === undefined || this.begunAt.length < this.concurrency) return ownMs;
+    const ownMs = (runs * this.typicalMs) / this.concurrency();
+    if (now === undefined || this.begunAt.length < this.concurrency()) return ownMs;
     return ownMs + Math.max(0, this.typicalMs - (now - Math.min(...this.begunAt)));
   }
 }

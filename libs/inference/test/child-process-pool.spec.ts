@@ -109,6 +109,58 @@ describe('ChildProcessPool', () => {
     expect(threadsOf(pidOf(pool, 'linear'))).toBe(before + 3);
   });
 
+  describe('a graph that more runs wait for than one process can take', () => {
+    const pressed = async (pool: ChildProcessPool, slow: { readonly lanes: number; press(): void }) => {
+      await waitUntil('a second process has everything', () => {
+        slow.press();
+        return slow.lanes === 2;
+      });
+      return pool.processes.map(({ pid }) => pid!);
+    };
+
+    it('gets a second process, which answers as the first does and is given what changes', async () => {
+      const pool = poolOf({ children: () => 2 });
+      const runtime = pool.open('both');
+      const slow = await runtime.load({ bytes: encodeModel(slowGraph()) });
+      expect(slow.lanes).toBe(1);
+      slow.press();
+      expect(pool.processes).toHaveLength(1);
+      const pids = await pressed(pool, slow);
+      expect(new Set(pids).size).toBe(2);
+      const linear = await runtime.load({ bytes: encodeModel(linearGraph()) });
+      const runs = Array.from({ length: 8 }, () => slow.run(side(64)));
+      for (const { sum } of await Promise.all(runs)) expect(sum?.data[0]).toBe(64 ** 3);
+      await waitUntil('the second process has the second model', () => slow.lanes === 2);
+      const answers = await Promise.all(Array.from({ length: 8 }, () => linear.run({ x: ROWS })));
+      for (const { y } of answers) expect(y?.data).toEqual(new Float32Array(EXPECTED));
+      await Promise.all([slow.release(), linear.release()]);
+      await waitUntil('both ended', () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+    });
+
+    it('answers on when one of them is killed, and loses only what ran in it', async () => {
+      const crashes: string[] = [];
+      const pool = poolOf({ children: () => 2, onCrash: (name) => crashes.push(name) });
+      const slow = await pool.open('slow').load({ bytes: encodeModel(slowGraph()) });
+      const [first, second] = await pressed(pool, slow);
+      process.kill(second!, 'SIGKILL');
+      await waitUntil('the end of the second was told', () => crashes.length === 1);
+      expect(slow.lanes).toBe(1);
+      expect((await slow.run(side(64)))['sum']?.data[0]).toBe(64 ** 3);
+      expect(pidOf(pool, 'slow')).toBe(first);
+    });
+
+    it('has one process only where no more are allowed', async () => {
+      const pool = poolOf({ children: () => 1 });
+      const slow = await pool.open('slow').load({ bytes: encodeModel(slowGraph()) });
+      const until = performance.now() + 1_000;
+      await waitUntil('a second of pressing', () => {
+        slow.press();
+        return performance.now() > until;
+      });
+      expect(pool.processes).toHaveLength(1);
+    });
+  });
+
   it('leaves a process alone that has no more than its model brought', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'thalamus-pool-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));

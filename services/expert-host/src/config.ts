@@ -57,6 +57,11 @@ export const hostSettings = defineSettings({
     z.enum([AUTO, 'stored', 'expanded']).default(AUTO),
     'How quantised weights are held: stored, as they are; expanded, as float32; auto: a calibration at the first start chooses.',
   ),
+  children: setting(
+    'THALAMUS_INFERENCE_CHILDREN',
+    z.union([z.literal(AUTO), count(1)], 'must be auto, or a whole number of at least 1').default(AUTO),
+    'Most inference processes of one graph; there is more than one only while requests wait for it. auto: a calibration at the first start chooses.',
+  ),
   maxBatch: setting('THALAMUS_MAX_BATCH', count(32), 'Most texts of a batch.'),
   maxBatchTokens: setting(
     'THALAMUS_MAX_BATCH_TOKENS',

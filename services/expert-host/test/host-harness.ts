@@ -167,6 +167,7 @@ export class Host {
       THALAMUS_DATA: join(registry.folder, 'data'),
       THALAMUS_INFERENCE_THREADS: '1',
       THALAMUS_INFERENCE_WEIGHTS: 'stored',
+      THALAMUS_INFERENCE_CHILDREN: '1',
       THALAMUS_GRPC_PORT: '0',
       THALAMUS_HTTP_PORT: '0',
       THALAMUS_OPS_PORT: '0',

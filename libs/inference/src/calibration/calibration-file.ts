@@ -16,6 +16,8 @@ const schema = z.strictObject({
   machine: z.string(),
   measuredAt: z.iso.datetime(),
   choice,
+  children: z.int().positive(),
+  gain: z.number().positive(),
   trials: z.array(z.strictObject({ choice, aloneMs: milliseconds, batchMs: milliseconds })).min(1),
 });
 

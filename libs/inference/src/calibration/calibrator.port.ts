@@ -5,6 +5,10 @@ export interface Calibration {
   readonly choice: SessionChoice;
   /** Everything that was tried, the plain way first. */
   readonly trials: readonly Trial[];
+  /** Processes that may run one graph at a time while it is busy. */
+  readonly children: number;
+  /** Batches a second of two processes together, as a multiple of those of one. */
+  readonly gain: number;
 }
 
 /** Measures how sessions are best made on this machine. */

@@ -15,9 +15,13 @@ export interface CalibrationClock {
   readonly ownMs: () => number;
 }
 
+/** What one process can find out. */
+export type MeasuredSessions = Pick<Calibration, 'choice' | 'trials'>;
+
 const ALONE = { batch: 1, length: 64 };
 const BATCH = { batch: 4, length: 64 };
 const ROUNDS = 5;
+const WARM_UP = 3;
 /** Share of the machine that others may use meanwhile: with more, a choice would be one for a busy machine. */
 export const BUSY_SHARE = 0.15;
 
@@ -28,7 +32,7 @@ export const BUSY_SHARE = 0.15;
 export async function measureSessions(
   runtime: InferenceRuntime,
   clock: CalibrationClock,
-): Promise<Calibration | undefined> {
+): Promise<MeasuredSessions | undefined> {
   const bytes = probeGraph();
   const othersMs = () => clock.busyMs() - clock.ownMs();
   const [startedAt, othersAtStart] = [clock.now(), othersMs()];
@@ -49,6 +53,25 @@ export async function measureSessions(
   const usable = (clock.now() - startedAt) * clock.cores;
   if (othersMs() - othersAtStart > BUSY_SHARE * usable) return undefined;
   return { choice: withArena(kept, without), trials: [...trials, without] };
+}
+
+/** Batches a second of sessions made in one way, over so many milliseconds; what `ready` waits for comes between load and measure. */
+export async function measureThroughput(
+  runtime: InferenceRuntime,
+  choice: SessionChoice,
+  forMs: number,
+  ready: () => Promise<unknown>,
+): Promise<number> {
+  const session = await runtime.load({ bytes: probeGraph() }, choice);
+  const now = () => performance.now();
+  for (let round = 0; round < WARM_UP; round++) await timeOf(session, BATCH, now);
+  await ready();
+  const startedAt = now();
+  let batches = 0;
+  for (; now() - startedAt < forMs; batches++) await timeOf(session, BATCH, now);
+  const perSecond = (1000 * batches) / (now() - startedAt);
+  await session.release();
+  return perSecond;
 }
 
 async function inTurns(

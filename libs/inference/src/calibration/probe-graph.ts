@@ -5,7 +5,7 @@ import { createRandom, tensor, type TensorOf } from '@thalamus/tensor';
  * Raise it with every change of the graph or of how it is measured: what was kept is then measured anew. Sizes are those of a small
  * sentence encoder; unpacked, its weights do not fit a second-level cache, as those of a whole one do not.
  */
-export const PROBE_VERSION = 1;
+export const PROBE_VERSION = 2;
 
 const CONFIG: BertConfig = {
   hiddenSize: 384,

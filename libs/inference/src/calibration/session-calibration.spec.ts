@@ -7,6 +7,8 @@ import { SessionCalibration, type SessionCalibrationOptions } from './session-ca
 const FOUND: Calibration = {
   choice: { threads: 2, weights: 'expanded', arena: true },
   trials: [{ choice: PLAIN, aloneMs: 2, batchMs: 9 }],
+  children: 2,
+  gain: 1.4,
 };
 
 function memoryFile(content?: KeptCalibration) {
@@ -70,14 +72,16 @@ describe('the calibration of sessions', () => {
     busy.close();
   });
 
-  it('what was set stands; with both set nothing is measured', async () => {
+  it('what was set stands; with all of it set nothing is measured', async () => {
     const threads = calibration({ set: { threads: 1 } });
     await threads.calibration.start();
     expect(threads.calibration.session).toEqual({ threads: 1, weights: 'expanded', arena: true });
-    const both = calibration({ set: { threads: 4, weights: 'stored' } });
-    await both.calibration.start();
-    expect(both.calibration.session).toEqual({ threads: 4, weights: 'stored', arena: true });
-    expect(both.calibrator.calibrate).not.toHaveBeenCalled();
+    expect(threads.calibration.children).toBe(2);
+    const all = calibration({ set: { threads: 4, weights: 'stored', children: 1 } });
+    await all.calibration.start();
+    expect(all.calibration.session).toEqual({ threads: 4, weights: 'stored', arena: true });
+    expect(all.calibration.children).toBe(1);
+    expect(all.calibrator.calibrate).not.toHaveBeenCalled();
   });
 
   it('a calibration that fails is told, and the host starts all the same', async () => {

@@ -8,8 +8,8 @@ export interface SessionCalibrationOptions {
   readonly file: CalibrationFile;
   /** What a kept calibration must have been measured on. */
   readonly machine: string;
-  /** What somebody has set, which nothing that is measured changes; with threads and weights set nothing is measured. */
-  readonly set: Partial<Pick<SessionChoice, 'threads' | 'weights'>>;
+  /** What somebody has set, which nothing that is measured changes; with all of it set nothing is measured. */
+  readonly set: Partial<Pick<SessionChoice, 'threads' | 'weights'> & Pick<Calibration, 'children'>>;
   /** Told that sessions that are open would now be made in another way. */
   readonly onChanged: (found: Calibration) => void;
   /** Told that something went wrong; sessions are made in the plain way until the next try. */
@@ -28,6 +28,7 @@ const LONGEST_PAUSES = 40;
 export class SessionCalibration {
   readonly name = 'session calibration';
   private chosen: SessionChoice = PLAIN;
+  private chosenChildren = 1;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -39,11 +40,16 @@ export class SessionCalibration {
     return { threads, weights, arena: this.chosen.arena };
   }
 
+  /** Processes that one graph may have while it is busy. */
+  get children(): number {
+    return this.options.set.children ?? this.chosenChildren;
+  }
+
   async start(): Promise<void> {
     const { file, machine, set } = this.options;
-    if (set.threads !== undefined && set.weights !== undefined) return;
+    if ([set.threads, set.weights, set.children].every((value) => value !== undefined)) return;
     const kept = await file.read();
-    if (kept?.machine === machine) this.chosen = kept.choice;
+    if (kept?.machine === machine) this.choose(kept);
     else await this.calibrate(this.options.pauseMs ?? PAUSE_MS, () => undefined);
   }
 
@@ -58,7 +64,7 @@ export class SessionCalibration {
     try {
       found = await calibrator.calibrate();
       if (found) {
-        this.chosen = found.choice;
+        this.choose(found);
         await file.write({ machine, measuredAt: new Date().toISOString(), ...found });
       }
     } catch (fault) {
@@ -67,6 +73,11 @@ export class SessionCalibration {
     }
     if (found) onFound(found);
     else if (!this.closed) this.tryLater(pauseMs);
+  }
+
+  private choose({ choice, children }: Calibration): void {
+    this.chosen = choice;
+    this.chosenChildren = children;
   }
 
   private tryLater(pauseMs: number): void {

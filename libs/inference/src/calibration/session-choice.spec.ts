@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { choicesFor, fastest, PLAIN, speedUp, withArena, type Trial } from './session-choice.js';
+import { childrenFor, choicesFor, fastest, PLAIN, speedUp, withArena, type Trial } from './session-choice.js';
 
 const trial = (threads: number, weights: 'stored' | 'expanded', aloneMs: number, batchMs: number): Trial => ({
   choice: { ...PLAIN, threads, weights },
@@ -34,6 +34,11 @@ describe('how sessions are made', () => {
     });
     expect(withArena(kept, without(1.01)).arena).toBe(false);
     expect(withArena(kept, without(1.2)).arena).toBe(true);
+  });
+
+  it('allows a second process where it gets notably more done', () => {
+    expect(childrenFor(1.4)).toBe(2);
+    expect(childrenFor(1.05)).toBe(1);
   });
 
   it('says how many times as fast', () => {

@@ -48,6 +48,14 @@ export function withArena(kept: Trial, without: Trial): SessionChoice {
   return timeOf(without) <= timeOf(kept) * ARENA_COST ? without.choice : kept.choice;
 }
 
+/** What a second process must gain in throughput to be worth its memory. */
+const SECOND_PROCESS = 1.15;
+
+/** Processes that one graph may have while it is busy, by how much the second adds to the batches that are done in a second. */
+export function childrenFor(gain: number): number {
+  return gain >= SECOND_PROCESS ? 2 : 1;
+}
+
 /** How many times as fast as another one. */
 export function speedUp(trial: Trial, than: Trial): number {
   return timeOf(than) / timeOf(trial);

@@ -30,13 +30,23 @@ export async function checkSessions(dataFolder: string): Promise<Check> {
   return fine(NAME, explained(kept));
 }
 
-function explained({ choice, trials, measuredAt }: KeptCalibration): string {
+function explained(kept: KeptCalibration): string {
+  const { choice, trials, measuredAt } = kept;
   const chosen = trials.find((trial) => isSame(trial.choice, choice));
   const plain = trials.find((trial) => isSame(trial.choice, PLAIN));
   const measured = `measured ${measuredAt.slice(0, 10)} beside ${trials.length - 1} other ways`;
-  if (!chosen || !plain || chosen === plain) return `${words(choice)}: nothing was faster, ${measured}`;
+  const second = processes(kept);
+  if (!chosen || !plain || chosen === plain)
+    return `${words(choice)}: nothing was faster, ${measured}; ${second}`;
   const ratio = speedUp(chosen, plain).toFixed(2);
-  return `${words(choice)}: ${ratio} times as fast as ${words(PLAIN)}, ${measured}`;
+  return `${words(choice)}: ${ratio} times as fast as ${words(PLAIN)}, ${measured}; ${second}`;
+}
+
+function processes({ children, gain }: KeptCalibration): string {
+  const times = `two get ${gain.toFixed(2)} times as much done`;
+  return children > 1
+    ? `a busy graph gets a second process (${times})`
+    : `a graph has one process (${times})`;
 }
 
 function isSame(a: SessionChoice, b: SessionChoice): boolean {

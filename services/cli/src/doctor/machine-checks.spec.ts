@@ -116,13 +116,21 @@ describe('the checks of doctor', () => {
       { choice: plain, aloneMs: 10, batchMs: 40 },
       { choice, aloneMs: 5, batchMs: 16 },
     ];
-    const kept = { machine: machineName(), measuredAt: '2026-11-29T06:00:00.000Z', choice, trials };
+    const kept = {
+      machine: machineName(),
+      measuredAt: '2026-11-29T06:00:00.000Z',
+      choice,
+      trials,
+      children: 2,
+      gain: 1.4,
+    };
     const file = new JsonCalibrationFile(join(folder, 'expert-host', CALIBRATION_FILE));
     await file.write(kept);
     const { ok, detail } = await checkSessions(folder);
     expect(ok).toBe(true);
     expect(detail).toContain('2 threads, weights unpacked to float32');
     expect(detail).toContain('2.24 times as fast as 1 thread, weights as stored');
+    expect(detail).toContain('second process (two get 1.40 times as much done)');
     await file.write({ ...kept, choice: plain });
     expect((await checkSessions(folder)).detail).toContain('nothing was faster');
     await file.write({ ...kept, machine: '64 x another' });

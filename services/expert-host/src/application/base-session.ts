@@ -4,6 +4,7 @@ import {
   type Feeds,
   type InferenceRuntime,
   type InferenceSession,
+  type RunLanes,
   type TokenRow,
 } from '@thalamus/inference';
 import { BRANCH_INPUTS, type GatheredBranch } from '@thalamus/onnx-graph';
@@ -50,7 +51,7 @@ interface Current {
  * The one session of a base. It begins as the shipped graph; the first low-rank expert exchanges it for the same graph with
  * branches, which serves embeddings and probes as well, so that the weights of a base are in memory once.
  */
-export class BaseSession {
+export class BaseSession implements RunLanes {
   private branching: Promise<void> | undefined;
 
   private constructor(
@@ -75,6 +76,14 @@ export class BaseSession {
       throw fault;
     }
     return base;
+  }
+
+  get lanes(): number {
+    return this.current.session.lanes;
+  }
+
+  press(): void {
+    this.current.session.press();
   }
 
   /** Layers that a branch can stand beside. @throws GRAPH_INVALID for a base that is no encoder of linear layers */

@@ -54,7 +54,14 @@ export class RawGraphExpert implements ServedExpert {
       maxBatch: 1,
       maxDelayMs: 0,
       maxQueue,
-      concurrency: CONCURRENCY,
+      lanes: {
+        get lanes() {
+          return CONCURRENCY - 1 + session.lanes;
+        },
+        press: () => {
+          session.press();
+        },
+      },
       sizeOf: ({ inputs }) => elementsOf(inputs),
       run: (requests) => Promise.all(requests.map((request) => this.run(request))),
       onBatch: (_size, [waitMs = 0]) => {

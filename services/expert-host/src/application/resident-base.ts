@@ -58,6 +58,7 @@ export class ResidentBase {
     this.adapters = new LowRankAdapters(runtime, opened.session);
     this.queue = new TextQueue({
       ...settings,
+      lanes: opened.session,
       tokenise: (texts) => opened.tokenizer.encode(texts, this.manifest.maxTokens),
       run: (items) => this.run(items),
     });

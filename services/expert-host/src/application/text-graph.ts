@@ -48,6 +48,7 @@ export class TextGraph<W extends Metered, A> {
   ) {
     this.queue = new TextQueue({
       ...settings,
+      lanes: session,
       tokenise: (texts) => tokenizer.encode(texts, settings.maxTokens),
       run: (items) => this.run(items),
     });

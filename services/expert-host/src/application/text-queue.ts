@@ -1,5 +1,11 @@
 import { METRICS } from '@thalamus/contracts';
-import { DynamicBatcher, type BatchOutcome, type SubmitOptions, type TokenRow } from '@thalamus/inference';
+import {
+  DynamicBatcher,
+  type BatchOutcome,
+  type RunLanes,
+  type SubmitOptions,
+  type TokenRow,
+} from '@thalamus/inference';
 import { histogram } from '@thalamus/telemetry';
 import type { InferenceMeter } from './inference-meter.js';
 
@@ -30,6 +36,7 @@ export interface QueuedText<T> {
 
 /** What a queue stands before. */
 export interface TextQueueOptions<T, R> extends BatchSettings {
+  readonly lanes: RunLanes;
   readonly tokenise: (texts: readonly string[]) => Promise<readonly TokenRow[]>;
   readonly run: (items: readonly QueuedText<T>[]) => Promise<readonly BatchOutcome<R>[]>;
 }
@@ -45,6 +52,7 @@ export class TextQueue<T extends Metered, R> {
       maxBatch: options.maxBatch,
       maxCost: options.maxBatchTokens,
       sizeOf: ({ tokens }) => tokens.ids.length,
+      lanes: options.lanes,
       maxDelayMs: options.batchDelayMs,
       maxQueue: options.maxQueue,
       run: (items) => this.run(items),

@@ -81,6 +81,7 @@ export class TwinExpert implements ServedExpert {
     ];
     this.queue = new TextQueue({
       ...settings,
+      lanes: opened.session,
       tokenise: (texts) => opened.tokenizer.encode(texts, this.manifest.maxTokens),
       run: (items) => this.run(items),
     });

@@ -27,6 +27,7 @@ export function inferenceProcesses(
   });
   const processes = new ChildProcessPool({
     session: () => sessions.session,
+    children: () => sessions.children,
     runTimeoutMs: settings.runTimeoutMs,
     dataLimitBytes: settings.childMemoryLimitBytes,
     slackBytes: settings.childSlackBytes,
@@ -43,7 +44,8 @@ export function inferenceProcesses(
   return { processes, calibration: component };
 }
 
-function calibrationOf({ threads, weights, dataFolder }: HostSettings, logger: Logger, loadAnew: () => void) {
+function calibrationOf(settings: HostSettings, logger: Logger, loadAnew: () => void) {
+  const { threads, weights, children, dataFolder } = settings;
   const calibrator = new ProcessCalibrator();
   const sessions = new SessionCalibration({
     calibrator,
@@ -52,6 +54,7 @@ function calibrationOf({ threads, weights, dataFolder }: HostSettings, logger: L
     set: {
       ...(threads === 'auto' ? {} : { threads }),
       ...(weights === 'auto' ? {} : { weights }),
+      ...(children === 'auto' ? {} : { children }),
     },
     onChanged: ({ choice }) => {
       logger.info({ ...choice }, 'sessions are made anew, as the calibration chose');
