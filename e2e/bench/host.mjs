@@ -68,7 +68,7 @@ try {
     node: process.version,
     medianLoad: median(raw.map(({ load }) => load)),
     tolerance: TOLERANCE,
-    sides: contenders.map(({ name, title }) => ({ name, title })),
+    sides: contenders.map(({ name, title, calibration }) => ({ name, title, calibration })),
   };
   const summary = summaryOf(raw, cells);
   if (values.out) {

@@ -10,6 +10,8 @@ import { peerFolder } from '../gateway/peers.mjs';
 import { useOfTree } from '../gateway/process-use.mjs';
 
 const START_MS = 120_000;
+/** A host calibrates when the machine is quiet. */
+const CALIBRATION_MS = 60_000;
 const HOST_PROCESS = 'services/expert-host/bench/host-process.mjs';
 /** Batches that MLServer may gather: the host's own defaults. */
 const BATCHING = { max_batch_size: 32, max_batch_time: 0.002 };
@@ -41,8 +43,11 @@ export async function thalamus(model, { name = 'thalamus', environment = {}, che
   const start = checkout ? (await import(join(resolve(checkout), HOST_PROCESS))).startHost : startHost;
   const host = await start(environment, [], { experts: [] });
   await untilServed(host.client, model);
+  const calibration = await host.calibrated?.(CALIBRATION_MS);
+  // Sessions that were made before are made anew.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
   const title = name === 'thalamus' ? 'Thalamus' : `Thalamus, ${name}`;
-  return { ...remote(name, title, host.client, model, host.pid), stop: host.stop };
+  return { ...remote(name, title, host.client, model, host.pid), calibration, stop: host.stop };
 }
 
 /**

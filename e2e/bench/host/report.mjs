@@ -58,11 +58,19 @@ export function tableOf({ command, machine, medianLoad, sides }, summary) {
   return [
     `\`${command}\`, ${machine}, load average ${number(medianLoad)}`,
     `Goals: texts/s at least ${GOALS.loop} of the loop and ${GOALS.mlserver} times MLServer; of each its better way is shown, raw data has all.`,
+    `Sessions of the host: ${sessionsOf(sides)}.`,
     '',
     line(head),
     line(head.map(() => '---')),
     ...rows.map(line),
   ].join('\n');
+}
+
+function sessionsOf(sides) {
+  const { calibration } = sides.find(({ name }) => name === 'thalamus') ?? {};
+  if (!calibration) return 'not calibrated, as others kept the machine busy, or as they were set';
+  const { choice, children } = calibration;
+  return `${choice.threads} threads, weights ${choice.weights}, arena ${choice.arena}, up to ${children} processes`;
 }
 
 function ratio({ ratio: middle, low, high }) {

@@ -2,6 +2,7 @@ import { FolderArtifactStore, importBundle } from '@thalamus/bundle';
 import { inference, registryV1, TOPICS } from '@thalamus/contracts';
 import { EmbeddedEventBus, encodeEvent, topicSpec } from '@thalamus/events';
 import { createClient } from '@thalamus/grpc';
+import { CALIBRATION_FILE, JsonCalibrationFile } from '@thalamus/inference';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -92,7 +93,18 @@ export async function startHost(environment = {}, more = [], { experts: names } 
     await once(child, 'exit');
     rmSync(folder, { recursive: true, force: true });
   };
-  return { client, port, pid: child.pid, child, readyMs, stop };
+  const calibrated = (withinMs) => calibrationIn(join(folder, 'data', CALIBRATION_FILE), withinMs);
+  return { client, port, pid: child.pid, child, readyMs, calibrated, stop };
+}
+
+/** How the host chose to make sessions, once it has; undefined when others kept the machine busy for so long. */
+async function calibrationIn(path, withinMs) {
+  for (const until = performance.now() + withinMs; performance.now() < until;) {
+    const kept = await new JsonCalibrationFile(path).read();
+    if (kept) return kept;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  return undefined;
 }
 
 /** Process ids of the direct children of a process. */
