@@ -51,7 +51,7 @@ const right = events.filter(({ outcome }) => outcome === 'right').length / event
 for (const strike of kills) strike.othersAffected = othersAffected(strike);
 const bystanders = kills.reduce((sum, { othersAffected: count }) => sum + count, 0);
 const exchanged = models.filter(
-  ({ name }) => before.get(name) !== after.get(name) && !kills.some(({ model }) => model === name),
+  ({ name }) => before.get(name)?.[0] !== after.get(name)?.[0] && !kills.some(({ model }) => model === name),
 );
 const summary = {
   machine: `${cpus().length} x ${cpus()[0]?.model.trim()}`,
@@ -78,15 +78,19 @@ if (kills.length === 0 || right < GOALS.right || bystanders > 0 || exchanged.len
  * what the new process had used by then: how long it would have taken on a processor of its own.
  */
 async function kill(model) {
-  const pid = inferenceProcesses(host.pid).get(model);
-  if (pid === undefined) throw new Error(`${model} has no process`);
+  const pids = inferenceProcesses(host.pid).get(model);
+  if (pids === undefined) throw new Error(`${model} has no process`);
   const killedAt = performance.now();
-  process.kill(pid, 'SIGKILL');
+  process.kill(pids[0], 'SIGKILL');
+  const newcomer = () =>
+    inferenceProcesses(host.pid)
+      .get(model)
+      ?.find((pid) => !pids.includes(pid));
   let backMs;
   for (;;) {
     const now = performance.now();
-    const current = inferenceProcesses(host.pid).get(model);
-    if (current !== undefined && current !== pid) backMs ??= now - killedAt;
+    const current = newcomer();
+    if (current !== undefined) backMs ??= now - killedAt;
     const answer = load.events.find(
       (event) => event.model === model && event.sentAt > killedAt && event.outcome === 'right',
     );
@@ -98,7 +102,9 @@ async function kill(model) {
         killedAt,
         processMs: Math.round(backMs ?? answeredAgainMs),
         answeredAgainMs,
-        cpuMs: cpuMsOf(current ?? inferenceProcesses(host.pid).get(model)),
+        processes: pids.length,
+        // A second process may answer before the new one is there.
+        cpuMs: current === undefined ? 0 : cpuMsOf(current),
       };
     }
     if (now - killedAt > LOST_MS) throw new Error(`${model} did not answer within ${LOST_MS} ms`);

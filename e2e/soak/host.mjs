@@ -179,7 +179,10 @@ function memory() {
       return 0; // It has ended meanwhile.
     }
   };
-  const processes = [...inferenceProcesses(host.pid)].map(([name, pid]) => [name, rss(pid)]);
+  const processes = [...inferenceProcesses(host.pid)].map(([name, pids]) => [
+    name,
+    pids.reduce((sum, pid) => sum + rss(pid), 0),
+  ]);
   return Object.fromEntries([['host', rss(host.pid)], ...processes]);
 }
 

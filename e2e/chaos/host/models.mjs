@@ -48,12 +48,14 @@ export async function startModels(environment = {}) {
   return { host, client, models, stop };
 }
 
-/** Process ids of the inference processes of a host, by the model that runs in them. */
+/** Process ids of the inference processes of a host, by the model that runs in them, the oldest first: a busy model has two. */
 export function inferenceProcesses(hostPid) {
   const found = new Map();
   for (const pid of childrenOf(hostPid)) {
     const name = commandOf(pid).at(-1) ?? '';
-    if (/^[^/]+@\d+$/.test(name)) found.set(name.split('@')[0], pid);
+    if (!/^[^/]+@\d+$/.test(name)) continue;
+    const model = name.split('@')[0];
+    found.set(model, [...(found.get(model) ?? []), pid]);
   }
   return found;
 }
