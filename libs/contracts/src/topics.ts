@@ -45,7 +45,7 @@ export const TOPICS = {
     name: 'thalamus.host.residency.v1',
     type: 'dev.thalamus.host.residency.v1',
     schema: HostResidencySchema,
-    key: 'host id/expert@version',
+    key: 'host id/expert@version, or host id',
     compacted: true,
     partitions: 1,
     writtenBy: ['expert-host'],

@@ -1,5 +1,5 @@
 export { REGISTRY_HEAD_KEY, RegistryView, type RegistryListener } from './registry-view.js';
-export { ResidencyView, type Resident } from './residency-view.js';
+export { ResidencyView, type FleetHost, type Resident } from './residency-view.js';
 export { RemoteArtifactStore } from './remote-artifact-store.js';
 export {
   artifactStoreFor,

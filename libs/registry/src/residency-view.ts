@@ -18,6 +18,28 @@ export interface Resident {
   readonly expert: string;
   readonly version: string;
   readonly memoryBytes: number;
+  /** Those of them that it shares with nobody. */
+  readonly ownBytes: number;
+  /** Why it could not be loaded: a code of the error table, else empty. */
+  readonly errorCode: string;
+  readonly isPinned: boolean;
+  readonly priority: number;
+  /** Unix milliseconds; undefined before its first request. */
+  readonly lastUsedAtMs: number | undefined;
+  /** Inference process that it runs in; empty while it is not loaded. */
+  readonly process: string;
+  /** Requests that wait for it to be loaded. */
+  readonly waiting: number;
+}
+
+/** A host that is alive, with everything that it serves. */
+export interface FleetHost {
+  readonly hostId: string;
+  /** host:port of its gRPC server. */
+  readonly address: string;
+  /** What it has in memory; undefined for one that does not say. */
+  readonly memory: eventsV1.HostMemory | undefined;
+  readonly residents: readonly Resident[];
 }
 
 /**
@@ -88,27 +110,50 @@ export class ResidencyView {
 
   /** Everything that hosts serve or have failed to load. */
   all(): Resident[] {
-    return this.alive(() => true);
+    return this.residents(() => true);
+  }
+
+  /** Hosts that are alive, by address, with everything that they serve, by name. */
+  fleet(): FleetHost[] {
+    const byHost = Map.groupBy(
+      this.alive(() => true),
+      ({ hostId }) => hostId,
+    );
+    return [...byHost]
+      .map(([hostId, records]) => ({
+        hostId,
+        address: records[0]?.address ?? '',
+        memory: records.find(isOfHost)?.memory,
+        residents: records
+          .filter((record) => !isOfHost(record))
+          .map(residentOf)
+          .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)),
+      }))
+      .sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
   /** Addresses of the hosts that are alive. */
   hosts(): string[] {
-    return [...new Set(this.all().map((resident) => resident.address))].sort();
+    return [...new Set(this.alive(() => true).map(({ address }) => address))].sort();
   }
 
   private of(expert: string, version: string): Resident[] {
-    return this.alive((record) => record.expert === expert && record.version === version);
+    return this.residents((record) => record.expert === expert && record.version === version);
   }
 
-  private alive(isWanted: (record: eventsV1.HostResidency) => boolean): Resident[] {
+  private residents(isWanted: (record: eventsV1.HostResidency) => boolean): Resident[] {
+    return this.alive((record) => isWanted(record) && !isOfHost(record)).map(residentOf);
+  }
+
+  /** Records whose lease has not lapsed. */
+  private alive(isWanted: (record: eventsV1.HostResidency) => boolean): eventsV1.HostResidency[] {
     const time = this.clock.unixMs;
-    const residents: Resident[] = [];
+    const alive: eventsV1.HostResidency[] = [];
     for (const record of this.records.values()) {
       if (!isWanted(record) || !record.leaseExpiresAt || timestampMs(record.leaseExpiresAt) <= time) continue;
-      const { hostId, address, state, expert, version, memoryBytes } = record;
-      residents.push({ hostId, address, state, expert, version, memoryBytes: Number(memoryBytes) });
+      alive.push(record);
     }
-    return residents;
+    return alive;
   }
 
   private async proveOnce(): Promise<void> {
@@ -121,4 +166,24 @@ export class ResidencyView {
       () => undefined,
     );
   }
+}
+
+/** True for the record of a host itself. */
+function isOfHost({ expert }: eventsV1.HostResidency): boolean {
+  return expert === '';
+}
+
+function residentOf(record: eventsV1.HostResidency): Resident {
+  const { hostId, address, state, expert, version, errorCode, priority, process, waiting } = record;
+  return {
+    ...{ hostId, address, state, expert, version, errorCode, priority, process, waiting },
+    memoryBytes: Number(record.memoryBytes),
+    ownBytes: Number(record.ownBytes),
+    isPinned: record.pinned,
+    lastUsedAtMs: record.lastUsedAt && timestampMs(record.lastUsedAt),
+  };
+}
+
+function nameOf({ expert, version }: Resident): string {
+  return `${expert}@${version}`;
 }

@@ -2,6 +2,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { SignaturePolicy } from '@thalamus/bundle';
 import { ATTRIBUTES, inference, METRICS } from '@thalamus/contracts';
 import { GrpcServer, implementService } from '@thalamus/grpc';
+import type { ChildProcessPool } from '@thalamus/inference';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { artifactStoreFor, eventBusFor, RegistryView } from '@thalamus/registry';
 import { createLogger, gauge } from '@thalamus/telemetry';
@@ -30,7 +31,7 @@ function components(settings: HostSettings): ServiceComponent[] {
   const logger = createLogger('expert-host');
   const bus = eventBusFor(settings, 'thalamus-expert-host');
   const view = new RegistryView(bus);
-  const { processes, calibration } = inferenceProcesses(settings, logger);
+  const { processes, calibration, counts } = inferenceProcesses(settings, logger);
   let waiting = 0;
   const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,
@@ -53,6 +54,11 @@ function components(settings: HostSettings): ServiceComponent[] {
     id: randomUUID(),
     address,
     leaseMs: settings.leaseMs,
+    facts: () => ({
+      ...memoryFacts(library, processes, settings.memoryLimitBytes),
+      runsWaiting: waiting,
+      ...counts,
+    }),
   });
   let stopGauges: (() => void)[] = [];
   return [
@@ -84,6 +90,15 @@ function components(settings: HostSettings): ServiceComponent[] {
     new OipHttpServer(oip, { ...settings, port: settings.httpPort }),
     residency,
   ];
+}
+
+function memoryFacts(
+  library: ExpertLibrary,
+  { processes, spareBytes }: Pick<ChildProcessPool, 'processes' | 'spareBytes'>,
+  limitBytes: number,
+) {
+  const { residentBytes, waitingForLoads: loadsWaiting, evictions } = library;
+  return { limitBytes, residentBytes, loadsWaiting, evictions, processes, spareBytes };
 }
 
 function residencyGauges(library: ExpertLibrary, limitBytes: number): (() => void)[] {

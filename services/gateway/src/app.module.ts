@@ -10,6 +10,7 @@ import { guardedService } from './adapters/grpc/guarded-service.js';
 import { GatewayGrpcService } from './adapters/grpc/gateway.service.js';
 import { OipFrontService } from './adapters/grpc/oip-front.service.js';
 import { AdminExpertsController } from './adapters/http/admin-experts.controller.js';
+import { AdminHostsController } from './adapters/http/admin-hosts.controller.js';
 import { AdminKeysController } from './adapters/http/admin-keys.controller.js';
 import { AdminPoliciesController } from './adapters/http/admin-policies.controller.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './adapters/http/admin-use-cases.js';
@@ -32,6 +33,7 @@ import { CompleteChat, type ChatRouting } from './application/chat/complete-chat
 import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
 import { DescribeExperts } from './application/describe-experts.js';
+import { DescribeHosts } from './application/describe-hosts.js';
 import { DescribeTraining } from './application/describe-training.js';
 import { EmbedTexts } from './application/embed-texts.js';
 import { FallbackExpert } from './application/fallback-expert.js';
@@ -68,6 +70,7 @@ export const GRPC_SERVER = Symbol('thalamus.gateway.grpc-server');
 const ADMIN_CONTROLLERS = [
   AdminController,
   AdminExpertsController,
+  AdminHostsController,
   AdminPoliciesController,
   AdminKeysController,
 ];
@@ -206,6 +209,7 @@ function wireAdmin(
   const { view, watchTraffic } = parts;
   return {
     describeExperts: new DescribeExperts(parts.listExperts, view, parts.residency),
+    describeHosts: new DescribeHosts(parts.listExperts, parts.residency),
     describeTraining: new DescribeTraining(parts.listExperts, view, updater),
     watchTraffic,
     manageExperts: new ManageExperts(updater, view, (url) => {

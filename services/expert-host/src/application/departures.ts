@@ -11,6 +11,7 @@ export class Departures {
   private readonly inMemory = new Set<Slot>();
   private readonly leaving = new Map<Slot, Promise<void>>();
   private readonly evictions = counter(METRICS.evictions);
+  private evicted = 0;
   private readonly logger = createLogger('departures');
 
   constructor(
@@ -23,6 +24,11 @@ export class Departures {
   /** What is in memory, what has left the slots and is not yet gone among it. */
   get loaded(): Iterable<Slot> {
     return this.inMemory;
+  }
+
+  /** How often a version was let go to make room. */
+  get evictionCount(): number {
+    return this.evicted;
   }
 
   /** A version is in memory from now on. */
@@ -55,6 +61,7 @@ export class Departures {
     this.slots.tell(slot);
     const evicted = this.release(slot).then(() => {
       this.evictions.add(1);
+      this.evicted += 1;
       this.logger.info({ expert: slot.expert, version: slot.version }, 'expert let go to make room');
       if (slot.isLeaving) return;
       slot.state = 'registered';

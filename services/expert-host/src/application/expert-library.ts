@@ -14,7 +14,7 @@ import { ResidencyBudget } from './residency-budget.js';
 import { ResidencyWishes, type ResidencyWish } from './residency-wishes.js';
 import type { ServedExpert } from './served-expert.js';
 import { couldNotLoad, SlotLoads } from './slot-loads.js';
-import { keyOf, type ServedDescription, type Slot } from './slot.js';
+import { keyOf, type ServedDescription, type Slot, type SlotStanding } from './slot.js';
 import { Slots } from './slots.js';
 import { UseClock } from './use-clock.js';
 import { VersionNames } from './version-names.js';
@@ -125,6 +125,20 @@ export class ExpertLibrary {
   /** Requests that wait for experts to be loaded. */
   get waitingForLoads(): number {
     return this.waiting.count;
+  }
+
+  /** How often a version was let go to make room. */
+  get evictions(): number {
+    return this.departures.evictionCount;
+  }
+
+  /** How a version stands beside the others, and the inference process that it runs in; empty while it is not loaded. */
+  standingOf({ expert, version, registered, served }: Slot): SlotStanding {
+    return {
+      isPinned: this.wishes.isPinned(expert, version),
+      priority: this.wishes.priority(expert, version),
+      process: served ? this.opener.processOf(registered) : '',
+    };
   }
 
   /** True for a version that is served here, loaded or not. */

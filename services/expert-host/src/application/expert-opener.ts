@@ -12,6 +12,7 @@ import { addHead, deltaExpert, isDeltaTask } from './delta-experts.js';
 import { openStanding } from './open-standing.js';
 import { embeddingWidth, ResidentBase, type BaseSettings } from './resident-base.js';
 import type { ServedExpert } from './served-expert.js';
+import { keyOf } from './slot.js';
 import { EmbeddingExpert } from './text-experts.js';
 
 /** What the opener needs. */
@@ -81,6 +82,14 @@ export class ExpertOpener {
   baseOf({ kind, baseDigest, manifestDigest }: registryV1.ExpertVersion): string | undefined {
     if (DELTA_KINDS.has(kind)) return baseDigest;
     return this.bases.has(manifestDigest) ? manifestDigest : undefined;
+  }
+
+  /** Name of the inference process that a loaded version runs in; empty for one whose base is not in memory. */
+  processOf(version: registryV1.ExpertVersion): string {
+    const digest = this.baseOf(version);
+    if (digest === undefined) return keyOf(version);
+    for (const [base, its] of this.resident) if (its === digest) return nameOf(base);
+    return '';
   }
 
   /** Fetches, checks and loads a version. Nothing of it stays when that fails. @throws what the loading throws */
@@ -225,6 +234,6 @@ export class ExpertOpener {
   }
 }
 
-function nameOf({ manifest }: Bundle): string {
+function nameOf({ manifest }: Pick<Bundle, 'manifest'>): string {
   return `${manifest.name}@${manifest.version}`;
 }

@@ -45,6 +45,16 @@ export interface Slot {
   refusedUntil: number;
 }
 
+/** How a version stands beside the others of its host. */
+export interface SlotStanding {
+  /** Never let go to make room. */
+  readonly isPinned: boolean;
+  /** Lower ones are let go first. */
+  readonly priority: number;
+  /** Name of the inference process that it runs in; empty while it is not loaded. */
+  readonly process: string;
+}
+
 /** expert@version */
 export function keyOf(slot: { readonly expert: string; readonly version: string }): string {
   return `${slot.expert}@${slot.version}`;

@@ -46,6 +46,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/live': 'viewer',
   'GET /admin/v1/experts': 'viewer',
   'GET /admin/v1/experts/:name/versions/:version/training': 'viewer',
+  'GET /admin/v1/hosts': 'viewer',
   'POST /admin/v1/experts': 'operator',
   'DELETE /admin/v1/experts/:name': 'operator',
   'POST /admin/v1/experts/:name/channels': 'operator',

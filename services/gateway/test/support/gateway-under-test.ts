@@ -57,6 +57,8 @@ export interface Residence {
   readonly address: string;
   readonly leaseMs: number;
   readonly state: string;
+  /** The rest of its record. */
+  readonly more: MessageInitShape<typeof eventsV1.HostResidencySchema>;
 }
 
 /** A whole gateway on free ports, with fakes behind it and a real bus beside it. */
@@ -223,17 +225,28 @@ export class GatewayUnderTest {
 
   /** Says that the fake host has a version, there or at another address; with a lease that has lapsed: that it is gone. */
   async reside(expert: string, version: string, other: Partial<Residence> = {}): Promise<void> {
-    const { hostId, address, leaseMs, state } = {
+    const { hostId, address, leaseMs, state, more } = {
       hostId: 'host-1',
       address: this.hostAddress,
       leaseMs: 3_600_000,
       state: 'ready',
+      more: {},
       ...other,
     };
     const key = `${hostId}/${expert}@${version}`;
     const leaseExpiresAt = timestampFromMs(Date.now() + leaseMs);
-    const message = { hostId, address, expert, version, state, leaseExpiresAt };
+    const message = { ...more, hostId, address, expert, version, state, leaseExpiresAt };
     await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/test', key })]);
+  }
+
+  /** Says what a host has in memory. */
+  async keep(
+    memory: MessageInitShape<typeof eventsV1.HostMemorySchema>,
+    { hostId = 'host-1', address = this.hostAddress, leaseMs = 3_600_000 }: Partial<Residence> = {},
+  ): Promise<void> {
+    const leaseExpiresAt = timestampFromMs(Date.now() + leaseMs);
+    const message = { hostId, address, leaseExpiresAt, memory };
+    await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/test', key: hostId })]);
   }
 
   private async fillRegistry(): Promise<void> {

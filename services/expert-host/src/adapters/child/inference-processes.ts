@@ -13,11 +13,23 @@ import { counter, type Logger } from '@thalamus/telemetry';
 import { join } from 'node:path';
 import type { HostSettings } from '../../config.js';
 
+/** How often processes ended unasked, and were exchanged because of their memory, since the host started. */
+export interface ProcessCounts {
+  restarts: number;
+  recycles: number;
+}
+
+/** What the host has to do with its inference processes. */
+export interface HostProcesses {
+  readonly processes: ChildProcessPool;
+  /** Says how sessions are made in them. */
+  readonly calibration: ServiceComponent;
+  readonly counts: Readonly<ProcessCounts>;
+}
+
 /** The inference processes of a host, and the calibration that says how sessions are made in them. */
-export function inferenceProcesses(
-  settings: HostSettings,
-  logger: Logger,
-): { readonly processes: ChildProcessPool; readonly calibration: ServiceComponent } {
+export function inferenceProcesses(settings: HostSettings, logger: Logger): HostProcesses {
+  const counts: ProcessCounts = { restarts: 0, recycles: 0 };
   const restarts = counter(METRICS.childRestarts);
   restarts.add(0);
   const recycles = counter(METRICS.childRecycles);
@@ -33,15 +45,17 @@ export function inferenceProcesses(
     slackBytes: settings.childSlackBytes,
     onCrash: (model, reason) => {
       restarts.add(1);
+      counts.restarts += 1;
       logger.error({ model, reason }, 'inference process ended; it is started again');
     },
     onRecycle: (process, reason) => {
       if (reason === 'session-options') return;
       recycles.add(1);
+      counts.recycles += 1;
       logger.warn({ ...process, reason }, 'inference process is exchanged because of the memory it has');
     },
   });
-  return { processes, calibration: component };
+  return { processes, calibration: component, counts };
 }
 
 function calibrationOf(settings: HostSettings, logger: Logger, loadAnew: () => void) {

@@ -5,14 +5,28 @@ import type { RegistryView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
 import type { ExpertLibrary } from '../../application/expert-library.js';
 import { keyOf, type Slot } from '../../application/slot.js';
+import { memoryPart, versionPart, type HostFacts } from './residency-records.js';
 
 const SOURCE = '/expert-host';
+/** How long after a change the host says what it has in memory, milliseconds: changes come in swarms. */
+const SETTLE_MS = 200;
 
-/** Tells the mesh what is loaded here, renews it before the lease ends, and takes it back when the host stops. */
+/** Who publishes, and what there is to say of it. */
+export interface PublishingHost {
+  readonly id: string;
+  /** host:port of its gRPC server. */
+  readonly address: () => string;
+  readonly leaseMs: number;
+  readonly facts: () => HostFacts;
+}
+
+/** Tells the mesh what is in memory here, renews it before the lease ends, and takes it back when the host stops. */
 export class ResidencyPublisher {
   readonly name = 'residency publisher';
   private readonly published = new Set<string>();
+  private readonly startedAtMs = Date.now();
   private timer: NodeJS.Timeout | undefined;
+  private settling: NodeJS.Timeout | undefined;
   private stopping = false;
   private last: Promise<void> = Promise.resolve();
   private readonly logger = createLogger('residency');
@@ -21,21 +35,26 @@ export class ResidencyPublisher {
     private readonly bus: EventBus,
     private readonly library: ExpertLibrary,
     private readonly view: RegistryView,
-    private readonly host: { readonly id: string; readonly address: () => string; readonly leaseMs: number },
+    private readonly host: PublishingHost,
   ) {}
 
   async start(): Promise<void> {
     this.library.onChange((slot) => {
-      void this.publish([slot]);
+      void this.publish(() => [this.record(slot)]);
+      this.settling ??= setTimeout(() => {
+        this.settling = undefined;
+        void this.publish(() => [this.ownRecord()]);
+      }, SETTLE_MS).unref();
     });
-    await this.publish(this.library.list());
-    this.timer = setInterval(() => void this.publish(this.library.list()), this.host.leaseMs / 3);
+    await this.publish(() => this.records());
+    this.timer = setInterval(() => void this.publish(() => this.records()), this.host.leaseMs / 3);
   }
 
   /** Withdraws everything first, so that no new request comes while the last ones end. */
   async drain(): Promise<void> {
     this.stopping = true;
     clearInterval(this.timer);
+    clearTimeout(this.settling);
     await this.last;
     const tombstones = [...this.published].map((key) =>
       encodeTombstone(TOPICS.hostResidency, { source: SOURCE, key }),
@@ -44,18 +63,22 @@ export class ResidencyPublisher {
   }
 
   /** One after the other: a "ready" that was overtaken by its own withdrawal would stand until its lease ends. */
-  private publish(slots: readonly Slot[]): Promise<void> {
-    this.last = this.last.then(() => this.publishNow(slots));
+  private publish(records: () => BusRecord[]): Promise<void> {
+    this.last = this.last.then(() => this.publishNow(records));
     return this.last;
   }
 
-  private async publishNow(slots: readonly Slot[]): Promise<void> {
-    if (this.stopping || slots.length === 0) return;
+  private async publishNow(records: () => BusRecord[]): Promise<void> {
+    if (this.stopping) return;
     try {
-      await this.bus.publish(slots.map((slot) => this.record(slot)));
+      await this.bus.publish(records());
     } catch (error) {
       this.logger.warn({ error }, 'residency could not be published');
     }
+  }
+
+  private records(): BusRecord[] {
+    return [...this.library.list().map((slot) => this.record(slot)), this.ownRecord()];
   }
 
   private record(slot: Slot): BusRecord {
@@ -65,19 +88,24 @@ export class ResidencyPublisher {
       this.published.delete(key);
       return encodeTombstone(TOPICS.hostResidency, { source: SOURCE, key });
     }
+    return this.lasting(key, versionPart(slot, this.library.standingOf(slot)));
+  }
+
+  private ownRecord(): BusRecord {
+    return this.lasting(this.host.id, { memory: memoryPart(this.host.facts(), this.startedAtMs) });
+  }
+
+  /** A record that stands until its lease ends, or the host stops. */
+  private lasting(key: string, part: ReturnType<typeof versionPart>): BusRecord {
     this.published.add(key);
     return encodeEvent(
       TOPICS.hostResidency,
       {
+        ...part,
         hostId: this.host.id,
         address: this.host.address(),
-        expert: slot.expert,
-        version: slot.version,
-        state: slot.state,
-        memoryBytes: BigInt(slot.served?.memoryBytes ?? 0),
         leaseExpiresAt: timestampFromMs(Date.now() + this.host.leaseMs),
         registryRevision: this.view.revision,
-        errorCode: slot.error?.code ?? '',
       },
       { source: SOURCE, key },
     );

@@ -1,7 +1,8 @@
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
-import { registryV1 } from '@thalamus/contracts';
+import { registryV1, type eventsV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { DescribedExpert } from '../../application/describe-experts.js';
+import type { DescribedHost } from '../../application/describe-hosts.js';
 
 /** An expert with its versions, and where each is loaded. */
 export function expertJson({ expert, revision, versions }: DescribedExpert) {
@@ -27,13 +28,57 @@ export function expertJson({ expert, revision, versions }: DescribedExpert) {
         value,
         n: Number(n),
       })),
-      residents: residents.map(({ address, state, memoryBytes }) => ({
+      residents: residents.map(({ address, state, memoryBytes, errorCode }) => ({
         host: address,
         state,
         memoryBytes,
-        errorCode: '',
+        errorCode,
       })),
     })),
+  };
+}
+
+/** A host with what it keeps in memory. */
+export function hostJson({ hostId, address, memory, residents, hidden }: DescribedHost) {
+  return {
+    id: hostId,
+    address,
+    memory: memory ? memoryJson(memory) : null,
+    versions: residents.map((resident) => ({
+      expert: resident.expert,
+      version: resident.version,
+      state: resident.state,
+      memoryBytes: resident.memoryBytes,
+      ownBytes: resident.ownBytes,
+      isPinned: resident.isPinned,
+      priority: resident.priority,
+      lastUsedAt: resident.lastUsedAtMs === undefined ? null : new Date(resident.lastUsedAtMs).toISOString(),
+      process: resident.process,
+      waiting: resident.waiting,
+      errorCode: resident.errorCode,
+    })),
+    hidden,
+  };
+}
+
+function memoryJson(memory: eventsV1.HostMemory) {
+  return {
+    limitBytes: Number(memory.limitBytes),
+    ownBytes: Number(memory.ownBytes),
+    sharedBytes: Number(memory.sharedBytes),
+    loadsWaiting: memory.loadsWaiting,
+    runsWaiting: memory.runsWaiting,
+    restarts: Number(memory.restarts),
+    recycles: Number(memory.recycles),
+    evictions: Number(memory.evictions),
+    processes: memory.processes.map(({ name, pid, openBytes, residentBytes }) => ({
+      name,
+      pid,
+      openBytes: Number(openBytes),
+      residentBytes: Number(residentBytes),
+    })),
+    spareBytes: Number(memory.spareBytes),
+    startedAt: isoTime(memory.startedAt),
   };
 }
 

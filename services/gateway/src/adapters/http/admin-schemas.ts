@@ -41,6 +41,56 @@ const expert = z.object({
   versions: z.array(version).describe('Newest first.'),
 });
 
+const host = z.object({
+  id: z.string(),
+  address: z.string().describe('host:port of its gRPC server.'),
+  memory: z
+    .object({
+      limitBytes: z.int().describe('Bytes of weights that may be loaded at once.'),
+      ownBytes: z.int().describe('Bytes that loaded versions have for themselves.'),
+      sharedBytes: z.int().describe('Bytes of the bases that they share.'),
+      loadsWaiting: z.int().describe('Requests that wait for experts to be loaded.'),
+      runsWaiting: z.int().describe('Texts, and requests of graphs of tensors, that wait for a run.'),
+      restarts: z.int().describe('How often an inference process ended unasked since the host started.'),
+      recycles: z.int().describe('How often one was exchanged because of the memory that it kept.'),
+      evictions: z.int().describe('How often a version was let go to make room.'),
+      processes: z.array(
+        z.object({
+          name: z.string().describe('expert@version of the graph that runs in it.'),
+          pid: z.int().describe('On the machine of the host; 0 while it is started again.'),
+          openBytes: z.int().describe('Bytes of the weights and rows that are open in it.'),
+          residentBytes: z.int().describe('Resident memory; 0 where the system does not say.'),
+        }),
+      ),
+      spareBytes: z
+        .int()
+        .describe('Resident memory of the process that waits for a model; 0: there is none.'),
+      startedAt: z.iso.datetime().nullable(),
+    })
+    .nullable()
+    .describe('Null for a host that does not say.'),
+  versions: z
+    .array(
+      z.object({
+        expert: z.string(),
+        version: z.string(),
+        state: z
+          .string()
+          .describe('registered (loaded when it is asked for), loading, ready, draining or failed.'),
+        memoryBytes: z.int().describe('Bytes of weights that it needs, those of its base among them.'),
+        ownBytes: z.int().describe('Those of them that it shares with nobody.'),
+        isPinned: z.boolean().describe('Never let go to make room.'),
+        priority: z.int().describe('Lower ones are let go first.'),
+        lastUsedAt: z.iso.datetime().nullable().describe('Null before its first request.'),
+        process: z.string().describe('Inference process that it runs in; empty while it is not loaded.'),
+        waiting: z.int().describe('Requests that wait for it to be loaded.'),
+        errorCode: z.string().describe('Why it could not be loaded; else empty.'),
+      }),
+    )
+    .describe('By name.'),
+  hidden: z.int().describe('Versions of experts that the caller may not use, which are left out.'),
+});
+
 const losses = z
   .array(z.object({ step: z.int(), loss: z.number() }))
   .describe('Losses in nats, by step; empty where the bundle holds no log of a training.');
@@ -76,6 +126,7 @@ export const adminAnswers = {
     key: z.string().describe('Id of the key, or anonymous.'),
   }),
   experts: z.object({ object: z.literal('list'), data: z.array(expert) }),
+  hosts: z.object({ object: z.literal('list'), data: z.array(host).describe('By address.') }),
   training: z.object({
     object: z.literal('training'),
     expert: z.string(),

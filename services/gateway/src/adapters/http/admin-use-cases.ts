@@ -2,6 +2,7 @@ import type { ManageExperts } from '../../application/admin/manage-experts.js';
 import type { ManageKeys } from '../../application/admin/manage-keys.js';
 import type { ManagePolicies } from '../../application/admin/manage-policies.js';
 import type { DescribeExperts } from '../../application/describe-experts.js';
+import type { DescribeHosts } from '../../application/describe-hosts.js';
 import type { DescribeTraining } from '../../application/describe-training.js';
 import type { WatchTraffic } from '../../application/watch-traffic.js';
 
@@ -11,6 +12,7 @@ export const ADMIN_USE_CASES = Symbol('thalamus.gateway.admin-use-cases');
 /** What the admin API is made of. */
 export interface AdminUseCases {
   readonly describeExperts: DescribeExperts;
+  readonly describeHosts: DescribeHosts;
   readonly describeTraining: DescribeTraining;
   readonly watchTraffic: WatchTraffic;
   readonly manageExperts: ManageExperts;

@@ -44,6 +44,13 @@ export function adminPaths() {
       errors: GUARDED,
       parameters,
     }),
+    '/admin/v1/hosts': get({
+      id: 'listHosts',
+      summary: 'The expert hosts that are alive, and what each keeps in memory.',
+      answer: adminAnswers.hosts,
+      errors: GUARDED,
+      parameters,
+    }),
     ...expertPaths(),
     ...policyPaths(),
     ...keyPaths(),

@@ -14,11 +14,12 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/events/v1/events.proto.
  */
 export const file_thalamus_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEi3AEKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiJoCg9Sb3V0ZUNvcnJlY3Rpb24SDgoGZXhwZXJ0GAEgASgJEhEKCXJlZ2lvbl9pZBgCIAEoDRIMCgRiaWFzGAMgASgBEg4KBndlaWdodBgEIAEoARIUCgxyb3V0ZXJfbW9kZWwYBSABKAkiRgoNQ2FuZGlkYXRlTG9zcxIOCgZleHBlcnQYASABKAkSFgoOcHJlZGljdGVkX2xvc3MYAiABKAESDQoFdG90YWwYAyABKAEi+wQKEFJlcXVlc3RDb21wbGV0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSDAoEdGFzaxgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDgoGZXhwZXJ0GAUgASgJEg8KB3ZlcnNpb24YBiABKAkSDwoHY2hhbm5lbBgHIAEoCRIOCgZyb3V0ZWQYCCABKAgSFAoMcm91dGVyX21vZGVsGAkgASgJEhYKDmVuY29kZXJfZGlnZXN0GAogASgJEhEKCXJlZ2lvbl9pZBgLIAEoDRISCgpwcm9wZW5zaXR5GAwgASgBEhYKDnByZWRpY3RlZF9sb3NzGA0gASgBEjUKCmNhbmRpZGF0ZXMYDiADKAsyIS50aGFsYW11cy5ldmVudHMudjEuQ2FuZGlkYXRlTG9zcxIVCg1zYW1wbGluZ19yYXRlGA8gASgBEkcKCnRpbWluZ3NfbXMYECADKAsyMy50aGFsYW11cy5ldmVudHMudjEuUmVxdWVzdENvbXBsZXRlZC5UaW1pbmdzTXNFbnRyeRIUCgxpbnB1dF90b2tlbnMYESABKA0SFQoNb3V0cHV0X3Rva2VucxgSIAEoDRIQCghjb3N0X3VzZBgTIAEoARISCgplcnJvcl9jb2RlGBQgASgJEjAKDGNvbXBsZXRlZF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY29uZmlkZW5jZRgWIAEoARIRCglhYnN0YWluZWQYFyABKAgaMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKOAQoNRmVlZGJhY2tHaXZlbhISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRISCgVzY29yZRgDIAEoAUgAiAEBEg0KBWxhYmVsGAQgASgJEiwKCGdpdmVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIICgZfc2NvcmUirQEKDUF1ZGl0UmVjb3JkZWQSDgoGdGVuYW50GAEgASgJEg0KBWFjdG9yGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEhAKCHJldmlzaW9uGAUgASgEEhIKCmVycm9yX2NvZGUYBiABKAkSDgoGcmVhc29uGAcgASgJEiYKAmF0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
+  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiJoCg9Sb3V0ZUNvcnJlY3Rpb24SDgoGZXhwZXJ0GAEgASgJEhEKCXJlZ2lvbl9pZBgCIAEoDRIMCgRiaWFzGAMgASgBEg4KBndlaWdodBgEIAEoARIUCgxyb3V0ZXJfbW9kZWwYBSABKAkiRgoNQ2FuZGlkYXRlTG9zcxIOCgZleHBlcnQYASABKAkSFgoOcHJlZGljdGVkX2xvc3MYAiABKAESDQoFdG90YWwYAyABKAEi+wQKEFJlcXVlc3RDb21wbGV0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSDAoEdGFzaxgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDgoGZXhwZXJ0GAUgASgJEg8KB3ZlcnNpb24YBiABKAkSDwoHY2hhbm5lbBgHIAEoCRIOCgZyb3V0ZWQYCCABKAgSFAoMcm91dGVyX21vZGVsGAkgASgJEhYKDmVuY29kZXJfZGlnZXN0GAogASgJEhEKCXJlZ2lvbl9pZBgLIAEoDRISCgpwcm9wZW5zaXR5GAwgASgBEhYKDnByZWRpY3RlZF9sb3NzGA0gASgBEjUKCmNhbmRpZGF0ZXMYDiADKAsyIS50aGFsYW11cy5ldmVudHMudjEuQ2FuZGlkYXRlTG9zcxIVCg1zYW1wbGluZ19yYXRlGA8gASgBEkcKCnRpbWluZ3NfbXMYECADKAsyMy50aGFsYW11cy5ldmVudHMudjEuUmVxdWVzdENvbXBsZXRlZC5UaW1pbmdzTXNFbnRyeRIUCgxpbnB1dF90b2tlbnMYESABKA0SFQoNb3V0cHV0X3Rva2VucxgSIAEoDRIQCghjb3N0X3VzZBgTIAEoARISCgplcnJvcl9jb2RlGBQgASgJEjAKDGNvbXBsZXRlZF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY29uZmlkZW5jZRgWIAEoARIRCglhYnN0YWluZWQYFyABKAgaMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKOAQoNRmVlZGJhY2tHaXZlbhISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRISCgVzY29yZRgDIAEoAUgAiAEBEg0KBWxhYmVsGAQgASgJEiwKCGdpdmVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIICgZfc2NvcmUirQEKDUF1ZGl0UmVjb3JkZWQSDgoGdGVuYW50GAEgASgJEg0KBWFjdG9yGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEhAKCHJldmlzaW9uGAUgASgEEhIKCmVycm9yX2NvZGUYBiABKAkSDgoGcmVhc29uGAcgASgJEiYKAmF0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
 
 /**
  * A version that a host serves. Topic thalamus.host.residency.v1, key <host id>/<expert>@<version>; a tombstone when
- * it is unloaded or the host stops; ignored once the lease has lapsed.
+ * it is unloaded or the host stops; ignored once the lease has lapsed. One record, key <host id>, is of the host itself: it
+ * names no expert and no version, and says what the host has in memory.
  *
  * @generated from message thalamus.events.v1.HostResidency
  */
@@ -85,6 +86,55 @@ export type HostResidency = Message<"thalamus.events.v1.HostResidency"> & {
    * @generated from field: string error_code = 9;
    */
   errorCode: string;
+
+  /**
+   * Those of memory_bytes that it shares with nobody; the others are of a base that more may stand on.
+   *
+   * @generated from field: uint64 own_bytes = 10;
+   */
+  ownBytes: bigint;
+
+  /**
+   * Never let go to make room.
+   *
+   * @generated from field: bool pinned = 11;
+   */
+  pinned: boolean;
+
+  /**
+   * Lower ones are let go first.
+   *
+   * @generated from field: sint32 priority = 12;
+   */
+  priority: number;
+
+  /**
+   * When its last request began or ended; absent before the first.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 13;
+   */
+  lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * Name of the inference process that it runs in; empty while it is not loaded.
+   *
+   * @generated from field: string process = 14;
+   */
+  process: string;
+
+  /**
+   * Requests that wait for it to be loaded.
+   *
+   * @generated from field: uint32 waiting = 15;
+   */
+  waiting: number;
+
+  /**
+   * In the record of the host itself alone.
+   *
+   * @generated from field: thalamus.events.v1.HostMemory memory = 16;
+   */
+  memory?: HostMemory | undefined;
 };
 
 /**
@@ -93,6 +143,139 @@ export type HostResidency = Message<"thalamus.events.v1.HostResidency"> & {
  */
 export const HostResidencySchema: GenMessage<HostResidency> = /*@__PURE__*/
   messageDesc(file_thalamus_events_v1_events, 0);
+
+/**
+ * What an expert host has in memory.
+ *
+ * @generated from message thalamus.events.v1.HostMemory
+ */
+export type HostMemory = Message<"thalamus.events.v1.HostMemory"> & {
+  /**
+   * Bytes of weights that may be loaded at once.
+   *
+   * @generated from field: uint64 limit_bytes = 1;
+   */
+  limitBytes: bigint;
+
+  /**
+   * Bytes that loaded versions have for themselves.
+   *
+   * @generated from field: uint64 own_bytes = 2;
+   */
+  ownBytes: bigint;
+
+  /**
+   * Bytes of the bases that they share.
+   *
+   * @generated from field: uint64 shared_bytes = 3;
+   */
+  sharedBytes: bigint;
+
+  /**
+   * Requests that wait for experts to be loaded.
+   *
+   * @generated from field: uint32 loads_waiting = 4;
+   */
+  loadsWaiting: number;
+
+  /**
+   * Texts, and requests of graphs of tensors, that wait for a run.
+   *
+   * @generated from field: uint32 runs_waiting = 5;
+   */
+  runsWaiting: number;
+
+  /**
+   * How often an inference process ended unasked since the host started.
+   *
+   * @generated from field: uint64 restarts = 6;
+   */
+  restarts: bigint;
+
+  /**
+   * How often one was exchanged because of the memory that it kept.
+   *
+   * @generated from field: uint64 recycles = 7;
+   */
+  recycles: bigint;
+
+  /**
+   * How often a version was let go to make room.
+   *
+   * @generated from field: uint64 evictions = 8;
+   */
+  evictions: bigint;
+
+  /**
+   * The processes that run models.
+   *
+   * @generated from field: repeated thalamus.events.v1.InferenceProcess processes = 9;
+   */
+  processes: InferenceProcess[];
+
+  /**
+   * Resident bytes of the process that waits for a model; 0 while there is none.
+   *
+   * @generated from field: uint64 spare_bytes = 10;
+   */
+  spareBytes: bigint;
+
+  /**
+   * When the host started.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 11;
+   */
+  startedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message thalamus.events.v1.HostMemory.
+ * Use `create(HostMemorySchema)` to create a new message.
+ */
+export const HostMemorySchema: GenMessage<HostMemory> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 1);
+
+/**
+ * An inference process of an expert host.
+ *
+ * @generated from message thalamus.events.v1.InferenceProcess
+ */
+export type InferenceProcess = Message<"thalamus.events.v1.InferenceProcess"> & {
+  /**
+   * expert@version of the graph that runs in it: everything that stands on a base runs in the process of the base.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Process id on the machine of the host; 0 while it is started again.
+   *
+   * @generated from field: uint32 pid = 2;
+   */
+  pid: number;
+
+  /**
+   * Bytes of the weights and rows that are open in it.
+   *
+   * @generated from field: uint64 open_bytes = 3;
+   */
+  openBytes: bigint;
+
+  /**
+   * Resident memory; 0 where the system does not say.
+   *
+   * @generated from field: uint64 resident_bytes = 4;
+   */
+  residentBytes: bigint;
+};
+
+/**
+ * Describes the message thalamus.events.v1.InferenceProcess.
+ * Use `create(InferenceProcessSchema)` to create a new message.
+ */
+export const InferenceProcessSchema: GenMessage<InferenceProcess> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 2);
 
 /**
  * A job as it now is. Topic thalamus.job.changed.v1, key <job id>.
@@ -113,7 +296,7 @@ export type JobChanged = Message<"thalamus.events.v1.JobChanged"> & {
  * Use `create(JobChangedSchema)` to create a new message.
  */
 export const JobChangedSchema: GenMessage<JobChanged> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 1);
+  messageDesc(file_thalamus_events_v1_events, 3);
 
 /**
  * An online correction of predicted losses. Topic thalamus.route.correction.v1, key <expert>/<region>.
@@ -162,7 +345,7 @@ export type RouteCorrection = Message<"thalamus.events.v1.RouteCorrection"> & {
  * Use `create(RouteCorrectionSchema)` to create a new message.
  */
 export const RouteCorrectionSchema: GenMessage<RouteCorrection> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 2);
+  messageDesc(file_thalamus_events_v1_events, 4);
 
 /**
  * A predicted loss of a candidate, in a completion event.
@@ -197,7 +380,7 @@ export type CandidateLoss = Message<"thalamus.events.v1.CandidateLoss"> & {
  * Use `create(CandidateLossSchema)` to create a new message.
  */
 export const CandidateLossSchema: GenMessage<CandidateLoss> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 3);
+  messageDesc(file_thalamus_events_v1_events, 5);
 
 /**
  * Decision and outcome of one request. Topic thalamus.request.completed.v1, key <request id>.
@@ -372,7 +555,7 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
  * Use `create(RequestCompletedSchema)` to create a new message.
  */
 export const RequestCompletedSchema: GenMessage<RequestCompleted> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 4);
+  messageDesc(file_thalamus_events_v1_events, 6);
 
 /**
  * How good an answer was. Topic thalamus.feedback.given.v1, key <request id>.
@@ -421,7 +604,7 @@ export type FeedbackGiven = Message<"thalamus.events.v1.FeedbackGiven"> & {
  * Use `create(FeedbackGivenSchema)` to create a new message.
  */
 export const FeedbackGivenSchema: GenMessage<FeedbackGiven> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 5);
+  messageDesc(file_thalamus_events_v1_events, 7);
 
 /**
  * Who changed what. Topic thalamus.audit.recorded.v1, key <tenant>.
@@ -491,5 +674,5 @@ export type AuditRecorded = Message<"thalamus.events.v1.AuditRecorded"> & {
  * Use `create(AuditRecordedSchema)` to create a new message.
  */
 export const AuditRecordedSchema: GenMessage<AuditRecorded> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 6);
+  messageDesc(file_thalamus_events_v1_events, 8);
 
