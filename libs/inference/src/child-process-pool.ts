@@ -15,6 +15,8 @@ export interface ChildProcessPoolOptions extends Omit<
    * was started within this time after another had ended, or ended unasked. 0 for none at all. Default 60,000 ms.
    */
   readonly spareMs?: number;
+  /** Asked before a process is started ahead. Default: yes. */
+  readonly maySpare?: () => boolean;
   /** Told whenever the process of a model ended without being asked to. */
   readonly onCrash?: (name: string, reason: string) => void;
   /** Told that a process is exchanged because of what it kept. */
@@ -87,6 +89,11 @@ export class ChildProcessPool {
     return this.spare.residentBytes ?? 0;
   }
 
+  /** Ends the process that waits for a model. */
+  endSpare(): void {
+    void this.spare.end();
+  }
+
   /** The processes that are there now and run models. */
   get processes(): PooledProcess[] {
     return [...this.runtimes].flatMap(([{ pid, openBytes, residentBytes, relieving }, name]) => [
@@ -109,7 +116,8 @@ export class ChildProcessPool {
 
   /** A process that starts soon after another has ended is a sign that more will. */
   private hasStarted(): void {
-    if (performance.now() - this.lastEnd < this.spareMs) this.spare.prepare();
+    const { maySpare } = this.options;
+    if (performance.now() - this.lastEnd < this.spareMs && (maySpare?.() ?? true)) this.spare.prepare();
   }
 
   private check(): void {

@@ -66,7 +66,8 @@ export class SpareChild {
     await this.end();
   }
 
-  private async end(): Promise<void> {
+  /** Ends the process, unless somebody took it. */
+  async end(): Promise<void> {
     clearTimeout(this.idle);
     const { spare } = this;
     this.spare = undefined;

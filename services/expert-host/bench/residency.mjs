@@ -35,7 +35,16 @@ const random = createRandom(1);
 const numbers = (length) => Float32Array.from({ length }, () => 0.01 * random.normal());
 const folder = mkdtempSync(join(tmpdir(), 'thalamus-residency-'));
 const base = await openBundle(BASE_FOLDER);
-const settings = { THALAMUS_MEMORY_LIMIT: String(8 * 2 ** 30), THALAMUS_BATCH_DELAY_MS: '0' };
+// A budget of half the weights is half of what there is, whatever processes need besides.
+const settings = {
+  THALAMUS_MEMORY_LIMIT: String(8 * 2 ** 30),
+  THALAMUS_MEMORY_COUNTS: 'weights',
+  THALAMUS_BATCH_DELAY_MS: '0',
+  // Both hosts make sessions alike, and neither measures how while it is measured.
+  THALAMUS_INFERENCE_THREADS: '1',
+  THALAMUS_INFERENCE_WEIGHTS: 'stored',
+  THALAMUS_INFERENCE_CHILDREN: '1',
+};
 const raw = [];
 const summary = {
   machine: `${cpus().length} x ${cpus()[0]?.model}`,

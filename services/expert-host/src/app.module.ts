@@ -31,9 +31,13 @@ function components(settings: HostSettings): ServiceComponent[] {
   const logger = createLogger('expert-host');
   const bus = eventBusFor(settings, 'thalamus-expert-host');
   const view = new RegistryView(bus);
-  const { processes, calibration, counts } = inferenceProcesses(settings, logger);
+  const { processes, calibration, counts } = inferenceProcesses(
+    settings,
+    logger,
+    () => library.hasRoomForSpare,
+  );
   let waiting = 0;
-  const library = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
+  const library: ExpertLibrary = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,
     onDepth: (change) => {
       waiting += change;

@@ -81,7 +81,12 @@ export const hostSettings = defineSettings({
   memoryLimitBytes: setting(
     'THALAMUS_MEMORY_LIMIT',
     bytes(2 * 2 ** 30),
-    'Bytes of weights that may be loaded at once; experts beyond that are loaded when they are asked for.',
+    'Bytes that loaded experts may take; those beyond that are loaded when they are asked for.',
+  ),
+  memoryCounts: setting(
+    'THALAMUS_MEMORY_COUNTS',
+    z.enum(['resident', 'weights'], 'must be resident or weights').default('resident'),
+    'What counts against THALAMUS_MEMORY_LIMIT: resident, all memory that inference processes have; weights, the bytes of weights alone.',
   ),
   pinnedExperts: setting(
     'THALAMUS_PINNED_EXPERTS',

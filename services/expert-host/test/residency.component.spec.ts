@@ -314,18 +314,13 @@ describe('a thousand low-rank experts on one base', { timeout: 300_000 }, () => 
     const { digest } = await writePicoBase(registry.path('pico'), { name: 'pico' });
     await registry.add('pico');
     const base = { name: 'pico', digest };
-    for (let index = 0; index < COUNT; index++) {
-      const seed = 1 + (index % 7);
-      const branches = { rank: 4, alpha: 4 };
-      await writePicoLowRank(
-        registry.path(name(index)),
-        { name: name(index), seed },
-        ['a', 'b'],
-        base,
-        branches,
-      );
-      await registry.add(name(index));
-    }
+    const write = (index: number) => {
+      const facts = { name: name(index), seed: 1 + (index % 7) };
+      return writePicoLowRank(registry.path(name(index)), facts, ['a', 'b'], base, { rank: 4, alpha: 4 });
+    };
+    for (let index = 0; index < COUNT; index += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, at) => write(index + at)));
+    await registry.addMany(Array.from({ length: COUNT }, (_, index) => name(index)));
     const asked = Array.from({ length: 40 }, (_, i) => name(i * 25));
     const answers = async () =>
       Promise.all(asked.map(async (each) => valuesOf(await ask(host!, each, ['hello world']), 'scores')));

@@ -9,6 +9,7 @@ import { ExpertOpener, type InferenceProcesses, type OpenerOptions } from './exp
 import { LoadQueue } from './load-queue.js';
 import { LoadWaiting } from './load-waiting.js';
 import { LoadRetries } from './load-retries.js';
+import { COUNT_WEIGHTS, ResidentCount } from './memory-count.js';
 import { RegistryFollower } from './registry-follower.js';
 import { ResidencyBudget } from './residency-budget.js';
 import { ResidencyWishes, type ResidencyWish } from './residency-wishes.js';
@@ -24,6 +25,8 @@ import { WarmVersions } from './warm-versions.js';
 /** What the library needs. */
 export interface LibraryOptions extends OpenerOptions {
   readonly memoryLimitBytes: number;
+  /** What counts against that: what inference processes have, or the bytes of weights alone. */
+  readonly memoryCounts: 'resident' | 'weights';
   /** Requests that may wait for experts to be loaded. */
   readonly maxLoadQueue: number;
   /** Names of experts, or name@version, that are never let go to make room. */
@@ -34,9 +37,12 @@ export interface LibraryOptions extends OpenerOptions {
   readonly retryMs?: number;
 }
 
+/** How often it is looked whether what is loaded has come to be too much. */
+const TRIM_MS = 5_000;
+
 /**
  * Everything that is served here. It follows the registry: every channel's version of a local kind is registered, and loaded as
- * long as there is room; the others are loaded when they are asked for, at the cost of those that were not for longest. What no
+ * long as there is room; the others are loaded when they are asked for, at the cost of those that were least of late. What no
  * channel names any more is let go after its last request. A bundle that is broken fails alone; a load that failed for a passing
  * reason is tried again.
  */
@@ -56,6 +62,7 @@ export class ExpertLibrary {
   private readonly loads: SlotLoads;
   private readonly retries: LoadRetries;
   private readonly following: RegistryFollower;
+  private trimming: NodeJS.Timeout | undefined;
   private readonly uses = new UseClock();
   private readonly misses = counter(METRICS.residencyMisses);
 
@@ -79,7 +86,10 @@ export class ExpertLibrary {
       },
     );
     this.departures = new Departures(this.slots, this.queue);
-    this.budget = new ResidencyBudget(options.memoryLimitBytes, this.opener, this.wishes, {
+    this.budget = new ResidencyBudget(options.memoryLimitBytes, {
+      opener: this.opener,
+      wishes: this.wishes,
+      count: options.memoryCounts === 'resident' ? new ResidentCount(processes) : COUNT_WEIGHTS,
       loaded: () => this.departures.loaded,
       evict: (key) => this.departures.evict(key),
       settled: async () => {
@@ -101,11 +111,15 @@ export class ExpertLibrary {
   }
 
   async start(): Promise<void> {
+    this.trimming = setInterval(() => {
+      this.budget.trim();
+    }, TRIM_MS).unref();
     this.following.start();
     await this.queue.idle();
   }
 
   async close(): Promise<void> {
+    clearInterval(this.trimming);
     this.retries.close();
     await this.following.close();
     await this.queue.close();
@@ -119,7 +133,12 @@ export class ExpertLibrary {
 
   /** Bytes accounted to what is loaded: those that experts have for themselves, and those of the bases that they share. */
   get residentBytes(): { readonly own: number; readonly shared: number } {
-    return { own: this.budget.ownBytes, shared: this.opener.sharedBytes };
+    return { own: this.budget.ownBytes, shared: this.budget.sharedBytes };
+  }
+
+  /** Whether a process may wait for the next model besides what is loaded. */
+  get hasRoomForSpare(): boolean {
+    return this.budget.hasRoomForSpare;
   }
 
   /** Requests that wait for experts to be loaded. */

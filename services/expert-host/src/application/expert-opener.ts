@@ -11,6 +11,7 @@ import { CheckedBundles } from './checked-bundles.js';
 import { addHead, deltaExpert, isDeltaTask } from './delta-experts.js';
 import { openStanding } from './open-standing.js';
 import { embeddingWidth, ResidentBase, type BaseSettings } from './resident-base.js';
+import type { MeasuredProcesses } from './memory-count.js';
 import type { ServedExpert } from './served-expert.js';
 import { keyOf } from './slot.js';
 import { EmbeddingExpert } from './text-experts.js';
@@ -27,15 +28,28 @@ export interface Need {
   /** name@version */
   readonly of: string;
   readonly bytes: number;
-  /** Digest of the base that it stands on. */
+  /** Digest of the base that it stands on, or that it is. */
   readonly base?: string;
+  /** Whether it gets a process of its own. */
+  readonly startsProcess?: boolean;
 }
 
-/** Makes room for what is to be loaded, before it is. @throws EXPERT_OVERLOADED when there is none */
-export type MakeRoom = (need: Need) => Promise<void>;
+/** Room that was made. */
+export interface Room {
+  /** What it was made for is loaded. */
+  loaded(): void;
+}
+
+/** How a load gets room for what it loads, before it does. */
+export interface MakeRoom {
+  /** @throws EXPERT_OVERLOADED when there is none */
+  make(need: Need): Promise<Room>;
+  /** Waits for what another load has begun. */
+  behind<T>(work: Promise<T>): Promise<T>;
+}
 
 /** Gives every model with a graph of its own a process of its own, and a base one for all that stands on it. */
-export interface InferenceProcesses {
+export interface InferenceProcesses extends MeasuredProcesses {
   /** `name` is what lists of processes show. */
   open(name: string): InferenceRuntime;
 }
@@ -68,14 +82,13 @@ export class ExpertOpener {
     this.bundles = new CheckedBundles(store, options.cacheFolder);
   }
 
-  /** Bytes of all bases that are in memory. */
-  get sharedBytes(): number {
-    return [...this.resident.keys()].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
-  }
-
-  /** Bytes of each base that is loaded, by digest. */
-  baseBytes(): Map<string, number> {
-    return new Map([...this.resident].map(([{ memoryBytes }, digest]) => [digest, memoryBytes]));
+  /** The bases in memory: digest, name of the process, and bytes of weights. */
+  residentBases(): { readonly digest: string; readonly name: string; readonly memoryBytes: number }[] {
+    return [...this.resident].map(([{ memoryBytes, manifest }, digest]) => ({
+      digest,
+      name: `${manifest.name}@${manifest.version}`,
+      memoryBytes,
+    }));
   }
 
   /** Digest of the base that a version stands on: its own for a base; undefined for one that stands alone. */
@@ -118,9 +131,12 @@ export class ExpertOpener {
       const hasStates = summary.outputs.some(({ name }) => name === 'last_hidden_state');
       return new EmbeddingExpert(bundle.manifest, base, hasStates, () => this.letGo(digest, base));
     }
-    await makeRoom({ of: nameOf(bundle), bytes: bundle.sizeBytes });
+    const need = { of: nameOf(bundle), bytes: bundle.sizeBytes, startsProcess: true };
+    const room = await makeRoom.make(need);
     const runtime = this.processes.open(nameOf(bundle));
-    return openStanding({ bundle, summary }, runtime, this.options);
+    const expert = await openStanding({ bundle, summary }, runtime, this.options);
+    room.loaded();
+    return expert;
   }
 
   private async openDelta(
@@ -140,11 +156,17 @@ export class ExpertOpener {
       const bundle = await this.fetchDelta(version);
       const { manifest } = bundle;
       const besides = manifest.task === 'fill-mask' ? await base.maskedHeads.missingBytes() : 0;
-      await makeRoom({ of: nameOf(bundle), bytes: bundle.sizeBytes + besides, base: version.baseDigest });
       const isLowRank = manifest.kind === 'lowrank';
       // Everything is read before anything changes.
       const head = await addHead(bundle, base);
       const adapter = isLowRank ? await readLowRankAdapter(bundle) : undefined;
+      // Padded, it is larger than its file.
+      const row = adapter ? await base.adapters.bytesFor(adapter) : 0;
+      await makeRoom.make({
+        of: nameOf(bundle),
+        bytes: Math.max(bundle.sizeBytes, row) + besides,
+        base: version.baseDigest,
+      });
       const readAdapter = () => readLowRankAdapter(bundle);
       const adapterBytes = adapter ? await base.adapters.add(id, manifest.name, adapter, readAdapter) : 0;
       const bytes = adapterBytes + (await head(id));
@@ -179,30 +201,30 @@ export class ExpertOpener {
 
   /** The base of a digest, loaded once; whoever gets it retains it before the next wait. */
   private base(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
-    let base = this.bases.get(digest);
-    if (!base) {
-      const opening = this.openBase(digest, makeRoom, bundle);
-      this.bases.set(digest, opening);
-      opening.catch((fault: unknown) => {
-        const forget = () => {
-          if (this.bases.get(digest) === opening) this.bases.delete(digest);
-        };
-        // Room may be made at any moment.
-        if (toThalamusError(fault).code === 'EXPERT_OVERLOADED') forget();
-        else setTimeout(forget, BASE_RETRY_MS).unref();
-      });
-      base = opening;
-    }
-    return base;
+    const known = this.bases.get(digest);
+    if (known) return makeRoom.behind(known);
+    const opening = this.openBase(digest, makeRoom, bundle);
+    this.bases.set(digest, opening);
+    opening.catch((fault: unknown) => {
+      const forget = () => {
+        if (this.bases.get(digest) === opening) this.bases.delete(digest);
+      };
+      // Room may be made at any moment.
+      if (toThalamusError(fault).code === 'EXPERT_OVERLOADED') forget();
+      else setTimeout(forget, BASE_RETRY_MS).unref();
+    });
+    return opening;
   }
 
   private async openBase(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
     const checked = bundle ?? (await this.fetchDigest(digest));
-    await makeRoom({ of: nameOf(checked), bytes: checked.sizeBytes, base: digest });
+    const need = { of: nameOf(checked), bytes: checked.sizeBytes, base: digest, startsProcess: true };
+    const room = await makeRoom.make(need);
     const summary = await this.bundles.summary(checked);
     const runtime = this.processes.open(nameOf(checked));
     const base = await ResidentBase.open(checked, summary, runtime, this.options);
     this.resident.set(base, digest);
+    room.loaded();
     return base;
   }
 

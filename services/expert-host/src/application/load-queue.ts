@@ -3,21 +3,28 @@ import type { Slot } from './slot.js';
 /** Which of the versions that nobody asked for goes first; the smaller the earlier. */
 export type EagerRank = (slot: Slot) => readonly (number | string)[];
 
-interface Taken {
+interface Eager {
   readonly slot: Slot;
+  /** Whether others may be let go for it. */
   readonly mayEvict: boolean;
+  /** As it was when it was offered last. */
+  readonly rank: readonly (number | string)[];
 }
 
+/** Versions that requests wait for and that are loaded at once: one that hangs does not hold up the others. */
+const ASKED_AT_ONCE = 4;
+
 /**
- * What is to be loaded, one after the other: what requests wait for in the order of asking, then the rest by rank. What nobody
- * waits for any more when its turn comes is left as it is.
+ * What is to be loaded: what requests wait for in the order of asking, a few at once; the rest by rank, one after the other, when
+ * nothing that is waited for is left to begin. What nobody waits for any more when its turn comes is left as it is.
  */
 export class LoadQueue {
   private readonly asked = new Set<Slot>();
-  /** With whether others may be let go for it. */
-  private readonly eager = new Map<Slot, boolean>();
+  private readonly eager = new Map<Slot, Eager>();
+  private readonly loading = new Map<Slot, Promise<void>>();
+  private eagerOne: Slot | undefined;
   private running: Promise<void> | undefined;
-  private loading: { readonly slot: Slot; readonly done: Promise<void> } | undefined;
+  private wake: (() => void) | undefined;
 
   constructor(
     private readonly load: (slot: Slot, mayEvict: boolean) => Promise<void>,
@@ -34,7 +41,7 @@ export class LoadQueue {
 
   /** Loads a version that nobody waits for. */
   offer(slot: Slot, mayEvict: boolean): void {
-    this.eager.set(slot, mayEvict);
+    this.eager.set(slot, { slot, mayEvict, rank: this.rank(slot) });
     this.run();
   }
 
@@ -42,7 +49,7 @@ export class LoadQueue {
   async leave(slot: Slot): Promise<void> {
     this.asked.delete(slot);
     this.eager.delete(slot);
-    if (this.loading?.slot === slot) await this.loading.done;
+    await this.loading.get(slot);
   }
 
   /** Resolves when nothing is left to be loaded. */
@@ -58,6 +65,7 @@ export class LoadQueue {
   }
 
   private run(): void {
+    this.wake?.();
     this.running ??= this.drain().finally(() => {
       this.running = undefined;
       if (this.asked.size > 0 || this.eager.size > 0) this.run();
@@ -65,39 +73,62 @@ export class LoadQueue {
   }
 
   private async drain(): Promise<void> {
-    // What is offered in one go is ranked together.
-    await Promise.resolve();
-    for (let next = this.take(); next; next = await this.takeOrRest()) {
-      const { slot, mayEvict } = next;
-      const done = this.load(slot, mayEvict);
-      this.loading = { slot, done };
-      await done;
-      this.loading = undefined;
+    for (;;) {
+      // What is offered in one go is ranked together.
+      await Promise.resolve();
+      if (!this.begin()) {
+        await this.onIdle();
+        if (!this.begin()) return;
+      }
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+      this.wake = undefined;
     }
   }
 
-  private async takeOrRest(): Promise<Taken | undefined> {
-    const next = this.take();
-    if (next) return next;
-    await this.onIdle();
-    return this.take();
+  /** Begins what may begin now; false when nothing is being loaded then. */
+  private begin(): boolean {
+    const isEagerOneLoading = this.eagerOne !== undefined;
+    while (this.loading.size - (isEagerOneLoading ? 1 : 0) < ASKED_AT_ONCE) {
+      const slot = this.takeAsked();
+      if (!slot) break;
+      this.start(slot, true);
+    }
+    const next = isEagerOneLoading || this.asked.size > 0 ? undefined : this.takeEager();
+    if (next) {
+      this.eagerOne = next.slot;
+      this.start(next.slot, next.mayEvict);
+    }
+    return this.loading.size > 0;
   }
 
-  private take(): Taken | undefined {
+  private start(slot: Slot, mayEvict: boolean): void {
+    const done = this.load(slot, mayEvict).finally(() => {
+      this.loading.delete(slot);
+      if (this.eagerOne === slot) this.eagerOne = undefined;
+      this.wake?.();
+    });
+    this.loading.set(slot, done);
+  }
+
+  private takeAsked(): Slot | undefined {
     for (const slot of this.asked) {
       this.asked.delete(slot);
       if (slot.waiters.size === 0 || slot.state !== 'registered') continue;
       this.eager.delete(slot);
-      return { slot, mayEvict: true };
+      return slot;
     }
-    let first: Slot | undefined;
-    for (const slot of this.eager.keys())
-      if (slot.state !== 'registered') this.eager.delete(slot);
-      else if (!first || isBefore(this.rank(slot), this.rank(first))) first = slot;
-    if (!first) return undefined;
-    const mayEvict = this.eager.get(first) === true;
-    this.eager.delete(first);
-    return { slot: first, mayEvict };
+    return undefined;
+  }
+
+  private takeEager(): Eager | undefined {
+    let first: Eager | undefined;
+    for (const next of this.eager.values())
+      if (next.slot.state !== 'registered') this.eager.delete(next.slot);
+      else if (!first || isBefore(next.rank, first.rank)) first = next;
+    if (first) this.eager.delete(first.slot);
+    return first;
   }
 }
 

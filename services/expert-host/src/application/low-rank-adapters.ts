@@ -8,6 +8,7 @@ import { SizedStacks, type Place, type RowStack } from './row-stack.js';
 /** Ranks that factors are padded to. What is wider than the first stands in a table, and runs in a batch, of its own. */
 export const RANK_SIZES = [16, 64];
 const [SMALLEST = 16] = RANK_SIZES;
+const LARGEST = RANK_SIZES.at(-1) ?? SMALLEST;
 
 /** The low-rank adapters of all experts on one base: factors padded, stacked as float16, gathered by a row for each text. */
 export class LowRankAdapters {
@@ -29,7 +30,7 @@ export class LowRankAdapters {
     adapter: LowRankAdapter,
     read: () => Promise<LowRankAdapter>,
   ): Promise<number> {
-    const size = RANK_SIZES.find((candidate) => candidate >= adapter.rank);
+    const size = sizeFor(adapter);
     if (size === undefined)
       throw new ThalamusError(
         'METHOD_UNSUPPORTED',
@@ -44,7 +45,12 @@ export class LowRankAdapters {
     const stack = await this.stack(size);
     const row = await stack.add(rowReader(adapter, read, branches, size));
     this.places.set(id, { size, row });
-    return branches.reduce((sum, { inputs, outputs }) => sum + 2 * size * (inputs + outputs), 0);
+    return rowBytes(branches, size);
+  }
+
+  /** Bytes that the row of an adapter takes; those of the largest row for a rank that `add` refuses. */
+  async bytesFor(adapter: LowRankAdapter): Promise<number> {
+    return rowBytes(await this.session.layers(), sizeFor(adapter) ?? LARGEST);
   }
 
   async remove(id: string): Promise<void> {
@@ -80,6 +86,15 @@ export class LowRankAdapters {
     }));
     return this.stacks;
   }
+}
+
+function sizeFor({ rank }: LowRankAdapter): number | undefined {
+  return RANK_SIZES.find((candidate) => candidate >= rank);
+}
+
+/** Factors of every layer as float16, padded to a rank. */
+function rowBytes(branches: readonly GatheredBranch[], size: number): number {
+  return branches.reduce((sum, { inputs, outputs }) => sum + 2 * size * (inputs + outputs), 0);
 }
 
 /**

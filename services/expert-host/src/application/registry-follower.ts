@@ -104,10 +104,10 @@ export class RegistryFollower {
   private offer(slot: Slot): void {
     if (slot.state !== 'registered' || slot.refusedUntil > performance.now()) return;
     const { names, wishes, warm, budget, queue } = this.parties;
-    const { expert, version, registered } = slot;
+    const { expert, version } = slot;
     const stable = names.stable(expert);
     const relieves = version === stable && warm.of(expert, stable) !== version;
     const mayEvict = relieves || wishes.isPinned(expert, version);
-    if (mayEvict || budget.hasRoomFor(Number(registered.sizeBytes))) queue.offer(slot, mayEvict);
+    if (mayEvict || budget.hasRoomFor(slot)) queue.offer(slot, mayEvict);
   }
 }

@@ -5,6 +5,7 @@ import { createLogger, histogram } from '@thalamus/telemetry';
 import type { Departures } from './departures.js';
 import type { ExpertOpener } from './expert-opener.js';
 import type { LoadRetries } from './load-retries.js';
+import type { LoadTicket } from './load-rooms.js';
 import { letGoOn, refuseWaiters } from './load-waiting.js';
 import { NO_ROOM_RETRY_MS, type ResidencyBudget } from './residency-budget.js';
 import type { ServedExpert } from './served-expert.js';
@@ -35,27 +36,39 @@ export class SlotLoads {
   async load(slot: Slot, mayEvict: boolean): Promise<void> {
     const { slots, budget, opener, departures } = this.parties;
     const isWaitedFor = mayEvict || slot.waiters.size > 0;
-    if (!isWaitedFor && !budget.hasRoomFor(Number(slot.registered.sizeBytes))) return;
+    if (!isWaitedFor && !budget.hasRoomFor(slot)) return;
     slot.state = 'loading';
     slot.error = undefined;
     slots.tell(slot);
     const startedAt = performance.now();
-    let outcome = 'OK';
-    try {
-      // Asked for meanwhile, it may take the room of others.
-      const makeRoom = (need: Parameters<ResidencyBudget['makeRoom']>[0]) =>
-        budget.makeRoom(need, mayEvict || slot.waiters.size > 0);
-      const served = await opener.open(slot.registered, makeRoom);
-      slot.served = served;
-      departures.arrived(slot);
-      if (slot.isLeaving) await departures.release(slot);
-      else this.hasLoaded(slot, served);
-    } catch (fault) {
-      const error = toThalamusError(fault);
-      outcome = error.code;
-      this.hasFailed(slot, error);
-    }
-    this.loads.record((performance.now() - startedAt) / 1000, { [ATTRIBUTES.outcome]: outcome });
+    const ticket = budget.begin();
+    // Asked for meanwhile, it may take the room of others.
+    const rooms = budget.roomsFor(ticket, () => mayEvict || slot.waiters.size > 0);
+    let error: ThalamusError | undefined;
+    do {
+      try {
+        const served = await opener.open(slot.registered, rooms);
+        error = undefined;
+        slot.served = served;
+        departures.arrived(slot);
+        if (slot.isLeaving) await departures.release(slot);
+        else this.hasLoaded(slot, served);
+      } catch (fault) {
+        error = toThalamusError(fault);
+      }
+    } while (error && (await this.mayTryAgain(slot, ticket, error)));
+    ticket.end();
+    if (error) this.hasFailed(slot, error);
+    this.loads.record((performance.now() - startedAt) / 1000, {
+      [ATTRIBUTES.outcome]: error?.code ?? 'OK',
+    });
+  }
+
+  /** Whether others that were loaded at the same time may have left it no room; resolves once one of them has ended. */
+  private async mayTryAgain(slot: Slot, ticket: LoadTicket, { code }: ThalamusError): Promise<boolean> {
+    if (code !== 'EXPERT_OVERLOADED' || slot.waiters.size === 0) return false;
+    await this.parties.opener.letHeldGo();
+    return this.parties.budget.again(ticket);
   }
 
   private hasLoaded(slot: Slot, { manifest, inputs, outputs, parameters }: ServedExpert): void {

@@ -27,8 +27,15 @@ export interface HostProcesses {
   readonly counts: Readonly<ProcessCounts>;
 }
 
-/** The inference processes of a host, and the calibration that says how sessions are made in them. */
-export function inferenceProcesses(settings: HostSettings, logger: Logger): HostProcesses {
+/**
+ * The inference processes of a host, and the calibration that says how sessions are made in them. `maySpare` says whether there is
+ * room for one that waits for a model.
+ */
+export function inferenceProcesses(
+  settings: HostSettings,
+  logger: Logger,
+  maySpare: () => boolean,
+): HostProcesses {
   const counts: ProcessCounts = { restarts: 0, recycles: 0 };
   const restarts = counter(METRICS.childRestarts);
   restarts.add(0);
@@ -40,6 +47,7 @@ export function inferenceProcesses(settings: HostSettings, logger: Logger): Host
   const processes = new ChildProcessPool({
     session: () => sessions.session,
     children: () => sessions.children,
+    maySpare,
     runTimeoutMs: settings.runTimeoutMs,
     dataLimitBytes: settings.childMemoryLimitBytes,
     slackBytes: settings.childSlackBytes,
