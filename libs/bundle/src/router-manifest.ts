@@ -15,29 +15,95 @@ import {
 /** File name of a router model's manifest inside its bundle. */
 export const ROUTER_MANIFEST = 'router.json';
 
+/** One part of the vector that the heads read. */
+const encoderInput = z.strictObject({
+  /**
+   * `sentence`: vector of the encoder's graph. `tokens`: sum of static vectors of the word pieces. `grams`: the same of
+   * hashed runs of one and two word pieces. `prompt`: length, shares of digits and code, and the like.
+   */
+  kind: z.enum(['sentence', 'tokens', 'grams', 'prompt']),
+  width: count.min(1),
+  /** Length that the part has before the whole vector is brought to length 1. */
+  weight: z.number().positive(),
+});
+
 const encoder = z.strictObject({
   name: bundleName,
   digest: digestText,
   maxTokens: count.min(1),
+  /** Width of the vector that the heads read. */
   dimension: count.min(1),
+  /** Parts of the vector, in order; absent: the vector of the encoder's graph alone. Without `sentence` no graph is run. */
+  inputs: z.array(encoderInput).min(1).optional(),
+  /** File with the tables of the parts other than `sentence`. */
+  file: z.string().min(1).optional(),
+  /** Tokenizer of those parts; absent: that of the encoder's bundle. */
+  tokenizer: z.string().min(1).optional(),
 });
 
 const candidate = z.strictObject({
   expert: bundleName,
-  /** Version whose losses the head was fitted on; any other version of the expert is served as inherited. */
+  /**
+   * Version whose losses the head was fitted on; any other version of the expert is served as inherited. "0" for a model
+   * of a table that no version of the registry is named for.
+   */
   version: versionText,
-  /** Digest of that version's manifest. */
-  digest: digestText,
+  /** Digest of that version's manifest; absent for a model of a table that is no registered expert. */
+  digest: digestText.optional(),
+  /** Name of the model in the table, where it cannot be the name of an expert. */
+  model: z.string().min(1).max(256).optional(),
+  /** Raw properties by cost, in the units of `costScales`, as the table states them. */
+  properties: z.record(z.string(), z.number()).optional(),
   /** Loss table and number of its rows that the head was fitted on. */
   fittedOn: z.strictObject({ lossTable: digestText, rows: count.min(1) }),
 });
 
-const heads = z.strictObject({
-  /** `linear`: loss = W e + b. `mlp`: loss = W2 relu(W1 e + b1) + b2. `gated`: loss = W [softmax(G e + c), e] + b. e is the L2-normalised embedding. */
-  kind: z.enum(['linear', 'mlp', 'gated']),
-  file: z.string().min(1),
-  /** Width of the hidden layer of `mlp`; number of gates of `gated`. */
+/** Sizes of a head that the shapes of its tensors do not tell. */
+const headSizes = {
+  /** Width of the hidden layer of `mlp`; number of gates of `gated`; width of the projection of `nearest`. */
   hidden: count.optional(),
+  /** Of `nearest`: rows that are averaged. */
+  neighbours: count.min(1).optional(),
+  /** Of `nearest`: a row counts exp(cosine / temperature). */
+  temperature: z.number().positive().optional(),
+};
+
+const headPart = z.strictObject({
+  /** Weight of the part in the mean. */
+  share: z.number().positive(),
+  kind: z.enum(['linear', 'mlp', 'gated', 'nearest']),
+  ...headSizes,
+});
+
+const heads = z.strictObject({
+  /**
+   * `linear`: loss = W e + b. `mlp`: loss = W2 relu(W1 e + b1) + b2. `gated`: loss = W [softmax(G e + c), e] + b. `nearest`:
+   * mean over the nearest rows. `average`: weighed mean of `parts`. e is the L2-normalised embedding.
+   */
+  kind: z.enum(['linear', 'mlp', 'gated', 'nearest', 'average']),
+  file: z.string().min(1),
+  ...headSizes,
+  /** Of `average`. */
+  parts: z.array(headPart).min(1).max(16).optional(),
+});
+
+/** How the rows of the table were split: the same rule and seed give the same parts of it again. */
+const split = z.strictObject({
+  /** What stays together: rows of one document, or rows of one prompt. */
+  by: z.enum(['doc', 'prompt']),
+  seed: count,
+  validation: z.number().min(0).lt(1),
+  test: z.number().min(0).lt(1),
+  /** Parts that the heads were fitted on. */
+  fitted: z.array(z.enum(['train', 'validation'])).min(1),
+});
+
+/** What the fitted rows say without looking at a prompt: for comparison. */
+const baselines = z.strictObject({
+  /** Candidate with the least mean loss. */
+  bestSingle: bundleName,
+  /** Candidate that was most often the best. */
+  majority: bundleName,
 });
 
 const costScale = z.strictObject({
@@ -98,6 +164,10 @@ const fields = z.strictObject({
     intervals: z.array(interval),
     abstention: abstention.optional(),
   }),
+  split: split.optional(),
+  baselines: baselines.optional(),
+  /** File that says which learners were tried and why one was taken. */
+  choice: z.string().min(1).optional(),
   /** Number of rows of tensor `regions.centroids`; the nearest one (cosine) is the region id of a prompt. */
   regionCount: count.optional(),
   licence: z.string().min(1),
@@ -107,22 +177,67 @@ const fields = z.strictObject({
   files: fileList,
 });
 
-/** Schema of `router.json`. Strict; candidates and intervals must name the same experts in the same order. */
-export const routerManifestSchema = fields.superRefine((manifest, context) => {
-  const issue = (path: string, message: string) =>
-    context.addIssue({ code: 'custom', path: [path], message });
+const NEEDS: Readonly<Record<z.infer<typeof headPart>['kind'], readonly (keyof typeof headSizes)[]>> = {
+  linear: [],
+  mlp: ['hidden'],
+  gated: ['hidden'],
+  nearest: ['hidden', 'neighbours', 'temperature'],
+};
+
+type Fields = z.infer<typeof fields>;
+/** Says what is wrong at a path. */
+type Issue = (path: string, message: string) => void;
+
+function checkHeads({ heads: given }: Fields, issue: Issue): void {
+  if (given.kind === 'average') {
+    if (!given.parts) issue('heads', 'parts are required for the kind average');
+    for (const part of given.parts ?? []) checkSizes(part.kind, part, issue);
+  } else checkSizes(given.kind, given, issue);
+}
+
+function checkSizes(kind: keyof typeof NEEDS, given: Partial<Record<string, unknown>>, issue: Issue): void {
+  const missing = NEEDS[kind].filter((name) => given[name] === undefined);
+  if (missing.length > 0) issue('heads', `${missing.join(', ')} is required for the kind ${kind}`);
+}
+
+function checkEncoder({ encoder: given, files }: Fields, issue: Issue): void {
+  const listed = (path: string | undefined) => path === undefined || files.some((file) => file.path === path);
+  for (const path of [given.file, given.tokenizer])
+    if (!listed(path)) issue('files', `must list the encoder's file ${path ?? ''}`);
+  if (!given.inputs) return;
+  const width = given.inputs.reduce((sum, input) => sum + input.width, 0);
+  if (width !== given.dimension)
+    issue('encoder', `inputs are ${width} wide together, dimension is ${given.dimension}`);
+  const kinds = given.inputs.map(({ kind }) => kind);
+  if (new Set(kinds).size !== kinds.length) issue('encoder', 'inputs name the same kind twice');
+  if (kinds.some((kind) => kind !== 'sentence') && given.file === undefined)
+    issue('encoder', 'file is required for inputs other than sentence');
+  if (!kinds.includes('sentence') && given.tokenizer === undefined)
+    issue('encoder', 'tokenizer is required without the input sentence');
+}
+
+function checkNames(manifest: Fields, issue: Issue): void {
   const names = manifest.candidates.map((entry) => entry.expert);
   if (new Set(names).size !== names.length) issue('candidates', 'names the same expert twice');
   const calibrated = manifest.calibration.intervals.map((entry) => entry.expert);
-  if (calibrated.join() !== names.join()) {
+  if (calibrated.join() !== names.join())
     issue('calibration', 'intervals must name the candidates in the same order');
-  }
-  if (!manifest.files.some((file) => file.path === manifest.heads.file)) {
-    issue('files', `must list the head file ${manifest.heads.file}`);
-  }
-  if (manifest.heads.kind !== 'linear' && manifest.heads.hidden === undefined) {
-    issue('heads', 'hidden is required for the kinds mlp and gated');
-  }
+  for (const [key, name] of Object.entries(manifest.baselines ?? {}))
+    if (!names.includes(name)) issue('baselines', `${key} must be a candidate`);
+  for (const [what, path] of [
+    ['head', manifest.heads.file],
+    ['choice', manifest.choice],
+  ] as const)
+    if (path !== undefined && !manifest.files.some((file) => file.path === path))
+      issue('files', `must list the ${what} file ${path}`);
+}
+
+/** Schema of `router.json`. Strict; candidates and intervals must name the same experts in the same order. */
+export const routerManifestSchema = fields.superRefine((manifest, context) => {
+  const issue: Issue = (path, message) => context.addIssue({ code: 'custom', path: [path], message });
+  checkNames(manifest, issue);
+  checkHeads(manifest, issue);
+  checkEncoder(manifest, issue);
 });
 
 /** Contents of `router.json`. */

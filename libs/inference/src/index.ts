@@ -26,6 +26,7 @@ export { OrtRuntime } from './ort-runtime.js';
 export { ChildProcessPool, type ChildProcessPoolOptions, type PooledProcess } from './child-process-pool.js';
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
 export { padTokens, Tokenizer, type MaskToken, type TokenBatch, type TokenRow } from './tokenizer.js';
+export { PromptEncoder, type PromptVectors, type TokenizerAlone } from './prompt-encoder.js';
 export { TextEncoder, type EncodedTexts } from './text-encoder.js';
 export {
   DynamicBatcher,

@@ -21,7 +21,7 @@ export {
   type Storage,
   type Weights,
 } from './bert-encoder.js';
-export { readBertWeights, readMatrix, type BertWeights } from './read-bert-weights.js';
+export { readBertWeights, readMatrix, WORDS, type BertWeights } from './read-bert-weights.js';
 export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';
 export {
   addGatheredBranches,

@@ -32,13 +32,36 @@ export {
   type FlagName,
   type TaggedPrompt,
 } from './flags.js';
+export { gatedFeatures, predictLosses, prototypeDistances, regionIds } from './predict-losses.js';
+export type {
+  AverageLossHeads,
+  GatedLossHeads,
+  LinearLossHeads,
+  LossHeads,
+  MlpLossHeads,
+  NearestLossHeads,
+  SingleLossHeads,
+} from './loss-heads.js';
+export { projectedRows } from './nearest-losses.js';
+export { PROMPT_FEATURES, promptFeatures } from './prompt-features.js';
+export { embedGrams, embedTokens, gramRows, toLengthOne, type StaticTable } from './static-embedding.js';
 export {
-  gatedFeatures,
-  predictLosses,
-  prototypeDistances,
-  regionIds,
-  type GatedLossHeads,
-  type LinearLossHeads,
-  type LossHeads,
-  type MlpLossHeads,
-} from './predict-losses.js';
+  FEATURE_KINDS,
+  featureWidth,
+  routerFeatures,
+  type FeatureBlock,
+  type FeatureInput,
+  type FeatureKind,
+  type FeatureScale,
+  type FeatureSpec,
+} from './router-features.js';
+export {
+  encoderFromTensors,
+  encoderTensors,
+  headsFromTensors,
+  headTensors,
+  type EncoderFacts,
+  type HeadFacts,
+  type NamedTensor,
+  type ReadTensor,
+} from './router-tensors.js';

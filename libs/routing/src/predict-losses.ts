@@ -1,56 +1,8 @@
 import { ThalamusError } from '@thalamus/errors';
 import { softmax } from '@thalamus/tensor';
-
-/** loss = W e + b. Tensors `heads.weight` [candidates, dimension] and `heads.bias` [candidates] of the head file. */
-export interface LinearLossHeads {
-  readonly kind: 'linear';
-  /** Width of the embedding. */
-  readonly dimension: number;
-  /** Row-major [candidates, dimension], in the order of the manifest's candidates. */
-  readonly weights: Float32Array;
-  /** [candidates], in the loss unit of the router model. */
-  readonly bias: Float32Array;
-}
-
-/**
- * loss = W2 relu(W1 e + b1) + b2. Tensors `heads.hidden.weight` [hidden, dimension], `heads.hidden.bias` [hidden],
- * `heads.weight` [candidates, hidden] and `heads.bias` [candidates] of the head file.
- */
-export interface MlpLossHeads {
-  readonly kind: 'mlp';
-  /** Width of the embedding. */
-  readonly dimension: number;
-  /** Row-major [hidden, dimension]. */
-  readonly hiddenWeights: Float32Array;
-  /** [hidden]. */
-  readonly hiddenBias: Float32Array;
-  /** Row-major [candidates, hidden]. */
-  readonly weights: Float32Array;
-  /** [candidates], in the loss unit of the router model. */
-  readonly bias: Float32Array;
-}
-
-/**
- * loss = W [softmax(G e + c), e] + b: a gate guesses which candidate is best, and the losses follow from that guess and
- * from the embedding. Tensors `heads.gate.weight` [gates, dimension], `heads.gate.bias` [gates], `heads.weight`
- * [candidates, gates + dimension] and `heads.bias` [candidates] of the head file.
- */
-export interface GatedLossHeads {
-  readonly kind: 'gated';
-  /** Width of the embedding. */
-  readonly dimension: number;
-  /** Row-major [gates, dimension]. */
-  readonly gateWeights: Float32Array;
-  /** [gates]. */
-  readonly gateBias: Float32Array;
-  /** Row-major [candidates, gates + dimension]. */
-  readonly weights: Float32Array;
-  /** [candidates], in the loss unit of the router model. */
-  readonly bias: Float32Array;
-}
-
-/** Heads of a router model. */
-export type LossHeads = LinearLossHeads | MlpLossHeads | GatedLossHeads;
+import { affine } from './affine.js';
+import type { AverageLossHeads, LossHeads } from './loss-heads.js';
+import { nearestLosses } from './nearest-losses.js';
 
 /**
  * Predicted loss of every candidate for every prompt: [prompts, candidates], row-major, in the loss unit of the router
@@ -60,6 +12,8 @@ export type LossHeads = LinearLossHeads | MlpLossHeads | GatedLossHeads;
 export function predictLosses(heads: LossHeads, embeddings: Float32Array): Float32Array {
   const { dimension } = heads;
   requireSize('the embeddings', embeddings.length % dimension, 0);
+  if (heads.kind === 'average') return averageLosses(heads, embeddings);
+  if (heads.kind === 'nearest') return nearestLosses(heads, embeddings);
   if (heads.kind === 'linear') {
     requireSize('the head weights', heads.weights.length, heads.bias.length * dimension);
     return affine(embeddings, dimension, heads.weights, heads.bias);
@@ -135,23 +89,14 @@ function nearest(embeddings: Float32Array, rows: Float32Array, dimension: number
   return { cosines, indices };
 }
 
-function affine(
-  inputs: Float32Array,
-  width: number,
-  weights: Float32Array,
-  bias: Float32Array,
-): Float32Array {
-  const rows = inputs.length / width;
-  const outputs = bias.length;
-  const result = new Float32Array(rows * outputs);
-  for (let row = 0; row < rows; row++) {
-    for (let output = 0; output < outputs; output++) {
-      let sum = bias[output]!;
-      for (let at = 0; at < width; at++) sum += inputs[row * width + at]! * weights[output * width + at]!;
-      result[row * outputs + output] = sum;
-    }
+function averageLosses({ parts }: AverageLossHeads, embeddings: Float32Array): Float32Array {
+  let sum = new Float32Array();
+  for (const [at, { share, heads }] of parts.entries()) {
+    const own = predictLosses(heads, embeddings);
+    if (at === 0) sum = own.map((loss) => share * loss);
+    else own.forEach((loss, index) => (sum[index]! += share * loss));
   }
-  return result;
+  return sum;
 }
 
 function requireSize(what: string, found: number, expected: number): void {

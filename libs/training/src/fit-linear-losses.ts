@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { LinearLossHeads } from '@thalamus/routing';
+import { gramMatrix } from './router/gram-matrix.js';
 
 /** Prompts with measured losses. */
 export interface LossRows {
@@ -21,28 +22,37 @@ export function rowCount(rows: LossRows): number {
  * square error; the bias is not penalised. TENSOR_INVALID when the system is not positive definite.
  */
 export function fitLinearLosses(rows: LossRows, l2: number): LinearLossHeads {
+  return fitLinearPath(rows, [l2])[0]!;
+}
+
+/** The same for several `l2`: what depends on the rows alone is computed once. */
+export function fitLinearPath(rows: LossRows, l2s: readonly number[]): LinearLossHeads[] {
   const { features, dimension, losses, candidates } = rows;
   const n = rowCount(rows);
   const size = dimension + 1;
   const gram = new Float64Array(size * size);
+  const inner = gramMatrix(features, dimension);
+  for (let i = 0; i < dimension; i++) gram.set(inner.subarray(i * dimension, (i + 1) * dimension), i * size);
   const right = new Float64Array(size * candidates);
   for (let row = 0; row < n; row++) {
-    const x = features.subarray(row * dimension, (row + 1) * dimension);
     for (let i = 0; i < size; i++) {
-      const xi = i < dimension ? x[i]! : 1;
-      for (let j = 0; j <= i; j++) gram[i * size + j]! += xi * (j < dimension ? x[j]! : 1);
+      const xi = i < dimension ? features[row * dimension + i]! : 1;
+      gram[dimension * size + i]! += xi;
       for (let k = 0; k < candidates; k++) right[i * candidates + k]! += xi * losses[row * candidates + k]!;
     }
   }
-  for (let i = 0; i < dimension; i++) gram[i * size + i]! += l2 * n;
-  const solution = solveCholesky(gram, right, size, candidates);
-  const weights = new Float32Array(candidates * dimension);
-  const bias = new Float32Array(candidates);
-  for (let k = 0; k < candidates; k++) {
-    for (let i = 0; i < dimension; i++) weights[k * dimension + i] = solution[i * candidates + k]!;
-    bias[k] = solution[dimension * candidates + k]!;
-  }
-  return { kind: 'linear', dimension, weights, bias };
+  return l2s.map((l2) => {
+    const penalised = gram.slice();
+    for (let i = 0; i < dimension; i++) penalised[i * size + i]! += l2 * n;
+    const solution = solveCholesky(penalised, right.slice(), size, candidates);
+    const weights = new Float32Array(candidates * dimension);
+    const bias = new Float32Array(candidates);
+    for (let k = 0; k < candidates; k++) {
+      for (let i = 0; i < dimension; i++) weights[k * dimension + i] = solution[i * candidates + k]!;
+      bias[k] = solution[dimension * candidates + k]!;
+    }
+    return { kind: 'linear', dimension, weights, bias };
+  });
 }
 
 /** Solves A X = B for symmetric positive definite A (lower triangle given, overwritten); B is overwritten with X. */

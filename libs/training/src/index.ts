@@ -136,3 +136,34 @@ export { cutTextsNote } from './methods/training-notes.js';
 export { importedBundle, type ImportFacts } from './methods/imported-bundle.js';
 export type { UnwrittenBundle } from './methods/expert-bundle.js';
 export { openTwin, twinLogProbabilities, type OpenedTwin } from './methods/twin-answers.js';
+export {
+  readRoutingTable,
+  expertName,
+  MIN_USABLE_ROWS,
+  type RoutingRow,
+  type RoutingTable,
+  type TableModel,
+} from './router/routing-table.js';
+export { SPLIT_PARTS, type SplitPart, type TableSplitRule } from './router/table-split.js';
+export { preparePrompts, ROUTER_ENCODERS, type RouterEncoder } from './router/prepare-prompts.js';
+export {
+  trainRouter,
+  type RouterHooks,
+  type RouterStage,
+  type TrainedRouter,
+} from './router/train-router.js';
+export {
+  openedRouter,
+  routerBundle,
+  type OpenedRouter,
+  type RouterFacts,
+  type UnwrittenRouter,
+} from './router/router-bundle.js';
+export { choiceReport, nameOf, type ChoiceReport } from './router/choice-report.js';
+export {
+  evaluateRouter,
+  requireEncoder,
+  type EvaluatedRouter,
+  type JudgedSplit,
+} from './router/evaluate-router.js';
+export { LEARNERS, type LearnerFamily } from './router/learners.js';

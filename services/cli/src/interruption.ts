@@ -26,3 +26,13 @@ export function onInterrupt(handle: () => void): () => void {
     }
   };
 }
+
+/**
+ * While this process computes without a pause it cannot hear Ctrl-C: from now on the system ends it at once, until the returned
+ * function gives that back. For work that leaves nothing behind.
+ */
+export function endBySystem(): () => void {
+  if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
+  for (const signal of SIGNALS) process.off(signal, end);
+  return endOnInterrupt;
+}

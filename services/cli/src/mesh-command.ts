@@ -1,3 +1,4 @@
+import { ThalamusError } from '@thalamus/errors';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { MeshOptions } from './gateway-client.js';
 import { defaultDataFolder } from './mesh/mesh-file.js';
@@ -76,4 +77,15 @@ export function numberIn(min: number, max: number): (text: string) => number {
 /** Collects an option that may be given several times. */
 export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
+}
+
+/** What would have no effect is said, not passed over. @throws CONFIG_INVALID for options that were typed though they are idle */
+export function refuseGiven(command: Command, idle: ReadonlySet<string>, reason: string): void {
+  const given = command.options.filter((option) => {
+    const name = option.attributeName();
+    return idle.has(name) && command.getOptionValueSource(name) === 'cli';
+  });
+  if (given.length === 0) return;
+  const names = given.map(({ long }) => long).join(', ');
+  throw new ThalamusError('CONFIG_INVALID', `${names}: ${reason}.`);
 }

@@ -10,6 +10,7 @@ import { jobsCommand } from './commands/jobs.js';
 import { keysCommand } from './commands/keys.js';
 import { releaseCommand } from './commands/release.js';
 import { routeCommand } from './commands/route.js';
+import { routerCommand } from './commands/router.js';
 import { upCommand } from './commands/up.js';
 import { zooCommand } from './commands/zoo.js';
 
@@ -26,6 +27,7 @@ export function createProgram(): Command {
     askCommand(),
     chatCommand(),
     routeCommand(),
+    routerCommand(),
     expertsCommand(),
     composeCommand(),
     releaseCommand(),

@@ -1,6 +1,13 @@
 import type { Command } from 'commander';
 import { askGateway } from '../gateway-client.js';
-import { collect, gatewayVerb, outputOf, wholeNumber, type CommonOptions } from '../mesh-command.js';
+import {
+  collect,
+  gatewayVerb,
+  outputOf,
+  refuseGiven,
+  wholeNumber,
+  type CommonOptions,
+} from '../mesh-command.js';
 import { table } from '../output.js';
 import { readPrompt } from '../read-prompt.js';
 import { shortDecision, type DecisionJson } from './decision.js';
@@ -9,40 +16,63 @@ interface Options extends CommonOptions {
   readonly flag?: string[];
   readonly task: string;
   readonly topK: number;
+  readonly router?: string;
+  readonly base?: string;
 }
+
+/** Options of the mesh alone, and of a folder alone, by attribute. */
+const OF_THE_MESH = new Set(['task', 'data', 'url', 'key']);
+const OF_A_FOLDER = new Set(['base']);
 
 /** `thalamus route`: ranks the experts for a prompt without running any. */
 export function routeCommand(): Command {
-  return gatewayVerb('route', 'rank the experts for a prompt without running any', [
+  const command = gatewayVerb('route', 'rank the experts for a prompt without running any', [
     'thalamus route "The party of the first part shall indemnify" --flag size=0.5',
+    'thalamus route "Prove that sqrt(2) is irrational" --router /tmp/r --flag cost=0.2',
     'thalamus route "Is this clause enforceable?" --flag latency=high --flag "size<30000000"',
   ])
     .argument('<prompt>', 'the text; - reads standard input')
     .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
     .option('--task <task>', 'Hugging Face task name', 'text-classification')
     .option('--top-k <count>', 'experts to print', wholeNumber(1, 256), 8)
-    .action(async (prompt: string, options: Options) => {
-      const input = await readPrompt(prompt);
-      const flags = options.flag?.join(',');
-      const body = {
-        input,
-        task: options.task,
-        top_k: options.topK,
-        ...(flags === undefined ? {} : { flags }),
-      };
-      const decision = await askGateway<DecisionJson & { readonly timings_ms: Record<string, number> }>(
-        options,
-        'POST',
-        '/v1/route',
-        body,
+    .option('--router <folder>', 'decide by this router model in this process; no mesh is needed')
+    .option('--base <folder>', 'with --router: the encoder that it reads; default: zoo/base/minilm-l6');
+  return command.action(async (prompt: string, options: Options) => {
+    const { router } = options;
+    const input = await readPrompt(prompt);
+    if (router !== undefined) {
+      refuseGiven(
+        command,
+        OF_THE_MESH,
+        'a router model in a folder has no such option; leave it away, or leave --router away',
       );
-      const value = {
-        ...shortDecision(decision),
-        lossUnit: decision.lossUnit,
-        timingsMs: decision.timings_ms,
-      };
-      outputOf(options).answer(value, () => [...rows(decision), '', decision.reason]);
-    });
+      const answer = await (
+        await import('../actions/route-local.js')
+      ).routeLocal(input, { ...options, router });
+      outputOf(options).answer(answer.value, () => [...rows(answer.decision), '', answer.decision.reason]);
+      return;
+    }
+    refuseGiven(command, OF_A_FOLDER, 'the mesh has its own; name a folder with --router, or leave it away');
+    const flags = options.flag?.join(',');
+    const body = {
+      input,
+      task: options.task,
+      top_k: options.topK,
+      ...(flags === undefined ? {} : { flags }),
+    };
+    const decision = await askGateway<DecisionJson & { readonly timings_ms: Record<string, number> }>(
+      options,
+      'POST',
+      '/v1/route',
+      body,
+    );
+    const value = {
+      ...shortDecision(decision),
+      lossUnit: decision.lossUnit,
+      timingsMs: decision.timings_ms,
+    };
+    outputOf(options).answer(value, () => [...rows(decision), '', decision.reason]);
+  });
 }
 
 function rows(decision: DecisionJson): string[] {

@@ -1,11 +1,10 @@
 import { TRAINING_METHODS } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
 import { Option, type Command } from 'commander';
 import type * as actions from '../actions/train.js';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import type { LocalEvaluateOptions } from '../actions/evaluate-local.js';
 import type { LocalTrainOptions } from '../actions/train-local.js';
-import { collect, dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
+import { collect, dataFolderOption, numberIn, refuseGiven, verb, wholeNumber } from '../mesh-command.js';
 import { isBundleFolder } from '../training/bundle-folder.js';
 import { addHyperOptions } from '../training/hyper-options.js';
 
@@ -76,17 +75,6 @@ const WITHOUT_OUT = 'a job of the mesh has no such option; leave it away, or tra
 /** A job is run as its worker is set up: the options of this process, by attribute. */
 function localAlone({ options }: Command, common: ReadonlySet<string>): ReadonlySet<string> {
   return new Set(options.map((option) => option.attributeName()).filter((name) => !common.has(name)));
-}
-
-/** What would have no effect is said, not passed over. @throws CONFIG_INVALID for options that were typed though they are idle */
-function refuseGiven(command: Command, idle: ReadonlySet<string>, reason: string): void {
-  const given = command.options.filter((option) => {
-    const name = option.attributeName();
-    return idle.has(name) && command.getOptionValueSource(name) === 'cli';
-  });
-  if (given.length === 0) return;
-  const names = given.map(({ long }) => long).join(', ');
-  throw new ThalamusError('CONFIG_INVALID', `${names}: ${reason}.`);
 }
 
 /** How this process trains; only with --out. */

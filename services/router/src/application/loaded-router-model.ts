@@ -7,21 +7,30 @@ import {
   type Digest,
   type OpenedBundle,
   type RouterManifest,
-  type Safetensors,
 } from '@thalamus/bundle';
 import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { DynamicBatcher, type SubmitOptions } from '@thalamus/inference';
 import {
+  DynamicBatcher,
+  PromptEncoder,
+  Tokenizer,
+  type PromptVectors,
+  type SubmitOptions,
+} from '@thalamus/inference';
+import {
+  encoderFromTensors,
+  headsFromTensors,
   predictLosses,
   prototypeDistances,
   regionIds,
+  type FeatureBlock,
+  type FeatureSpec,
   type LossHeads,
   type Prediction,
 } from '@thalamus/routing';
 import { counter } from '@thalamus/telemetry';
 import { PromptCache } from './prompt-cache.js';
-import type { EncoderLease, SharedEncoders } from './shared-encoders.js';
+import type { SharedEncoders } from './shared-encoders.js';
 
 /** What the model says of one prompt. */
 export interface PromptPrediction {
@@ -66,7 +75,9 @@ const MAX_BATCH_TOKENS = 512;
 /** What a loaded model is made of. */
 interface RouterModelParts {
   readonly manifest: RouterManifest;
-  readonly lease: EncoderLease;
+  readonly vectors: PromptVectors;
+  /** Gives the encoder back. */
+  readonly release: () => Promise<void>;
   readonly heads: LossHeads;
   readonly prototypes: Float32Array | undefined;
   readonly centroids: Float32Array | undefined;
@@ -112,13 +123,13 @@ export class LoadedRouterModel {
     const bundle = await openRouterBundle(await materialiseBundle(digest, store, options.cacheFolder));
     const { manifest } = bundle;
     const tensors = await readTensors(bundle);
-    const lease = await encoders.acquire(manifest.encoder.digest, manifest.encoder.maxTokens);
-    const model = new LoadedRouterModel(digest, { manifest, lease, ...tensors }, options);
+    const opened = await openVectors(bundle, tensors.spec, encoders);
+    const model = new LoadedRouterModel(digest, { manifest, ...opened, ...tensors }, options);
     try {
       // The first runs are compiled and allocated for; the first caller should not wait for that.
       for (let run = 0; run < WARM_UP_RUNS; run++) await model.run(['warm-up']);
     } catch (fault) {
-      await lease.release();
+      await opened.release();
       throw fault;
     }
     return model;
@@ -162,11 +173,11 @@ export class LoadedRouterModel {
   /** Lets go of the encoder once the prompts that were given to it are answered. */
   async release(): Promise<void> {
     while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
-    await this.parts.lease.release();
+    await this.parts.release();
   }
 
   private async run(prompts: readonly string[]): Promise<PromptPrediction[]> {
-    const encoded = await this.parts.lease.encoder.encode(prompts);
+    const encoded = await this.parts.vectors.encode(prompts);
     const startedAt = performance.now();
     const { candidates, calibration } = this.parts.manifest;
     const losses = predictLosses(this.parts.heads, encoded.embeddings);
@@ -204,47 +215,44 @@ export class LoadedRouterModel {
 
 async function readTensors(bundle: OpenedBundle<RouterManifest>) {
   const { manifest } = bundle;
+  const { dimension, inputs, file: encoderFile } = manifest.encoder;
   const file = readSafetensors(await bundle.readFile(manifest.heads.file));
-  const dimension = manifest.encoder.dimension;
   const optional = (name: string) =>
     file.tensors.has(name) ? requireFloat32(file, name, [-1, dimension]) : undefined;
+  const sizes = { dimension, candidates: manifest.candidates.length };
   return {
-    heads: readHeads(manifest, file),
+    heads: headsFromTensors(manifest.heads, sizes, (name, shape) => requireFloat32(file, name, shape)),
+    spec: inputs && (await readSpec(bundle, inputs, encoderFile)),
     prototypes: optional('abstention.prototypes'),
     centroids: optional('regions.centroids'),
   };
 }
 
-function readHeads(manifest: RouterManifest, file: Safetensors): LossHeads {
-  const { dimension } = manifest.encoder;
-  const count = manifest.candidates.length;
-  if (manifest.heads.kind === 'linear') {
-    return {
-      kind: 'linear',
-      dimension,
-      weights: requireFloat32(file, 'heads.weight', [count, dimension]),
-      bias: requireFloat32(file, 'heads.bias', [count]),
-    };
+/** Parts of the vector, with the tables that they are made from. */
+async function readSpec(
+  bundle: OpenedBundle<RouterManifest>,
+  blocks: readonly FeatureBlock[],
+  file: string | undefined,
+): Promise<FeatureSpec> {
+  const tables = file === undefined ? undefined : readSafetensors(await bundle.readFile(file));
+  return encoderFromTensors({ blocks }, (name, shape) => {
+    if (tables) return requireFloat32(tables, name, shape);
+    throw new ThalamusError('BUNDLE_INVALID', `router.json: encoder.file is missing, which holds ${name}.`);
+  });
+}
+
+/** What makes vectors of prompts, and how it is given back. A model that reads no graph opens none. */
+async function openVectors(
+  bundle: OpenedBundle<RouterManifest>,
+  spec: FeatureSpec | undefined,
+  encoders: SharedEncoders,
+): Promise<{ readonly vectors: PromptVectors; release(): Promise<void> }> {
+  const { digest, maxTokens, tokenizer } = bundle.manifest.encoder;
+  if (spec && tokenizer !== undefined && !spec.blocks.some(({ kind }) => kind === 'sentence')) {
+    const own = { tokenizer: Tokenizer.parse(await bundle.readFile(tokenizer)), maxTokens };
+    return { vectors: new PromptEncoder(own, spec), release: () => Promise.resolve() };
   }
-  const hidden = manifest.heads.hidden;
-  if (hidden === undefined)
-    throw new ThalamusError('BUNDLE_INVALID', 'router.json: heads.hidden is missing for this kind of head.');
-  if (manifest.heads.kind === 'gated') {
-    return {
-      kind: 'gated',
-      dimension,
-      gateWeights: requireFloat32(file, 'heads.gate.weight', [hidden, dimension]),
-      gateBias: requireFloat32(file, 'heads.gate.bias', [hidden]),
-      weights: requireFloat32(file, 'heads.weight', [count, hidden + dimension]),
-      bias: requireFloat32(file, 'heads.bias', [count]),
-    };
-  }
-  return {
-    kind: 'mlp',
-    dimension,
-    hiddenWeights: requireFloat32(file, 'heads.hidden.weight', [hidden, dimension]),
-    hiddenBias: requireFloat32(file, 'heads.hidden.bias', [hidden]),
-    weights: requireFloat32(file, 'heads.weight', [count, hidden]),
-    bias: requireFloat32(file, 'heads.bias', [count]),
-  };
+  const lease = await encoders.acquire(digest, maxTokens);
+  const vectors = spec ? new PromptEncoder(lease.encoder, spec) : lease.encoder;
+  return { vectors, release: () => lease.release() };
 }

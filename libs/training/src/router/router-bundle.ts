@@ -1,0 +1,166 @@
+import {
+  float16Tensor,
+  float32Tensor,
+  readSafetensors,
+  requireFloat32,
+  writeSafetensors,
+  type BundleFiles,
+  type Digest,
+  type OpenedBundle,
+  type RouterManifest,
+} from '@thalamus/bundle';
+import {
+  encoderFromTensors,
+  encoderTensors,
+  featureWidth,
+  headsFromTensors,
+  headTensors,
+  type FeatureSpec,
+  type LossHeads,
+  type NamedTensor,
+} from '@thalamus/routing';
+import type { TrainingBase } from '../training-base.port.js';
+import { choiceReport } from './choice-report.js';
+import { costScalesOf, propertiesOf } from './router-costs.js';
+import type { RoutingTable } from './routing-table.js';
+import { COVERAGE, type TrainedRouter } from './train-router.js';
+
+/** Names of the files of a router model. */
+const FILES = {
+  heads: 'heads.safetensors',
+  encoder: 'encoder.safetensors',
+  tokenizer: 'tokenizer.json',
+  choice: 'choice.json',
+};
+/** Version of a model that no version of the registry is named for. */
+const UNREGISTERED = '0';
+/** Weights of a cost that words stand for, in the loss unit. */
+const LEVELS: RouterManifest['verbalLevels'] = { low: 0.05, medium: 0.2, high: 0.8 };
+
+/** Facts that the table and the fit do not tell. */
+export interface RouterFacts {
+  readonly name: string;
+  readonly version: string;
+  readonly task: RouterManifest['task'];
+  readonly date: string;
+}
+
+/** A router model that is ready to be written. */
+export interface UnwrittenRouter {
+  readonly manifest: Omit<RouterManifest, 'files'>;
+  readonly files: BundleFiles;
+}
+
+/** The bundle of a trained router. */
+export function routerBundle(
+  trained: TrainedRouter,
+  table: RoutingTable,
+  base: TrainingBase,
+  facts: RouterFacts,
+): UnwrittenRouter {
+  const { spec, heads, split, counts, choice } = trained;
+  const { facts: headFacts, tensors } = headTensors(heads);
+  const rows = counts.train + counts.validation;
+  const names = table.models.map(({ expert }) => expert);
+  const manifest: UnwrittenRouter['manifest'] = {
+    schemaVersion: 1,
+    name: facts.name,
+    version: facts.version,
+    task: facts.task,
+    lossUnit: table.unit,
+    description: `Predicts what ${names.length} models lose on a prompt; ${trained.encoder} encoder, fitted on ${table.set}.`,
+    encoder: {
+      name: base.manifest.name,
+      digest: base.digest,
+      maxTokens: base.manifest.maxTokens,
+      dimension: featureWidth(spec),
+      inputs: spec.blocks.map((block) => ({ ...block })),
+      file: FILES.encoder,
+      tokenizer: FILES.tokenizer,
+    },
+    candidates: table.models.map((model) => ({
+      expert: model.expert,
+      version: model.version ?? UNREGISTERED,
+      ...(model.digest === undefined ? {} : { digest: model.digest as Digest }),
+      ...(model.expert === model.name ? {} : { model: model.name }),
+      properties: { ...propertiesOf(model) },
+      fittedOn: { lossTable: table.digest, rows },
+    })),
+    heads: {
+      ...headFacts,
+      ...(headFacts.parts ? { parts: headFacts.parts.map((part) => ({ ...part })) } : {}),
+      file: FILES.heads,
+    } as RouterManifest['heads'],
+    costScales: costScalesOf(table.models),
+    verbalLevels: LEVELS,
+    calibration: {
+      coverage: COVERAGE,
+      intervals: trained.intervals.map(({ lower, upper }, k) => ({ expert: names[k]!, lower, upper })),
+    },
+    split: { ...split, fitted: ['train', 'validation'] },
+    baselines: { bestSingle: names[trained.bestSingle]!, majority: names[trained.majority]! },
+    choice: FILES.choice,
+    licence: base.manifest.licence,
+    trainingData: [{ name: table.set, licence: table.licence, origin: table.origin, rows }],
+    evaluation: [
+      {
+        dataset: table.set,
+        split: 'validation',
+        metric: 'regret',
+        value: Number(choice.chosen.regret.toFixed(6)),
+        n: rows,
+        date: facts.date,
+      },
+    ],
+    releaseDate: facts.date,
+  };
+  return {
+    manifest,
+    files: {
+      [FILES.heads]: fileOf(tensors),
+      [FILES.encoder]: fileOf(encoderTensors(spec)),
+      [FILES.tokenizer]: base.tokenizerJson,
+      [FILES.choice]: new TextEncoder().encode(`${JSON.stringify(choiceReport(trained), null, 2)}\n`),
+    },
+  };
+}
+
+/** A router model that is ready to predict. */
+export interface OpenedRouter {
+  readonly manifest: RouterManifest;
+  readonly digest: Digest;
+  readonly heads: LossHeads;
+  readonly spec: FeatureSpec;
+}
+
+/**
+ * Heads and parts of an opened bundle. The parts of a router model whose encoder is a graph alone are that graph's vector.
+ * @throws BUNDLE_INVALID when a tensor is absent or of another shape
+ */
+export async function openedRouter(bundle: OpenedBundle<RouterManifest>): Promise<OpenedRouter> {
+  const { manifest, digest } = bundle;
+  const { dimension, inputs, file } = manifest.encoder;
+  const headFile = readSafetensors(await bundle.readFile(manifest.heads.file));
+  const heads = headsFromTensors(
+    manifest.heads,
+    { dimension, candidates: manifest.candidates.length },
+    (name, shape) => requireFloat32(headFile, name, shape),
+  );
+  const blocks = inputs ?? [{ kind: 'sentence' as const, width: dimension, weight: 1 }];
+  const tables = file === undefined ? undefined : readSafetensors(await bundle.readFile(file));
+  const spec = encoderFromTensors({ blocks }, (name, shape) =>
+    requireFloat32(tables ?? { tensors: new Map(), metadata: {} }, name, shape),
+  );
+  return { manifest, digest, heads, spec };
+}
+
+function fileOf(tensors: readonly NamedTensor[]): Uint8Array {
+  return writeSafetensors(
+    Object.fromEntries(
+      tensors.map(({ name, shape, values, precision }) => [
+        name,
+        precision === 'float16' ? float16Tensor(shape, values) : float32Tensor(shape, values),
+      ]),
+    ),
+  );
+}

@@ -1,0 +1,206 @@
+import { ThalamusError } from '@thalamus/errors';
+import type { FeatureSpec, LossHeads } from '@thalamus/routing';
+import { createRandom } from '@thalamus/tensor';
+import { residualInterval, type ResidualInterval } from '../conformal.js';
+import type { TrainingBase } from '../training-base.port.js';
+import {
+  chooseLearner,
+  fitChosen,
+  recalibration,
+  type ChoiceRows,
+  type LearnerChoice,
+} from './choose-learner.js';
+import { FEATURE_SETTINGS, featuresOf, fitFeatures } from './fitted-features.js';
+import { LEARNERS, rescaled, type LearnerFamily } from './learners.js';
+import { columnMeans, lossMatrix, pickRows } from './loss-matrix.js';
+import {
+  preparePrompts,
+  ROUTER_ENCODERS,
+  wordsOf,
+  type PrepareOptions,
+  type RouterEncoder,
+} from './prepare-prompts.js';
+import { oracleLosses } from './routed-choices.js';
+import { choiceCosts, costScalesOf, propertiesOf } from './router-costs.js';
+import { MIN_USABLE_ROWS, type RoutingTable } from './routing-table.js';
+import { foldsOf, splitParts, splitRule, type SplitPart, type TableSplitRule } from './table-split.js';
+
+/** What a router is trained with. */
+export interface RouterTraining {
+  readonly table: RoutingTable;
+  readonly base: TrainingBase;
+  readonly encoder: RouterEncoder;
+  readonly seed: number;
+  /** Shares of the table. */
+  readonly validation: number;
+  readonly test: number;
+  /** Size of the table of hashed runs; that of `FEATURE_SETTINGS` when absent. */
+  readonly grams?: { readonly gramRows: number; readonly gramWidth: number };
+  /** What is tried; all when absent. */
+  readonly learners?: readonly LearnerFamily[];
+}
+
+/** Stages of a training. */
+export type RouterStage = 'embedding' | 'features' | 'choosing' | 'fitting';
+
+/** How a training is watched. */
+export interface RouterHooks {
+  readonly onProgress?: (stage: RouterStage, done: number, total: number) => void | Promise<void>;
+  readonly embed?: PrepareOptions['embed'];
+}
+
+/** A fitted router. */
+export interface TrainedRouter {
+  readonly encoder: RouterEncoder;
+  readonly spec: FeatureSpec;
+  readonly heads: LossHeads;
+  readonly split: TableSplitRule;
+  /** Rows of each part. */
+  readonly counts: Readonly<Record<SplitPart, number>>;
+  readonly choice: LearnerChoice;
+  /** Quantiles of measured less predicted loss of each candidate, on rows that the heads were not fitted on. */
+  readonly intervals: readonly ResidualInterval[];
+  /** Candidate with the least mean loss of the fitted rows, and the one that was most often the best. */
+  readonly bestSingle: number;
+  readonly majority: number;
+}
+
+/** Share of measured losses that the intervals hold. */
+export const COVERAGE = 0.9;
+/** Folds of the choice. */
+const FOLDS = 5;
+/** Most rows that learners are judged on; the one that is chosen is fitted on all. */
+const MOST_CHOICE_ROWS = 4000;
+
+/**
+ * Trains a router on a table. Learner and settings are chosen by cross-validation over the train and validation parts, then
+ * fitted on both; calibration and intervals come from predictions by heads that had not seen the row. The test part is not
+ * read. Deterministic for a seed.
+ * @throws DATASET_INVALID when the parts are too small
+ */
+export async function trainRouter(training: RouterTraining, hooks: RouterHooks = {}): Promise<TrainedRouter> {
+  const { table, base, encoder, seed, learners = LEARNERS } = training;
+  const split = splitRule(table.rows, { seed, validation: training.validation, test: training.test });
+  const parts = splitParts(table.rows, split);
+  const rows = table.rows.filter((_, at) => parts[at] !== 'test');
+  if (rows.length < MIN_USABLE_ROWS) throw tooFew(rows.length, split);
+  const kinds = ROUTER_ENCODERS[encoder];
+  const texts = rows.map(({ prompt }) => prompt);
+  const prompts = await preparePrompts(base, texts, kinds, {
+    ...(hooks.embed ? { embed: hooks.embed } : {}),
+    onProgress: (done, total) => void hooks.onProgress?.('embedding', done, total),
+  });
+  await hooks.onProgress?.('features', 0, 1);
+  const spec = fitFeatures(prompts, wordsOf(base), {
+    ...(training.grams ?? FEATURE_SETTINGS),
+    kinds,
+    seed,
+  });
+  const features = featuresOf(prompts, spec);
+  const candidates = table.models.length;
+  const losses = lossMatrix(rows, candidates);
+  const means = meansOf(losses, table);
+  const scales = costScalesOf(table.models);
+  const all: ChoiceRows = {
+    features,
+    dimension: features.length / rows.length,
+    losses,
+    candidates,
+    folds: foldsOf(rows, split, FOLDS),
+    costs: choiceCosts(table.models.map(propertiesOf), scales, means),
+  };
+  const judged = someRows(all, seed);
+  const choice = await chooseLearner(judged, learners, seed, {
+    onStep: (done, total) => hooks.onProgress?.('choosing', done, total),
+  });
+  await hooks.onProgress?.('fitting', 0, 1);
+  const fitted = fitChosen(all, learners, choice.chosen, seed);
+  const { slope, offset } = recalibration(choice.chosen.predicted, judged.losses, candidates);
+  const residuals = Array.from({ length: candidates }, (_, k) =>
+    residualsOf(choice.chosen.predicted, judged.losses, {
+      k,
+      candidates,
+      slope: slope[k]!,
+      offset: offset[k]!,
+    }),
+  );
+  return {
+    encoder,
+    spec,
+    heads: rescaled(fitted, slope, offset),
+    split,
+    counts: countsOf(parts),
+    choice,
+    intervals: residuals.map((own) => residualInterval(own, COVERAGE)),
+    bestSingle: least(means),
+    majority: majorityOf(losses, candidates),
+  };
+}
+
+/** All rows, or so many of them by chance that a choice takes minutes at most. */
+function someRows(all: ChoiceRows, seed: number): ChoiceRows {
+  const count = all.folds.length;
+  if (count <= MOST_CHOICE_ROWS) return all;
+  const order = createRandom(seed).shuffle(Array.from({ length: count }, (_, at) => at));
+  const kept = order.slice(0, MOST_CHOICE_ROWS).sort((a, b) => a - b);
+  return {
+    ...all,
+    features: pickRows(all.features, all.dimension, kept),
+    losses: pickRows(all.losses, all.candidates, kept),
+    folds: Uint8Array.from(kept, (row) => all.folds[row]!),
+  };
+}
+
+/** Measured less recalibrated loss of one candidate, where there is a result. */
+function residualsOf(predicted: Float64Array, measured: Float64Array, column: Column): number[] {
+  const { k, candidates, slope, offset } = column;
+  const residuals: number[] = [];
+  for (let at = k; at < measured.length; at += candidates)
+    if (!Number.isNaN(measured[at]!)) residuals.push(measured[at]! - (offset + slope * predicted[at]!));
+  return residuals;
+}
+
+/** A candidate and its recalibration. */
+interface Column {
+  readonly k: number;
+  readonly candidates: number;
+  readonly slope: number;
+  readonly offset: number;
+}
+
+/** Mean loss of each model. @throws DATASET_INVALID for a model without a result */
+function meansOf(losses: Float64Array, { models }: RoutingTable): Float64Array {
+  const means = columnMeans(losses, models.length);
+  const without = models.find((_, k) => Number.isNaN(means[k]!));
+  if (!without) return means;
+  throw new ThalamusError(
+    'DATASET_INVALID',
+    `The table has no result of the model "${without.name}" in the rows to fit on; measure it, or take it out of the table.`,
+  );
+}
+
+function majorityOf(losses: Float64Array, candidates: number): number {
+  const wins = new Float64Array(candidates);
+  const oracle = oracleLosses(losses, candidates);
+  losses.forEach((loss, at) => {
+    if (loss <= oracle[Math.floor(at / candidates)]!) wins[at % candidates]! -= 1;
+  });
+  return least(wins);
+}
+
+function least(values: Float64Array): number {
+  return values.indexOf(Math.min(...values));
+}
+
+function countsOf(parts: readonly SplitPart[]): Record<SplitPart, number> {
+  const counts = { train: 0, validation: 0, test: 0 };
+  for (const part of parts) counts[part] += 1;
+  return counts;
+}
+
+function tooFew(rows: number, { by }: TableSplitRule): ThalamusError {
+  return new ThalamusError(
+    'DATASET_INVALID',
+    `Once the test part is set aside (by ${by}), ${rows} rows are left; a router is fitted on ${MIN_USABLE_ROWS} or more. Measure more prompts.`,
+  );
+}
