@@ -33,6 +33,8 @@ export interface PooledProcess {
   readonly openBytes: number;
   /** Resident memory, bytes; undefined where the system does not say. */
   readonly residentBytes: number | undefined;
+  /** Whether it is a second one of a busy model, which may end at any time. */
+  readonly isRelief: boolean;
 }
 
 const CHECK_MS = 5_000;
@@ -73,7 +75,7 @@ export class ChildProcessPool {
         onCrash?.(name, reason);
       },
       onExchange: (reason, pid, residentBytes) =>
-        onRecycle?.({ name, pid, openBytes: runtime.openBytes, residentBytes }, reason),
+        onRecycle?.({ name, pid, openBytes: runtime.openBytes, residentBytes, isRelief: false }, reason),
       onEmpty: () => {
         this.lastEnd = performance.now();
         this.runtimes.delete(runtime);
@@ -94,11 +96,22 @@ export class ChildProcessPool {
     void this.spare.end();
   }
 
+  /** Ends the second processes of busy models, each after what it runs. */
+  endRelief(): void {
+    for (const runtime of this.runtimes.keys()) runtime.endRelief();
+  }
+
   /** The processes that are there now and run models. */
   get processes(): PooledProcess[] {
     return [...this.runtimes].flatMap(([{ pid, openBytes, residentBytes, relieving }, name]) => [
-      { name, pid, openBytes, residentBytes },
-      ...relieving.map((other) => ({ name, openBytes, pid: other.pid, residentBytes: other.residentBytes })),
+      { name, pid, openBytes, residentBytes, isRelief: false },
+      ...relieving.map((other) => ({
+        name,
+        openBytes,
+        pid: other.pid,
+        residentBytes: other.residentBytes,
+        isRelief: true,
+      })),
     ]);
   }
 

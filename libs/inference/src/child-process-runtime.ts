@@ -43,8 +43,11 @@ export interface ChildProcessRuntimeOptions extends Partial<KeptChildOptions> {
    * Default 384 MiB.
    */
   readonly slackBytes?: number;
-  /** Most children that run the same models at a time: more than one only while runs wait. Default 1. */
-  readonly children?: () => number;
+  /**
+   * Most children that run the same models at a time: more than one only while runs wait. Asked before another one is started, which will
+   * have about so many bytes of memory. Default 1.
+   */
+  readonly children?: (bytes: number) => number;
   /** How sessions are made where a caller does not say, asked for whenever one is loaded. Default: those of SessionOptions. */
   readonly session?: () => SessionOptions;
 }
@@ -68,7 +71,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
     this.open = new OpenModels(options.session);
     const limits = { runTimeoutMs: RUN_TIMEOUT_MS, closeGraceMs: CLOSE_GRACE_MS, slackBytes: SLACK_BYTES };
     this.kept = new KeptChild(this.open, { ...limits, ...options });
-    this.relief = new Relief(this.open, { ...limits, ...options, children: () => options.children?.() ?? 1 });
+    this.relief = new Relief(this.open, {
+      ...limits,
+      ...options,
+      children: () => options.children?.(this.kept.residentBytes ?? 0) ?? 1,
+    });
   }
 
   /** How often the child ended without being asked to. */
@@ -109,6 +116,11 @@ export class ChildProcessRuntime implements InferenceRuntime {
   checkMemory(): void {
     this.relief.check(this.kept.residentBytes ?? 0);
     this.kept.checkMemory();
+  }
+
+  /** Ends the children besides the first one, each after what it runs. */
+  endRelief(): void {
+    this.relief.dismissAll();
   }
 
   /** The children besides the first one. */

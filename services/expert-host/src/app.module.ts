@@ -31,11 +31,10 @@ function components(settings: HostSettings): ServiceComponent[] {
   const logger = createLogger('expert-host');
   const bus = eventBusFor(settings, 'thalamus-expert-host');
   const view = new RegistryView(bus);
-  const { processes, calibration, counts } = inferenceProcesses(
-    settings,
-    logger,
-    () => library.hasRoomForSpare,
-  );
+  const { processes, calibration, counts } = inferenceProcesses(settings, logger, {
+    forSpare: () => library.hasRoomForSpare,
+    forRelief: (bytes) => library.hasRoomForRelief(bytes),
+  });
   let waiting = 0;
   const library: ExpertLibrary = new ExpertLibrary(view, artifactStoreFor(settings), processes, {
     ...settings,

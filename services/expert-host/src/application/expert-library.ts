@@ -141,6 +141,11 @@ export class ExpertLibrary {
     return this.budget.hasRoomForSpare;
   }
 
+  /** Whether a second process of a busy model, with so many bytes, may be started. */
+  hasRoomForRelief(bytes: number): boolean {
+    return this.budget.hasRoomForRelief(bytes);
+  }
+
   /** Requests that wait for experts to be loaded. */
   get waitingForLoads(): number {
     return this.waiting.count;

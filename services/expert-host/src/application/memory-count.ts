@@ -8,6 +8,8 @@ export interface MeasuredProcesses {
   readonly spareBytes: number;
   /** Ends it, if there is one. */
   endSpare(): void;
+  /** Ends second processes of busy models. */
+  endRelief(): void;
 }
 
 /** How many bytes count against the memory limit for what runs in a process. */
@@ -21,6 +23,9 @@ export interface MemoryCount {
   /** Bytes that such a process will have, before there is one. */
   readonly nextSpareBytes: number;
   endSpare(): void;
+  /** Bytes of second processes of busy models, which end when their memory is needed. */
+  readonly reliefBytes: number;
+  endRelief(): void;
   /** Looks at the processes. */
   measure(): void;
   /** A process was loaded with so many bytes of weights. */
@@ -34,6 +39,8 @@ export const COUNT_WEIGHTS: MemoryCount = {
   spareBytes: 0,
   nextSpareBytes: 0,
   endSpare: () => undefined,
+  reliefBytes: 0,
+  endRelief: () => undefined,
   measure: () => undefined,
   loaded: () => undefined,
 };
@@ -54,6 +61,15 @@ export class ResidentCount implements MemoryCount {
     this.measured.endSpare();
   }
 
+  get reliefBytes(): number {
+    const relief = this.measured.processes.filter(({ isRelief }) => isRelief);
+    return relief.reduce((sum, { residentBytes = 0 }) => sum + residentBytes, 0);
+  }
+
+  endRelief(): void {
+    this.measured.endRelief();
+  }
+
   charge(name: string, weightBytes: number): number {
     return Math.max(weightBytes, this.charges.get(name) ?? 0);
   }
@@ -64,7 +80,7 @@ export class ResidentCount implements MemoryCount {
 
   measure(): void {
     const charges = new Map<string, number>();
-    for (const [name, processes] of Map.groupBy(this.measured.processes, (process) => process.name)) {
+    for (const [name, processes] of Map.groupBy(this.lasting(), (process) => process.name)) {
       const before = this.charges.get(name);
       const measured = processes.reduce((sum, { residentBytes = 0 }) => sum + residentBytes, 0);
       const isWhole = processes.every(({ residentBytes }) => residentBytes !== undefined);
@@ -78,5 +94,9 @@ export class ResidentCount implements MemoryCount {
     const found = this.measured.processes.find((process) => process.name === name);
     if (found?.residentBytes !== undefined) this.expectations.loaded(name, weightBytes, found.residentBytes);
     this.measure();
+  }
+
+  private lasting(): PooledProcess[] {
+    return this.measured.processes.filter(({ isRelief }) => !isRelief);
   }
 }

@@ -42,9 +42,10 @@ export class ResidencyBudget {
     return sum;
   }
 
-  /** Bytes of the bases in memory, and of what waits for a model. */
+  /** Bytes of the bases in memory, of what waits for a model, and of second processes. */
   get sharedBytes(): number {
-    return this.parties.count.spareBytes + sumOf(this.baseBytes().values());
+    const { spareBytes, reliefBytes } = this.parties.count;
+    return spareBytes + reliefBytes + sumOf(this.baseBytes().values());
   }
 
   /** Bytes of what is in memory, and of what is promised to loads under way. */
@@ -63,6 +64,11 @@ export class ResidencyBudget {
   /** Whether a process may wait for the next model besides what is there now. */
   get hasRoomForSpare(): boolean {
     return this.usedBytes + this.parties.count.nextSpareBytes <= this.limitBytes;
+  }
+
+  /** Whether a second process of a busy model, with so many bytes, fits besides what is there now. */
+  hasRoomForRelief(bytes: number): boolean {
+    return this.usedBytes + bytes <= this.limitBytes;
   }
 
   /** A load begins; it ends with its ticket. */
@@ -89,6 +95,7 @@ export class ResidencyBudget {
     if (!this.rooms.isEmpty) return;
     this.parties.count.measure();
     this.looksOver = this.usedBytes > this.limitBytes ? this.looksOver + 1 : 0;
+    if (this.looksOver > 0) this.parties.count.endRelief();
     if (this.looksOver > 0) this.parties.count.endSpare();
     if (this.looksOver < LOOKS_OVER) return;
     this.looksOver = 0;
@@ -121,6 +128,10 @@ export class ResidencyBudget {
     for (;;) {
       const { bytes, plan } = this.plan(ticket, need);
       if (plan.kind === 'fits') return bytes;
+      if (this.parties.count.reliefBytes > 0) {
+        this.parties.count.endRelief();
+        continue;
+      }
       if (!need.startsProcess && this.parties.count.spareBytes > 0) {
         this.parties.count.endSpare();
         continue;

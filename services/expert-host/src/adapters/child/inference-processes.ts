@@ -27,15 +27,16 @@ export interface HostProcesses {
   readonly counts: Readonly<ProcessCounts>;
 }
 
-/**
- * The inference processes of a host, and the calibration that says how sessions are made in them. `maySpare` says whether there is
- * room for one that waits for a model.
- */
-export function inferenceProcesses(
-  settings: HostSettings,
-  logger: Logger,
-  maySpare: () => boolean,
-): HostProcesses {
+/** Whether there is memory for processes that a host could do without. */
+export interface ProcessRoom {
+  /** For one that waits for a model. */
+  readonly forSpare: () => boolean;
+  /** For a second one of a busy model, which takes about so many bytes. */
+  readonly forRelief: (bytes: number) => boolean;
+}
+
+/** The inference processes of a host, and the calibration that says how sessions are made in them. */
+export function inferenceProcesses(settings: HostSettings, logger: Logger, room: ProcessRoom): HostProcesses {
   const counts: ProcessCounts = { restarts: 0, recycles: 0 };
   const restarts = counter(METRICS.childRestarts);
   restarts.add(0);
@@ -46,8 +47,8 @@ export function inferenceProcesses(
   });
   const processes = new ChildProcessPool({
     session: () => sessions.session,
-    children: () => sessions.children,
-    maySpare,
+    children: (bytes) => (room.forRelief(bytes) ? sessions.children : 1),
+    maySpare: room.forSpare,
     runTimeoutMs: settings.runTimeoutMs,
     dataLimitBytes: settings.childMemoryLimitBytes,
     slackBytes: settings.childSlackBytes,
