@@ -154,14 +154,14 @@ async function settingsSchema(folder) {
 
 /** The type of a setting; what is read from a text in a form of its own is a text here. */
 function typeOf(setting) {
-  const {
-    type = 'string',
-    minimum,
-    maximum,
-    enum: choices,
-  } = z.toJSONSchema(setting, { unrepresentable: 'any' });
+  return typeOfSchema(z.toJSONSchema(setting, { unrepresentable: 'any' }));
+}
+
+function typeOfSchema({ type = 'string', minimum, maximum, enum: choices, const: only, anyOf }) {
+  if (anyOf) return { anyOf: anyOf.map(typeOfSchema) };
   return {
     type,
+    ...(only === undefined ? {} : { const: only }),
     ...(choices === undefined ? {} : { enum: choices }),
     ...(minimum === undefined ? {} : { minimum }),
     ...(maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? {} : { maximum }),
