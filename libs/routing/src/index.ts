@@ -17,6 +17,13 @@ export {
   type RankedCandidate,
   type RejectedCandidate,
 } from './decide.js';
+export {
+  PROBABILITY_FLOOR,
+  recalibrate,
+  type BetaMap,
+  type IsotonicMap,
+  type Recalibration,
+} from './recalibrate.js';
 export { FILTERS, type Filter } from './filters/filters.js';
 export {
   FLAG_LEVELS,

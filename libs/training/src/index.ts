@@ -36,6 +36,15 @@ export {
   type ProbeProgress,
   type TrainedProbe,
 } from './train-probe.js';
+export { fitBeta, fitIsotonic, type CalibrationPairs } from './calibration/fit-recalibration.js';
+export {
+  brierFigures,
+  calibrationFigures,
+  reliabilityBins,
+  type BrierFigures,
+  type CalibrationFigures,
+  type ReliabilityBin,
+} from './calibration/reliability.js';
 export { abstentionThreshold, residualInterval, type ResidualInterval } from './conformal.js';
 export { bestCandidates, fitGatedLosses, type GatedLossOptions } from './fit-gated-losses.js';
 export { fitLinearLosses, rowCount, type LossRows } from './fit-linear-losses.js';
