@@ -49,6 +49,7 @@ export type {
   NearestLossHeads,
   SingleLossHeads,
 } from './loss-heads.js';
+export { affine } from './affine.js';
 export { projectedRows } from './nearest-losses.js';
 export { PROMPT_FEATURES, promptFeatures } from './prompt-features.js';
 export { embedGrams, embedTokens, gramRows, toLengthOne, type StaticTable } from './static-embedding.js';

@@ -74,6 +74,23 @@ describe('router models', () => {
   });
 });
 
+describe('a router model that reads no graph', () => {
+  it('is served without the bundle of its encoder', async () => {
+    await router.expert('a');
+    await router.expert('b');
+    // Nothing of the encoder is left in the store.
+    await rm(join(router.folder, 'artifacts'), { recursive: true, force: true });
+    await router.activate('counting', await router.storeCountingRouter('counting'));
+    await router.start();
+    expect(router.readiness()).toEqual({ ready: true, reasons: [] });
+    expect(await winner('12345 67890')).toBe('a');
+    expect(await winner('a word of advice')).toBe('b');
+    const answer = await router.client.route({ prompt: 'seven', task: TASK });
+    expect(answer.decision?.routerModel).toBe('counting');
+    expect(answer.decision?.ranked.map(({ expert }) => expert).sort()).toEqual(['a', 'b']);
+  });
+});
+
 describe('the router model of the zoo', () => {
   it('sends prompts where they belong and abstains from those that no expert knows', async () => {
     const zoo = await importBundle(join(ZOO, 'router', 'zoo-router'), router.store);

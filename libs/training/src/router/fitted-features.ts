@@ -1,4 +1,6 @@
 import {
+  affine,
+  embedTokens,
   featureWidth,
   gramRows,
   PROMPT_FEATURES,
@@ -10,7 +12,7 @@ import {
   type StaticTable,
 } from '@thalamus/routing';
 import { decodeFloat16, encodeFloat16 } from '@thalamus/tensor';
-import { principalDirections, type SparseRows } from './principal-directions.js';
+import { principalDirections, principalProjection, type SparseRows } from './principal-directions.js';
 
 /** Prompts as the parts of a vector are made from them. */
 export interface PreparedPrompts {
@@ -30,6 +32,8 @@ export interface FeatureSettings {
   readonly kinds: readonly FeatureKind[];
   /** Length of each part; 1 where none is given. */
   readonly weights?: Readonly<Partial<Record<FeatureKind, number>>>;
+  /** Width of the static vectors of word pieces; those of the base are brought to it. */
+  readonly tokenWidth: number;
   /** Rows of the table of hashed runs. */
   readonly gramRows: number;
   readonly gramWidth: number;
@@ -37,7 +41,7 @@ export interface FeatureSettings {
 }
 
 /** Settings that the command line uses. */
-export const FEATURE_SETTINGS = { gramRows: 8192, gramWidth: 128 } as const;
+export const FEATURE_SETTINGS = { tokenWidth: 128, gramRows: 8192, gramWidth: 128 } as const;
 
 /** Arora, Liang and Ma 2017: a word counts a / (a + its share of all words). */
 const SMOOTH_INVERSE_FREQUENCY = 1e-3;
@@ -55,7 +59,7 @@ export function fitFeatures(
   const has = (kind: FeatureKind) => settings.kinds.includes(kind);
   const widths: Readonly<Record<FeatureKind, number>> = {
     sentence: prompts.sentenceWidth,
-    tokens: words.width,
+    tokens: Math.min(words.width, settings.tokenWidth),
     grams: settings.gramWidth,
     prompt: PROMPT_FEATURES.length,
   };
@@ -66,7 +70,7 @@ export function fitFeatures(
   }));
   return {
     blocks,
-    tokens: has('tokens') ? weighedWords(prompts.ids, words) : undefined,
+    tokens: has('tokens') ? tokenTable(prompts.ids, words, settings) : undefined,
     grams: has('grams') ? gramTable(prompts.ids, settings) : undefined,
     scale: has('prompt') ? featureScale(prompts.texts) : undefined,
   };
@@ -82,6 +86,23 @@ export function featuresOf(prompts: PreparedPrompts, spec: FeatureSpec): Float32
     features.set(routerFeatures([{ text, ids: prompts.ids[row]!, sentence }], spec), row * width);
   });
   return features;
+}
+
+/** Weighed word vectors along the principal directions of the prompts that they give. */
+function tokenTable(
+  ids: PreparedPrompts['ids'],
+  words: WordTable,
+  { tokenWidth, seed }: FeatureSettings,
+): StaticTable {
+  const weighed = weighedWords(ids, words);
+  if (tokenWidth >= words.width) return { ...weighed, table: rounded(weighed.table) };
+  const prompts = new Float32Array(ids.length * words.width);
+  ids.forEach((row, at) => {
+    embedTokens(row, weighed, prompts.subarray(at * words.width, (at + 1) * words.width));
+  });
+  const projection = principalProjection(prompts, words.width, tokenWidth, seed);
+  const table = affine(weighed.table, words.width, projection, new Float32Array(tokenWidth));
+  return { table: rounded(table), rows: words.rows, width: tokenWidth };
 }
 
 /** Word vectors less their mean over the text, each as long as its piece is rare. */
@@ -104,7 +125,7 @@ function weighedWords(ids: PreparedPrompts['ids'], { table, rows, width }: WordT
     table,
     (value, at) => weights[Math.floor(at / width)]! * (value - mean[at % width]! / mass),
   );
-  return { table: rounded(centred), rows, width };
+  return { table: centred, rows, width };
 }
 
 /** Principal directions of the runs of the prompts, each run weighed by how rare it is (latent semantic analysis). */

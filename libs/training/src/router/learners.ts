@@ -1,4 +1,5 @@
 import {
+  affine,
   gatedFeatures,
   projectedRows,
   type LossHeads,
@@ -81,11 +82,10 @@ export const GATED: LearnerFamily = {
 };
 
 const MLPS = [
-  { hidden: 16, l2: 0.03, ranking: 0.5 },
   { hidden: 16, l2: 0.01, ranking: 0.5 },
   { hidden: 16, l2: 0.01, ranking: 0 },
 ] as const;
-const MLP_ITERATIONS = 40;
+const MLP_ITERATIONS = 30;
 const GATE_ITERATIONS = 60;
 
 /** One hidden layer, Huber loss with and without pairwise ranking, on the principal directions of the vector. */
@@ -194,15 +194,7 @@ export function rescaled(heads: LossHeads, slope: ArrayLike<number>, offset: Arr
 
 /** Each row x of [rows, width] times P^T, P being [outputs, width]. */
 function mapped(rows: Float32Array, width: number, projection: Float32Array): Float32Array {
-  const outputs = projection.length / width;
-  const result = new Float32Array((rows.length / width) * outputs);
-  for (let row = 0; row < rows.length / width; row++)
-    for (let output = 0; output < outputs; output++) {
-      let sum = 0;
-      for (let at = 0; at < width; at++) sum += rows[row * width + at]! * projection[output * width + at]!;
-      result[row * outputs + output] = sum;
-    }
-  return result;
+  return affine(rows, width, projection, new Float32Array(projection.length / width));
 }
 
 function transposed(matrix: Float32Array, width: number): Float32Array {

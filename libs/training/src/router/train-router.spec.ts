@@ -105,7 +105,7 @@ const train = (own: RoutingTable, encoder: 'fast' | 'accurate' = 'fast', seed = 
     validation: 0.1,
     test: 0.2,
     learners: [RIDGE, NEAREST],
-    grams: { gramRows: 64, gramWidth: 8 },
+    tables: { tokenWidth: 6, gramRows: 64, gramWidth: 8 },
   });
 const folder = mkdtempSync(join(tmpdir(), 'thalamus-router-'));
 const FACTS = { name: 'made-router', version: '1', task: 'text-generation', date: '2026-01-31' } as const;

@@ -10,7 +10,7 @@ import {
   type ChoiceRows,
   type LearnerChoice,
 } from './choose-learner.js';
-import { FEATURE_SETTINGS, featuresOf, fitFeatures } from './fitted-features.js';
+import { FEATURE_SETTINGS, featuresOf, fitFeatures, type FeatureSettings } from './fitted-features.js';
 import { LEARNERS, rescaled, type LearnerFamily } from './learners.js';
 import { columnMeans, lossMatrix, pickRows } from './loss-matrix.js';
 import {
@@ -34,8 +34,8 @@ export interface RouterTraining {
   /** Shares of the table. */
   readonly validation: number;
   readonly test: number;
-  /** Size of the table of hashed runs; that of `FEATURE_SETTINGS` when absent. */
-  readonly grams?: { readonly gramRows: number; readonly gramWidth: number };
+  /** Sizes of the static tables; `FEATURE_SETTINGS` when absent. */
+  readonly tables?: Pick<FeatureSettings, 'tokenWidth' | 'gramRows' | 'gramWidth'>;
   /** What is tried; all when absent. */
   readonly learners?: readonly LearnerFamily[];
 }
@@ -92,7 +92,7 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
   });
   await hooks.onProgress?.('features', 0, 1);
   const spec = fitFeatures(prompts, wordsOf(base), {
-    ...(training.grams ?? FEATURE_SETTINGS),
+    ...(training.tables ?? FEATURE_SETTINGS),
     kinds,
     seed,
   });

@@ -9,6 +9,7 @@ import {
   importBundle,
   writeRouterBundle,
   writeSafetensors,
+  type BundleFiles,
   type Digest,
   type RouterManifest,
 } from '@thalamus/bundle';
@@ -19,7 +20,8 @@ import { EmbeddedEventBus, encodeEvent, topicSpec, type EventBus } from '@thalam
 import { createClient, type GrpcServer, type RpcClient } from '@thalamus/grpc';
 import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import { createLogger, setLogLevel } from '@thalamus/telemetry';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { PROMPT_FEATURES } from '@thalamus/routing';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -148,10 +150,49 @@ export class RouterUnderTest {
       ),
       'heads.bias': float32Tensor([experts.length], Float32Array.from(Object.values(losses))),
     });
-    const folder = join(this.folder, 'written', name);
-    await writeRouterBundle(folder, constantManifest(name, experts, this.encoderDigest), {
+    return this.storeRouter(constantManifest(name, experts, this.encoderDigest), {
       'heads.safetensors': heads,
     });
+  }
+
+  /**
+   * Stores a router model that reads no graph: of a prompt with more digits than letters it expects that `a` loses least, of
+   * any other that `b` does.
+   */
+  async storeCountingRouter(name: string): Promise<Digest> {
+    const width = PROMPT_FEATURES.length;
+    const weights = new Float32Array(2 * width);
+    weights[PROMPT_FEATURES.indexOf('digitShare')] = -1;
+    weights[width + PROMPT_FEATURES.indexOf('digitShare')] = 1;
+    const manifest = constantManifest(name, ['a', 'b'], this.encoderDigest);
+    return this.storeRouter(
+      {
+        ...manifest,
+        encoder: {
+          ...manifest.encoder,
+          dimension: width,
+          inputs: [{ kind: 'prompt', width, weight: 1 }],
+          file: 'encoder.safetensors',
+          tokenizer: 'tokenizer.json',
+        },
+      },
+      {
+        'heads.safetensors': writeSafetensors({
+          'heads.weight': float32Tensor([2, width], weights),
+          'heads.bias': float32Tensor([2], new Float32Array(2)),
+        }),
+        'encoder.safetensors': writeSafetensors({
+          'prompt.mean': float32Tensor([width], new Float32Array(width).fill(0.5)),
+          'prompt.deviation': float32Tensor([width], new Float32Array(width).fill(0.1)),
+        }),
+        'tokenizer.json': await readFile(join(ZOO, 'base', 'minilm-l6', 'tokenizer.json')),
+      },
+    );
+  }
+
+  private async storeRouter(manifest: Omit<RouterManifest, 'files'>, files: BundleFiles): Promise<Digest> {
+    const folder = join(this.folder, 'written', manifest.name);
+    await writeRouterBundle(folder, manifest, files);
     return (await importBundle(folder, this.store)).digest;
   }
 }
