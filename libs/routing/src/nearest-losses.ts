@@ -20,12 +20,8 @@ export function nearestLosses(heads: NearestLossHeads, embeddings: Float32Array)
   for (let prompt = 0; prompt < prompts; prompt++) {
     neighbours.clear();
     const at = prompt * projected;
-    for (let row = 0; row < rows; row++) {
-      let cosine = 0;
-      const from = row * projected;
-      for (let i = 0; i < projected; i++) cosine += queries[at + i]! * keys[from + i]!;
-      neighbours.offer(row, cosine);
-    }
+    const query = queries.subarray(at, at + projected);
+    for (let row = 0; row < rows; row++) neighbours.offer(row, product(query, keys, row * projected));
     sums.fill(0);
     const total = neighbours.weigh(temperature, (row, weight) => {
       for (let k = 0; k < candidates; k++) sums[k]! += weight * values[row * candidates + k]!;
@@ -33,6 +29,21 @@ export function nearestLosses(heads: NearestLossHeads, embeddings: Float32Array)
     for (let k = 0; k < candidates; k++) losses[prompt * candidates + k] = sums[k]! / total;
   }
   return losses;
+}
+
+/** Sum of the products of a vector with the elements from `from` on; four sums at once, since none waits for another. */
+function product(vector: Float32Array, others: Float32Array, from: number): number {
+  const whole = vector.length - (vector.length % 4);
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let i = 0; i < whole; i += 4) {
+    const at = from + i;
+    a += vector[i]! * others[at]!;
+    b += vector[i + 1]! * others[at + 1]!;
+    c += vector[i + 2]! * others[at + 2]!;
+    d += vector[i + 3]! * others[at + 3]!;
+  }
+  for (let i = whole; i < vector.length; i++) a += vector[i]! * others[from + i]!;
+  return a + b + (c + d);
 }
 
 /** Embeddings as they are compared: P e, of length 1. */
