@@ -18,6 +18,8 @@ describe('the charge of a process', () => {
           most = Math.max(most, measured, floor);
           expect(charge).toBeGreaterThanOrEqual(Math.max(measured, floor));
           expect(charge).toBeLessThanOrEqual(most);
+          // Records of a host carry it as a whole number of bytes.
+          expect(Number.isInteger(charge)).toBe(true);
         }
       }),
       RUNS,

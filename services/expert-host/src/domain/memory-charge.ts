@@ -15,7 +15,7 @@ const MOST = 4_096;
 export function charged(beforeBytes: number | undefined, measuredBytes: number, floorBytes: number): number {
   const least = Math.max(measuredBytes, floorBytes);
   if (beforeBytes === undefined || beforeBytes <= least) return least;
-  return Math.max(least, beforeBytes - DOWN * (beforeBytes - least));
+  return Math.max(least, Math.floor(beforeBytes - DOWN * (beforeBytes - least)));
 }
 
 /** What a model is expected to need, bytes. */
