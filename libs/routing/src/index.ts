@@ -24,6 +24,18 @@ export {
   type IsotonicMap,
   type Recalibration,
 } from './recalibrate.js';
+export { bettingPValue, hoeffdingBentkus, type BoundedSample } from './risk/p-values.js';
+export {
+  applyRule,
+  checkTarget,
+  controlRisk,
+  type ControlledRisk,
+  type RiskAnchor,
+  type RiskChoices,
+  type RiskRows,
+  type RiskRule,
+  type RiskTarget,
+} from './risk/control-risk.js';
 export { FILTERS, type Filter } from './filters/filters.js';
 export {
   FLAG_LEVELS,
