@@ -47,6 +47,11 @@ const PAGES: readonly { path: string; heading: string; ready: (page: Page) => Pr
         .first()
         .waitFor(),
   },
+  {
+    path: '/hosts',
+    heading: 'Hosts',
+    ready: (page) => page.getByRole('link', { name: 'banking77' }).waitFor(),
+  },
   { path: '/keys', heading: 'Keys', ready: (page) => page.getByText('first administrator').waitFor() },
   { path: '/policies', heading: 'Policies', ready: (page) => page.getByText('No policies').waitFor() },
 ];

@@ -12,6 +12,8 @@ export interface MeshUnderBrowser {
   /** The administrator's key. */
   readonly key: string;
   readonly gatewayPid: number;
+  /** Base URL of the HTTP server of the expert host. */
+  readonly hostHttp: string;
   /** Base URL of the upstream that replays recorded answers: one that the gateway may ask. */
   readonly upstream: string;
   readonly chromium: string;
@@ -33,6 +35,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     dataFolder: mesh.dataFolder,
     key: mesh.key,
     gatewayPid: mesh.pidOf('gateway'),
+    hostHttp: `http://${mesh.httpOf('expert-host')}`,
     upstream: replayUrl(mesh.dataFolder),
     chromium,
   });

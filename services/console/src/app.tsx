@@ -14,6 +14,9 @@ const OverviewPage = lazy(async () => ({
 const ExpertsPage = lazy(async () => ({
   default: (await import('./pages/experts/experts-page.js')).ExpertsPage,
 }));
+const HostsPage = lazy(async () => ({
+  default: (await import('./pages/hosts/hosts-page.js')).HostsPage,
+}));
 const KeysPage = lazy(async () => ({
   default: (await import('./pages/keys/keys-page.js')).KeysPage,
 }));
@@ -67,6 +70,7 @@ export function App() {
             <Route path="/overview" component={OverviewPage} />
             <Route path="/experts" component={ExpertsPage} />
             <Route path="/experts/:name" component={ExpertsPage} />
+            <Route path="/hosts" component={HostsPage} />
             <Route path="/keys" component={isAdmin ? KeysPage : Home} />
             <Route path="/policies" component={isAdmin ? PoliciesPage : Home} />
             <Route component={NothingHere} />

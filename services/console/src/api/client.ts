@@ -2,6 +2,7 @@ import type {
   Classification,
   Decision,
   ExpertRow,
+  HostRow,
   KeyRow,
   NewKey,
   Policy,
@@ -131,6 +132,7 @@ const segment = encodeURIComponent;
 export const api = {
   session: async () => (await call('/admin/v1/session')) as Session,
   experts: async () => ((await call('/admin/v1/experts')) as { data: readonly ExpertRow[] }).data,
+  hosts: async () => ((await call('/admin/v1/hosts')) as { data: readonly HostRow[] }).data,
   route: async (input: string, task: Task, signal: AbortSignal): Promise<Decision> =>
     readDecision(await call('/v1/route', { method: 'POST', body: { input, task, top_k: 256 }, signal })),
   classify: async (input: string, model: string): Promise<Classification> => {

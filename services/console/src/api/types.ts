@@ -111,6 +111,65 @@ export interface ExpertRow {
   readonly versions: readonly VersionRow[];
 }
 
+/** Where a version stands on a host; a registered one is loaded when it is asked for. */
+export type HostedState = 'registered' | 'loading' | 'ready' | 'draining' | 'failed';
+
+/** A version that a host serves. */
+export interface HostedVersion {
+  readonly expert: string;
+  readonly version: string;
+  readonly state: HostedState;
+  readonly memoryBytes: number;
+  /** Those of them that it shares with nobody. */
+  readonly ownBytes: number;
+  readonly isPinned: boolean;
+  /** Lower ones are let go first. */
+  readonly priority: number;
+  /** ISO time; null before its first request. */
+  readonly lastUsedAt: string | null;
+  /** Inference process that it runs in; empty while it is not loaded. */
+  readonly process: string;
+  /** Requests that wait for it to be loaded. */
+  readonly waiting: number;
+  readonly errorCode: string;
+}
+
+/** An inference process of a host. */
+export interface HostProcess {
+  readonly name: string;
+  /** 0 while it is started again. */
+  readonly pid: number;
+  readonly openBytes: number;
+  /** 0 where the system does not say. */
+  readonly residentBytes: number;
+}
+
+/** What a host has in memory, bytes; counts since it started. */
+export interface HostMemory {
+  readonly limitBytes: number;
+  readonly ownBytes: number;
+  readonly sharedBytes: number;
+  readonly loadsWaiting: number;
+  readonly runsWaiting: number;
+  readonly restarts: number;
+  readonly recycles: number;
+  readonly evictions: number;
+  readonly processes: readonly HostProcess[];
+  readonly spareBytes: number;
+  readonly startedAt: string | null;
+}
+
+/** An expert host. */
+export interface HostRow {
+  readonly id: string;
+  readonly address: string;
+  /** Null for one that does not say. */
+  readonly memory: HostMemory | null;
+  readonly versions: readonly HostedVersion[];
+  /** Versions that are left out, of experts that one may not use. */
+  readonly hidden: number;
+}
+
 /** An API key, without its secret. */
 export interface KeyRow {
   readonly id: string;

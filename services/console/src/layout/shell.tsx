@@ -21,6 +21,7 @@ import {
   IconMoon,
   IconRoute,
   IconScale,
+  IconServer2,
   IconSun,
 } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
@@ -32,6 +33,7 @@ const PAGES: readonly { path: string; label: string; icon: typeof IconRoute; rol
   { path: '/', label: 'Playground', icon: IconRoute, role: 'viewer' },
   { path: '/overview', label: 'Overview', icon: IconActivity, role: 'viewer' },
   { path: '/experts', label: 'Experts', icon: IconBox, role: 'viewer' },
+  { path: '/hosts', label: 'Hosts', icon: IconServer2, role: 'viewer' },
   { path: '/keys', label: 'Keys', icon: IconKey, role: 'admin' },
   { path: '/policies', label: 'Policies', icon: IconScale, role: 'admin' },
 ];
