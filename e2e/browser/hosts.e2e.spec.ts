@@ -71,7 +71,7 @@ describe('the hosts page', () => {
     const process = page.getByRole('region', { name: /^Process / }).filter({ hasText: 'banking77' });
     await process.waitFor();
     expect(await process.innerText()).toMatch(/pid \d+ · [\d.]+ MiB of weights · [\d.]+ MiB resident/);
-    const meter = page.getByRole('meter', { name: 'Memory for weights' });
+    const meter = page.getByRole('meter', { name: 'Memory that experts take' });
     expect(Number(await meter.getAttribute('aria-valuenow'))).toBeGreaterThan(0);
     expect(await meter.getAttribute('aria-valuetext')).toMatch(/^[\d.]+ MiB of 2\.00 GiB$/);
     await context.close();

@@ -3,7 +3,7 @@ import { memoryText, sharesOf } from './host-facts.js';
 
 const NAMES = { shared: 'shared bases', own: 'experts' } as const;
 
-/** Bytes of weights that are loaded, on a track as long as the limit. */
+/** Bytes that experts take, on a track as long as the limit. */
 export function MemoryBar({ memory }: { readonly memory: HostMemory }) {
   const { limitBytes, ownBytes, sharedBytes } = memory;
   const used = ownBytes + sharedBytes;
@@ -18,7 +18,7 @@ export function MemoryBar({ memory }: { readonly memory: HostMemory }) {
       <div
         className="memory-track"
         role="meter"
-        aria-label="Memory for weights"
+        aria-label="Memory that experts take"
         aria-valuemin={0}
         aria-valuemax={limitBytes}
         aria-valuenow={Math.min(used, limitBytes)}

@@ -11,7 +11,7 @@ export function VersionGroups({ groups, now }: { readonly groups: readonly Group
       <div className="hosted-row hosted-head" aria-hidden>
         <span>Expert</span>
         <span>State</span>
-        <span className="number">Own memory</span>
+        <span className="number">Own weights</span>
         <span className="number">Last used</span>
       </div>
       {groups.map(({ name, processes, versions }) => (

@@ -46,9 +46,13 @@ const host = z.object({
   address: z.string().describe('host:port of its gRPC server.'),
   memory: z
     .object({
-      limitBytes: z.int().describe('Bytes of weights that may be loaded at once.'),
-      ownBytes: z.int().describe('Bytes that loaded versions have for themselves.'),
-      sharedBytes: z.int().describe('Bytes of the bases that they share.'),
+      limitBytes: z
+        .int()
+        .describe('Bytes that what is loaded may take at once: of memory or of weights, as it is set.'),
+      ownBytes: z.int().describe('Bytes that loaded versions take for themselves.'),
+      sharedBytes: z
+        .int()
+        .describe('Bytes of the bases that they share, and of the process that waits for a model.'),
       loadsWaiting: z.int().describe('Requests that wait for experts to be loaded.'),
       runsWaiting: z.int().describe('Texts, and requests of graphs of tensors, that wait for a run.'),
       restarts: z.int().describe('How often an inference process ended unasked since the host started.'),

@@ -151,21 +151,21 @@ export const HostResidencySchema: GenMessage<HostResidency> = /*@__PURE__*/
  */
 export type HostMemory = Message<"thalamus.events.v1.HostMemory"> & {
   /**
-   * Bytes of weights that may be loaded at once.
+   * Bytes that what is loaded may take at once: of memory or of weights, as the host is set.
    *
    * @generated from field: uint64 limit_bytes = 1;
    */
   limitBytes: bigint;
 
   /**
-   * Bytes that loaded versions have for themselves.
+   * Bytes that loaded versions take for themselves.
    *
    * @generated from field: uint64 own_bytes = 2;
    */
   ownBytes: bigint;
 
   /**
-   * Bytes of the bases that they share.
+   * Bytes of the bases that they share, and of the process that waits for a model.
    *
    * @generated from field: uint64 shared_bytes = 3;
    */
