@@ -36,6 +36,8 @@ export {
   type RiskRule,
   type RiskTarget,
 } from './risk/control-risk.js';
+export { limitsOf } from './limits.js';
+export { pick, pickSeed, type ExplorationPool, type Picked, type Picker } from './pickers/pick.js';
 export { FILTERS, type Filter } from './filters/filters.js';
 export {
   FLAG_LEVELS,

@@ -45,6 +45,12 @@ export {
   type CalibrationFigures,
   type ReliabilityBin,
 } from './calibration/reliability.js';
+export {
+  meanWidth,
+  scaledInterval,
+  type RegionResiduals,
+  type ScaledInterval,
+} from './calibration/scaled-interval.js';
 export { abstentionThreshold, residualInterval, type ResidualInterval } from './conformal.js';
 export { bestCandidates, fitGatedLosses, type GatedLossOptions } from './fit-gated-losses.js';
 export { fitLinearLosses, rowCount, type LossRows } from './fit-linear-losses.js';

@@ -197,6 +197,12 @@ describe('Route', () => {
       'FLAG_INVALID',
       'flags.verbosity',
     ],
+    [
+      'limits that contradict each other',
+      { prompt: '[flag: cost<1] x', flags: [{ name: 'cost', form: { case: 'atLeast', value: 2 } }] },
+      'FLAG_INVALID',
+      'flags.cost',
+    ],
     ['an unknown flag in a tag', { prompt: '[flag: speed=1] x' }, 'FLAG_INVALID', 'flags'],
     ['a bound on the risk', { risk: { alpha: 0.1, delta: 0.1 } }, 'METHOD_UNSUPPORTED', undefined],
   ] satisfies [string, Request, string, string | undefined][])(

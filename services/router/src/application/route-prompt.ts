@@ -5,6 +5,7 @@ import type { RegistryView } from '@thalamus/registry';
 import {
   decide,
   defaultFlags,
+  limitsOf,
   mergeFlags,
   stripFlagTags,
   weightsOf,
@@ -77,6 +78,7 @@ export class RoutePrompt {
     const policy = this.view.policy(request.tenant);
     const flags = mergeFlags(wished, defaultFlags(policy?.defaultWeights ?? {}, manifest.costScales));
     const weights = weightsOf(flags, manifest.verbalLevels, manifest.costScales);
+    const constraints = constraintsOf(request, flags, policy);
     const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs, tenant: request.tenant };
     const prediction = await model.predict(tagged.prompt, options);
     const startedAt = performance.now();
@@ -84,7 +86,7 @@ export class RoutePrompt {
       candidates: this.candidates.list(
         new Map(manifest.candidates.map(({ expert, version }) => [expert, version])),
       ),
-      constraints: constraintsOf(request, flags, policy),
+      constraints,
       predictions: prediction.predictions,
       weights,
       scales: manifest.costScales,
@@ -139,16 +141,12 @@ function constraintsOf(
         readonly minTrust: number;
       },
 ): RouteConstraints {
-  const limits = flags.flatMap((flag): RouteConstraints['limits'] => {
-    if (flag.kind === 'atMost') return [{ name: flag.name, atMost: flag.value }];
-    return flag.kind === 'atLeast' ? [{ name: flag.name, atLeast: flag.value }] : [];
-  });
   return {
     task: request.task,
     tenant: request.tenant,
     contextTokens: request.contextTokens,
     experts: request.experts,
-    limits,
+    limits: limitsOf(flags),
     policy: policy && {
       allowedExperts: policy.allowedExperts,
       allowedLicences: policy.allowedLicences,
