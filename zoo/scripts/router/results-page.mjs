@@ -178,7 +178,7 @@ export function resultsPage(runs) {
   const lines = [
     '# Routers from tables of measured prompts',
     '',
-    'Made by `npm run results:router -- --data DIR`, where DIR holds the public tables; `thalamus router train` and `thalamus router evaluate` give the same figures for one router. Rows are split by a digest of the prompt and the seed: 70 % train, 10 % validation, 20 % test. Learner and settings are chosen by five-fold cross-validation over the train and validation parts, by the simplest that is within one standard error of the best, and fitted on both; the test part is read once for each router. Intervals are 95 % bootstrap intervals over prompts. `fast` runs no graph; `accurate` reads the vector of the base as well. No router sees the task label.',
+    'Made by `npm run results:router -- --data DIR`, where DIR holds the public tables; `thalamus router train` and `thalamus router evaluate` give the same figures for one router. Rows are split by a digest of the prompt and the seed: 70 % train, 10 % validation, 20 % test. Learner and settings are chosen by five-fold cross-validation over the train and validation parts, by the simplest that is within one standard error of the best, and fitted on both; the test part is read once for each router. Intervals are 95 % bootstrap intervals over prompts. `fast` runs no graph; `accurate` reads the vector of the base as well. No router sees the task label. The lists of settings that are tried, and the width of static vectors, were drawn up on four fifths of llmrouter9 and some of gsm8k, which share rows with the test parts here: figures on these two may be slightly kind.',
   ];
   lines.push('', ...summaryLines(runs));
   for (const [table, own] of grouped(runs, (run) => run.table)) {
