@@ -1,3 +1,5 @@
+import { foldedNormalMean } from '../calibration/folded-normal.js';
+
 /** Probabilities of being right, with what came out: 0 to 1, partial credit in between. */
 export interface Outcomes {
   readonly probabilities: Float64Array;
@@ -35,7 +37,7 @@ export function calibrationOf({ probabilities, outcomes }: Outcomes, bins = 15):
     const variance = part.reduce((sum, at) => sum + (outcomes[at]! - measured) ** 2, 0) / part.length;
     const share = part.length / n;
     plainEce += share * Math.abs(predicted - measured);
-    expected += share * meanAbsolute(predicted - measured, Math.sqrt(variance / part.length));
+    expected += share * foldedNormalMean(predicted - measured, Math.sqrt(variance / part.length));
   }
   const brier = order.reduce((sum, at) => sum + (outcomes[at]! - probabilities[at]!) ** 2, 0) / n;
   return { ece: Math.max(0, 2 * plainEce - expected), plainEce, brier, n };
@@ -43,20 +45,3 @@ export function calibrationOf({ probabilities, outcomes }: Outcomes, bins = 15):
 
 const meanOf = (rows: readonly number[], values: Float64Array) =>
   rows.reduce((sum, at) => sum + values[at]!, 0) / rows.length;
-
-/** Mean of |x| for normal x: the folded normal distribution. */
-export function meanAbsolute(center: number, deviation: number): number {
-  if (deviation === 0) return Math.abs(center);
-  const z = center / deviation;
-  return deviation * Math.sqrt(2 / Math.PI) * Math.exp((-z * z) / 2) + center * errorFunction(z / Math.SQRT2);
-}
-
-/** erf to 1.5e-7 (Abramowitz and Stegun 7.1.26). */
-function errorFunction(x: number): number {
-  const t = 1 / (1 + 0.3275911 * Math.abs(x));
-  const tail =
-    t *
-    (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) *
-    Math.exp(-x * x);
-  return Math.sign(x) * (1 - tail);
-}

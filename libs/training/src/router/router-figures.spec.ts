@@ -1,6 +1,7 @@
 import { createRandom } from '@thalamus/tensor';
 import { describe, expect, it } from 'vitest';
-import { calibrationOf, meanAbsolute } from './calibration-error.js';
+import { foldedNormalMean } from '../calibration/folded-normal.js';
+import { calibrationOf } from './calibration-error.js';
 import { groupedBootstrap } from './grouped-bootstrap.js';
 import { withGuesses } from './loss-matrix.js';
 import { choicesOf } from './routed-choices.js';
@@ -39,8 +40,8 @@ describe('calibrationOf', () => {
     const sum = Array.from({ length: 200_000 }, () => Math.abs(0.3 + 0.5 * draws.normal())).reduce(
       (a, b) => a + b,
     );
-    expect(meanAbsolute(0.3, 0.5)).toBeCloseTo(sum / 200_000, 2);
-    expect(meanAbsolute(-2, 0)).toBe(2);
+    expect(foldedNormalMean(0.3, 0.5)).toBeCloseTo(sum / 200_000, 2);
+    expect(foldedNormalMean(-2, 0)).toBe(2);
   });
 });
 
