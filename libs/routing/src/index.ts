@@ -38,6 +38,26 @@ export {
 } from './risk/control-risk.js';
 export { limitsOf } from './limits.js';
 export { pick, pickSeed, type ExplorationPool, type Picked, type Picker } from './pickers/pick.js';
+export {
+  checkCorrectionSettings,
+  correctionOf,
+  decayTo,
+  foldOutcome,
+  isNegligible,
+  type CorrectionSettings,
+  type CorrectionState,
+  type LossResidual,
+} from './online/correct-loss.js';
+export { lossRange, observedLoss, type LossUnit } from './online/observed-loss.js';
+export {
+  checkDriftSettings,
+  driftEvidence,
+  NO_DRIFT,
+  watchOutcome,
+  type DriftSettings,
+  type DriftState,
+  type PredictedAndObserved,
+} from './online/watch-drift.js';
 export { FILTERS, type Filter } from './filters/filters.js';
 export {
   FLAG_LEVELS,
