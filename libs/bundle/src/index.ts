@@ -29,6 +29,17 @@ export {
   type Pooling,
 } from './expert-manifest.js';
 export { ROUTER_MANIFEST, routerManifestSchema, type RouterManifest } from './router-manifest.js';
+export {
+  MAP_EXTENT,
+  MAX_EVALUATION_BYTES,
+  MAX_MAP_LABELS,
+  MAX_MAP_POINTS,
+  ROUTER_EVALUATION,
+  encodeRouterEvaluation,
+  parseRouterEvaluation,
+  routerEvaluationSchema,
+  type RouterEvaluationReport,
+} from './router-evaluation.js';
 export type {
   ArtifactSource,
   ArtifactStat,

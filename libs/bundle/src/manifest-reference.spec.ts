@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { EXPERT_KINDS, expertManifestSchema, PRECISIONS } from './expert-manifest.js';
 import { TASKS } from './manifest-fields.js';
 import { parseExpertManifest, parseRouterManifest } from './parse-manifest.js';
+import { routerEvaluationSchema } from './router-evaluation.js';
 import { routerManifestSchema } from './router-manifest.js';
 
 const page = readFileSync(new URL('../../../docs/reference/manifest.md', import.meta.url), 'utf8');
@@ -19,7 +20,8 @@ const documented = (name: string) =>
 
 /** Fields of a schema in the same form; `[]` stands for the items of a list, `*` for any key. */
 function fieldsOf(schema: z.ZodType, path: string): string[] {
-  if (schema instanceof z.ZodOptional) return fieldsOf(schema.unwrap() as z.ZodType, path);
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable)
+    return fieldsOf(schema.unwrap() as z.ZodType, path);
   if (schema instanceof z.ZodArray) return fieldsOf(schema.element as z.ZodType, `${path}[]`);
   if (schema instanceof z.ZodRecord) return fieldsOf(schema.valueType as z.ZodType, `${path}.*`);
   if (!(schema instanceof z.ZodObject)) return [];
@@ -46,6 +48,10 @@ describe('docs/reference/manifest.md', () => {
     expect(documented('router.json').sort()).toEqual(own.sort());
     const shared = (schema: z.ZodType) => fieldsOf(schema, '').filter((field) => SHARED.test(field));
     expect(shared(routerManifestSchema).sort()).toEqual(shared(expertManifestSchema).sort());
+  });
+
+  it('names every field of evaluation.json, and no other', () => {
+    expect(documented('evaluation.json')).toEqual(fieldsOf(routerEvaluationSchema, ''));
   });
 
   it('names every kind, task and precision', () => {

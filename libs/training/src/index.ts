@@ -181,4 +181,8 @@ export {
   type EvaluatedRouter,
   type JudgedSplit,
 } from './router/evaluate-router.js';
+export { evaluationReport, type ReportedTrial, type ReportFacts } from './router/report/evaluation-report.js';
+export { mapRows, type PromptSpace } from './router/report/prompt-map.js';
+export { reportRouter, withReport } from './router/report/report-router.js';
+export { baselinePredictions } from './router/table-baselines.js';
 export { LEARNERS, type LearnerFamily } from './router/learners.js';

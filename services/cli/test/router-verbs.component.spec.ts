@@ -1,5 +1,6 @@
+import { openRouterBundle, parseRouterEvaluation, ROUTER_EVALUATION } from '@thalamus/bundle';
 import { createRandom } from '@thalamus/tensor';
-import { mkdtempSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -126,6 +127,28 @@ describe('thalamus router evaluate', () => {
       first,
     );
   }, 60_000);
+
+  it('keeps the report in the folder, which stays the same router', async () => {
+    const kept = join(folder, 'kept');
+    cpSync(out, kept, { recursive: true });
+    const words = ['router', 'evaluate', '--router', kept, '--table', table, '--split', 'test'] as const;
+    const { saved, ...judged } = await run(...words, '--save');
+    expect(judged).toMatchObject({ fitted: false, split: 'test', oracle: 1 });
+    const before = await openRouterBundle(out);
+    const after = await openRouterBundle(kept);
+    expect(saved).toEqual({ folder: kept, digest: after.digest });
+    const { files, ...manifest } = after.manifest;
+    expect({ ...manifest, files: files.filter(({ path }) => path !== ROUTER_EVALUATION) }).toEqual(
+      before.manifest,
+    );
+    const report = parseRouterEvaluation(await after.readFile(ROUTER_EVALUATION));
+    expect(report).toMatchObject({ n: judged['n'], router: 'made', experts: ['adder-1', 'atlas-1'] });
+    expect(report.map.labels.toSorted()).toEqual(['capitals', 'sums']);
+    expect(report.map.spaces.map(({ space }) => space)).toEqual(['encoder', 'features', 'losses']);
+    expect(report.map.spaces.at(-1)?.purity.label).toBeGreaterThan(0.9);
+    expect(JSON.stringify(report)).not.toContain('What is');
+    rmSync(kept, { recursive: true });
+  }, 120_000);
 
   it('refuses a table over other models', async () => {
     const other = join(folder, 'other.jsonl');

@@ -2,7 +2,7 @@ import { ThalamusError } from '@thalamus/errors';
 import { predictLosses } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import { featuresOf } from './fitted-features.js';
-import { judgeRouter, type RouterJudgement } from './judge-router.js';
+import { judgeRouter, type RouterJudgement, type RouterTrial } from './judge-router.js';
 import { preparePrompts, type PrepareOptions } from './prepare-prompts.js';
 import type { OpenedRouter } from './router-bundle.js';
 import type { RoutingRow, RoutingTable } from './routing-table.js';
@@ -37,38 +37,61 @@ const OTHER_TABLE =
 const FITTED =
   'The router was fitted on rows of this part, so that these figures flatter it and its neighbours; the choice file has figures of rows that were held out.';
 
+/** A router model with its predictions on a part of a table. */
+export interface TriedRouter {
+  readonly trial: RouterTrial;
+  /** Vectors of the rows as the heads read them. */
+  readonly vectors: VectorRows;
+  readonly fitted: boolean;
+  readonly notes: readonly string[];
+}
+
 /**
  * Judges a router model on a part of a table over the same models. Parts are those of the rule and seed that the router model
  * keeps: of its own table, the same rows again.
  * @throws DATASET_INVALID for other models, or a part without rows; BUNDLE_INVALID for an encoder that is another
  */
 export async function evaluateRouter(
-  { router, base, table, split }: RouterEvaluation,
+  evaluation: RouterEvaluation,
   options: PrepareOptions = {},
 ): Promise<EvaluatedRouter> {
+  const { trial, fitted, notes } = await tryRouter(evaluation, options);
+  const { manifest } = evaluation.router;
+  return {
+    router: `${manifest.name}@${manifest.version}`,
+    table: evaluation.table.set,
+    split: evaluation.split,
+    fitted,
+    ...judgeRouter(trial),
+    notes,
+  };
+}
+
+/** Predicts the losses of a part, and those of the baselines. @throws as `evaluateRouter` does */
+export async function tryRouter(
+  { router, base, table, split }: RouterEvaluation,
+  options: PrepareOptions = {},
+): Promise<TriedRouter> {
   requireEncoder(router, base);
   const rows = inOrderOf(table, router);
   const { asked, known, isFitted } = chosenRows(rows, router, table, split);
   const { manifest } = router;
   const seed = manifest.split?.seed ?? 0;
-  const vectors = await vectorsOf(router, base, [...new Set([...asked, ...known])], options);
-  const askedVectors = pick(vectors, asked);
+  const all = await vectorsOf(router, base, [...new Set([...asked, ...known])], options);
+  const vectors = pick(all, asked);
   const isKnown = known.length > 0;
-  const judged = judgeRouter({
-    manifest,
-    rows: asked,
-    predicted: predictLosses(router.heads, askedVectors.features),
-    seed,
-    baselines: isKnown
-      ? baselinePredictions(pick(vectors, known), askedVectors, manifest.candidates.length, seed)
-      : undefined,
-  });
   return {
-    router: `${manifest.name}@${manifest.version}`,
-    table: table.set,
-    split,
+    trial: {
+      manifest,
+      rows: asked,
+      predicted: predictLosses(router.heads, vectors.features),
+      seed,
+      baselines: isKnown
+        ? baselinePredictions(pick(all, known), vectors, manifest.candidates.length, seed)
+        : undefined,
+    },
+    vectors,
     fitted: isFitted,
-    ...judged,
     notes: [...table.notes, ...(isFitted ? [FITTED] : []), ...(isKnown ? [] : [OTHER_TABLE])],
   };
 }

@@ -1,11 +1,14 @@
-import { openRouterBundle } from '@thalamus/bundle';
+import { openRouterBundle, writeRouterBundle } from '@thalamus/bundle';
 import {
   evaluateRouter,
   openedRouter,
   readRoutingTable,
+  reportRouter,
+  withReport,
   type EvaluatedRouter,
   type JudgedSplit,
 } from '@thalamus/training';
+import { onInterrupt } from '../interruption.js';
 import { createOutput, table as columns } from '../output.js';
 import { keptVectors } from '../router/kept-vectors.js';
 import { stageView } from '../router/stage-view.js';
@@ -19,12 +22,15 @@ export interface EvaluateRouterOptions {
   readonly base?: string;
   readonly vectors?: string;
   readonly threads?: number;
+  /** Keeps the report in the folder. */
+  readonly save: boolean;
   readonly json: boolean;
 }
 
-/** Judges a router model of a folder on a table. @throws BUNDLE_INVALID, DATASET_INVALID */
+/** Judges a router model of a folder on a table. @throws BUNDLE_INVALID, DATASET_INVALID, ARTIFACT_STORE_FULL */
 export async function evaluateRouterLocal(options: EvaluateRouterOptions): Promise<void> {
-  const router = await openedRouter(await openRouterBundle(options.router));
+  const bundle = await openRouterBundle(options.router);
+  const router = await openedRouter(bundle);
   const measured = await readRoutingTable(options.table);
   const tools = localTools(options.threads);
   const view = await stageView(options.json);
@@ -35,12 +41,28 @@ export async function evaluateRouterLocal(options: EvaluateRouterOptions): Promi
       base,
       measured.rows.map(({ prompt }) => prompt),
     );
-    const judged = await evaluateRouter(
-      { router, base, table: measured, split: options.split },
-      { onProgress: (done, total) => view.step('embedding', done, total), ...(embed ? { embed } : {}) },
-    );
+    const evaluation = { router, base, table: measured, split: options.split };
+    const hooks = {
+      onProgress: (done: number, total: number) => view.step('embedding', done, total),
+      ...(embed ? { embed } : {}),
+    };
+    if (!options.save) {
+      const judged = await evaluateRouter(evaluation, hooks);
+      view.end();
+      createOutput(options.json).answer(judged, () => lines(judged));
+      return;
+    }
+    const date = new Date().toISOString().slice(0, 10);
+    const { judged, report } = await reportRouter(evaluation, date, hooks);
+    const { manifest, files } = await withReport(bundle, report);
+    const release = onInterrupt(() => undefined);
+    const { folder, digest } = await writeRouterBundle(options.router, manifest, files).finally(release);
     view.end();
-    createOutput(options.json).answer(judged, () => lines(judged));
+    createOutput(options.json).answer({ ...judged, saved: { folder, digest } }, () => [
+      ...lines(judged),
+      '',
+      `The report is kept in ${folder}, whose digest is now ${digest}.`,
+    ]);
   } finally {
     view.end();
     await tools.runtime.close();

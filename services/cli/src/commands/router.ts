@@ -55,6 +55,7 @@ function evaluateCommand(): Command {
     [
       'thalamus router evaluate --router /tmp/r --table llmrouter9.jsonl.gz --split test --json',
       'thalamus router evaluate --router /tmp/r --table OTHER.jsonl.gz --split all --json',
+      'thalamus router evaluate --router /tmp/r --table llmrouter9.jsonl.gz --split test --save',
     ],
   )
     .requiredOption('--router <folder>', 'folder of the router model')
@@ -62,6 +63,11 @@ function evaluateCommand(): Command {
       new Option('--split <part>', 'part of the table, by the seed that the router model keeps')
         .choices(['test', 'validation', 'train', 'all'])
         .default('test'),
+    )
+    .option(
+      '--save',
+      'keep the report in the folder of the router model, for the console; its digest becomes another, so save before it is registered',
+      false,
     )
     .action(async (options: EvaluateRouterOptions) =>
       (await import('../actions/router-evaluate.js')).evaluateRouterLocal(options),
