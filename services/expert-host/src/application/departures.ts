@@ -71,11 +71,19 @@ export class Departures {
     return this.leaves(slot, evicted);
   }
 
-  /** Resolves when all that is being let go has gone; with false when nothing is. */
-  async settled(): Promise<boolean> {
-    const isLeaving = this.leaving.size > 0;
+  /** Resolves when all that is being let go has gone. */
+  async settled(): Promise<void> {
     await Promise.all(this.leaving.values());
-    return isLeaving;
+  }
+
+  /**
+   * Resolves when all that is in memory and being let go has gone; with false when nothing is. One that was removed before it was
+   * loaded holds nothing, and its load may itself wait for room: nobody who makes room may wait for it.
+   */
+  async freed(): Promise<boolean> {
+    const leaving = [...this.leaving].filter(([slot]) => this.inMemory.has(slot));
+    await Promise.all(leaving.map(([, left]) => left));
+    return leaving.length > 0;
   }
 
   /** Lets go of what a version holds, after its last request; its bytes count until then. */

@@ -92,8 +92,8 @@ export class ExpertLibrary {
       count: options.memoryCounts === 'resident' ? new ResidentCount(processes) : COUNT_WEIGHTS,
       loaded: () => this.departures.loaded,
       evict: (key) => this.departures.evict(key),
-      settled: async () => {
-        const wasLeaving = await this.departures.settled();
+      freed: async () => {
+        const wasLeaving = await this.departures.freed();
         return (await this.opener.letHeldGo()) || wasLeaving;
       },
     });

@@ -21,8 +21,8 @@ export interface BudgetParties {
   readonly loaded: () => Iterable<Slot>;
   /** Lets a version go after its last request; it stays registered. */
   readonly evict: (key: string) => Promise<void>;
-  /** Resolves when all that is being let go has gone; with false when nothing is. */
-  readonly settled: () => Promise<boolean>;
+  /** Resolves when all that is in memory and being let go has gone; with false when nothing is. */
+  readonly freed: () => Promise<boolean>;
 }
 
 /** The bytes that experts may take, and the room that is made for more. */
@@ -140,7 +140,7 @@ export class ResidencyBudget {
       if (plan.kind === 'evict') {
         if (!mayEvict()) return this.full({ ...need, bytes });
         await Promise.all(plan.victims.map((key) => this.parties.evict(key)));
-      } else if (!(await this.parties.settled())) return this.full({ ...need, bytes });
+      } else if (!(await this.parties.freed())) return this.full({ ...need, bytes });
     }
   }
 

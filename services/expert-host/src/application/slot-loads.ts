@@ -42,8 +42,8 @@ export class SlotLoads {
     slots.tell(slot);
     const startedAt = performance.now();
     const ticket = budget.begin();
-    // Asked for meanwhile, it may take the room of others.
-    const rooms = budget.roomsFor(ticket, () => mayEvict || slot.waiters.size > 0);
+    // Asked for meanwhile, it may take the room of others; removed meanwhile, no more.
+    const rooms = budget.roomsFor(ticket, () => !slot.isLeaving && (mayEvict || slot.waiters.size > 0));
     let error: ThalamusError | undefined;
     do {
       try {
