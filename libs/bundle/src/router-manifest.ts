@@ -122,7 +122,34 @@ const interval = z.strictObject({
   lower: z.number(),
   /** The same at (1 + coverage) / 2. */
   upper: z.number(),
+  /** What both are multiplied by in each region; absent: 1. */
+  scales: z.array(z.number().positive()).min(1).optional(),
 });
+
+/** Knots of a monotone map; 64 pairs of 100 candidates fit a manifest. */
+const MOST_KNOTS = 64;
+const knots = z.array(z.number()).min(1).max(MOST_KNOTS);
+
+/** How the losses that the head of a candidate gives are brought to measured ones. */
+const recalibration = z.discriminatedUnion('kind', [
+  z.strictObject({
+    expert: bundleName,
+    /** Piecewise linear through the knots, constant outside of them. */
+    kind: z.literal('isotonic'),
+    /** Strictly rising. */
+    inputs: knots,
+    /** Never falling; as many. */
+    values: knots,
+  }),
+  z.strictObject({
+    expert: bundleName,
+    /** logit(q) = a ln(p) - b ln(1 - p) + c; of losses that are errors. */
+    kind: z.literal('beta'),
+    a: z.number().nonnegative(),
+    b: z.number().nonnegative(),
+    c: z.number(),
+  }),
+]);
 
 const abstention = z.strictObject({
   /**
@@ -162,6 +189,8 @@ const fields = z.strictObject({
     /** Share of measured losses that the intervals are made to hold, 0 to 1. */
     coverage: z.number().gt(0).lt(1),
     intervals: z.array(interval),
+    /** One for each candidate, in the same order; absent: losses stand as the heads give them. */
+    recalibration: z.array(recalibration).optional(),
     abstention: abstention.optional(),
   }),
   split: split.optional(),
@@ -222,6 +251,9 @@ function checkNames(manifest: Fields, issue: Issue): void {
   const calibrated = manifest.calibration.intervals.map((entry) => entry.expert);
   if (calibrated.join() !== names.join())
     issue('calibration', 'intervals must name the candidates in the same order');
+  const recalibrated = manifest.calibration.recalibration?.map((entry) => entry.expert);
+  if (recalibrated && recalibrated.join() !== names.join())
+    issue('calibration', 'recalibration must name the candidates in the same order');
   for (const [key, name] of Object.entries(manifest.baselines ?? {}))
     if (!names.includes(name)) issue('baselines', `${key} must be a candidate`);
   for (const [what, path] of [
@@ -232,12 +264,35 @@ function checkNames(manifest: Fields, issue: Issue): void {
       issue('files', `must list the ${what} file ${path}`);
 }
 
+function checkCalibration({ calibration, regionCount, lossUnit }: Fields, issue: Issue): void {
+  for (const { expert, scales } of calibration.intervals)
+    if (scales && scales.length !== regionCount)
+      issue(
+        'calibration',
+        `the interval of ${expert} has ${scales.length} scales for ${regionCount ?? 0} regions`,
+      );
+  for (const map of calibration.recalibration ?? []) {
+    if (map.kind === 'beta' && lossUnit !== 'error')
+      issue('calibration', `the recalibration of ${map.expert} is beta, which is for losses in "error"`);
+    if (map.kind !== 'isotonic') continue;
+    const { inputs, values } = map;
+    const rises = inputs.every((input, at) => input > (inputs[at - 1] ?? -Infinity));
+    const keeps = values.every((value, at) => value >= (values[at - 1] ?? -Infinity));
+    if (inputs.length !== values.length || !rises || !keeps)
+      issue(
+        'calibration',
+        `the recalibration of ${map.expert} needs as many values as inputs, inputs that rise and values that never fall`,
+      );
+  }
+}
+
 /** Schema of `router.json`. Strict; candidates and intervals must name the same experts in the same order. */
 export const routerManifestSchema = fields.superRefine((manifest, context) => {
   const issue: Issue = (path, message) => context.addIssue({ code: 'custom', path: [path], message });
   checkNames(manifest, issue);
   checkHeads(manifest, issue);
   checkEncoder(manifest, issue);
+  checkCalibration(manifest, issue);
 });
 
 /** Contents of `router.json`. */

@@ -25,7 +25,7 @@ const input = (
 ): DecisionInput => ({
   candidates: Object.keys(losses).map((name) => candidate(name)),
   predictions: new Map(
-    Object.entries(losses).map(([name, loss]) => [name, { loss, low: loss - 1, high: loss + 1 }]),
+    Object.entries(losses).map(([name, loss]) => [name, { loss, raw: loss, low: loss - 1, high: loss + 1 }]),
   ),
   weights: new Map(),
   scales: {

@@ -5,8 +5,10 @@ import type { FlagName } from './flags.js';
 
 /** What the router model predicts for one candidate. */
 export interface Prediction {
-  /** Predicted loss in the loss unit of the router model. */
+  /** Predicted loss in the loss unit of the router model, calibrated. */
   readonly loss: number;
+  /** The same as the heads gave it, before calibration. */
+  readonly raw: number;
   /** Ends of the conformal interval. */
   readonly low: number;
   readonly high: number;

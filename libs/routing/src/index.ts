@@ -18,6 +18,14 @@ export {
   type RejectedCandidate,
 } from './decide.js';
 export {
+  calibratedLosses,
+  calibratedPredictions,
+  intervalAround,
+  type CalibratedCandidates,
+  type LossCalibration,
+  type LossInterval,
+} from './calibrated-losses.js';
+export {
   PROBABILITY_FLOOR,
   recalibrate,
   type BetaMap,

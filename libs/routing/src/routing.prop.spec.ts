@@ -118,7 +118,7 @@ const input = (
   })),
   constraints: constraints(extra),
   predictions: new Map(
-    items.map((item) => [item.name, { loss: item.loss, low: item.loss, high: item.loss }]),
+    items.map((item) => [item.name, { loss: item.loss, raw: item.loss, low: item.loss, high: item.loss }]),
   ),
   weights: new Map([['size', weight]]),
   scales: { size: { transform: 'log10', min: 1, max: 1e9 } },

@@ -169,6 +169,7 @@ export {
 } from './router/train-router.js';
 export {
   openedRouter,
+  predictedBy,
   routerBundle,
   type OpenedRouter,
   type RouterFacts,

@@ -74,6 +74,39 @@ describe('router models', () => {
   });
 });
 
+describe('a calibrated router model', () => {
+  it('decides by calibrated losses, and its intervals follow the region', async () => {
+    await router.expert('a');
+    await router.expert('b');
+    const isotonic = (expert: string, values: number[]) => ({
+      expert,
+      kind: 'isotonic' as const,
+      inputs: [0, 1],
+      values,
+    });
+    const calibration = {
+      coverage: 0.9,
+      intervals: [
+        { expert: 'a', lower: -0.1, upper: 0.2, scales: [2] },
+        { expert: 'b', lower: -0.1, upper: 0.2 },
+      ],
+      recalibration: [isotonic('a', [0.5, 0.75]), isotonic('b', [0, 0.5])],
+    };
+    const losses = { a: 0.25, b: 0.5 };
+    const digest = await router.storeConstantRouter('calibrated', losses, { calibration, regionCount: 1 });
+    await router.activate('calibrated', digest);
+    await router.start();
+    const { decision } = await router.client.route({ prompt: 'x', task: TASK });
+    expect(decision?.ranked.map(({ expert, predictedLoss }) => [expert, predictedLoss])).toEqual([
+      ['b', 0.25],
+      ['a', 0.5625],
+    ]);
+    expect(decision?.ranked[0]?.lossHigh).toBeCloseTo(0.45, 12);
+    expect(decision?.ranked[1]?.lossLow).toBeCloseTo(0.3625, 12);
+    expect(decision?.ranked[1]?.lossHigh).toBeCloseTo(0.9625, 12);
+  });
+});
+
 describe('a router model that reads no graph', () => {
   it('is served without the bundle of its encoder', async () => {
     await router.expert('a');

@@ -15,13 +15,13 @@ function rows(seed: number, n: number, gap: number) {
 }
 
 describe('calibration figures', () => {
-  it('take most of the bias off a calibrated model, more than the plain parametric bootstrap does', () => {
+  it('take off a calibrated model the share of the bias that the parametric bootstrap knows of', () => {
     const runs = Array.from({ length: 200 }, (_, seed) => calibrationFigures(rows(seed, 600, 0)));
     // 40 rows a bin, p about .4: a gap of sqrt(2 / pi) x sqrt(.21 / 40) by chance alone.
     const plain = mean(runs.map((run) => run.plain));
     expect(plain).toBeCloseTo(Math.sqrt(2 / Math.PI) * Math.sqrt(0.21 / 40), 2);
-    // Kumar's estimate keeps 2 - sqrt(2) of it: 59 %.
-    expect(mean(runs.map((run) => run.debiased))).toBeLessThan(0.3 * plain);
+    // Gaps of normal noise, measured again, grow by sqrt(2): 2 - sqrt(2) is kept.
+    expect(mean(runs.map((run) => run.debiased)) / plain).toBeCloseTo(2 - Math.SQRT2, 1);
     expect(Math.abs(mean(runs.map((run) => run.squared)))).toBeLessThan(2e-4);
   });
 
@@ -31,6 +31,15 @@ describe('calibration figures', () => {
     expect(Math.abs(mean(runs.map((run) => run.debiased)) - gap)).toBeLessThan(0.25 * ofBin);
     const spread = Math.sqrt(mean(runs.map((run) => (run.squared - gap * gap) ** 2)) / runs.length);
     expect(Math.abs(mean(runs.map((run) => run.squared)) - gap * gap)).toBeLessThan(4 * spread);
+  });
+
+  it('of many rows keep little that is not there, and all that is', () => {
+    const many = rows(1, 20_000, 0);
+    const { plain, debiased } = calibrationFigures(many);
+    expect(debiased).toBeLessThan(plain);
+    expect(debiased).toBeLessThan(0.006);
+    const shifted = { ...many, predicted: many.predicted.map((p) => p - 0.1) };
+    expect(calibrationFigures(shifted).debiased).toBeCloseTo(0.1, 2);
   });
 
   it('are those of the formula on rows that can be counted by hand', () => {

@@ -20,7 +20,7 @@ export interface CalibrationFigures {
   readonly n: number;
   /** Mean of |mean measured - mean predicted| over bins, by rows: what is usually called the expected calibration error. */
   readonly plain: number;
-  /** `plain` without what chance alone adds; 0 or more. */
+  /** `plain` less what chance is estimated to add; 0 or more. */
   readonly debiased: number;
   /** Unbiased estimate of the squared calibration error; may be below 0. */
   readonly squared: number;
@@ -65,11 +65,11 @@ export function reliabilityBins(pairs: CalibrationPairs, bins = 15): Reliability
 /**
  * Calibration error over bins of equal mass.
  *
- * `squared` takes each bin's variance off its squared gap, which is unbiased (Bröcker 2012; Kumar, Liang and Ma 2019, section
- * 4). The absolute gap has no unbiased estimate. `debiased` takes off the bias that the gaps would have if they were the truth
- * and were measured again with the noise of their bin (the parametric bootstrap of Kumar et al., in closed form), where the
- * truth is first shrunk to the size that `squared` gives it (James and Stein 1961): without that, a calibrated model keeps
- * more than half of the bias. On average within a quarter of the standard error of a bin, in the cases that the tests simulate.
+ * `squared` takes each bin's variance off its squared gap, which is unbiased (Bröcker 2012; Kumar, Liang and Ma 2019,
+ * "Verified uncertainty calibration", section 4). The absolute gap has no unbiased estimate. `debiased` is that of Kumar and
+ * others for it: `plain` less its bias, which is what the same gaps would come out larger by, were they the truth and measured
+ * again with the normal noise of their bins. Their resampling is taken in closed form. A calibrated model keeps 2 - sqrt(2) of
+ * the bias; a gap of twice the noise keeps next to none.
  */
 export function calibrationFigures(pairs: CalibrationPairs, bins = 15): CalibrationFigures {
   const list = reliabilityBins(pairs, bins);
@@ -85,13 +85,11 @@ export function calibrationFigures(pairs: CalibrationPairs, bins = 15): Calibrat
     noise += (rows / n) * known * known;
     return { weight: rows / n, gap, error: known };
   });
-  const squared = gaps - noise;
-  const shrink = gaps > 0 ? Math.sqrt(Math.max(0, squared) / gaps) : 0;
   const bias = weighed.reduce(
-    (sum, { weight, gap, error }) => sum + weight * (foldedNormalMean(shrink * gap, error) - shrink * gap),
+    (sum, { weight, gap, error }) => sum + weight * (foldedNormalMean(gap, error) - gap),
     0,
   );
-  return { n, plain, debiased: Math.max(0, plain - bias), squared, bins: list };
+  return { n, plain, debiased: Math.max(0, plain - bias), squared: gaps - noise, bins: list };
 }
 
 /**

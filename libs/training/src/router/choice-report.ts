@@ -1,4 +1,7 @@
+import type { TriedInterval } from './choose-intervals.js';
 import type { TriedLearner } from './choose-learner.js';
+import type { TriedRecalibration } from './choose-recalibration.js';
+import type { FittedCalibration } from './fit-calibration.js';
 import type { TrainedRouter } from './train-router.js';
 
 /** What `choice.json` and the terminal say of a choice. */
@@ -17,6 +20,21 @@ export interface ChoiceReport {
     readonly behind: number;
     readonly behindError: number;
   }[];
+  readonly calibration: CalibrationReport;
+}
+
+/** How predictions were calibrated, on rows that neither heads nor maps were fitted on. */
+export interface CalibrationReport {
+  readonly why: string;
+  readonly chosen: string;
+  readonly tried: readonly (Omit<TriedRecalibration, 'kind' | 'scope'> & { readonly way: string })[];
+  /** By model: whether its intervals are scaled by region, and how both kinds held. */
+  readonly intervals: readonly {
+    readonly expert: string;
+    readonly scaled: boolean;
+    readonly tried: readonly TriedInterval[];
+  }[];
+  readonly regions: number;
 }
 
 const RULE =
@@ -27,7 +45,9 @@ export function choiceReport({
   choice,
   encoder,
   counts,
-}: Pick<TrainedRouter, 'choice' | 'encoder' | 'counts'>): ChoiceReport {
+  calibration,
+  experts,
+}: Pick<TrainedRouter, 'choice' | 'encoder' | 'counts' | 'calibration' | 'experts'>): ChoiceReport {
   return {
     why: choice.why,
     rule: RULE,
@@ -43,7 +63,35 @@ export function choiceReport({
       behind: short(item.behind),
       behindError: short(item.behindError),
     })),
+    calibration: calibrationReport(calibration, experts),
   };
+}
+
+function calibrationReport(
+  { recalibration, intervals, regionCount }: FittedCalibration,
+  experts: readonly string[],
+): CalibrationReport {
+  return {
+    why: recalibration.why,
+    chosen: wayOf(recalibration.chosen),
+    tried: recalibration.tried.map(({ kind, scope, ...figures }) => ({
+      way: wayOf({ kind, scope }),
+      ...shortened(figures),
+    })),
+    intervals: intervals.map(({ interval, tried }, k) => ({
+      expert: experts[k] ?? '',
+      scaled: interval.scales !== undefined,
+      tried: tried.map(({ scaled, ...figures }) => ({ scaled, ...shortened(figures) })),
+    })),
+    regions: regionCount,
+  };
+}
+
+const wayOf = ({ kind, scope }: Pick<TriedRecalibration, 'kind' | 'scope'>) =>
+  kind === 'none' ? kind : `${kind}, ${scope === 'all' ? 'one map for all' : 'a map for each'}`;
+
+function shortened<T extends Readonly<Record<string, number>>>(figures: T): T {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, short(value)])) as T;
 }
 
 /** Learner with its setting, in words. */

@@ -159,7 +159,11 @@ function predictFold(
   });
 }
 
-function judgeOf(rows: ChoiceRows) {
+/** Regret of predicted losses on the rows of a choice. */
+export type RegretJudge = ReturnType<typeof judgeOf>;
+
+/** What predicted losses of these rows lose, at a cost weight of 0 and over all of them. */
+export function judgeOf(rows: ChoiceRows) {
   const { losses: measured, candidates, costs } = rows;
   const means = columnMeans(measured, candidates);
   const gap = Math.max(...means) - Math.min(...means) || 1;

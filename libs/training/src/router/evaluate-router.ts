@@ -1,10 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
-import { predictLosses } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import { featuresOf } from './fitted-features.js';
 import { judgeRouter, type RouterJudgement, type RouterTrial } from './judge-router.js';
 import { preparePrompts, type PrepareOptions } from './prepare-prompts.js';
-import type { OpenedRouter } from './router-bundle.js';
+import { predictedBy, type OpenedRouter } from './router-bundle.js';
 import type { RoutingRow, RoutingTable } from './routing-table.js';
 import { baselinePredictions, type VectorRows } from './table-baselines.js';
 import { splitParts, type SplitPart } from './table-split.js';
@@ -80,11 +79,14 @@ export async function tryRouter(
   const all = await vectorsOf(router, base, [...new Set([...asked, ...known])], options);
   const vectors = pick(all, asked);
   const isKnown = known.length > 0;
+  const { raw, calibrated, regions } = predictedBy(router, vectors.features);
   return {
     trial: {
       manifest,
       rows: asked,
-      predicted: predictLosses(router.heads, vectors.features),
+      predicted: calibrated,
+      raw,
+      regions,
       seed,
       baselines: isKnown
         ? baselinePredictions(pick(all, known), vectors, manifest.candidates.length, seed)

@@ -1,7 +1,12 @@
 import type { RouterManifest } from '@thalamus/bundle';
 import { costOf } from '@thalamus/routing';
-import { calibrationOf, type Calibration } from './calibration-error.js';
 import { groupedBootstrap } from './grouped-bootstrap.js';
+import {
+  judgedCalibration,
+  judgedIntervals,
+  type JudgedCalibration,
+  type JudgedIntervals,
+} from './judged-calibration.js';
 import { lossMatrix } from './loss-matrix.js';
 import { choicesOf, lossesOf, mean, oracleLosses, sameChoice } from './routed-choices.js';
 import type { RoutingRow } from './routing-table.js';
@@ -13,8 +18,12 @@ export interface RouterTrial {
   readonly manifest: RouterManifest;
   /** Rows whose losses are in the order of the manifest's candidates. */
   readonly rows: readonly RoutingRow[];
-  /** Losses that the router predicts: [rows, candidates]. */
+  /** Losses that decisions read: [rows, candidates]. */
   readonly predicted: ArrayLike<number>;
+  /** The same as the heads give them; `predicted` when absent. */
+  readonly raw?: ArrayLike<number>;
+  /** Region of each row; one for all when absent. */
+  readonly regions?: ArrayLike<number>;
   /** Of the baselines that read fitted rows; absent for a table that the router was not fitted on. */
   readonly baselines?: BaselinePredictions | undefined;
   /** Of the bootstrap. */
@@ -43,12 +52,13 @@ export interface RouterJudgement {
   readonly top1: number;
   /** Mean loss beyond the least. */
   readonly regret: number;
-  /** Debiased; null where losses are no errors. */
+  /** Debiased, of the losses that decisions read; null where losses are no errors. */
   readonly ece: number | null;
   readonly brier: number | null;
-  readonly calibration: Calibration | null;
+  readonly calibration: JudgedCalibration;
   /** Share of measured losses inside the intervals. */
   readonly coverage: number;
+  readonly lossIntervals: JudgedIntervals;
   /** USD per million tokens; null where prices are not known. */
   readonly meanCost: number | null;
   readonly baselines: Readonly<Record<string, number>>;
@@ -79,7 +89,10 @@ export function judgeRouter(trial: RouterTrial): RouterJudgement {
   const interval = (values: Float64Array) => groupedBootstrap(values, groups, seed);
   const beyond = (chosen: Int32Array) => qualityOf(chosen).map((own, row) => quality[row]! - own);
   const costOfChoices = (chosen: Int32Array) => mean(Float64Array.from(chosen, (k) => prices![k]!));
-  const calibration = manifest.lossUnit === 'error' ? calibrationOf(outcomesOf(predicted, measured)) : null;
+  const { raw = predicted, regions = new Uint32Array(rows.length) } = trial;
+  const calibration = judgedCalibration({ raw, predicted, measured, regions }, manifest);
+  const lossIntervals = judgedIntervals({ raw, predicted, measured, regions }, manifest);
+  const isError = manifest.lossUnit === 'error';
   const regret = oracle.map((best, row) => best - quality[row]!);
   return {
     n: rows.length,
@@ -90,10 +103,11 @@ export function judgeRouter(trial: RouterTrial): RouterJudgement {
     random: mean(random),
     top1: mean(regret.map((loss) => (loss <= 1e-9 ? 1 : 0))),
     regret: mean(regret),
-    ece: calibration?.ece ?? null,
-    brier: calibration?.brier ?? null,
+    ece: isError ? calibration.after.ece : null,
+    brier: isError ? calibration.after.brier : null,
     calibration,
-    coverage: coverageOf(predicted, measured, manifest),
+    coverage: lossIntervals.coverage,
+    lossIntervals,
     meanCost: prices ? costOfChoices(routed) : null,
     baselines: {
       random: mean(random),
@@ -151,28 +165,6 @@ function qualities(losses: Float64Array, { lossUnit }: RouterManifest): Float64A
 function rowMeans(measured: Float64Array, candidates: number): Float64Array {
   return Float64Array.from({ length: measured.length / candidates }, (_, row) =>
     mean(measured.subarray(row * candidates, (row + 1) * candidates).filter((loss) => !Number.isNaN(loss))),
-  );
-}
-
-function outcomesOf(predicted: ArrayLike<number>, measured: Float64Array) {
-  return {
-    probabilities: Float64Array.from(measured, (_, at) => Math.min(1, Math.max(0, 1 - predicted[at]!))),
-    outcomes: measured.map((loss) => 1 - loss),
-  };
-}
-
-function coverageOf(
-  predicted: ArrayLike<number>,
-  measured: Float64Array,
-  { calibration, candidates }: RouterManifest,
-): number {
-  const inside = Array.from(measured.keys()).filter((at) => !Number.isNaN(measured[at]!));
-  return mean(
-    inside.map((at) => {
-      const { lower, upper } = calibration.intervals[at % candidates.length]!;
-      const beyond = measured[at]! - predicted[at]!;
-      return beyond >= lower - 1e-9 && beyond <= upper + 1e-9 ? 1 : 0;
-    }),
   );
 }
 

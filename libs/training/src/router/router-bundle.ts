@@ -10,14 +10,18 @@ import {
   type RouterManifest,
 } from '@thalamus/bundle';
 import {
+  calibratedLosses,
   encoderFromTensors,
   encoderTensors,
   featureWidth,
   headsFromTensors,
   headTensors,
+  predictLosses,
+  regionIds,
   type FeatureSpec,
   type LossHeads,
   type NamedTensor,
+  type Recalibration,
 } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import { choiceReport } from './choice-report.js';
@@ -32,6 +36,8 @@ const FILES = {
   tokenizer: 'tokenizer.json',
   choice: 'choice.json',
 };
+/** Tensor of the head file with the centres of regions. */
+const REGIONS = 'regions.centroids';
 /** Version of a model that no version of the registry is named for. */
 const UNREGISTERED = '0';
 /** Weights of a cost that words stand for, in the loss unit. */
@@ -60,6 +66,7 @@ export function routerBundle(
 ): UnwrittenRouter {
   const { spec, heads, split, counts, choice } = trained;
   const { facts: headFacts, tensors } = headTensors(heads);
+  const { centroids } = trained.calibration;
   const rows = counts.train + counts.validation;
   const names = table.models.map(({ expert }) => expert);
   const manifest: UnwrittenRouter['manifest'] = {
@@ -93,10 +100,7 @@ export function routerBundle(
     } as RouterManifest['heads'],
     costScales: costScalesOf(table.models),
     verbalLevels: LEVELS,
-    calibration: {
-      coverage: COVERAGE,
-      intervals: trained.intervals.map(({ lower, upper }, k) => ({ expert: names[k]!, lower, upper })),
-    },
+    ...calibrationFields(trained),
     split: { ...split, fitted: ['train', 'validation'] },
     baselines: { bestSingle: names[trained.bestSingle]!, majority: names[trained.majority]! },
     choice: FILES.choice,
@@ -117,12 +121,46 @@ export function routerBundle(
   return {
     manifest,
     files: {
-      [FILES.heads]: fileOf(tensors),
+      [FILES.heads]: fileOf([...tensors, ...regionTensors(centroids, heads.dimension)]),
       [FILES.encoder]: fileOf(encoderTensors(spec)),
       [FILES.tokenizer]: base.tokenizerJson,
       [FILES.choice]: new TextEncoder().encode(`${JSON.stringify(choiceReport(trained), null, 2)}\n`),
     },
   };
+}
+
+/** What the manifest says of calibration and regions. */
+function calibrationFields({
+  calibration: { calibration, regionCount },
+  experts,
+}: TrainedRouter): Pick<RouterManifest, 'calibration' | 'regionCount'> {
+  return {
+    calibration: {
+      coverage: COVERAGE,
+      intervals: calibration.intervals.map(({ lower, upper, scales }, k) => ({
+        expert: experts[k]!,
+        lower,
+        upper,
+        ...(scales ? { scales: [...scales] } : {}),
+      })),
+      ...(calibration.recalibration
+        ? { recalibration: calibration.recalibration.map((map, k) => namedMap(experts[k]!, map)) }
+        : {}),
+    },
+    ...(regionCount > 0 ? { regionCount } : {}),
+  };
+}
+
+/** A map of the losses of a candidate as the manifest has it. */
+function namedMap(expert: string, map: Recalibration) {
+  if (map.kind === 'beta') return { expert, ...map };
+  return { expert, kind: map.kind, inputs: [...map.inputs], values: [...map.values] };
+}
+
+function regionTensors(centroids: Float32Array | undefined, dimension: number): NamedTensor[] {
+  if (!centroids) return [];
+  const shape = [centroids.length / dimension, dimension];
+  return [{ name: REGIONS, shape, values: centroids, precision: 'float32' }];
 }
 
 /** A router model that is ready to predict. */
@@ -131,6 +169,20 @@ export interface OpenedRouter {
   readonly digest: Digest;
   readonly heads: LossHeads;
   readonly spec: FeatureSpec;
+  /** Centres of regions, [count, dimension]. */
+  readonly centroids: Float32Array | undefined;
+}
+
+/** Calibrated losses of prompts, and the region of each, from their vectors [prompts, dimension]. */
+export function predictedBy({ manifest, heads, centroids }: OpenedRouter, vectors: Float32Array) {
+  const raw = predictLosses(heads, vectors);
+  return {
+    raw,
+    calibrated: calibratedLosses(raw, manifest.candidates.length, manifest.calibration),
+    regions: centroids
+      ? regionIds(vectors, centroids, heads.dimension)
+      : new Uint32Array(vectors.length / heads.dimension),
+  };
 }
 
 /**
@@ -151,7 +203,10 @@ export async function openedRouter(bundle: OpenedBundle<RouterManifest>): Promis
   const spec = encoderFromTensors({ blocks }, (name, shape) =>
     requireFloat32(tables ?? { tensors: new Map(), metadata: {} }, name, shape),
   );
-  return { manifest, digest, heads, spec };
+  const centroids = headFile.tensors.has(REGIONS)
+    ? requireFloat32(headFile, REGIONS, [-1, dimension])
+    : undefined;
+  return { manifest, digest, heads, spec, centroids };
 }
 
 function fileOf(tensors: readonly NamedTensor[]): Uint8Array {

@@ -1,49 +1,9 @@
-import { createRandom } from '@thalamus/tensor';
 import { describe, expect, it } from 'vitest';
-import { foldedNormalMean } from '../calibration/folded-normal.js';
-import { calibrationOf } from './calibration-error.js';
 import { groupedBootstrap } from './grouped-bootstrap.js';
 import { withGuesses } from './loss-matrix.js';
 import { choicesOf } from './routed-choices.js';
 import { strongWeakCurve, strongWeakFigures } from './strong-weak.js';
 import { textNeighbourLosses } from './text-neighbours.js';
-
-describe('calibrationOf', () => {
-  const random = createRandom(1);
-  const n = 20_000;
-  const probabilities = Float64Array.from({ length: n }, () => 0.1 + 0.8 * random.next());
-  const outcomes = probabilities.map((p) => (random.next() < p ? 1 : 0));
-
-  it('takes away the error that chance gives to a perfect model', () => {
-    const { ece, plainEce, n: counted } = calibrationOf({ probabilities, outcomes });
-    expect(counted).toBe(n);
-    expect(ece).toBeLessThan(plainEce);
-    expect(ece).toBeLessThan(0.006);
-  });
-
-  it('keeps an error that is there', () => {
-    const shifted = probabilities.map((p) => p - 0.1);
-    expect(calibrationOf({ probabilities: shifted, outcomes }).ece).toBeCloseTo(0.1, 1);
-  });
-
-  it('is the Brier score of hand, and leaves out what has no outcome', () => {
-    const { brier, n: counted } = calibrationOf({
-      probabilities: Float64Array.of(0.5, 0.9, 0.2),
-      outcomes: Float64Array.of(1, 1, NaN),
-    });
-    expect(counted).toBe(2);
-    expect(brier).toBeCloseTo((0.25 + 0.01) / 2);
-  });
-
-  it('knows the mean of |x| for normal x', () => {
-    const draws = createRandom(2);
-    const sum = Array.from({ length: 200_000 }, () => Math.abs(0.3 + 0.5 * draws.normal())).reduce(
-      (a, b) => a + b,
-    );
-    expect(foldedNormalMean(0.3, 0.5)).toBeCloseTo(sum / 200_000, 2);
-    expect(foldedNormalMean(-2, 0)).toBe(2);
-  });
-});
 
 describe('strong and weak', () => {
   const strong = [1, 1, 1, 1];

@@ -203,6 +203,56 @@ describe('trainRouter', () => {
 });
 
 describe('the bundle', () => {
+  it('keeps calibration and regions, as decisions read them', async () => {
+    const { calibration, centroids } = trained.calibration;
+    expect(router.manifest.regionCount).toBe(3);
+    expect(router.centroids).toEqual(centroids);
+    expect(router.manifest.calibration.intervals.map(({ lower, upper }) => ({ lower, upper }))).toEqual(
+      calibration.intervals.map(({ lower, upper }) => ({ lower, upper })),
+    );
+    const { lossIntervals, calibration: judged } = await evaluateRouter({
+      router,
+      base,
+      table,
+      split: 'test',
+    });
+    expect(judged.recalibration).toBe(trained.calibration.recalibration.chosen.kind);
+    expect(judged.after.reliability.reduce((sum, bin) => sum + bin.n, 0)).toBe(judged.n);
+    expect(judged.n).toBe(2 * trained.counts.test);
+    expect(lossIntervals.promised).toBe(0.9);
+    expect(lossIntervals.regions.reduce((sum, region) => sum + region.n, 0)).toBe(judged.n);
+    expect(lossIntervals.coverage).toBeGreaterThan(0.8);
+    const report = choiceReport(trained).calibration;
+    expect(report.tried.map(({ way }) => way)[0]).toBe('none');
+    expect(report.intervals.map(({ expert }) => expert)).toEqual(['math-1-5', 'poet']);
+  });
+
+  it('applies a recalibration that it keeps, before choices are made and judged', async () => {
+    const maps = trained.experts.map((_, k) => ({
+      kind: 'isotonic' as const,
+      inputs: [0, 1],
+      values: k === 0 ? [0.9, 1] : [0, 0.1],
+    }));
+    const turned = {
+      ...trained,
+      calibration: {
+        ...trained.calibration,
+        calibration: { ...trained.calibration.calibration, recalibration: maps },
+      },
+    };
+    const judged = await evaluateRouter({
+      router: await written(turned, 'turned'),
+      base,
+      table,
+      split: 'test',
+    });
+    const plain = await evaluateRouter({ router, base, table, split: 'test' });
+    expect(judged.calibration.recalibration).toBe('isotonic');
+    expect(judged.calibration.before).toEqual(plain.calibration.before);
+    expect(judged.calibration.after.ece).toBeGreaterThan(judged.calibration.before.ece + 0.2);
+    expect(judged.quality).toBeLessThan(plain.quality);
+  });
+
   it('names models, prices, split and table', () => {
     const { manifest } = router;
     expect(manifest.candidates[0]).toMatchObject({

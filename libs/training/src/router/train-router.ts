@@ -1,15 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { FeatureSpec, LossHeads } from '@thalamus/routing';
 import { createRandom } from '@thalamus/tensor';
-import { residualInterval, type ResidualInterval } from '../conformal.js';
 import type { TrainingBase } from '../training-base.port.js';
-import {
-  chooseLearner,
-  fitChosen,
-  recalibration,
-  type ChoiceRows,
-  type LearnerChoice,
-} from './choose-learner.js';
+import { chooseLearner, fitChosen, type ChoiceRows, type LearnerChoice } from './choose-learner.js';
+import { fitCalibration, type FittedCalibration } from './fit-calibration.js';
 import { FEATURE_SETTINGS, featuresOf, fitFeatures, type FeatureSettings } from './fitted-features.js';
 import { LEARNERS, rescaled, type LearnerFamily } from './learners.js';
 import { columnMeans, lossMatrix, pickRows } from './loss-matrix.js';
@@ -52,14 +46,16 @@ export interface RouterHooks {
 /** A fitted router. */
 export interface TrainedRouter {
   readonly encoder: RouterEncoder;
+  /** Names of the candidates. */
+  readonly experts: readonly string[];
   readonly spec: FeatureSpec;
   readonly heads: LossHeads;
   readonly split: TableSplitRule;
   /** Rows of each part. */
   readonly counts: Readonly<Record<SplitPart, number>>;
   readonly choice: LearnerChoice;
-  /** Quantiles of measured less predicted loss of each candidate, on rows that the heads were not fitted on. */
-  readonly intervals: readonly ResidualInterval[];
+  /** From rows that the heads were not fitted on. */
+  readonly calibration: FittedCalibration;
   /** Candidate with the least mean loss of the fitted rows, and the one that was most often the best. */
   readonly bestSingle: number;
   readonly majority: number;
@@ -115,23 +111,22 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
   });
   await hooks.onProgress?.('fitting', 0, 1);
   const fitted = fitChosen(all, learners, choice.chosen, seed);
-  const { slope, offset } = recalibration(choice.chosen.predicted, judged.losses, candidates);
-  const residuals = Array.from({ length: candidates }, (_, k) =>
-    residualsOf(choice.chosen.predicted, judged.losses, {
-      k,
-      candidates,
-      slope: slope[k]!,
-      offset: offset[k]!,
-    }),
-  );
+  const calibration = fitCalibration({
+    rows: judged,
+    predicted: choice.chosen.predicted,
+    unit: table.unit,
+    coverage: COVERAGE,
+    seed,
+  });
   return {
     encoder,
+    experts: table.models.map(({ expert }) => expert),
     spec,
-    heads: rescaled(fitted, slope, offset),
+    heads: rescaled(fitted, calibration.slope, calibration.offset),
     split,
     counts: countsOf(parts),
     choice,
-    intervals: residuals.map((own) => residualInterval(own, COVERAGE)),
+    calibration,
     bestSingle: least(means),
     majority: majorityOf(losses, candidates),
   };
@@ -149,23 +144,6 @@ function someRows(all: ChoiceRows, seed: number): ChoiceRows {
     losses: pickRows(all.losses, all.candidates, kept),
     folds: Uint8Array.from(kept, (row) => all.folds[row]!),
   };
-}
-
-/** Measured less recalibrated loss of one candidate, where there is a result. */
-function residualsOf(predicted: Float64Array, measured: Float64Array, column: Column): number[] {
-  const { k, candidates, slope, offset } = column;
-  const residuals: number[] = [];
-  for (let at = k; at < measured.length; at += candidates)
-    if (!Number.isNaN(measured[at]!)) residuals.push(measured[at]! - (offset + slope * predicted[at]!));
-  return residuals;
-}
-
-/** A candidate and its recalibration. */
-interface Column {
-  readonly k: number;
-  readonly candidates: number;
-  readonly slope: number;
-  readonly offset: number;
 }
 
 /** Mean loss of each model. @throws DATASET_INVALID for a model without a result */

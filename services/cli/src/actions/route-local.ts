@@ -3,10 +3,10 @@ import { ThalamusError } from '@thalamus/errors';
 import { OrtRuntime, PromptEncoder, TextEncoder, Tokenizer, type PromptVectors } from '@thalamus/inference';
 import { inspectGraph } from '@thalamus/onnx-graph';
 import {
+  calibratedPredictions,
   decide,
   mergeFlags,
   parseFlags,
-  predictLosses,
   stripFlagTags,
   weightsOf,
   type Candidate,
@@ -15,7 +15,7 @@ import {
   type Prediction,
   type RouteConstraints,
 } from '@thalamus/routing';
-import { openedRouter, type OpenedRouter } from '@thalamus/training';
+import { openedRouter, predictedBy, type OpenedRouter } from '@thalamus/training';
 import { join } from 'node:path';
 import { shortDecision, type DecisionJson } from '../commands/decision.js';
 import { zooFolder } from '../mesh/zoo-index.js';
@@ -117,15 +117,9 @@ function requirePrompt(prompt: string): string {
   );
 }
 
-function predictionsOf({ manifest, heads }: OpenedRouter, embeddings: Float32Array): Map<string, Prediction> {
-  const losses = predictLosses(heads, embeddings);
-  return new Map(
-    manifest.candidates.map(({ expert }, k) => {
-      const { lower = 0, upper = 0 } = manifest.calibration.intervals[k] ?? {};
-      const loss = losses[k] ?? Infinity;
-      return [expert, { loss, low: loss + lower, high: loss + upper }];
-    }),
-  );
+function predictionsOf(router: OpenedRouter, embeddings: Float32Array): Map<string, Prediction> {
+  const { raw, regions } = predictedBy(router, embeddings);
+  return calibratedPredictions(raw, regions[0] ?? 0, router.manifest);
 }
 
 /** A candidate as the table knows it: nothing is known of licence, trust or health, so that nothing speaks against it. */

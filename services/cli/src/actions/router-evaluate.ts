@@ -74,7 +74,7 @@ function lines(judged: EvaluatedRouter): string[] {
     const found = judged.intervals[name];
     return found ? `${found[0].toFixed(4)} to ${found[1].toFixed(4)}` : '';
   };
-  const { n, split, table, router, ece, brier, meanCost } = judged;
+  const { n, split, table, router, meanCost } = judged;
   return [
     `${router} on ${n} prompts of ${table}, part "${split}"${judged.fitted ? ' (it was fitted on rows of this part)' : ''}.`,
     '',
@@ -89,13 +89,46 @@ function lines(judged: EvaluatedRouter): string[] {
       ]),
     ]),
     '',
-    `top-1 ${judged.top1.toFixed(4)}, regret ${judged.regret.toFixed(4)}, intervals hold ${(100 * judged.coverage).toFixed(1)} %`,
-    ...(ece === null || brier === null ? [] : [`ECE ${ece.toFixed(4)}, Brier ${brier.toFixed(4)}`]),
+    `top-1 ${judged.top1.toFixed(4)}, regret ${judged.regret.toFixed(4)}`,
     ...(meanCost === null ? [] : [`mean price ${meanCost.toFixed(4)} USD per million tokens`]),
     ...Object.entries(judged.strongWeak ?? {}).map(
       ([name, { apgr, cpt50, cpt80, calls95 }]) =>
         `${name}: APGR ${apgr.toFixed(4)}, CPT(50 %) ${(100 * cpt50).toFixed(1)} %, CPT(80 %) ${(100 * cpt80).toFixed(1)} %, 95 % of the better model at ${(100 * calls95).toFixed(1)} % of its calls`,
     ),
+    '',
+    ...calibrationLines(judged),
     ...judged.notes,
   ];
 }
+
+/** Calibration before and after, how intervals hold, and the table that a reliability plot is drawn from. */
+function calibrationLines({ calibration, lossIntervals, ece }: EvaluatedRouter): string[] {
+  const { recalibration, before, after, n } = calibration;
+  const { promised, coverage, meanWidth, regions } = lossIntervals;
+  const [error, square] = ece === null ? ['calibration error', 'mean square'] : ['ECE', 'Brier'];
+  const worst = Math.min(...regions.map((region) => region.coverage));
+  return [
+    ...columns([
+      ['', error, square],
+      ['losses of the heads', before.ece.toFixed(4), before.brier.toFixed(4)],
+      [`calibrated (${recalibration})`, after.ece.toFixed(4), after.brier.toFixed(4)],
+    ]),
+    `intervals of ${percent(promised)} hold ${percent(coverage)} of ${n} losses, ${meanWidth.toFixed(4)} wide on average${
+      regions.length > 0 ? `; of ${regions.length} regions the worst ${percent(worst)}` : ''
+    }`,
+    '',
+    ...columns([
+      ['predicted loss from', 'to', 'n', 'mean predicted', 'mean measured', 'standard error'],
+      ...after.reliability.map((bin) => [
+        bin.from.toFixed(4),
+        bin.to.toFixed(4),
+        String(bin.n),
+        bin.predicted.toFixed(4),
+        bin.measured.toFixed(4),
+        bin.error?.toFixed(4) ?? '',
+      ]),
+    ]),
+  ];
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

@@ -126,6 +126,7 @@ function report(
     ...columns(choiceTable(choice)),
     '',
     choice.why,
+    `Calibration: ${choice.calibration.why}`,
     ...measured.notes,
     '',
     `  npx thalamus router evaluate --router ${options.out} --table ${options.table} --split test`,

@@ -18,6 +18,7 @@ import {
   type SubmitOptions,
 } from '@thalamus/inference';
 import {
+  calibratedPredictions,
   encoderFromTensors,
   headsFromTensors,
   predictLosses,
@@ -190,13 +191,7 @@ export class LoadedRouterModel {
     const predictMs = performance.now() - startedAt;
     return prompts.map((_, row) => {
       const own = losses.subarray(row * candidates.length, (row + 1) * candidates.length);
-      const predictions = new Map(
-        candidates.map(({ expert }, index) => {
-          const loss = own[index] ?? Infinity;
-          const interval = calibration.intervals[index];
-          return [expert, { loss, low: loss + (interval?.lower ?? 0), high: loss + (interval?.upper ?? 0) }];
-        }),
-      );
+      const predictions = calibratedPredictions(own, regions[row] ?? 0, this.parts.manifest);
       const outOfScopeScore =
         calibration.abstention?.score === 'prototype-distance' ? (distances?.[row] ?? 0) : Math.min(...own);
       return {

@@ -141,7 +141,11 @@ export class RouterUnderTest {
   }
 
   /** Stores a router model that predicts the same losses for every prompt: its heads are zero but for the bias. */
-  async storeConstantRouter(name: string, losses: Readonly<Record<string, number>>): Promise<Digest> {
+  async storeConstantRouter(
+    name: string,
+    losses: Readonly<Record<string, number>>,
+    changes: Partial<Omit<RouterManifest, 'files'>> = {},
+  ): Promise<Digest> {
     const experts = Object.keys(losses);
     const heads = writeSafetensors({
       'heads.weight': float32Tensor(
@@ -150,9 +154,10 @@ export class RouterUnderTest {
       ),
       'heads.bias': float32Tensor([experts.length], Float32Array.from(Object.values(losses))),
     });
-    return this.storeRouter(constantManifest(name, experts, this.encoderDigest), {
-      'heads.safetensors': heads,
-    });
+    return this.storeRouter(
+      { ...constantManifest(name, experts, this.encoderDigest), ...changes },
+      { 'heads.safetensors': heads },
+    );
   }
 
   /**
