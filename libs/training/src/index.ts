@@ -187,3 +187,33 @@ export { mapRows, type PromptSpace } from './router/report/prompt-map.js';
 export { reportRouter, withReport } from './router/report/report-router.js';
 export { baselinePredictions } from './router/table-baselines.js';
 export { LEARNERS, type LearnerFamily } from './router/learners.js';
+export {
+  MAX_PROMPTS_FILE_BYTES,
+  MEASURED_TASKS,
+  readMeasuredPrompts,
+  type MeasuredPrompt,
+  type MeasuredTask,
+} from './measuring/measured-prompts.js';
+export {
+  MASK_SHARE,
+  MASKED_PROMPT_TOKENS,
+  MAX_MASKS,
+  runDigest,
+  sharedTask,
+  type MaskSettings,
+  type MeasuredBundle,
+  type TableRun,
+} from './measuring/table-run.js';
+export { PartialTable, type TableCell } from './measuring/partial-table.js';
+export {
+  measureTable,
+  requireOneBase,
+  type MeasuredTable,
+  type MeasuringHooks,
+} from './measuring/measure-table.js';
+export {
+  lossTableFile,
+  type ExpertSummary,
+  type LossTableFile,
+  type TableFacts,
+} from './measuring/loss-table-file.js';

@@ -1,5 +1,6 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
+import type { OnnxModel } from '@thalamus/onnx-graph';
 import type { MaskVocabulary } from '../data/mask-tokens.js';
 import { maskedLmGraph } from '../graphs/encoder-graph.js';
 import { foldBranches } from '../graphs/fold-branches.js';
@@ -42,7 +43,10 @@ export async function openMaskedLm(
 }
 
 /** @throws METHOD_UNSUPPORTED when the model does not read texts by the tokenizer of the base */
-async function requireTokenizer(bundle: OpenedBundle<ExpertManifest>, base: TrainingBase): Promise<void> {
+export async function requireTokenizer(
+  bundle: OpenedBundle<ExpertManifest>,
+  base: TrainingBase,
+): Promise<void> {
   const own = await bundle.readFile('tokenizer.json');
   if (Buffer.compare(own, base.tokenizerJson) === 0) return;
   throw new ThalamusError(
@@ -51,7 +55,11 @@ async function requireTokenizer(bundle: OpenedBundle<ExpertManifest>, base: Trai
   );
 }
 
-async function foldedGraph(bundle: OpenedBundle<ExpertManifest>, base: TrainingBase) {
+/** Graph of a low-rank model with its branches in float32 weights. @throws BUNDLE_INVALID, METHOD_UNSUPPORTED */
+export async function foldedGraph(
+  bundle: OpenedBundle<ExpertManifest>,
+  base: TrainingBase,
+): Promise<OnnxModel> {
   const { factors, scale, head } = await readMaskedLm(bundle, base);
   const weights = foldBranches(base.read.weights, factors, scale);
   return maskedLmGraph(base.read.config, withHead(weights, head));

@@ -21,10 +21,11 @@ export function costScalesOf(models: readonly TableModel[]): RouterManifest['cos
 }
 
 /** Raw properties of a model, as the table states them. */
-export function propertiesOf({ price, parameters }: TableModel): Properties {
+export function propertiesOf({ price, parameters, flopsPerToken }: TableModel): Properties {
+  const size = flopsPerToken ?? (parameters === undefined ? undefined : FLOPS_PER_PARAMETER * parameters);
   return {
     ...(price === undefined ? {} : { cost: price }),
-    ...(parameters === undefined ? {} : { size: FLOPS_PER_PARAMETER * parameters }),
+    ...(size === undefined ? {} : { size }),
   };
 }
 

@@ -15,6 +15,8 @@ export interface TableModel {
   readonly price?: number;
   /** Parameters, as the table states them. */
   readonly parameters?: number;
+  /** FLOPs of one token, as the table states them. */
+  readonly flopsPerToken?: number;
 }
 
 /** One prompt of a table. */
@@ -67,6 +69,7 @@ const metaSchema = z.looseObject({
     .max(MAX_TABLE_MODELS)
     .optional(),
   price_usd_per_mtok: numbers.optional(),
+  flops_per_token: numbers.optional(),
   size: z.array(z.string().nullable()).optional(),
   n: z.number().int().nonnegative().optional(),
 });
@@ -165,12 +168,13 @@ function modelsOf(meta: Meta, path: string): TableModel[] {
   const named =
     meta.experts ?? meta.models?.map((name) => ({ expert: name, version: undefined, digest: undefined }));
   if (!named) throw tableFault(path, 1, 'names no models; give meta.models');
-  for (const key of ['price_usd_per_mtok', 'size'] as const)
+  for (const key of ['price_usd_per_mtok', 'flops_per_token', 'size'] as const)
     if (meta[key] && meta[key].length !== named.length)
       throw tableFault(path, 1, `has ${meta[key].length} values of ${key} for ${named.length} models`);
   const models = named.map(({ expert: name, version, digest }, at): TableModel => {
     const price = meta.price_usd_per_mtok?.[at];
     const parameters = parametersOf(meta.size?.[at]);
+    const flopsPerToken = meta.flops_per_token?.[at];
     return {
       name,
       expert: expertName(name),
@@ -178,6 +182,7 @@ function modelsOf(meta: Meta, path: string): TableModel[] {
       ...(digest === undefined ? {} : { digest }),
       ...(price === undefined || price === null ? {} : { price }),
       ...(parameters === undefined ? {} : { parameters }),
+      ...(flopsPerToken === undefined || flopsPerToken === null ? {} : { flopsPerToken }),
     };
   });
   const names = new Map<string, string>();

@@ -14,6 +14,8 @@ export interface Running {
   readonly ended: Promise<Ended>;
   /** Ctrl-C. */
   interrupt(): void;
+  /** Ends it at once, as the system does where memory is short. */
+  kill(): void;
   /** Resolves once standard error holds what is looked for; rejects when the command ends without it. */
   says(pattern: RegExp): Promise<void>;
 }
@@ -59,6 +61,7 @@ export function startThalamus(args: readonly string[], { folder, fileBlocks }: R
   return {
     ended,
     interrupt: () => void child.kill('SIGINT'),
+    kill: () => void child.kill('SIGKILL'),
     says: (pattern) =>
       new Promise((resolve, reject) => {
         const look = () => {
