@@ -74,6 +74,8 @@ export interface Subscription {
 /** What a follower wants. */
 export interface FollowOptions {
   readonly topic: string;
+  /** Begins with the first record of each partition that was published at this moment or later, Unix milliseconds, instead of offset zero. */
+  readonly sinceMs?: number;
   /**
    * Called for every record from offset zero, in order; compacted topics may skip replaced ones. A throw means that the record
    * cannot be read: the follower halts there for good, and says so through `onError` and `catchUp`.

@@ -59,11 +59,19 @@ export class EmbeddedFollower implements Follower {
   }
 
   private async readAll(): Promise<void> {
+    await this.begin();
     do {
       this.again = false;
       this.checkHalted();
       for (const [partition, end] of (await this.ends()).entries()) await this.readPartition(partition, end);
     } while (this.mustReadAgain());
+  }
+
+  /** Passes over what is older than what is asked for. */
+  private async begin(): Promise<void> {
+    const { topic, sinceMs } = this.options;
+    if (sinceMs === undefined || this.next.length > 0) return;
+    this.next.push(...(await this.log.call('offsetsSince', topic, sinceMs)));
   }
 
   private async ends(): Promise<bigint[]> {

@@ -101,6 +101,19 @@ export class LogStore {
     );
   }
 
+  /** Offset of the first record of each partition that was published at a moment or later; its end when there is none. */
+  offsetsSince(topic: string, sinceMs: number): bigint[] {
+    return this.database.translated(() =>
+      (
+        this.database
+          .prepare(
+            'SELECT COALESCE((SELECT MIN(offset) FROM records r WHERE r.topic = p.topic AND r.partition = p.partition AND r.timestamp >= ?), next_offset) AS next FROM partitions p WHERE topic = ? ORDER BY partition',
+          )
+          .all(sinceMs, topic) as unknown as { next: number }[]
+      ).map((row) => BigInt(row.next)),
+    );
+  }
+
   heartbeat(beat: Heartbeat): HeldPartition[] {
     return this.groups.heartbeat(beat);
   }

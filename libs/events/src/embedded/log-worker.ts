@@ -8,6 +8,7 @@ export type LogCall =
   | 'append'
   | 'fetch'
   | 'ends'
+  | 'offsetsSince'
   | 'heartbeat'
   | 'commit'
   | 'leave'

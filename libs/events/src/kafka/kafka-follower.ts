@@ -15,7 +15,8 @@ export class KafkaFollower implements Follower {
   readonly caughtUp: Promise<void>;
   private readonly lasting: LastingConsumer;
   private readonly group = `thalamus-follow-${randomUUID()}`;
-  private readonly next = new Map<number, bigint>();
+  private readonly next: Map<number, bigint>;
+  private readonly translate: (fault: unknown) => unknown;
   private readonly waiting = new Set<() => void>();
   /** A record that could not be applied: nothing after it is read. */
   private halted: ThalamusError | undefined;
@@ -25,8 +26,14 @@ export class KafkaFollower implements Follower {
     private readonly kafka: Kafka,
     private readonly admin: Admin,
     private readonly options: FollowOptions,
-    private readonly translate: (fault: unknown) => unknown,
+    parts: {
+      readonly translate: (fault: unknown) => unknown;
+      /** Offsets to begin with, by partition. */
+      readonly next: Map<number, bigint>;
+    },
   ) {
+    this.next = parts.next;
+    this.translate = parts.translate;
     this.lasting = new LastingConsumer(kafka, {
       config: {
         groupId: this.group,
@@ -49,7 +56,7 @@ export class KafkaFollower implements Follower {
       onMade: (consumer) => {
         this.watch(consumer);
       },
-      onCrash: (fault) => this.options.onError?.(toThalamusError(translate(fault))),
+      onCrash: (fault) => this.options.onError?.(toThalamusError(this.translate(fault))),
     });
     this.caughtUp = this.catchUp().then(() => options.onCaughtUp?.());
     this.caughtUp.catch((fault: unknown) => {
@@ -68,7 +75,10 @@ export class KafkaFollower implements Follower {
         'EVENT_INVALID',
         `The topic ${options.topic} does not exist; apply the topics first.`,
       );
-    const follower = new KafkaFollower(kafka, admin, options, translate);
+    const { topic, sinceMs } = options;
+    const begin = sinceMs === undefined ? [] : await admin.fetchTopicOffsetsByTimestamp(topic, sinceMs);
+    const next = new Map(begin.map(({ partition, offset }) => [partition, BigInt(offset)]));
+    const follower = new KafkaFollower(kafka, admin, options, { translate, next });
     await follower.lasting.start();
     return follower;
   }
@@ -116,6 +126,12 @@ export class KafkaFollower implements Follower {
 
   /** A batch has ended, be it one of marks and aborted records alone, which are given to nobody. */
   private watch(consumer: Consumer): void {
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      // It begins where a group without a position does; what comes before it is passed over.
+      if (this.options.sinceMs === undefined) return;
+      for (const [partition, next] of this.next)
+        consumer.seek({ topic: this.options.topic, partition, offset: String(next) });
+    });
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
       const next = BigInt(lastOffset) + 1n;
       if (this.halted || this.stopped) return;

@@ -42,6 +42,32 @@ export function stateContract(harness: BusHarness): void {
     await waitUntil('the first sees it as well', () => live.get('b') === 'back');
   });
 
+  it('follows what was published since a moment, and nothing before it', async () => {
+    const bus = await harness.bus();
+    const topic = await harness.topic(bus, { partitions: 3 });
+    await bus.publish(series(topic, 'k', 0, 40));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const sinceMs = Date.now();
+    const texts = async (from: number, more: number) => {
+      const seen: (string | null)[] = [];
+      const follower = await bus.follow({
+        topic,
+        sinceMs: from,
+        onRecord: (record) => seen.push(textOf(record)),
+      });
+      await follower.caughtUp;
+      if (more > 0) await bus.publish(series(topic, 'k', 40, 40 + more));
+      await follower.catchUp();
+      await follower.stop();
+      return seen;
+    };
+    // Nothing stands yet that is as new.
+    expect(await texts(sinceMs, 0)).toEqual([]);
+    expect(await texts(sinceMs, 20)).toEqual(series(topic, 'k', 40, 60).map(textOf));
+    expect(await texts(sinceMs, 0)).toHaveLength(20);
+    expect(await texts(0, 0)).toHaveLength(60);
+  });
+
   it('sees every record up to the end before it says that it has caught up, also a single one', async () => {
     const bus = await harness.bus();
     for (const count of [0, 1, 2, 700]) {
