@@ -17,6 +17,9 @@ const ExpertsPage = lazy(async () => ({
 const HostsPage = lazy(async () => ({
   default: (await import('./pages/hosts/hosts-page.js')).HostsPage,
 }));
+const RouterPage = lazy(async () => ({
+  default: (await import('./pages/router/router-page.js')).RouterPage,
+}));
 const KeysPage = lazy(async () => ({
   default: (await import('./pages/keys/keys-page.js')).KeysPage,
 }));
@@ -71,6 +74,8 @@ export function App() {
             <Route path="/experts" component={ExpertsPage} />
             <Route path="/experts/:name" component={ExpertsPage} />
             <Route path="/hosts" component={HostsPage} />
+            <Route path="/router" component={RouterPage} />
+            <Route path="/router/:name/:version" component={RouterPage} />
             <Route path="/keys" component={isAdmin ? KeysPage : Home} />
             <Route path="/policies" component={isAdmin ? PoliciesPage : Home} />
             <Route component={NothingHere} />

@@ -13,6 +13,7 @@ import { AdminExpertsController } from './adapters/http/admin-experts.controller
 import { AdminHostsController } from './adapters/http/admin-hosts.controller.js';
 import { AdminKeysController } from './adapters/http/admin-keys.controller.js';
 import { AdminPoliciesController } from './adapters/http/admin-policies.controller.js';
+import { AdminRoutersController } from './adapters/http/admin-routers.controller.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './adapters/http/admin-use-cases.js';
 import { AdminController } from './adapters/http/admin.controller.js';
 import { ChatController, COMPLETE_CHAT } from './adapters/http/chat.controller.js';
@@ -34,6 +35,7 @@ import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
 import { DescribeExperts } from './application/describe-experts.js';
 import { DescribeHosts } from './application/describe-hosts.js';
+import { DescribeRouters } from './application/describe-routers.js';
 import { DescribeTraining } from './application/describe-training.js';
 import { EmbedTexts } from './application/embed-texts.js';
 import { FallbackExpert } from './application/fallback-expert.js';
@@ -71,6 +73,7 @@ const ADMIN_CONTROLLERS = [
   AdminController,
   AdminExpertsController,
   AdminHostsController,
+  AdminRoutersController,
   AdminPoliciesController,
   AdminKeysController,
 ];
@@ -211,6 +214,7 @@ function wireAdmin(
     describeExperts: new DescribeExperts(parts.listExperts, view, parts.residency),
     describeHosts: new DescribeHosts(parts.listExperts, parts.residency),
     describeTraining: new DescribeTraining(parts.listExperts, view, updater),
+    describeRouters: new DescribeRouters(parts.listExperts, view, updater),
     watchTraffic,
     manageExperts: new ManageExperts(updater, view, (url) => {
       guard.check(url);

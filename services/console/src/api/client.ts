@@ -6,6 +6,8 @@ import type {
   KeyRow,
   NewKey,
   Policy,
+  RouterReport,
+  RouterRow,
   Session,
   Task,
   TrainingLosses,
@@ -133,6 +135,13 @@ export const api = {
   session: async () => (await call('/admin/v1/session')) as Session,
   experts: async () => ((await call('/admin/v1/experts')) as { data: readonly ExpertRow[] }).data,
   hosts: async () => ((await call('/admin/v1/hosts')) as { data: readonly HostRow[] }).data,
+  routers: async () => ((await call('/admin/v1/routers')) as { data: readonly RouterRow[] }).data,
+  evaluation: async (name: string, version: string) =>
+    (
+      (await call(`/admin/v1/routers/${segment(name)}/versions/${segment(version)}/evaluation`)) as {
+        evaluation: RouterReport | null;
+      }
+    ).evaluation,
   route: async (input: string, task: Task, signal: AbortSignal): Promise<Decision> =>
     readDecision(await call('/v1/route', { method: 'POST', body: { input, task, top_k: 256 }, signal })),
   classify: async (input: string, model: string): Promise<Classification> => {

@@ -170,6 +170,114 @@ export interface HostRow {
   readonly hidden: number;
 }
 
+/** A router model of the registry. */
+export interface RouterRow {
+  readonly name: string;
+  readonly version: string;
+  readonly task: string;
+  /** Whether it is the one that decides for its task. */
+  readonly active: boolean;
+  readonly experts: readonly string[];
+  /** Experts that one may not use: they have a number in place of their name. */
+  readonly hidden: number;
+}
+
+/** A figure with its 95 % interval; null where none was drawn. */
+export interface MeasuredFigure {
+  readonly value: number;
+  readonly interval: readonly [low: number, high: number] | null;
+}
+
+/** What another way of choosing would have lost. */
+export interface BaselineRow {
+  readonly name: string;
+  /** Expert that it always takes. */
+  readonly expert: string | null;
+  readonly loss: number;
+  readonly regret: number;
+  /** 95 % interval of its loss less the router's. */
+  readonly behind: readonly [low: number, high: number] | null;
+  readonly cost: number | null;
+}
+
+/** Predictions of one bin with what was measured; `error` is the standard error of the difference. */
+export interface ReliabilityBin {
+  readonly n: number;
+  readonly predicted: number;
+  readonly measured: number;
+  readonly error: number | null;
+}
+
+/** Predicted against measured loss, of all experts or of the chosen ones. */
+export interface ReliabilitySeries {
+  readonly of: 'all' | 'chosen';
+  readonly calibrationError: number;
+  readonly bins: readonly ReliabilityBin[];
+}
+
+/** Loss against cost. */
+export interface CostCurve {
+  readonly axis: 'usdPerMillionTokens' | 'strongShare';
+  readonly points: readonly {
+    readonly weight: number | null;
+    readonly cost: number;
+    readonly loss: number;
+  }[];
+  readonly experts: readonly { readonly expert: string; readonly cost: number; readonly loss: number }[];
+}
+
+/** Shares of neighbours that agree; `best` is null where experts do equally well everywhere. */
+export interface Agreement {
+  readonly label: number;
+  readonly best: number | null;
+}
+
+/** Where the prompts of the map are seen. */
+export type SpaceName = 'encoder' | 'features' | 'losses';
+
+/** Prompts as places, 0 to 1000. */
+export interface PromptMap {
+  readonly neighbours: number;
+  readonly chance: Agreement;
+  readonly labels: readonly string[];
+  /** Index of the label of each prompt. */
+  readonly label: readonly number[];
+  /** Index of the expert chosen for each prompt. */
+  readonly chosen: readonly number[];
+  readonly spaces: readonly {
+    readonly space: SpaceName;
+    readonly purity: Agreement;
+    readonly x: readonly number[];
+    readonly y: readonly number[];
+  }[];
+}
+
+/** How well a router model did on measured prompts. */
+export interface RouterReport {
+  readonly lossUnit: 'nats' | 'error';
+  readonly dataset: string;
+  readonly split: string;
+  readonly n: number;
+  readonly fitted: boolean;
+  readonly date: string;
+  readonly experts: readonly string[];
+  readonly figures: {
+    readonly loss: MeasuredFigure;
+    readonly regret: MeasuredFigure;
+    readonly top1: MeasuredFigure;
+    readonly coverage: number;
+    readonly targetCoverage: number;
+    readonly brier: number | null;
+    readonly cost: number | null;
+  };
+  readonly baselines: readonly BaselineRow[];
+  readonly choices: readonly { readonly expert: string; readonly chosen: number; readonly best: number }[];
+  readonly reliability: readonly ReliabilitySeries[];
+  readonly pareto: CostCurve | null;
+  readonly map: PromptMap;
+  readonly notes: readonly string[];
+}
+
 /** An API key, without its secret. */
 export interface KeyRow {
   readonly id: string;

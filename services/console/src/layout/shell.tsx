@@ -15,6 +15,7 @@ import { useDisclosure } from '@mantine/hooks';
 import {
   IconActivity,
   IconBox,
+  IconChartDots3,
   IconKey,
   IconLogin2,
   IconLogout,
@@ -34,6 +35,7 @@ const PAGES: readonly { path: string; label: string; icon: typeof IconRoute; rol
   { path: '/overview', label: 'Overview', icon: IconActivity, role: 'viewer' },
   { path: '/experts', label: 'Experts', icon: IconBox, role: 'viewer' },
   { path: '/hosts', label: 'Hosts', icon: IconServer2, role: 'viewer' },
+  { path: '/router', label: 'Router', icon: IconChartDots3, role: 'viewer' },
   { path: '/keys', label: 'Keys', icon: IconKey, role: 'admin' },
   { path: '/policies', label: 'Policies', icon: IconScale, role: 'admin' },
 ];

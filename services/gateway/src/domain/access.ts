@@ -47,6 +47,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/experts': 'viewer',
   'GET /admin/v1/experts/:name/versions/:version/training': 'viewer',
   'GET /admin/v1/hosts': 'viewer',
+  'GET /admin/v1/routers': 'viewer',
+  'GET /admin/v1/routers/:name/versions/:version/evaluation': 'viewer',
   'POST /admin/v1/experts': 'operator',
   'DELETE /admin/v1/experts/:name': 'operator',
   'POST /admin/v1/experts/:name/channels': 'operator',

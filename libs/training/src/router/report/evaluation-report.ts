@@ -26,8 +26,9 @@ export interface ReportedTrial {
   readonly spaces: readonly PromptSpace[];
 }
 
-/** Bins of the reliability picture. */
+/** Most bins of the reliability picture, and least predictions of one: with fewer, chance is all that it shows. */
 const BINS = 15;
+const LEAST_OF_BIN = 25;
 /** Names of baselines that always take the same expert. */
 const SAME_CHOICE = ['majority', 'bestSingle'] as const;
 
@@ -147,7 +148,7 @@ function reliabilityOf(
         predicted: Float64Array.from(known, (at) => predicted[at]!),
         measured: Float64Array.from(known, (at) => measured[at]!),
       },
-      BINS,
+      Math.max(1, Math.min(BINS, Math.floor(known.length / LEAST_OF_BIN))),
     );
     return {
       of,

@@ -3,6 +3,7 @@ import { registryV1, type eventsV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { DescribedExpert } from '../../application/describe-experts.js';
 import type { DescribedHost } from '../../application/describe-hosts.js';
+import type { DescribedRouter } from '../../application/describe-routers.js';
 
 /** An expert with its versions, and where each is loaded. */
 export function expertJson({ expert, revision, versions }: DescribedExpert) {
@@ -80,6 +81,12 @@ function memoryJson(memory: eventsV1.HostMemory) {
     spareBytes: Number(memory.spareBytes),
     startedAt: isoTime(memory.startedAt),
   };
+}
+
+/** A router model. */
+export function routerJson({ model, experts, hidden }: DescribedRouter) {
+  const { name, version, task, active } = model;
+  return { name, version, task, active, experts, hidden };
 }
 
 /** Prices of a remote version; what costs nothing has none. */

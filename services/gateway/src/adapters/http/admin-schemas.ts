@@ -1,3 +1,4 @@
+import { routerEvaluationSchema } from '@thalamus/bundle';
 import { z } from 'zod';
 import { policyBody } from './admin-bodies.js';
 
@@ -99,6 +100,19 @@ const losses = z
   .array(z.object({ step: z.int(), loss: z.number() }))
   .describe('Losses in nats, by step; empty where the bundle holds no log of a training.');
 
+const router = z.object({
+  name: z.string(),
+  version: z.string(),
+  task: z.string().describe('Task that it can decide for.'),
+  active: z.boolean().describe('Whether it is the one that decides for its task.'),
+  experts: z
+    .array(z.string())
+    .describe(
+      'Experts that it has a head for; one that the caller may not use is called hidden-1 and so on.',
+    ),
+  hidden: z.int().describe('How many of them the caller may not use.'),
+});
+
 const revision = z.int().describe('Registry revision of the change.');
 const time = z.iso.datetime().nullable();
 
@@ -137,6 +151,18 @@ export const adminAnswers = {
     version: z.string(),
     training: losses,
     validation: losses,
+  }),
+  routers: z.object({
+    object: z.literal('list'),
+    data: z.array(router).describe('By task; the one that decides for it first.'),
+  }),
+  evaluation: router.extend({
+    object: z.literal('evaluation'),
+    evaluation: routerEvaluationSchema
+      .nullable()
+      .describe(
+        'evaluation.json of its bundle, as docs/reference/manifest.md has it; null where it holds none.',
+      ),
   }),
   registered: z.object({
     object: z.literal('expert'),

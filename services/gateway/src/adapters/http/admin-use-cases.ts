@@ -3,6 +3,7 @@ import type { ManageKeys } from '../../application/admin/manage-keys.js';
 import type { ManagePolicies } from '../../application/admin/manage-policies.js';
 import type { DescribeExperts } from '../../application/describe-experts.js';
 import type { DescribeHosts } from '../../application/describe-hosts.js';
+import type { DescribeRouters } from '../../application/describe-routers.js';
 import type { DescribeTraining } from '../../application/describe-training.js';
 import type { WatchTraffic } from '../../application/watch-traffic.js';
 
@@ -14,6 +15,7 @@ export interface AdminUseCases {
   readonly describeExperts: DescribeExperts;
   readonly describeHosts: DescribeHosts;
   readonly describeTraining: DescribeTraining;
+  readonly describeRouters: DescribeRouters;
   readonly watchTraffic: WatchTraffic;
   readonly manageExperts: ManageExperts;
   readonly managePolicies: ManagePolicies;

@@ -51,9 +51,34 @@ export function adminPaths() {
       errors: GUARDED,
       parameters,
     }),
+    ...routerPaths(),
     ...expertPaths(),
     ...policyPaths(),
     ...keyPaths(),
+  };
+}
+
+function routerPaths() {
+  const parameters = [PARAMETERS.requestId];
+  return {
+    '/admin/v1/routers': get({
+      id: 'listRouters',
+      summary: 'The router models, and which of them decides for its task.',
+      answer: adminAnswers.routers,
+      errors: GUARDED,
+      parameters,
+    }),
+    '/admin/v1/routers/{name}/versions/{version}/evaluation': get({
+      id: 'getRouterEvaluation',
+      summary: 'How well a router model did on measured prompts: figures and places, no text.',
+      answer: adminAnswers.evaluation,
+      errors: [...GUARDED, ...CALLING, 'ROUTER_MODEL_NOT_FOUND', 'ARTIFACT_CORRUPT', 'BUNDLE_INVALID'],
+      parameters: [
+        pathParameter('name', 'Name of the router model.'),
+        pathParameter('version', 'Version of the router model.'),
+        ...parameters,
+      ],
+    }),
   };
 }
 
