@@ -15,7 +15,9 @@ import { slopeOf } from './host/slope.mjs';
 /** Models that stay, and those that are unloaded and loaded again. */
 const STEADY = 'minilm-l6';
 const CHURNED = ['pico', 'linear'];
-const CALIBRATE_MS = 5_000;
+/** Callers one after the other that find out what the host can bear; their batches are as large as any, so that memory is at its height. */
+const CALLERS = 64;
+const CALIBRATE_MS = 30_000;
 /** A load makes a process warm before its memory counts. */
 const SETTLE_MS = 10_000;
 const SAMPLE_MS = 1_000;
@@ -108,14 +110,14 @@ console.log(
   `${failed} requests failed; memory ${rises ? 'rises' : 'does not rise'}; after ${cycles} cycles ${(100 * cycled.growth).toFixed(1)} % (goal ${100 * GOALS.growth} %)`,
 );
 
-/** Requests a second that callers one after the other get answered: half of it is what the soak sends. */
+/** Requests a second that as many callers get answered: half of it is what the soak sends. */
 async function bearable() {
   const end = performance.now() + CALIBRATE_MS;
   let answered = 0;
   const work = async (caller) => {
-    for (let i = caller; performance.now() < end; i += 8, answered++) await steady.ask(i);
+    for (let i = caller; performance.now() < end; i += CALLERS, answered++) await steady.ask(i);
   };
-  await Promise.all(Array.from({ length: 8 }, (_, caller) => work(caller)));
+  await Promise.all(Array.from({ length: CALLERS }, (_, caller) => work(caller)));
   return answered / (CALIBRATE_MS / 1000);
 }
 
