@@ -115,3 +115,13 @@ export {
   type NamedTensor,
   type ReadTensor,
 } from './router-tensors.js';
+export {
+  addAnswer,
+  answerColumn,
+  answerModel,
+  valueOfAnswer,
+  type AnswerModel,
+  type CascadeModel,
+  type ServiceAnswer,
+} from './cascade/answer-posterior.js';
+export { runCascade, type CascadeOutcome, type CascadeRule } from './cascade/run-cascade.js';

@@ -217,3 +217,13 @@ export {
   type LossTableFile,
   type TableFacts,
 } from './measuring/loss-table-file.js';
+export {
+  cascadeModel,
+  fitCascade,
+  judgeCascade,
+  tryCascades,
+  type AnsweredRow,
+  type FittedCascade,
+  type TriedCascade,
+} from './cascade/fit-cascade.js';
+export { readServiceTable, type ServiceTable } from './cascade/service-table.js';
