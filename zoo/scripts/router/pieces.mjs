@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 
 /** Longest word that is measured, tokens. */
 const LONGEST_WORD = 100_000;
+/** Longest name of a document that stands in an id, characters; a longer one is replaced by its digest. */
+const LONGEST_NAME = 128;
 
 /**
  * Pieces {id, text, group, domain} of the documents of a domain, in order. Rows {text, doc} of one document are joined; a row without one is
@@ -12,7 +14,7 @@ const LONGEST_WORD = 100_000;
 export async function piecesOf(domain, rows, { tokens, least, most }) {
   const documents = new Map();
   for (const { text, doc } of rows) {
-    const name = doc === '' ? createHash('sha256').update(text).digest('hex').slice(0, 16) : doc;
+    const name = doc === '' || doc.length > LONGEST_NAME ? digestOf(doc || text) : doc;
     const group = `${domain}:${name}`;
     documents.set(group, [...(documents.get(group) ?? []), text]);
   }
@@ -23,6 +25,10 @@ export async function piecesOf(domain, rows, { tokens, least, most }) {
     for (const [at, text] of cut.entries()) pieces.push({ id: `${group}#${at + 1}`, text, group, domain });
   }
   return pieces;
+}
+
+function digestOf(text) {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 function cutWords(words, sizes, { least, most }) {

@@ -25,8 +25,10 @@ export interface LearnerFamily {
   fit(rows: LossRows, seed: number): SingleLossHeads[];
 }
 
-/** Width that gates, hidden layers and neighbours see: the principal directions of the features. */
+/** Width that gates and hidden layers see: the principal directions of the features. */
 const PROJECTED = 128;
+/** Widths that neighbours are sought in, the cheaper first. */
+const NEAREST_WIDTHS = [48, PROJECTED] as const;
 /** Most rows that are kept as neighbours: what a prompt is compared with in serving. */
 export const MAX_KEYS = 4096;
 
@@ -47,8 +49,11 @@ const TEMPERATURE = 0.1;
 export const NEAREST: LearnerFamily = {
   name: 'nearest',
   complexity: 2,
-  settings: NEIGHBOURS.map((k) => `${k} neighbours`),
-  fit: (rows, seed) => fitNearestPath(rows, seed, NEIGHBOURS, TEMPERATURE),
+  settings: NEAREST_WIDTHS.flatMap((width) =>
+    NEIGHBOURS.map((k) => `${k} neighbours in ${width} directions`),
+  ),
+  fit: (rows, seed) =>
+    NEAREST_WIDTHS.flatMap((width) => fitNearestPath(rows, { seed, width, neighbours: NEIGHBOURS })),
 };
 
 const GATES = [
@@ -122,16 +127,22 @@ function projectedInputs({ features, dimension }: LossRows, seed: number) {
 /** All that the command line tries, the simplest first. */
 export const LEARNERS: readonly LearnerFamily[] = [RIDGE, NEAREST, GATED, MLP];
 
+/** What neighbours are sought by. */
+interface NearestSearch {
+  readonly seed: number;
+  /** Principal directions of the features that prompts are compared in. */
+  readonly width: number;
+  readonly neighbours: readonly number[];
+}
+
 /** Neighbour heads for several numbers of neighbours over the same keys. */
 export function fitNearestPath(
   rows: LossRows,
-  seed: number,
-  neighbours: readonly number[],
-  temperature: number,
+  { seed, width, neighbours }: NearestSearch,
 ): NearestLossHeads[] {
   const { dimension, candidates } = rows;
   const kept = keptRows(rowCount(rows), seed);
-  const projection = principalProjection(rows.features, dimension, PROJECTED, seed);
+  const projection = principalProjection(rows.features, dimension, width, seed);
   const projected = projection.length / dimension;
   const keys = projectedRows(pickRows(rows.features, dimension, kept), { projection, projected, dimension });
   const values = Float32Array.from(pickRows(rows.losses, candidates, kept));
@@ -144,7 +155,7 @@ export function fitNearestPath(
     values,
     candidates,
     neighbours: count,
-    temperature,
+    temperature: TEMPERATURE,
   }));
 }
 
