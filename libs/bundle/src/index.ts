@@ -28,7 +28,12 @@ export {
   type ExpertManifest,
   type Pooling,
 } from './expert-manifest.js';
-export { ROUTER_MANIFEST, routerManifestSchema, type RouterManifest } from './router-manifest.js';
+export {
+  MOST_RISK_ROWS,
+  ROUTER_MANIFEST,
+  routerManifestSchema,
+  type RouterManifest,
+} from './router-manifest.js';
 export {
   MAP_EXTENT,
   MAX_EVALUATION_BYTES,

@@ -12,6 +12,9 @@ import {
   versionText,
 } from './manifest-fields.js';
 
+/** Most rows that bounds on the risk are certified by. */
+export const MOST_RISK_ROWS = 4096;
+
 /** File name of a router model's manifest inside its bundle. */
 export const ROUTER_MANIFEST = 'router.json';
 
@@ -106,6 +109,15 @@ const baselines = z.strictObject({
   majority: bundleName,
 });
 
+/** Rows that bounds on the risk are certified by: losses that heads predicted which had not seen the row, and the measured ones. */
+const risk = z.strictObject({
+  /** File with the tensors `risk.predicted` and `risk.measured` [rows, candidates], NaN in the latter for no result. */
+  file: z.string().min(1),
+  rows: count.min(1).max(MOST_RISK_ROWS),
+  /** Differences of losses are cut off at this size, in the loss unit. */
+  bound: z.number().positive(),
+});
+
 const costScale = z.strictObject({
   /** What is measured, such as `flopsPerToken`, `days`, `milliseconds`, `usdPerMillionTokens`. */
   unit: z.string().min(1),
@@ -195,6 +207,8 @@ const fields = z.strictObject({
   }),
   split: split.optional(),
   baselines: baselines.optional(),
+  /** Absent: bounds on the risk are refused. */
+  risk: risk.optional(),
   /** File that says which learners were tried and why one was taken. */
   choice: z.string().min(1).optional(),
   /** Number of rows of tensor `regions.centroids`; the nearest one (cosine) is the region id of a prompt. */
@@ -259,6 +273,7 @@ function checkNames(manifest: Fields, issue: Issue): void {
   for (const [what, path] of [
     ['head', manifest.heads.file],
     ['choice', manifest.choice],
+    ['risk', manifest.risk?.file],
   ] as const)
     if (path !== undefined && !manifest.files.some((file) => file.path === path))
       issue('files', `must list the ${what} file ${path}`);

@@ -35,8 +35,10 @@ export {
 export { bettingPValue, hoeffdingBentkus, type BoundedSample } from './risk/p-values.js';
 export {
   applyRule,
+  bestSingle,
   checkTarget,
   controlRisk,
+  controlRiskSteps,
   type ControlledRisk,
   type RiskAnchor,
   type RiskChoices,
@@ -44,6 +46,17 @@ export {
   type RiskRule,
   type RiskTarget,
 } from './risk/control-risk.js';
+export {
+  certifySteps,
+  heldRisk,
+  holdRisk,
+  riskPlan,
+  stricterTarget,
+  type CertifiedRule,
+  type HeldRisk,
+  type RiskPlan,
+} from './risk/risk-plan.js';
+export { riskRowsFromTensors, riskTensors } from './risk/risk-tensors.js';
 export { limitsOf } from './limits.js';
 export { pick, pickSeed, type ExplorationPool, type Picked, type Picker } from './pickers/pick.js';
 export {

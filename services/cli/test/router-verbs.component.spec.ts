@@ -63,6 +63,7 @@ describe('thalamus router train', () => {
       'choice.json',
       'encoder.safetensors',
       'heads.safetensors',
+      'risk.safetensors',
       'router.json',
       'tokenizer.json',
     ]);
@@ -173,6 +174,17 @@ describe('thalamus route --router', () => {
   it('heeds flags of the command line and of the prompt', async () => {
     expect(best(await route('What is 17 + 25?', '--flag', 'cost=5'))).toBe('atlas-1');
     expect(best(await route('What is 17 + 25? [flag: cost<0.5]'))).toBe('atlas-1');
+  }, 60_000);
+
+  it('holds a bound on the risk, and says by which rule', async () => {
+    const { risk, ranked } = await route('What is 17 + 25?', '--risk', '0.05,0.1');
+    expect(risk).toMatchObject({ alpha: 0.05, delta: 0.1, saves: 'cost' });
+    expect(['adder-1', 'atlas-1']).toContain((risk as { reference: string }).reference);
+    expect((risk as { rows: number }).rows).toBeGreaterThan(50);
+    expect(ranked).toHaveLength(2);
+    for (const wrong of ['0.05', '0.05,1', 'x,0.1', '0.1,0.1,0.1'])
+      await expect(route('hello', '--risk', wrong)).rejects.toThrow();
+    await expect(route('hello', '--risk', '1,0.1')).rejects.toThrow(/no expert can lose 1 or more/);
   }, 60_000);
 
   it.each([

@@ -288,10 +288,19 @@ describe('policies', () => {
     expect(forbidden.status).toBe(403);
   });
 
+  it('keep a bound on the risk, and show it', async () => {
+    const path = '/admin/v1/policies/hooli';
+    const risk = { alpha: 0.02, delta: 0.1 };
+    expect((await gateway.admin('PUT', path, { risk })).body).toMatchObject({ risk });
+    expect((await gateway.admin('GET', path)).body).toMatchObject({ risk });
+    expect((await gateway.admin('PUT', path, {})).body).toMatchObject({ risk: null });
+  });
+
   it.each([
     ['an unknown field', { budget: 3 }, 'budget'],
     ['a flag that is none', { defaultWeights: { colour: 1 } }, 'defaultWeights.colour'],
     ['trust above one', { minTrust: 2 }, 'minTrust'],
+    ['a bound on the risk that is certain to fail', { risk: { alpha: 0.1, delta: 1 } }, 'risk.delta'],
     ['an expert that is not there', { fallbackExpert: 'nobody' }, 'policy'],
   ])('with %s are refused', async (_what, wish, param) => {
     const answer = await gateway.admin('PUT', '/admin/v1/policies/initech', wish);

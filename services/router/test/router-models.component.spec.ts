@@ -101,6 +101,7 @@ describe('a calibrated router model', () => {
       ['b', 0.25],
       ['a', 0.5625],
     ]);
+    expect(decision?.ranked.map(({ rawLoss }) => rawLoss)).toEqual([0.5, 0.25]);
     expect(decision?.ranked[0]?.lossHigh).toBeCloseTo(0.45, 12);
     expect(decision?.ranked[1]?.lossLow).toBeCloseTo(0.3625, 12);
     expect(decision?.ranked[1]?.lossHigh).toBeCloseTo(0.9625, 12);

@@ -270,6 +270,73 @@ describe('RouteStream', () => {
 });
 
 describe('Explain', () => {
+  /** The choice by what Explain says alone: scales, weights, levels, raw properties, predictions, threshold. */
+  async function byHand(request: Request) {
+    let summary: routerV1.RouteResponse | undefined;
+    let basis: routerV1.DecisionBasis | undefined;
+    const candidates: routerV1.ExplainedCandidate[] = [];
+    for await (const { part } of router.client.explain({
+      request: { prompt: 'x', task: TASK, ...request },
+    })) {
+      if (part.case === 'summary') summary = part.value;
+      else if (part.case === 'basis') basis = part.value;
+      else if (part.case === 'candidate') candidates.push(part.value);
+    }
+    if (!summary?.decision || !basis) throw new Error('Explain left a part out');
+    const { costScales, verbalLevels, abstentionScore, abstentionThreshold, unknownCost } = basis;
+    const weights = summary.decision.flags.flatMap(({ name, form }): [string, number][] => {
+      if (form.case === 'weight') return [[name, form.value]];
+      return form.case === 'level' ? [[name, verbalLevels[form.value] ?? NaN]] : [];
+    });
+    const costOf = (name: string, value: number | undefined) => {
+      const scale = costScales[name];
+      if (!scale) throw new Error(`no scale of ${name}`);
+      if (value === undefined) return unknownCost;
+      const on = (raw: number) => (scale.transform === 'log10' ? Math.log10(raw) : raw);
+      const cost = (on(value) - on(scale.min)) / (on(scale.max) - on(scale.min));
+      return Math.min(1, Math.max(0, cost));
+    };
+    const totals = candidates
+      .filter(({ rejectedBy }) => rejectedBy === '')
+      .map(({ expert, properties }) => ({
+        name: expert?.expert ?? '',
+        total: weights.reduce(
+          (sum, [name, weight]) => sum + weight * costOf(name, properties[name]),
+          expert?.predictedLoss ?? NaN,
+        ),
+      }))
+      .sort((a, b) => a.total - b.total || (a.name < b.name ? -1 : 1));
+    const isOutside = abstentionScore !== '' && summary.decision.outOfScopeScore > abstentionThreshold;
+    return {
+      summary,
+      candidates,
+      ranking: totals.map(({ name }) => name),
+      abstains: totals.length === 0 || isOutside,
+    };
+  }
+
+  it.each([
+    ['nothing weighed', {}],
+    ['weights', { flags: [weight('size', 0.5), weight('cost', 0.1)] }],
+    [
+      'a level and a limit',
+      {
+        flags: [
+          { name: 'size', form: { case: 'level' as const, value: 'high' } },
+          { name: 'cost', form: { case: 'atMost' as const, value: 5 } },
+        ],
+      },
+    ],
+    ['the weights of a policy', { tenant: 'careful' }],
+  ] satisfies [string, Request][])('is enough to choose again by hand: %s', async (_name, request) => {
+    const { summary, ranking: again, abstains, candidates } = await byHand(request);
+    expect(again).toEqual(ranking(summary));
+    expect(again.length).toBeGreaterThan(0);
+    expect(abstains).toBe(summary.decision?.abstained);
+    for (const { expert } of candidates.filter(({ rejectedBy }) => rejectedBy === ''))
+      expect(expert?.rawLoss).toBe(expert?.predictedLoss);
+  });
+
   it('gives every candidate with all that is needed to decide again by hand', async () => {
     const request = { prompt: 'x', task: TASK, topK: 1, flags: [weight('size', 0.5), weight('cost', 0.1)] };
     let summary: routerV1.RouteResponse | undefined;

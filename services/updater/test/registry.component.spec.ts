@@ -251,6 +251,7 @@ describe('registry of a running updater', () => {
           requestsPerSecond: -1,
           fallbackExpert: 'nobody',
           defaultWeights: { size: -1 },
+          risk: { alpha: -1, delta: 1 },
         },
       }),
     );
@@ -259,6 +260,8 @@ describe('registry of a running updater', () => {
       'policy.min_trust',
       'requests_per_second',
       'default_weights.size',
+      'policy.risk.alpha',
+      'policy.risk.delta',
       'nobody',
     ])
       expect(error.message).toContain(part);

@@ -18,7 +18,7 @@ export interface RiskChoices {
   readonly cheapestFirst: readonly number[];
   /** By column: cost in any one unit; only of what may be chosen. */
   readonly costs: ArrayLike<number>;
-  /** Column of the best single expert among them; fixed without looking at the rows. */
+  /** Column of the best single expert among them: fixed without looking at the rows, or `bestSingle` of them. */
   readonly reference: number;
   /** By column: what is added to a predicted loss for its upper end. */
   readonly margins: ArrayLike<number>;
@@ -70,8 +70,21 @@ const ANCHORS: readonly RiskAnchor[] = ['reference', 'best'];
  * choices). REQUEST_INVALID for a target that is none.
  */
 export function controlRisk(rows: RiskRows, choices: RiskChoices, target: RiskTarget): ControlledRisk {
+  const steps = controlRiskSteps(rows, choices, target);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same in steps of one rule each, for callers that have other work to do between them. */
+export function* controlRiskSteps(
+  rows: RiskRows,
+  choices: RiskChoices,
+  target: RiskTarget,
+): Generator<undefined, ControlledRisk> {
   checkTarget(target);
-  const trial: Trial = { rows, choices, kept: usableRows(rows, choices) };
+  const trial: Trial = { rows, choices, kept: usableRows(rows, choices.cheapestFirst) };
   let cheapest: ControlledRisk = {
     rule: { kind: 'reference' },
     pValue: 0,
@@ -84,10 +97,45 @@ export function controlRisk(rows: RiskRows, choices: RiskChoices, target: RiskTa
     for (const lambda of lambdaGrid(choices, rows.bound)) {
       const tested = testRule({ kind: 'within', anchor, lambda }, trial, { ...target, delta: level });
       if (!(tested.pValue <= level)) break;
-      if (tested.meanCost < cheapest.meanCost) cheapest = tested;
+      if (isBetter(tested, cheapest)) cheapest = tested;
+      yield undefined;
     }
   }
   return cheapest;
+}
+
+/** Cheaper, or of two that cost the same the one that loses less: all that are compared keep the bound. */
+function isBetter(a: ControlledRisk, b: ControlledRisk): boolean {
+  return a.meanCost < b.meanCost || (a.meanCost === b.meanCost && a.meanLost < b.meanLost);
+}
+
+/**
+ * Column with the least mean measured loss over the rows that have a result of every column, the first of equals; where there
+ * is no such row, over the rows that each has. As a reference it may come from the rows that rules are tested on: against the
+ * least of the means every rule seems to lose more than against any other, the truly best one included, never less.
+ */
+export function bestSingle(rows: RiskRows, columns: readonly number[]): number {
+  const { measured, candidates } = rows;
+  const kept = usableRows(rows, columns);
+  const all = Array.from({ length: measured.length / candidates }, (_, row) => row);
+  const meanOf = (column: number) => {
+    let sum = 0;
+    let n = 0;
+    for (const row of kept.length > 0 ? kept : all) {
+      const loss = measured[row * candidates + column]!;
+      if (Number.isNaN(loss)) continue;
+      sum += loss;
+      n += 1;
+    }
+    return n === 0 ? Infinity : sum / n;
+  };
+  let best = columns[0] ?? 0;
+  let least = Infinity;
+  for (const column of columns) {
+    const own = meanOf(column);
+    if (own < least) [best, least] = [column, own];
+  }
+  return best;
 }
 
 interface Trial {
@@ -103,7 +151,7 @@ function testRule(rule: RiskRule, trial: Trial, { alpha, delta }: RiskTarget): C
   let cost = 0;
   const values = Float64Array.from(kept, (row) => {
     const from = row * candidates;
-    const chosen = applyRule(rule, rows.predicted.subarray(from, from + candidates), choices);
+    const chosen = applyRule(rule, rows.predicted, choices, from);
     const beyond = rows.measured[from + chosen]! - rows.measured[from + choices.reference]!;
     const lost = Math.min(bound, Math.max(-bound, beyond));
     sum += lost;
@@ -119,16 +167,23 @@ function testRule(rule: RiskRule, trial: Trial, { alpha, delta }: RiskTarget): C
   };
 }
 
-/** Column that a rule chooses for one prompt; `predicted` is [candidates]. */
-export function applyRule(rule: RiskRule, predicted: ArrayLike<number>, choices: RiskChoices): number {
+/** Column that a rule chooses for one prompt, whose predicted losses [candidates] stand in `predicted` from `from` on. */
+export function applyRule(
+  rule: RiskRule,
+  predicted: ArrayLike<number>,
+  choices: RiskChoices,
+  from = 0,
+): number {
   const { cheapestFirst, margins, reference } = choices;
   if (rule.kind === 'reference') return reference;
   let anchor = reference;
   if (rule.anchor === 'best')
-    for (const column of cheapestFirst) if (predicted[column]! < predicted[anchor]!) anchor = column;
-  const limit = predicted[anchor]! + rule.lambda;
-  const within = cheapestFirst.find((column) => predicted[column]! + margins[column]! <= limit);
-  return within ?? anchor;
+    for (const column of cheapestFirst)
+      if (predicted[from + column]! < predicted[from + anchor]!) anchor = column;
+  const limit = predicted[from + anchor]! + rule.lambda;
+  for (const column of cheapestFirst)
+    if (predicted[from + column]! + margins[column]! <= limit) return column;
+  return anchor;
 }
 
 /**
@@ -143,24 +198,29 @@ function lambdaGrid({ cheapestFirst, margins }: RiskChoices, bound: number): num
   return [-Number.MAX_VALUE, ...between, Number.MAX_VALUE];
 }
 
-function usableRows({ predicted, measured, candidates }: RiskRows, { cheapestFirst }: RiskChoices): number[] {
+function usableRows({ predicted, measured, candidates }: RiskRows, columns: readonly number[]): number[] {
   const kept: number[] = [];
   for (let row = 0; row * candidates < measured.length; row++) {
     const known = (column: number) =>
       Number.isFinite(measured[row * candidates + column]) &&
       Number.isFinite(predicted[row * candidates + column]);
-    if (cheapestFirst.every(known)) kept.push(row);
+    if (columns.every(known)) kept.push(row);
   }
   return kept;
 }
 
-/** @throws REQUEST_INVALID that names the field */
-export function checkTarget({ alpha, delta }: RiskTarget): void {
+/** @throws REQUEST_INVALID that names the field; `bound` is the largest loss beyond another that there can be */
+export function checkTarget({ alpha, delta }: RiskTarget, bound = Infinity): void {
   const fail = (field: string, reason: string) =>
     new ThalamusError('REQUEST_INVALID', `${field} ${reason}.`, {
       violations: [{ field, description: reason }],
     });
   if (!(alpha >= 0 && Number.isFinite(alpha)))
     throw fail('risk.alpha', `is ${alpha}; give a loss of 0 or more, in the loss unit of the router model`);
+  if (alpha >= bound)
+    throw fail(
+      'risk.alpha',
+      `is ${alpha}, and no expert can lose ${bound} or more beyond another; give less`,
+    );
   if (!(delta > 0 && delta < 1)) throw fail('risk.delta', `is ${delta}; give a probability between 0 and 1`);
 }

@@ -18,10 +18,13 @@ import {
   headTensors,
   predictLosses,
   regionIds,
+  riskRowsFromTensors,
+  riskTensors,
   type FeatureSpec,
   type LossHeads,
   type NamedTensor,
   type Recalibration,
+  type RiskRows,
 } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import { choiceReport } from './choice-report.js';
@@ -35,6 +38,7 @@ const FILES = {
   encoder: 'encoder.safetensors',
   tokenizer: 'tokenizer.json',
   choice: 'choice.json',
+  risk: 'risk.safetensors',
 };
 /** Tensor of the head file with the centres of regions. */
 const REGIONS = 'regions.centroids';
@@ -67,6 +71,7 @@ export function routerBundle(
   const { spec, heads, split, counts, choice } = trained;
   const { facts: headFacts, tensors } = headTensors(heads);
   const { centroids } = trained.calibration;
+  const { riskRows } = trained;
   const rows = counts.train + counts.validation;
   const names = table.models.map(({ expert }) => expert);
   const manifest: UnwrittenRouter['manifest'] = {
@@ -103,6 +108,7 @@ export function routerBundle(
     ...calibrationFields(trained),
     split: { ...split, fitted: ['train', 'validation'] },
     baselines: { bestSingle: names[trained.bestSingle]!, majority: names[trained.majority]! },
+    risk: { file: FILES.risk, rows: rowsOf(riskRows), bound: riskRows.bound },
     choice: FILES.choice,
     licence: base.manifest.licence,
     trainingData: [{ name: table.set, licence: table.licence, origin: table.origin, rows }],
@@ -124,6 +130,7 @@ export function routerBundle(
       [FILES.heads]: fileOf([...tensors, ...regionTensors(centroids, heads.dimension)]),
       [FILES.encoder]: fileOf(encoderTensors(spec)),
       [FILES.tokenizer]: base.tokenizerJson,
+      [FILES.risk]: fileOf(riskTensors(riskRows)),
       [FILES.choice]: new TextEncoder().encode(`${JSON.stringify(choiceReport(trained), null, 2)}\n`),
     },
   };
@@ -163,6 +170,8 @@ function regionTensors(centroids: Float32Array | undefined, dimension: number): 
   return [{ name: REGIONS, shape, values: centroids, precision: 'float32' }];
 }
 
+const rowsOf = ({ measured, candidates }: RiskRows) => measured.length / candidates;
+
 /** A router model that is ready to predict. */
 export interface OpenedRouter {
   readonly manifest: RouterManifest;
@@ -171,6 +180,8 @@ export interface OpenedRouter {
   readonly spec: FeatureSpec;
   /** Centres of regions, [count, dimension]. */
   readonly centroids: Float32Array | undefined;
+  /** By which bounds on the risk are certified. */
+  readonly riskRows: RiskRows | undefined;
 }
 
 /** Calibrated losses of prompts, and the region of each, from their vectors [prompts, dimension]. */
@@ -206,7 +217,17 @@ export async function openedRouter(bundle: OpenedBundle<RouterManifest>): Promis
   const centroids = headFile.tensors.has(REGIONS)
     ? requireFloat32(headFile, REGIONS, [-1, dimension])
     : undefined;
-  return { manifest, digest, heads, spec, centroids };
+  return { manifest, digest, heads, spec, centroids, riskRows: await readRiskRows(bundle) };
+}
+
+/** Rows for bounds on the risk; undefined for a router model without any. @throws BUNDLE_INVALID */
+async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
+  const { risk, candidates } = bundle.manifest;
+  if (!risk) return undefined;
+  const file = readSafetensors(await bundle.readFile(risk.file));
+  return riskRowsFromTensors({ ...risk, candidates: candidates.length }, (name, shape) =>
+    requireFloat32(file, name, shape),
+  );
 }
 
 function fileOf(tensors: readonly NamedTensor[]): Uint8Array {

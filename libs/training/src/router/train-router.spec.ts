@@ -11,6 +11,7 @@ import { NEAREST, RIDGE } from './learners.js';
 import { openedRouter, routerBundle, type OpenedRouter } from './router-bundle.js';
 import type { RoutingRow, RoutingTable } from './routing-table.js';
 import { splitParts } from './table-split.js';
+import { riskRows as makeRiskRows } from './risk-rows.js';
 import { trainRouter, type TrainedRouter } from './train-router.js';
 
 const WORDS = [
@@ -225,6 +226,24 @@ describe('the bundle', () => {
     const report = choiceReport(trained).calibration;
     expect(report.tried.map(({ way }) => way)[0]).toBe('none');
     expect(report.intervals.map(({ expert }) => expert)).toEqual(['math-1-5', 'poet']);
+  });
+
+  it('keeps rows for bounds on the risk, none of them of the test part, bounded in number', () => {
+    const { riskRows } = router;
+    expect(riskRows?.measured).toHaveLength(2 * (trained.counts.train + trained.counts.validation));
+    expect(riskRows?.bound).toBe(1);
+    expect(router.manifest.risk).toEqual({
+      file: 'risk.safetensors',
+      rows: trained.counts.train + trained.counts.validation,
+      bound: 1,
+    });
+    const many = new Float64Array(3 * 5000).map((_, at) => at);
+    const kept = makeRiskRows({ predicted: many, measured: many, candidates: 3, unit: 'nats', seed: 1 });
+    expect(kept.measured).toHaveLength(3 * 2000);
+    expect(kept.bound).toBe(many.length - 1);
+    expect(kept.measured).toEqual(kept.predicted);
+    expect(kept.measured[1]! - kept.measured[0]!).toBe(1);
+    expect([...kept.measured]).not.toEqual([...kept.measured].sort((a, b) => a - b));
   });
 
   it('applies a recalibration that it keeps, before choices are made and judged', async () => {

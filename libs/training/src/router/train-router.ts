@@ -1,5 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { FeatureSpec, LossHeads } from '@thalamus/routing';
+import type { FeatureSpec, LossHeads, RiskRows } from '@thalamus/routing';
 import { createRandom } from '@thalamus/tensor';
 import type { TrainingBase } from '../training-base.port.js';
 import { chooseLearner, fitChosen, type ChoiceRows, type LearnerChoice } from './choose-learner.js';
@@ -15,6 +15,7 @@ import {
   type RouterEncoder,
 } from './prepare-prompts.js';
 import { oracleLosses } from './routed-choices.js';
+import { riskRows } from './risk-rows.js';
 import { choiceCosts, costScalesOf, propertiesOf } from './router-costs.js';
 import { MIN_USABLE_ROWS, type RoutingTable } from './routing-table.js';
 import { foldsOf, splitParts, splitRule, type SplitPart, type TableSplitRule } from './table-split.js';
@@ -56,6 +57,8 @@ export interface TrainedRouter {
   readonly choice: LearnerChoice;
   /** From rows that the heads were not fitted on. */
   readonly calibration: FittedCalibration;
+  /** From the same rows. */
+  readonly riskRows: RiskRows;
   /** Candidate with the least mean loss of the fitted rows, and the one that was most often the best. */
   readonly bestSingle: number;
   readonly majority: number;
@@ -127,6 +130,13 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
     counts: countsOf(parts),
     choice,
     calibration,
+    riskRows: riskRows({
+      predicted: calibration.outOfFold,
+      measured: judged.losses,
+      candidates,
+      unit: table.unit,
+      seed,
+    }),
     bestSingle: least(means),
     majority: majorityOf(losses, candidates),
   };

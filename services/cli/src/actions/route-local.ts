@@ -4,16 +4,21 @@ import { OrtRuntime, PromptEncoder, TextEncoder, Tokenizer, type PromptVectors }
 import { inspectGraph } from '@thalamus/onnx-graph';
 import {
   calibratedPredictions,
+  certifySteps,
   decide,
+  heldRisk,
+  holdRisk,
+  limitsOf,
   mergeFlags,
   parseFlags,
+  riskPlan,
   stripFlagTags,
   weightsOf,
   type Candidate,
   type DecisionResult,
-  type Flag,
+  type HeldRisk,
   type Prediction,
-  type RouteConstraints,
+  type RiskTarget,
 } from '@thalamus/routing';
 import { openedRouter, predictedBy, type OpenedRouter } from '@thalamus/training';
 import { join } from 'node:path';
@@ -26,6 +31,7 @@ export interface LocalRouteOptions {
   readonly base?: string;
   readonly flag?: readonly string[];
   readonly topK: number;
+  readonly risk?: RiskTarget;
 }
 
 /** Largest prompt, as the router of a mesh takes it. */
@@ -33,7 +39,7 @@ const MAX_PROMPT_BYTES = 1_048_576;
 
 /**
  * Ranks the candidates of a router model for a prompt in this process. Flags of the command line win over those of a tag.
- * @throws REQUEST_INVALID, REQUEST_TOO_LARGE, FLAG_INVALID, BUNDLE_INVALID, NO_SUITABLE_EXPERT when nothing passes the limits
+ * @throws REQUEST_INVALID, REQUEST_TOO_LARGE, FLAG_INVALID, BUNDLE_INVALID, METHOD_UNSUPPORTED, NO_SUITABLE_EXPERT when nothing passes
  */
 export async function routeLocal(prompt: string, options: LocalRouteOptions) {
   const given = parseFlags((options.flag ?? []).join(','));
@@ -65,7 +71,8 @@ export async function routeLocal(prompt: string, options: LocalRouteOptions) {
       scales: manifest.costScales,
     });
     if (result.ranked.length === 0) throw nothingPasses(result);
-    const decision = decisionJson(result, manifest, options.topK);
+    const held = options.risk ? withinRisk(result, router, options.risk) : { result };
+    const decision = decisionJson(held, manifest, options.topK);
     const value = {
       ...shortDecision(decision),
       lossUnit: decision.lossUnit,
@@ -142,15 +149,31 @@ function candidateOf(
   };
 }
 
-function limitsOf(flags: readonly Flag[]): RouteConstraints['limits'] {
-  return flags.flatMap((flag): RouteConstraints['limits'] => {
-    if (flag.kind === 'atMost') return [{ name: flag.name, atMost: flag.value }];
-    return flag.kind === 'atLeast' ? [{ name: flag.name, atLeast: flag.value }] : [];
-  });
+/** The decision with the choice of the cheapest rule that keeps the bound first. @throws METHOD_UNSUPPORTED, REQUEST_INVALID */
+function withinRisk(result: DecisionResult, { manifest, riskRows }: OpenedRouter, target: RiskTarget) {
+  if (!riskRows)
+    throw new ThalamusError(
+      'METHOD_UNSUPPORTED',
+      `The router model ${manifest.name}@${manifest.version} holds no measured rows to certify a bound on the risk by; train it anew with "thalamus router train", or leave --risk out.`,
+    );
+  const plan = riskPlan(
+    result.ranked,
+    new Map(manifest.candidates.map(({ expert }, column) => [expert, column])),
+  );
+  const steps = certifySteps(riskRows, plan, target);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return { result: holdRisk(result, plan, value), risk: heldRisk(plan, value) };
+  }
 }
 
-function decisionJson(result: DecisionResult, { lossUnit }: RouterManifest, topK: number): DecisionJson {
+function decisionJson(
+  { result, risk }: { readonly result: DecisionResult; readonly risk?: HeldRisk },
+  { lossUnit }: RouterManifest,
+  topK: number,
+): DecisionJson {
   return {
+    ...(risk ? { risk } : {}),
     ranked: result.ranked.slice(0, topK).map(({ candidate, prediction, costs, total }) => ({
       expert: candidate.expert,
       predictedLoss: prediction.loss,

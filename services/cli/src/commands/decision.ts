@@ -11,6 +11,8 @@ export interface DecisionJson {
   readonly rejected: readonly { readonly filter: string; readonly count: number }[];
   readonly abstained: boolean;
   readonly reason: string;
+  /** Bound on the risk that was held. */
+  readonly risk?: unknown;
   readonly lossUnit: string;
 }
 
@@ -26,5 +28,6 @@ export function shortDecision(decision: DecisionJson) {
     rejected: decision.rejected.map(({ filter, count }) => ({ filter, count })),
     abstained: decision.abstained,
     reason: decision.reason,
+    ...(decision.risk === undefined ? {} : { risk: decision.risk }),
   };
 }

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import type { RiskTarget } from '@thalamus/routing';
+import { InvalidArgumentError, type Command } from 'commander';
 import { askGateway } from '../gateway-client.js';
 import {
   collect,
@@ -18,6 +19,7 @@ interface Options extends CommonOptions {
   readonly topK: number;
   readonly router?: string;
   readonly base?: string;
+  readonly risk?: RiskTarget;
 }
 
 /** Options of the mesh alone, and of a folder alone, by attribute. */
@@ -29,11 +31,17 @@ export function routeCommand(): Command {
   const command = gatewayVerb('route', 'rank the experts for a prompt without running any', [
     'thalamus route "The party of the first part shall indemnify" --flag size=0.5',
     'thalamus route "Prove that sqrt(2) is irrational" --router /tmp/r --flag cost=0.2',
+    'thalamus route "Prove that sqrt(2) is irrational" --router /tmp/r --risk 0.02,0.1',
     'thalamus route "Is this clause enforceable?" --flag latency=high --flag "size<30000000"',
   ])
     .argument('<prompt>', 'the text; - reads standard input')
     .option('--flag <flag>', 'a wish or limit such as size=0.5 or latency<100; may be repeated', collect)
     .option('--task <task>', 'Hugging Face task name', 'text-classification')
+    .option(
+      '--risk <alpha,delta>',
+      'the cheapest expert that loses at most alpha more than the best single one, with confidence 1 - delta',
+      riskTarget,
+    )
     .option('--top-k <count>', 'experts to print', wholeNumber(1, 256), 8)
     .option('--router <folder>', 'decide by this router model in this process; no mesh is needed')
     .option('--base <folder>', 'with --router: the encoder that it reads; default: zoo/base/minilm-l6');
@@ -59,6 +67,7 @@ export function routeCommand(): Command {
       task: options.task,
       top_k: options.topK,
       ...(flags === undefined ? {} : { flags }),
+      ...(options.risk ? { risk: options.risk } : {}),
     };
     const decision = await askGateway<DecisionJson & { readonly timings_ms: Record<string, number> }>(
       options,
@@ -88,6 +97,18 @@ function rows(decision: DecisionJson): string[] {
   ]);
   const rejected = decision.rejected.map(({ filter, count }) => `${count} rejected by ${filter}`);
   return [...table([header, ...ranked]), ...rejected];
+}
+
+/** alpha,delta of the command line. */
+function riskTarget(text: string): RiskTarget {
+  const [alpha = NaN, delta = NaN, ...rest] = text
+    .split(',')
+    .map((part) => (part.trim() === '' ? NaN : Number(part)));
+  if (rest.length === 0 && alpha >= 0 && Number.isFinite(alpha) && delta > 0 && delta < 1)
+    return { alpha, delta };
+  throw new InvalidArgumentError(
+    'Give a loss of 0 or more and a probability between 0 and 1, such as 0.02,0.1.',
+  );
 }
 
 /** Costs that count: those that nobody weighed are in the JSON only. */

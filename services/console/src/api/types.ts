@@ -306,6 +306,7 @@ export interface Policy {
   readonly requestsPerSecond: number;
   readonly maxInFlight: number;
   readonly fallbackExpert: string;
+  readonly risk: { readonly alpha: number; readonly delta: number } | null;
   readonly updatedAt: string | null;
   readonly updatedBy: string;
 }

@@ -12,6 +12,8 @@ export interface RouteWish {
   readonly task: string;
   readonly flags: readonly Flag[];
   readonly topK?: number;
+  /** Bound on the quality lost. */
+  readonly risk?: { readonly alpha: number; readonly delta: number };
 }
 
 /** A decision, and what an expert should be given. */
@@ -37,6 +39,7 @@ export class RouteText {
       tenant: scope.caller.tenant,
       flags: wish.flags.map(flagMessage),
       topK: wish.topK ?? 0,
+      ...(wish.risk ? { risk: { alpha: wish.risk.alpha, delta: wish.risk.delta } } : {}),
       requestId: scope.requestId,
     };
     const metadata = { [RPC_METADATA.requestId]: scope.requestId };

@@ -24,13 +24,16 @@ import {
   predictLosses,
   prototypeDistances,
   regionIds,
+  riskRowsFromTensors,
   type FeatureBlock,
   type FeatureSpec,
   type LossHeads,
   type Prediction,
+  type RiskRows,
 } from '@thalamus/routing';
 import { counter } from '@thalamus/telemetry';
 import { PromptCache } from './prompt-cache.js';
+import { RiskControl } from './risk-control.js';
 import type { SharedEncoders } from './shared-encoders.js';
 
 /** What the model says of one prompt. */
@@ -82,12 +85,15 @@ interface RouterModelParts {
   readonly heads: LossHeads;
   readonly prototypes: Float32Array | undefined;
   readonly centroids: Float32Array | undefined;
+  readonly riskRows: RiskRows | undefined;
 }
 
 /** A router model with its encoder, ready to predict. Immutable: a new model is a new one of these. */
 export class LoadedRouterModel {
   private readonly batcher: DynamicBatcher<string, PromptPrediction>;
 
+  /** Certifies bounds on the risk; undefined without rows to do so by. */
+  readonly risk: RiskControl | undefined;
   private readonly inFlight = new Set<Promise<unknown>>();
   private readonly cache: PromptCache<PromptPrediction>;
   private readonly lookUps = counter(METRICS.promptCache);
@@ -99,6 +105,7 @@ export class LoadedRouterModel {
   ) {
     const { maxTokens } = parts.manifest.encoder;
     this.cache = new PromptCache(options.promptCache);
+    this.risk = parts.riskRows && new RiskControl(parts.riskRows);
     this.batcher = new DynamicBatcher({
       maxBatch: options.maxBatch,
       maxDelayMs: options.batchDelayMs,
@@ -220,7 +227,17 @@ async function readTensors(bundle: OpenedBundle<RouterManifest>) {
     spec: inputs && (await readSpec(bundle, inputs, encoderFile)),
     prototypes: optional('abstention.prototypes'),
     centroids: optional('regions.centroids'),
+    riskRows: await readRiskRows(bundle),
   };
+}
+
+async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
+  const { risk, candidates } = bundle.manifest;
+  if (!risk) return undefined;
+  const file = readSafetensors(await bundle.readFile(risk.file));
+  return riskRowsFromTensors({ ...risk, candidates: candidates.length }, (name, shape) =>
+    requireFloat32(file, name, shape),
+  );
 }
 
 /** Parts of the vector, with the tables that they are made from. */

@@ -11,11 +11,13 @@ import {
   weightsOf,
   type DecisionResult,
   type Flag,
+  type HeldRisk,
   type RouteConstraints,
 } from '@thalamus/routing';
 import { counter, histogram, withSpan } from '@thalamus/telemetry';
 import { flagsFromMessages } from '../domain/flag-messages.js';
 import type { Candidates } from './candidates.js';
+import { holdBound, targetOf } from './hold-risk.js';
 import type { LoadedRouterModel, PromptPrediction } from './loaded-router-model.js';
 import type { RouterModels } from './router-models.js';
 
@@ -27,6 +29,8 @@ export interface RoutedPrompt {
   readonly model: LoadedRouterModel;
   readonly prediction: PromptPrediction;
   readonly decision: DecisionResult;
+  /** Bound on the risk that was held. */
+  readonly risk: HeldRisk | undefined;
   readonly flags: readonly Flag[];
   readonly strippedPrompt: string;
   readonly registryRevision: bigint;
@@ -78,11 +82,12 @@ export class RoutePrompt {
     const policy = this.view.policy(request.tenant);
     const flags = mergeFlags(wished, defaultFlags(policy?.defaultWeights ?? {}, manifest.costScales));
     const weights = weightsOf(flags, manifest.verbalLevels, manifest.costScales);
+    const target = targetOf(request.risk, policy?.risk);
     const constraints = constraintsOf(request, flags, policy);
     const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs, tenant: request.tenant };
     const prediction = await model.predict(tagged.prompt, options);
     const startedAt = performance.now();
-    const decision = decide({
+    const ranked = decide({
       candidates: this.candidates.list(
         new Map(manifest.candidates.map(({ expert, version }) => [expert, version])),
       ),
@@ -94,6 +99,9 @@ export class RoutePrompt {
         ? { outOfScope: outOfScopeReason(prediction, manifest.calibration.abstention?.threshold ?? 0) }
         : {}),
     });
+    const { decision, risk } = target
+      ? await holdBound(ranked, model, target, context.signal)
+      : { decision: ranked, risk: undefined };
     const { tokeniseMs, encodeMs, predictMs } = prediction.timings;
     const timings = [
       { stage: 'queue', durationMs: prediction.queueMs },
@@ -106,6 +114,7 @@ export class RoutePrompt {
       model,
       prediction,
       decision,
+      risk,
       flags,
       strippedPrompt: tagged.prompt,
       registryRevision: this.view.revision,
@@ -125,8 +134,6 @@ function check(request: routerV1.RouteRequest): void {
       'REQUEST_TOO_LARGE',
       `The prompt has ${bytes} bytes; at most ${MAX_PROMPT_BYTES} are taken.`,
     );
-  if (request.risk)
-    throw new ThalamusError('METHOD_UNSUPPORTED', 'risk is not offered by this version; leave it out.');
 }
 
 function constraintsOf(

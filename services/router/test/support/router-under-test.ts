@@ -145,6 +145,7 @@ export class RouterUnderTest {
     name: string,
     losses: Readonly<Record<string, number>>,
     changes: Partial<Omit<RouterManifest, 'files'>> = {},
+    files: BundleFiles = {},
   ): Promise<Digest> {
     const experts = Object.keys(losses);
     const heads = writeSafetensors({
@@ -156,7 +157,25 @@ export class RouterUnderTest {
     });
     return this.storeRouter(
       { ...constantManifest(name, experts, this.encoderDigest), ...changes },
-      { 'heads.safetensors': heads },
+      { 'heads.safetensors': heads, ...files },
+    );
+  }
+
+  /** The same with measured rows, on each of which every expert lost just what is predicted. */
+  async storeRiskRouter(
+    name: string,
+    losses: Readonly<Record<string, number>>,
+    rows: number,
+  ): Promise<Digest> {
+    const own = Object.values(losses);
+    const values = Float32Array.from({ length: rows * own.length }, (_, at) => own[at % own.length] ?? 0);
+    const tensor = float32Tensor([rows, own.length], values);
+    const file = writeSafetensors({ 'risk.predicted': tensor, 'risk.measured': tensor });
+    return this.storeConstantRouter(
+      name,
+      losses,
+      { risk: { file: 'risk.safetensors', rows, bound: 2 } },
+      { 'risk.safetensors': file },
     );
   }
 

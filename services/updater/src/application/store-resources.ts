@@ -82,15 +82,7 @@ export class StoreResources {
     actor: Actor,
   ): Promise<registryV1.Resource> {
     const value = policy ?? create(registryV1.PolicySchema);
-    const faults: FieldViolation[] = [];
-    if (!NAME.test(value.tenant))
-      faults.push({ field: 'policy.tenant', description: 'lower-case letters, digits and hyphens' });
-    if (value.minTrust < 0 || value.minTrust > 1)
-      faults.push({ field: 'policy.min_trust', description: 'between 0 and 1' });
-    if (value.requestsPerSecond < 0)
-      faults.push({ field: 'policy.requests_per_second', description: '0 or more' });
-    for (const [name, weight] of Object.entries(value.defaultWeights))
-      if (!(weight >= 0)) faults.push({ field: `policy.default_weights.${name}`, description: '0 or more' });
+    const faults = policyFaults(value);
     for (const expert of [...value.allowedExperts, ...(value.fallbackExpert ? [value.fallbackExpert] : [])]) {
       if (!this.view.expert(expert))
         faults.push({ field: 'policy', description: `the expert ${expert} is not registered` });
@@ -157,4 +149,23 @@ function refuse(what: string, violations: readonly FieldViolation[]): void {
   if (violations.length === 0) return;
   const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   throw new ThalamusError('REQUEST_INVALID', `${what} is not valid: ${list}.`, { violations });
+}
+
+/** What is out of its range. */
+function policyFaults(value: registryV1.Policy): FieldViolation[] {
+  const faults: FieldViolation[] = [];
+  const { risk } = value;
+  if (!NAME.test(value.tenant))
+    faults.push({ field: 'policy.tenant', description: 'lower-case letters, digits and hyphens' });
+  if (value.minTrust < 0 || value.minTrust > 1)
+    faults.push({ field: 'policy.min_trust', description: 'between 0 and 1' });
+  if (value.requestsPerSecond < 0)
+    faults.push({ field: 'policy.requests_per_second', description: '0 or more' });
+  if (risk && !(risk.alpha >= 0 && Number.isFinite(risk.alpha)))
+    faults.push({ field: 'policy.risk.alpha', description: '0 or more' });
+  if (risk && !(risk.delta > 0 && risk.delta < 1))
+    faults.push({ field: 'policy.risk.delta', description: 'above 0 and below 1' });
+  for (const [name, weight] of Object.entries(value.defaultWeights))
+    if (!(weight >= 0)) faults.push({ field: `policy.default_weights.${name}`, description: '0 or more' });
+  return faults;
 }

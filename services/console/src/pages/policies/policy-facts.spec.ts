@@ -11,6 +11,7 @@ const open = {
   requestsPerSecond: 0,
   maxInFlight: 0,
   fallbackExpert: '',
+  risk: null,
   updatedAt: null,
   updatedBy: '',
 };
@@ -24,6 +25,7 @@ it('says what is not limited', () => {
     'largest model, parameters': 'no limit',
     'least trust': 'none asked',
     'weights by default': 'none',
+    'quality that may be lost': 'no bound',
     'when the router abstains': 'refuse',
   });
 });

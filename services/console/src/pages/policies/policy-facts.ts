@@ -13,6 +13,10 @@ export function policyFacts(policy: Policy): (readonly [name: string, value: str
     ['largest model, parameters', limit(policy.maxParameters)],
     ['least trust', policy.minTrust === 0 ? 'none asked' : policy.minTrust.toFixed(2)],
     ['weights by default', weights.length === 0 ? 'none' : weights.join(', ')],
+    [
+      'quality that may be lost',
+      policy.risk === null ? 'no bound' : `${policy.risk.alpha} with confidence ${1 - policy.risk.delta}`,
+    ],
     ['when the router abstains', policy.fallbackExpert === '' ? 'refuse' : `ask ${policy.fallbackExpert}`],
   ];
 }

@@ -75,6 +75,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
         task,
         flags: flagsFromMessages(request.flags),
         topK: request.topK,
+        ...(request.risk ? { risk: request.risk } : {}),
       };
       const { decision, timings } = await this.useCases.rankExperts.run(wish, scope);
       const timingsMs = Object.fromEntries(timings.map(({ stage, durationMs }) => [stage, durationMs]));

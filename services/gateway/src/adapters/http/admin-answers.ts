@@ -112,6 +112,7 @@ export function policyJson({ value, revision, updatedAt, updatedBy }: registryV1
     requestsPerSecond: policy.requestsPerSecond,
     maxInFlight: policy.maxInFlight,
     fallbackExpert: policy.fallbackExpert,
+    risk: policy.risk ? { alpha: policy.risk.alpha, delta: policy.risk.delta } : null,
     revision: Number(revision),
     updatedAt: isoTime(updatedAt),
     updatedBy,

@@ -24,8 +24,8 @@ export class AdminPoliciesController {
 
   @Put('/:tenant')
   async put(@Param('tenant') tenant: string, @Req() request: FastifyRequest) {
-    const { expectedRevision, maxParameters, ...rest } = readBody(policyBody, request.body);
-    const policy = { ...rest, maxParameters: BigInt(maxParameters) };
+    const { expectedRevision, maxParameters, risk, ...rest } = readBody(policyBody, request.body);
+    const policy = { ...rest, ...(risk ? { risk } : {}), maxParameters: BigInt(maxParameters) };
     const scope = callerScope(request);
     return policyJson(await this.useCases.managePolicies.put(tenant, policy, expectedRevision, scope));
   }

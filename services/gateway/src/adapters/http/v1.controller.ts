@@ -57,7 +57,8 @@ export class V1Controller {
     const body = readBody(routeBody, request.body);
     const scope = callerScope(request);
     const flags = mergeFlags(flagsOf(body.flags), headerFlags(request));
-    const wish = { prompt: body.input, task: body.task, flags, topK: body.top_k };
+    const { input: prompt, task, top_k: topK, risk } = body;
+    const wish = { prompt, task, flags, topK, ...(risk ? { risk } : {}) };
     const routed = await this.useCases.rankExperts.run(wish, scope);
     nameDecision(reply, routed.decision, routed.decision.ranked[0]?.expert ?? '');
     return {

@@ -1,8 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { RouterManifest } from '@thalamus/bundle';
 import type { routerV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
-import type { Candidate, RankedCandidate } from '@thalamus/routing';
+import { UNKNOWN_COST, type Candidate, type RankedCandidate } from '@thalamus/routing';
 import type { RoutedPrompt, RoutePrompt } from '../../application/route-prompt.js';
 import type { RouterModels } from '../../application/router-models.js';
 import { flagsToMessages } from '../../domain/flag-messages.js';
@@ -46,6 +47,7 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
   ): AsyncIterable<MessageInitShape<typeof routerV1.ExplainResponseSchema>> {
     const routed = await this.routePrompt.run(needed(request), context);
     yield { part: { case: 'summary', value: answer(routed, request?.topK ?? 0) } };
+    yield { part: { case: 'basis', value: basisOf(routed.model.manifest) } };
     for (const ranked of routed.decision.ranked) {
       yield {
         part: {
@@ -114,6 +116,7 @@ function answer(routed: RoutedPrompt, topK: number): RouteAnswer {
       truncated: prediction.truncated,
       flags: flagsToMessages(routed.flags),
       outOfScopeScore: prediction.outOfScopeScore,
+      ...(routed.risk ? { risk: routed.risk } : {}),
     },
     registryRevision: routed.registryRevision,
     timings: [...routed.timings],
@@ -128,11 +131,26 @@ function rankedMessage(ranked: RankedCandidate, chosen: boolean): RankedMessage 
     fittedVersion: candidate.fittedVersion ?? '',
     inherited: candidate.fittedVersion !== candidate.version,
     predictedLoss: prediction.loss,
+    rawLoss: prediction.raw,
     lossLow: prediction.low,
     lossHigh: prediction.high,
     costs: [...ranked.costs],
     total: ranked.total,
     propensity: chosen ? 1 : 0,
+  };
+}
+
+function basisOf({
+  costScales,
+  verbalLevels,
+  calibration: { abstention },
+}: RouterManifest): MessageInitShape<typeof routerV1.DecisionBasisSchema> {
+  return {
+    costScales,
+    verbalLevels,
+    abstentionScore: abstention?.score ?? '',
+    abstentionThreshold: abstention?.threshold ?? 0,
+    unknownCost: UNKNOWN_COST,
   };
 }
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/registry/v1/registry.proto.
  */
 export const file_thalamus_registry_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEirQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIo8BCgtSb3V0ZXJNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYBSABKAkSEgoKY2FuZGlkYXRlcxgGIAMoCRIOCgZhY3RpdmUYByABKAgixQIKBlBvbGljeRIOCgZ0ZW5hbnQYASABKAkSFwoPYWxsb3dlZF9leHBlcnRzGAIgAygJEhgKEGFsbG93ZWRfbGljZW5jZXMYAyADKAkSEQoJbWluX3RydXN0GAQgASgBEkkKD2RlZmF1bHRfd2VpZ2h0cxgFIAMoCzIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeS5EZWZhdWx0V2VpZ2h0c0VudHJ5EhYKDm1heF9wYXJhbWV0ZXJzGAYgASgEEhsKE3JlcXVlc3RzX3Blcl9zZWNvbmQYByABKAESFQoNbWF4X2luX2ZsaWdodBgIIAEoDRIXCg9mYWxsYmFja19leHBlcnQYCSABKAkaNQoTRGVmYXVsdFdlaWdodHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBItoBCgZBcGlLZXkSCgoCaWQYASABKAkSDgoGdGVuYW50GAIgASgJEigKBHJvbGUYAyABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhUKDXNlY3JldF9zaGEyNTYYBCABKAkSEwoLZGVzY3JpcHRpb24YBSABKAkSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoHRGF0YXNldBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEg8KB2xpY2VuY2UYBCABKAkSDgoGb3JpZ2luGAUgASgJEg0KBXNwbGl0GAYgASgJEgwKBHJvd3MYByABKAQihwIKC0NvbXBvc2l0aW9uEhUKDXJlY2lwZV9kaWdlc3QYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDwoHcGFyZW50cxgEIAMoCRIOCgZtZXRob2QYBSABKAkSPwoHbWV0cmljcxgGIAMoCzIuLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uLk1ldHJpY3NFbnRyeRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKrAQoOUmVsZWFzZVN1bW1hcnkSCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEg4KBndlaWdodBgGIAEoARI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfBAoIUmVzb3VyY2USCwoDa2V5GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi4KCnVwZGF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnVwZGF0ZWRfYnkYBCABKAkSLgoGZXhwZXJ0GAogASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0SAASNgoHdmVyc2lvbhgLIAEoCzIjLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydFZlcnNpb25IABI5Cgxyb3V0ZXJfbW9kZWwYDCABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbEgAEi4KBnBvbGljeRgNIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeUgAEi8KB2FwaV9rZXkYDiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5BcGlLZXlIABIwCgdkYXRhc2V0GA8gASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldEgAEjgKC2NvbXBvc2l0aW9uGBAgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb25IABI3CgdyZWxlYXNlGBEgASgLMiQudGhhbGFtdXMucmVnaXN0cnkudjEuUmVsZWFzZVN1bW1hcnlIAEIHCgV2YWx1ZSLaAQoWUmVnaXN0ZXJWZXJzaW9uUmVxdWVzdBI0Cgd2ZXJzaW9uGAEgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbhITCgtkZXNjcmlwdGlvbhgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgDIAEoBEgAiAEBEg8KB3RlbmFudHMYBCADKAkSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCFAoSX2V4cGVjdGVkX3JldmlzaW9uIosBChdSZWdpc3RlclZlcnNpb25SZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIvCgd2ZXJzaW9uGAIgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDwoHZXhpc3RlZBgDIAEoCCKqAQoRU2V0Q2hhbm5lbFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEi4KB2NoYW5uZWwYAiABKA4yHS50aGFsYW11cy5yZWdpc3RyeS52MS5DaGFubmVsEg8KB3ZlcnNpb24YAyABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKARIAIgBARIOCgZyZWFzb24YBSABKAlCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkQKElNldENoYW5uZWxSZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJbChNSZW1vdmVFeHBlcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIoChRSZW1vdmVFeHBlcnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJnChpSZWdpc3RlclJvdXRlck1vZGVsUmVxdWVzdBI3Cgxyb3V0ZXJfbW9kZWwYASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbBIQCghhY3RpdmF0ZRgCIAEoCCJTChtSZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USNAoMcm91dGVyX21vZGVsGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiSAoWUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBIuCgdkYXRhc2V0GAEgASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldCJKChdSZWdpc3RlckRhdGFzZXRSZXNwb25zZRIvCgdkYXRhc2V0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiVAoaUmVnaXN0ZXJDb21wb3NpdGlvblJlcXVlc3QSNgoLY29tcG9zaXRpb24YASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbiJSChtSZWdpc3RlckNvbXBvc2l0aW9uUmVzcG9uc2USMwoLY29tcG9zaXRpb24YASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChBQdXRQb2xpY3lSZXF1ZXN0EiwKBnBvbGljeRgBIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJDChFQdXRQb2xpY3lSZXNwb25zZRIuCgZwb2xpY3kYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJhChBDcmVhdGVLZXlSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIoCgRyb2xlGAIgASgOMhoudGhhbGFtdXMucmVnaXN0cnkudjEuUm9sZRITCgtkZXNjcmlwdGlvbhgDIAEoCSJQChFDcmVhdGVLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIOCgZzZWNyZXQYAiABKAkiHgoQUmV2b2tlS2V5UmVxdWVzdBIKCgJpZBgBIAEoCSJAChFSZXZva2VLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSI3ChJHZXRSZXNvdXJjZVJlcXVlc3QSCwoDa2V5GAEgASgJEhQKDG1pbl9yZXZpc2lvbhgCIAEoBCJHChNHZXRSZXNvdXJjZVJlc3BvbnNlEjAKCHJlc291cmNlGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UidgoUTGlzdFJlc291cmNlc1JlcXVlc3QSDAoEa2luZBgBIAEoCRITCgtuYW1lX3ByZWZpeBgCIAEoCRIUCgxtaW5fcmV2aXNpb24YAyABKAQSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkidQoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjEKCXJlc291cmNlcxgBIAMoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCIiCgxXYXRjaFJlcXVlc3QSEgoKa2V5X3ByZWZpeBgBIAEoCSKAAQoNV2F0Y2hSZXNwb25zZRIxCgdjaGFuZ2VkGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2VIABIVCgtyZW1vdmVkX2tleRgCIAEoCUgAEhwKEmNhdWdodF91cF9yZXZpc2lvbhgDIAEoBEgAQgcKBWV2ZW50IhIKEEdldFN0YXR1c1JlcXVlc3QiewoRR2V0U3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSEQoJY2F1Z2h0X3VwGAIgASgIEhYKDmxlYWRlcl9hZGRyZXNzGAMgASgJEhEKCWlzX2xlYWRlchgEIAEoCBIWCg5yZXNvdXJjZV9jb3VudBgFIAEoBCqfAQoKRXhwZXJ0S2luZBIbChdFWFBFUlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVYUEVSVF9LSU5EX0ZVTEwQARIVChFFWFBFUlRfS0lORF9QUk9CRRACEhcKE0VYUEVSVF9LSU5EX0xPV1JBTksQAxIUChBFWFBFUlRfS0lORF9UV0lOEAQSGAoURVhQRVJUX0tJTkRfVVBTVFJFQU0QBSphCgdDaGFubmVsEhcKE0NIQU5ORUxfVU5TUEVDSUZJRUQQABISCg5DSEFOTkVMX1NUQUJMRRABEhUKEUNIQU5ORUxfQ0FORElEQVRFEAISEgoOQ0hBTk5FTF9TSEFET1cQAypQCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMyywoKD1JlZ2lzdHJ5U2VydmljZRJuCg9SZWdpc3RlclZlcnNpb24SLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJWZXJzaW9uUmVzcG9uc2USXwoKU2V0Q2hhbm5lbBInLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlNldENoYW5uZWxSZXF1ZXN0GigudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlc3BvbnNlEmUKDFJlbW92ZUV4cGVydBIpLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlcXVlc3QaKi50aGFsYW11cy5yZWdpc3RyeS52MS5SZW1vdmVFeHBlcnRSZXNwb25zZRJ6ChNSZWdpc3RlclJvdXRlck1vZGVsEjAudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QaMS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USbgoPUmVnaXN0ZXJEYXRhc2V0EiwudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBotLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEnoKE1JlZ2lzdGVyQ29tcG9zaXRpb24SMC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRJcCglQdXRQb2xpY3kSJi50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuUHV0UG9saWN5UmVzcG9uc2USXAoJQ3JlYXRlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNyZWF0ZUtleVJlc3BvbnNlElwKCVJldm9rZUtleRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5SZXZva2VLZXlSZXNwb25zZRJiCgtHZXRSZXNvdXJjZRIoLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVxdWVzdBopLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVzcG9uc2USaAoNTGlzdFJlc291cmNlcxIqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0GisudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlElIKBVdhdGNoEiIudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXF1ZXN0GiMudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZTABElwKCUdldFN0YXR1cxImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1JlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEirQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIo8BCgtSb3V0ZXJNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYBSABKAkSEgoKY2FuZGlkYXRlcxgGIAMoCRIOCgZhY3RpdmUYByABKAgi9AIKBlBvbGljeRIOCgZ0ZW5hbnQYASABKAkSFwoPYWxsb3dlZF9leHBlcnRzGAIgAygJEhgKEGFsbG93ZWRfbGljZW5jZXMYAyADKAkSEQoJbWluX3RydXN0GAQgASgBEkkKD2RlZmF1bHRfd2VpZ2h0cxgFIAMoCzIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeS5EZWZhdWx0V2VpZ2h0c0VudHJ5EhYKDm1heF9wYXJhbWV0ZXJzGAYgASgEEhsKE3JlcXVlc3RzX3Blcl9zZWNvbmQYByABKAESFQoNbWF4X2luX2ZsaWdodBgIIAEoDRIXCg9mYWxsYmFja19leHBlcnQYCSABKAkSLQoEcmlzaxgMIAEoCzIfLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJpc2tMaW1pdBo1ChNEZWZhdWx0V2VpZ2h0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiKQoJUmlza0xpbWl0Eg0KBWFscGhhGAEgASgBEg0KBWRlbHRhGAIgASgBItoBCgZBcGlLZXkSCgoCaWQYASABKAkSDgoGdGVuYW50GAIgASgJEigKBHJvbGUYAyABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhUKDXNlY3JldF9zaGEyNTYYBCABKAkSEwoLZGVzY3JpcHRpb24YBSABKAkSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoHRGF0YXNldBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEg8KB2xpY2VuY2UYBCABKAkSDgoGb3JpZ2luGAUgASgJEg0KBXNwbGl0GAYgASgJEgwKBHJvd3MYByABKAQihwIKC0NvbXBvc2l0aW9uEhUKDXJlY2lwZV9kaWdlc3QYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDwoHcGFyZW50cxgEIAMoCRIOCgZtZXRob2QYBSABKAkSPwoHbWV0cmljcxgGIAMoCzIuLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uLk1ldHJpY3NFbnRyeRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKrAQoOUmVsZWFzZVN1bW1hcnkSCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEg4KBndlaWdodBgGIAEoARI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfBAoIUmVzb3VyY2USCwoDa2V5GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi4KCnVwZGF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnVwZGF0ZWRfYnkYBCABKAkSLgoGZXhwZXJ0GAogASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0SAASNgoHdmVyc2lvbhgLIAEoCzIjLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydFZlcnNpb25IABI5Cgxyb3V0ZXJfbW9kZWwYDCABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbEgAEi4KBnBvbGljeRgNIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeUgAEi8KB2FwaV9rZXkYDiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5BcGlLZXlIABIwCgdkYXRhc2V0GA8gASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldEgAEjgKC2NvbXBvc2l0aW9uGBAgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb25IABI3CgdyZWxlYXNlGBEgASgLMiQudGhhbGFtdXMucmVnaXN0cnkudjEuUmVsZWFzZVN1bW1hcnlIAEIHCgV2YWx1ZSLaAQoWUmVnaXN0ZXJWZXJzaW9uUmVxdWVzdBI0Cgd2ZXJzaW9uGAEgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbhITCgtkZXNjcmlwdGlvbhgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgDIAEoBEgAiAEBEg8KB3RlbmFudHMYBCADKAkSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCFAoSX2V4cGVjdGVkX3JldmlzaW9uIosBChdSZWdpc3RlclZlcnNpb25SZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIvCgd2ZXJzaW9uGAIgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDwoHZXhpc3RlZBgDIAEoCCKqAQoRU2V0Q2hhbm5lbFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEi4KB2NoYW5uZWwYAiABKA4yHS50aGFsYW11cy5yZWdpc3RyeS52MS5DaGFubmVsEg8KB3ZlcnNpb24YAyABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKARIAIgBARIOCgZyZWFzb24YBSABKAlCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkQKElNldENoYW5uZWxSZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJbChNSZW1vdmVFeHBlcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIoChRSZW1vdmVFeHBlcnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJnChpSZWdpc3RlclJvdXRlck1vZGVsUmVxdWVzdBI3Cgxyb3V0ZXJfbW9kZWwYASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbBIQCghhY3RpdmF0ZRgCIAEoCCJTChtSZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USNAoMcm91dGVyX21vZGVsGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiSAoWUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBIuCgdkYXRhc2V0GAEgASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldCJKChdSZWdpc3RlckRhdGFzZXRSZXNwb25zZRIvCgdkYXRhc2V0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiVAoaUmVnaXN0ZXJDb21wb3NpdGlvblJlcXVlc3QSNgoLY29tcG9zaXRpb24YASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbiJSChtSZWdpc3RlckNvbXBvc2l0aW9uUmVzcG9uc2USMwoLY29tcG9zaXRpb24YASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChBQdXRQb2xpY3lSZXF1ZXN0EiwKBnBvbGljeRgBIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJDChFQdXRQb2xpY3lSZXNwb25zZRIuCgZwb2xpY3kYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJhChBDcmVhdGVLZXlSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIoCgRyb2xlGAIgASgOMhoudGhhbGFtdXMucmVnaXN0cnkudjEuUm9sZRITCgtkZXNjcmlwdGlvbhgDIAEoCSJQChFDcmVhdGVLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIOCgZzZWNyZXQYAiABKAkiHgoQUmV2b2tlS2V5UmVxdWVzdBIKCgJpZBgBIAEoCSJAChFSZXZva2VLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSI3ChJHZXRSZXNvdXJjZVJlcXVlc3QSCwoDa2V5GAEgASgJEhQKDG1pbl9yZXZpc2lvbhgCIAEoBCJHChNHZXRSZXNvdXJjZVJlc3BvbnNlEjAKCHJlc291cmNlGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UidgoUTGlzdFJlc291cmNlc1JlcXVlc3QSDAoEa2luZBgBIAEoCRITCgtuYW1lX3ByZWZpeBgCIAEoCRIUCgxtaW5fcmV2aXNpb24YAyABKAQSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkidQoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjEKCXJlc291cmNlcxgBIAMoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCIiCgxXYXRjaFJlcXVlc3QSEgoKa2V5X3ByZWZpeBgBIAEoCSKAAQoNV2F0Y2hSZXNwb25zZRIxCgdjaGFuZ2VkGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2VIABIVCgtyZW1vdmVkX2tleRgCIAEoCUgAEhwKEmNhdWdodF91cF9yZXZpc2lvbhgDIAEoBEgAQgcKBWV2ZW50IhIKEEdldFN0YXR1c1JlcXVlc3QiewoRR2V0U3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSEQoJY2F1Z2h0X3VwGAIgASgIEhYKDmxlYWRlcl9hZGRyZXNzGAMgASgJEhEKCWlzX2xlYWRlchgEIAEoCBIWCg5yZXNvdXJjZV9jb3VudBgFIAEoBCqfAQoKRXhwZXJ0S2luZBIbChdFWFBFUlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVYUEVSVF9LSU5EX0ZVTEwQARIVChFFWFBFUlRfS0lORF9QUk9CRRACEhcKE0VYUEVSVF9LSU5EX0xPV1JBTksQAxIUChBFWFBFUlRfS0lORF9UV0lOEAQSGAoURVhQRVJUX0tJTkRfVVBTVFJFQU0QBSphCgdDaGFubmVsEhcKE0NIQU5ORUxfVU5TUEVDSUZJRUQQABISCg5DSEFOTkVMX1NUQUJMRRABEhUKEUNIQU5ORUxfQ0FORElEQVRFEAISEgoOQ0hBTk5FTF9TSEFET1cQAypQCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMyywoKD1JlZ2lzdHJ5U2VydmljZRJuCg9SZWdpc3RlclZlcnNpb24SLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJWZXJzaW9uUmVzcG9uc2USXwoKU2V0Q2hhbm5lbBInLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlNldENoYW5uZWxSZXF1ZXN0GigudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlc3BvbnNlEmUKDFJlbW92ZUV4cGVydBIpLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlcXVlc3QaKi50aGFsYW11cy5yZWdpc3RyeS52MS5SZW1vdmVFeHBlcnRSZXNwb25zZRJ6ChNSZWdpc3RlclJvdXRlck1vZGVsEjAudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QaMS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USbgoPUmVnaXN0ZXJEYXRhc2V0EiwudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBotLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEnoKE1JlZ2lzdGVyQ29tcG9zaXRpb24SMC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRJcCglQdXRQb2xpY3kSJi50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuUHV0UG9saWN5UmVzcG9uc2USXAoJQ3JlYXRlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNyZWF0ZUtleVJlc3BvbnNlElwKCVJldm9rZUtleRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5SZXZva2VLZXlSZXNwb25zZRJiCgtHZXRSZXNvdXJjZRIoLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVxdWVzdBopLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVzcG9uc2USaAoNTGlzdFJlc291cmNlcxIqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0GisudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlElIKBVdhdGNoEiIudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXF1ZXN0GiMudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZTABElwKCUdldFN0YXR1cxImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1JlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A named capability that callers can be routed to.
@@ -481,6 +481,13 @@ export type Policy = Message<"thalamus.registry.v1.Policy"> & {
    * @generated from field: string fallback_expert = 9;
    */
   fallbackExpert: string;
+
+  /**
+   * Bound on the quality lost that every routed request of the tenant keeps; absent: none. A request may ask for a stricter one.
+   *
+   * @generated from field: thalamus.registry.v1.RiskLimit risk = 12;
+   */
+  risk?: RiskLimit | undefined;
 };
 
 /**
@@ -489,6 +496,34 @@ export type Policy = Message<"thalamus.registry.v1.Policy"> & {
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
   messageDesc(file_thalamus_registry_v1_registry, 6);
+
+/**
+ * A bound on the quality lost against the best single expert.
+ *
+ * @generated from message thalamus.registry.v1.RiskLimit
+ */
+export type RiskLimit = Message<"thalamus.registry.v1.RiskLimit"> & {
+  /**
+   * Largest mean loss, in the loss unit of the router model.
+   *
+   * @generated from field: double alpha = 1;
+   */
+  alpha: number;
+
+  /**
+   * Probability with which alpha may be exceeded, between 0 and 1.
+   *
+   * @generated from field: double delta = 2;
+   */
+  delta: number;
+};
+
+/**
+ * Describes the message thalamus.registry.v1.RiskLimit.
+ * Use `create(RiskLimitSchema)` to create a new message.
+ */
+export const RiskLimitSchema: GenMessage<RiskLimit> = /*@__PURE__*/
+  messageDesc(file_thalamus_registry_v1_registry, 7);
 
 /**
  * An API key without its secret.
@@ -551,7 +586,7 @@ export type ApiKey = Message<"thalamus.registry.v1.ApiKey"> & {
  * Use `create(ApiKeySchema)` to create a new message.
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 7);
+  messageDesc(file_thalamus_registry_v1_registry, 8);
 
 /**
  * An immutable data set.
@@ -614,7 +649,7 @@ export type Dataset = Message<"thalamus.registry.v1.Dataset"> & {
  * Use `create(DatasetSchema)` to create a new message.
  */
 export const DatasetSchema: GenMessage<Dataset> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 8);
+  messageDesc(file_thalamus_registry_v1_registry, 9);
 
 /**
  * A recipe that ran.
@@ -677,7 +712,7 @@ export type Composition = Message<"thalamus.registry.v1.Composition"> & {
  * Use `create(CompositionSchema)` to create a new message.
  */
 export const CompositionSchema: GenMessage<Composition> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 9);
+  messageDesc(file_thalamus_registry_v1_registry, 10);
 
 /**
  * The release of a candidate, as others need to see it; details are in thalamus.release.v1.
@@ -740,7 +775,7 @@ export type ReleaseSummary = Message<"thalamus.registry.v1.ReleaseSummary"> & {
  * Use `create(ReleaseSummarySchema)` to create a new message.
  */
 export const ReleaseSummarySchema: GenMessage<ReleaseSummary> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 10);
+  messageDesc(file_thalamus_registry_v1_registry, 11);
 
 /**
  * One resource with its bookkeeping. The payload of thalamus.registry.state.v1.
@@ -854,7 +889,7 @@ export type Resource = Message<"thalamus.registry.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 11);
+  messageDesc(file_thalamus_registry_v1_registry, 12);
 
 /**
  * A bundle whose files are stored.
@@ -903,7 +938,7 @@ export type RegisterVersionRequest = Message<"thalamus.registry.v1.RegisterVersi
  * Use `create(RegisterVersionRequestSchema)` to create a new message.
  */
 export const RegisterVersionRequestSchema: GenMessage<RegisterVersionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 12);
+  messageDesc(file_thalamus_registry_v1_registry, 13);
 
 /**
  * The registered version.
@@ -938,7 +973,7 @@ export type RegisterVersionResponse = Message<"thalamus.registry.v1.RegisterVers
  * Use `create(RegisterVersionResponseSchema)` to create a new message.
  */
 export const RegisterVersionResponseSchema: GenMessage<RegisterVersionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 13);
+  messageDesc(file_thalamus_registry_v1_registry, 14);
 
 /**
  * A change of channel.
@@ -987,7 +1022,7 @@ export type SetChannelRequest = Message<"thalamus.registry.v1.SetChannelRequest"
  * Use `create(SetChannelRequestSchema)` to create a new message.
  */
 export const SetChannelRequestSchema: GenMessage<SetChannelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 14);
+  messageDesc(file_thalamus_registry_v1_registry, 15);
 
 /**
  * The expert after the change.
@@ -1008,7 +1043,7 @@ export type SetChannelResponse = Message<"thalamus.registry.v1.SetChannelRespons
  * Use `create(SetChannelResponseSchema)` to create a new message.
  */
 export const SetChannelResponseSchema: GenMessage<SetChannelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 15);
+  messageDesc(file_thalamus_registry_v1_registry, 16);
 
 /**
  * Which expert.
@@ -1036,7 +1071,7 @@ export type RemoveExpertRequest = Message<"thalamus.registry.v1.RemoveExpertRequ
  * Use `create(RemoveExpertRequestSchema)` to create a new message.
  */
 export const RemoveExpertRequestSchema: GenMessage<RemoveExpertRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 16);
+  messageDesc(file_thalamus_registry_v1_registry, 17);
 
 /**
  * When it was removed.
@@ -1057,7 +1092,7 @@ export type RemoveExpertResponse = Message<"thalamus.registry.v1.RemoveExpertRes
  * Use `create(RemoveExpertResponseSchema)` to create a new message.
  */
 export const RemoveExpertResponseSchema: GenMessage<RemoveExpertResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 17);
+  messageDesc(file_thalamus_registry_v1_registry, 18);
 
 /**
  * A router model whose files are stored.
@@ -1085,7 +1120,7 @@ export type RegisterRouterModelRequest = Message<"thalamus.registry.v1.RegisterR
  * Use `create(RegisterRouterModelRequestSchema)` to create a new message.
  */
 export const RegisterRouterModelRequestSchema: GenMessage<RegisterRouterModelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 18);
+  messageDesc(file_thalamus_registry_v1_registry, 19);
 
 /**
  * The registered model.
@@ -1106,7 +1141,7 @@ export type RegisterRouterModelResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterRouterModelResponseSchema)` to create a new message.
  */
 export const RegisterRouterModelResponseSchema: GenMessage<RegisterRouterModelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 19);
+  messageDesc(file_thalamus_registry_v1_registry, 20);
 
 /**
  * A data set whose file is stored.
@@ -1127,7 +1162,7 @@ export type RegisterDatasetRequest = Message<"thalamus.registry.v1.RegisterDatas
  * Use `create(RegisterDatasetRequestSchema)` to create a new message.
  */
 export const RegisterDatasetRequestSchema: GenMessage<RegisterDatasetRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 20);
+  messageDesc(file_thalamus_registry_v1_registry, 21);
 
 /**
  * The registered data set.
@@ -1148,7 +1183,7 @@ export type RegisterDatasetResponse = Message<"thalamus.registry.v1.RegisterData
  * Use `create(RegisterDatasetResponseSchema)` to create a new message.
  */
 export const RegisterDatasetResponseSchema: GenMessage<RegisterDatasetResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 21);
+  messageDesc(file_thalamus_registry_v1_registry, 22);
 
 /**
  * A composition that ran.
@@ -1169,7 +1204,7 @@ export type RegisterCompositionRequest = Message<"thalamus.registry.v1.RegisterC
  * Use `create(RegisterCompositionRequestSchema)` to create a new message.
  */
 export const RegisterCompositionRequestSchema: GenMessage<RegisterCompositionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 22);
+  messageDesc(file_thalamus_registry_v1_registry, 23);
 
 /**
  * The recorded composition.
@@ -1190,7 +1225,7 @@ export type RegisterCompositionResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterCompositionResponseSchema)` to create a new message.
  */
 export const RegisterCompositionResponseSchema: GenMessage<RegisterCompositionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 23);
+  messageDesc(file_thalamus_registry_v1_registry, 24);
 
 /**
  * A policy.
@@ -1218,7 +1253,7 @@ export type PutPolicyRequest = Message<"thalamus.registry.v1.PutPolicyRequest"> 
  * Use `create(PutPolicyRequestSchema)` to create a new message.
  */
 export const PutPolicyRequestSchema: GenMessage<PutPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 24);
+  messageDesc(file_thalamus_registry_v1_registry, 25);
 
 /**
  * The stored policy.
@@ -1239,7 +1274,7 @@ export type PutPolicyResponse = Message<"thalamus.registry.v1.PutPolicyResponse"
  * Use `create(PutPolicyResponseSchema)` to create a new message.
  */
 export const PutPolicyResponseSchema: GenMessage<PutPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 25);
+  messageDesc(file_thalamus_registry_v1_registry, 26);
 
 /**
  * A wish for a key.
@@ -1274,7 +1309,7 @@ export type CreateKeyRequest = Message<"thalamus.registry.v1.CreateKeyRequest"> 
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 26);
+  messageDesc(file_thalamus_registry_v1_registry, 27);
 
 /**
  * The new key.
@@ -1302,7 +1337,7 @@ export type CreateKeyResponse = Message<"thalamus.registry.v1.CreateKeyResponse"
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 27);
+  messageDesc(file_thalamus_registry_v1_registry, 28);
 
 /**
  * Which key.
@@ -1323,7 +1358,7 @@ export type RevokeKeyRequest = Message<"thalamus.registry.v1.RevokeKeyRequest"> 
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 28);
+  messageDesc(file_thalamus_registry_v1_registry, 29);
 
 /**
  * The revoked key.
@@ -1344,7 +1379,7 @@ export type RevokeKeyResponse = Message<"thalamus.registry.v1.RevokeKeyResponse"
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 29);
+  messageDesc(file_thalamus_registry_v1_registry, 30);
 
 /**
  * Which resource.
@@ -1372,7 +1407,7 @@ export type GetResourceRequest = Message<"thalamus.registry.v1.GetResourceReques
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 30);
+  messageDesc(file_thalamus_registry_v1_registry, 31);
 
 /**
  * One resource.
@@ -1393,7 +1428,7 @@ export type GetResourceResponse = Message<"thalamus.registry.v1.GetResourceRespo
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 31);
+  messageDesc(file_thalamus_registry_v1_registry, 32);
 
 /**
  * Which resources.
@@ -1442,7 +1477,7 @@ export type ListResourcesRequest = Message<"thalamus.registry.v1.ListResourcesRe
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 32);
+  messageDesc(file_thalamus_registry_v1_registry, 33);
 
 /**
  * Some resources.
@@ -1477,7 +1512,7 @@ export type ListResourcesResponse = Message<"thalamus.registry.v1.ListResourcesR
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 33);
+  messageDesc(file_thalamus_registry_v1_registry, 34);
 
 /**
  * Which changes.
@@ -1498,7 +1533,7 @@ export type WatchRequest = Message<"thalamus.registry.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 34);
+  messageDesc(file_thalamus_registry_v1_registry, 35);
 
 /**
  * One change.
@@ -1543,7 +1578,7 @@ export type WatchResponse = Message<"thalamus.registry.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 35);
+  messageDesc(file_thalamus_registry_v1_registry, 36);
 
 /**
  * Empty.
@@ -1558,7 +1593,7 @@ export type GetStatusRequest = Message<"thalamus.registry.v1.GetStatusRequest"> 
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 36);
+  messageDesc(file_thalamus_registry_v1_registry, 37);
 
 /**
  * Where this replica stands.
@@ -1607,7 +1642,7 @@ export type GetStatusResponse = Message<"thalamus.registry.v1.GetStatusResponse"
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 37);
+  messageDesc(file_thalamus_registry_v1_registry, 38);
 
 /**
  * What an expert version is made of.

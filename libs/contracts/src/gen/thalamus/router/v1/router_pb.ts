@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/router/v1/router.proto.
  */
 export const file_thalamus_router_v1_router: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aGFsYW11cy9yb3V0ZXIvdjEvcm91dGVyLnByb3RvEhJ0aGFsYW11cy5yb3V0ZXIudjEiZgoERmxhZxIMCgRuYW1lGAEgASgJEhAKBndlaWdodBgCIAEoAUgAEg8KBWxldmVsGAMgASgJSAASEQoHYXRfbW9zdBgEIAEoAUgAEhIKCGF0X2xlYXN0GAUgASgBSABCBgoEZm9ybSIpCglSaXNrQm91bmQSDQoFYWxwaGEYASABKAESDQoFZGVsdGEYAiABKAEi/QEKDFJvdXRlUmVxdWVzdBIOCgZwcm9tcHQYASABKAkSDAoEdGFzaxgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSJwoFZmxhZ3MYBCADKAsyGC50aGFsYW11cy5yb3V0ZXIudjEuRmxhZxINCgV0b3BfaxgFIAEoDRIPCgdleHBlcnRzGAYgAygJEhYKDmNvbnRleHRfdG9rZW5zGAcgASgNEisKBHJpc2sYCCABKAsyHS50aGFsYW11cy5yb3V0ZXIudjEuUmlza0JvdW5kEh0KFW1pbl9yZWdpc3RyeV9yZXZpc2lvbhgJIAEoBBISCgpyZXF1ZXN0X2lkGAogASgJIjcKCENvc3RUZXJtEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAESDgoGd2VpZ2h0GAMgASgBItYBCgxSYW5rZWRFeHBlcnQSDgoGZXhwZXJ0GAEgASgJEhYKDmZpdHRlZF92ZXJzaW9uGAIgASgJEhEKCWluaGVyaXRlZBgDIAEoCBIWCg5wcmVkaWN0ZWRfbG9zcxgEIAEoARIQCghsb3NzX2xvdxgFIAEoARIRCglsb3NzX2hpZ2gYBiABKAESKwoFY29zdHMYByADKAsyHC50aGFsYW11cy5yb3V0ZXIudjEuQ29zdFRlcm0SDQoFdG90YWwYCCABKAESEgoKcHJvcGVuc2l0eRgJIAEoASI/CglSZWplY3Rpb24SDgoGZmlsdGVyGAEgASgJEg0KBWNvdW50GAIgASgNEhMKC2Rlc2NyaXB0aW9uGAMgASgJIjEKC1N0YWdlVGltaW5nEg0KBXN0YWdlGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBIvECCghEZWNpc2lvbhIwCgZyYW5rZWQYASADKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUmFua2VkRXhwZXJ0Ei8KCHJlamVjdGVkGAIgAygLMh0udGhhbGFtdXMucm91dGVyLnYxLlJlamVjdGlvbhIRCglhYnN0YWluZWQYAyABKAgSDgoGcmVhc29uGAQgASgJEhQKDHJvdXRlcl9tb2RlbBgFIAEoCRIcChRyb3V0ZXJfbW9kZWxfdmVyc2lvbhgGIAEoCRIRCglsb3NzX3VuaXQYByABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYCCABKAkSEQoJcmVnaW9uX2lkGAkgASgNEhUKDXByb21wdF90b2tlbnMYCiABKA0SEQoJdHJ1bmNhdGVkGAsgASgIEicKBWZsYWdzGAwgAygLMhgudGhhbGFtdXMucm91dGVyLnYxLkZsYWcSGgoSb3V0X29mX3Njb3BlX3Njb3JlGA0gASgBIqUBCg1Sb3V0ZVJlc3BvbnNlEi4KCGRlY2lzaW9uGAEgASgLMhwudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uEhkKEXJlZ2lzdHJ5X3JldmlzaW9uGAIgASgEEjAKB3RpbWluZ3MYAyADKAsyHy50aGFsYW11cy5yb3V0ZXIudjEuU3RhZ2VUaW1pbmcSFwoPc3RyaXBwZWRfcHJvbXB0GAQgASgJIkcKElJvdXRlU3RyZWFtUmVxdWVzdBIxCgdyZXF1ZXN0GAEgASgLMiAudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVxdWVzdCKbAQoTUm91dGVTdHJlYW1SZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEjUKCHJlc3BvbnNlGAIgASgLMiEudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVzcG9uc2VIABIvCgVlcnJvchgDIAEoCzIeLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZUVycm9ySABCCAoGcmVzdWx0IisKClJvdXRlRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIkMKDkV4cGxhaW5SZXF1ZXN0EjEKB3JlcXVlc3QYASABKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXF1ZXN0ItoBChJFeHBsYWluZWRDYW5kaWRhdGUSMAoGZXhwZXJ0GAEgASgLMiAudGhhbGFtdXMucm91dGVyLnYxLlJhbmtlZEV4cGVydBITCgtyZWplY3RlZF9ieRgCIAEoCRJKCgpwcm9wZXJ0aWVzGAMgAygLMjYudGhhbGFtdXMucm91dGVyLnYxLkV4cGxhaW5lZENhbmRpZGF0ZS5Qcm9wZXJ0aWVzRW50cnkaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEijAEKD0V4cGxhaW5SZXNwb25zZRI0CgdzdW1tYXJ5GAEgASgLMiEudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVzcG9uc2VIABI7CgljYW5kaWRhdGUYAiABKAsyJi50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpbmVkQ2FuZGlkYXRlSABCBgoEcGFydCIZChdMaXN0Um91dGVyTW9kZWxzUmVxdWVzdCKPAgoSUm91dGVyTW9kZWxTdW1tYXJ5EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgR0YXNrGAMgASgJEhEKCWxvc3NfdW5pdBgEIAEoCRISCgpjYW5kaWRhdGVzGAUgAygJEg4KBmRpZ2VzdBgGIAEoCRIWCg5lbmNvZGVyX2RpZ2VzdBgHIAEoCRJKCgpldmFsdWF0aW9uGAggAygLMjYudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlck1vZGVsU3VtbWFyeS5FdmFsdWF0aW9uRW50cnkaMQoPRXZhbHVhdGlvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiUgoYTGlzdFJvdXRlck1vZGVsc1Jlc3BvbnNlEjYKBm1vZGVscxgBIAMoCzImLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZXJNb2RlbFN1bW1hcnkyhgMKDVJvdXRlclNlcnZpY2USTAoFUm91dGUSIC50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXF1ZXN0GiEudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVzcG9uc2USYgoLUm91dGVTdHJlYW0SJi50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVTdHJlYW1SZXF1ZXN0GicudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlU3RyZWFtUmVzcG9uc2UoATABElQKB0V4cGxhaW4SIi50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpblJlcXVlc3QaIy50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpblJlc3BvbnNlMAESbQoQTGlzdFJvdXRlck1vZGVscxIrLnRoYWxhbXVzLnJvdXRlci52MS5MaXN0Um91dGVyTW9kZWxzUmVxdWVzdBosLnRoYWxhbXVzLnJvdXRlci52MS5MaXN0Um91dGVyTW9kZWxzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Ch90aGFsYW11cy9yb3V0ZXIvdjEvcm91dGVyLnByb3RvEhJ0aGFsYW11cy5yb3V0ZXIudjEiZgoERmxhZxIMCgRuYW1lGAEgASgJEhAKBndlaWdodBgCIAEoAUgAEg8KBWxldmVsGAMgASgJSAASEQoHYXRfbW9zdBgEIAEoAUgAEhIKCGF0X2xlYXN0GAUgASgBSABCBgoEZm9ybSIpCglSaXNrQm91bmQSDQoFYWxwaGEYASABKAESDQoFZGVsdGEYAiABKAEinQEKCEhlbGRSaXNrEg0KBWFscGhhGAEgASgBEg0KBWRlbHRhGAIgASgBEgwKBHJ1bGUYAyABKAkSEQoJdGhyZXNob2xkGAQgASgBEhEKCXJlZmVyZW5jZRgFIAEoCRIRCgltZWFuX2xvc3QYBiABKAESDwoHcF92YWx1ZRgHIAEoARIMCgRyb3dzGAggASgNEg0KBXNhdmVzGAkgASgJIv0BCgxSb3V0ZVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEgwKBHRhc2sYAiABKAkSDgoGdGVuYW50GAMgASgJEicKBWZsYWdzGAQgAygLMhgudGhhbGFtdXMucm91dGVyLnYxLkZsYWcSDQoFdG9wX2sYBSABKA0SDwoHZXhwZXJ0cxgGIAMoCRIWCg5jb250ZXh0X3Rva2VucxgHIAEoDRIrCgRyaXNrGAggASgLMh0udGhhbGFtdXMucm91dGVyLnYxLlJpc2tCb3VuZBIdChVtaW5fcmVnaXN0cnlfcmV2aXNpb24YCSABKAQSEgoKcmVxdWVzdF9pZBgKIAEoCSI3CghDb3N0VGVybRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg4KBndlaWdodBgDIAEoASLoAQoMUmFua2VkRXhwZXJ0Eg4KBmV4cGVydBgBIAEoCRIWCg5maXR0ZWRfdmVyc2lvbhgCIAEoCRIRCglpbmhlcml0ZWQYAyABKAgSFgoOcHJlZGljdGVkX2xvc3MYBCABKAESEAoIbG9zc19sb3cYBSABKAESEQoJbG9zc19oaWdoGAYgASgBEisKBWNvc3RzGAcgAygLMhwudGhhbGFtdXMucm91dGVyLnYxLkNvc3RUZXJtEg0KBXRvdGFsGAggASgBEhIKCnByb3BlbnNpdHkYCSABKAESEAoIcmF3X2xvc3MYCyABKAEiPwoJUmVqZWN0aW9uEg4KBmZpbHRlchgBIAEoCRINCgVjb3VudBgCIAEoDRITCgtkZXNjcmlwdGlvbhgDIAEoCSIxCgtTdGFnZVRpbWluZxINCgVzdGFnZRgBIAEoCRITCgtkdXJhdGlvbl9tcxgCIAEoASKdAwoIRGVjaXNpb24SMAoGcmFua2VkGAEgAygLMiAudGhhbGFtdXMucm91dGVyLnYxLlJhbmtlZEV4cGVydBIvCghyZWplY3RlZBgCIAMoCzIdLnRoYWxhbXVzLnJvdXRlci52MS5SZWplY3Rpb24SEQoJYWJzdGFpbmVkGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIUCgxyb3V0ZXJfbW9kZWwYBSABKAkSHAoUcm91dGVyX21vZGVsX3ZlcnNpb24YBiABKAkSEQoJbG9zc191bml0GAcgASgJEhYKDmVuY29kZXJfZGlnZXN0GAggASgJEhEKCXJlZ2lvbl9pZBgJIAEoDRIVCg1wcm9tcHRfdG9rZW5zGAogASgNEhEKCXRydW5jYXRlZBgLIAEoCBInCgVmbGFncxgMIAMoCzIYLnRoYWxhbXVzLnJvdXRlci52MS5GbGFnEhoKEm91dF9vZl9zY29wZV9zY29yZRgNIAEoARIqCgRyaXNrGA4gASgLMhwudGhhbGFtdXMucm91dGVyLnYxLkhlbGRSaXNrIqUBCg1Sb3V0ZVJlc3BvbnNlEi4KCGRlY2lzaW9uGAEgASgLMhwudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uEhkKEXJlZ2lzdHJ5X3JldmlzaW9uGAIgASgEEjAKB3RpbWluZ3MYAyADKAsyHy50aGFsYW11cy5yb3V0ZXIudjEuU3RhZ2VUaW1pbmcSFwoPc3RyaXBwZWRfcHJvbXB0GAQgASgJIkcKElJvdXRlU3RyZWFtUmVxdWVzdBIxCgdyZXF1ZXN0GAEgASgLMiAudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVxdWVzdCKbAQoTUm91dGVTdHJlYW1SZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEjUKCHJlc3BvbnNlGAIgASgLMiEudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVzcG9uc2VIABIvCgVlcnJvchgDIAEoCzIeLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZUVycm9ySABCCAoGcmVzdWx0IisKClJvdXRlRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIkMKDkV4cGxhaW5SZXF1ZXN0EjEKB3JlcXVlc3QYASABKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXF1ZXN0ItoBChJFeHBsYWluZWRDYW5kaWRhdGUSMAoGZXhwZXJ0GAEgASgLMiAudGhhbGFtdXMucm91dGVyLnYxLlJhbmtlZEV4cGVydBITCgtyZWplY3RlZF9ieRgCIAEoCRJKCgpwcm9wZXJ0aWVzGAMgAygLMjYudGhhbGFtdXMucm91dGVyLnYxLkV4cGxhaW5lZENhbmRpZGF0ZS5Qcm9wZXJ0aWVzRW50cnkaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiRgoJQ29zdFNjYWxlEgwKBHVuaXQYASABKAkSEQoJdHJhbnNmb3JtGAIgASgJEgsKA21pbhgDIAEoARILCgNtYXgYBCABKAEi+AIKDURlY2lzaW9uQmFzaXMSRgoLY29zdF9zY2FsZXMYASADKAsyMS50aGFsYW11cy5yb3V0ZXIudjEuRGVjaXNpb25CYXNpcy5Db3N0U2NhbGVzRW50cnkSSgoNdmVyYmFsX2xldmVscxgCIAMoCzIzLnRoYWxhbXVzLnJvdXRlci52MS5EZWNpc2lvbkJhc2lzLlZlcmJhbExldmVsc0VudHJ5EhgKEGFic3RlbnRpb25fc2NvcmUYAyABKAkSHAoUYWJzdGVudGlvbl90aHJlc2hvbGQYBCABKAESFAoMdW5rbm93bl9jb3N0GAUgASgBGlAKD0Nvc3RTY2FsZXNFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS50aGFsYW11cy5yb3V0ZXIudjEuQ29zdFNjYWxlOgI4ARozChFWZXJiYWxMZXZlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIsABCg9FeHBsYWluUmVzcG9uc2USNAoHc3VtbWFyeRgBIAEoCzIhLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVJlc3BvbnNlSAASOwoJY2FuZGlkYXRlGAIgASgLMiYudGhhbGFtdXMucm91dGVyLnYxLkV4cGxhaW5lZENhbmRpZGF0ZUgAEjIKBWJhc2lzGAMgASgLMiEudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uQmFzaXNIAEIGCgRwYXJ0IhkKF0xpc3RSb3V0ZXJNb2RlbHNSZXF1ZXN0Io8CChJSb3V0ZXJNb2RlbFN1bW1hcnkSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBHRhc2sYAyABKAkSEQoJbG9zc191bml0GAQgASgJEhIKCmNhbmRpZGF0ZXMYBSADKAkSDgoGZGlnZXN0GAYgASgJEhYKDmVuY29kZXJfZGlnZXN0GAcgASgJEkoKCmV2YWx1YXRpb24YCCADKAsyNi50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVyTW9kZWxTdW1tYXJ5LkV2YWx1YXRpb25FbnRyeRoxCg9FdmFsdWF0aW9uRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJSChhMaXN0Um91dGVyTW9kZWxzUmVzcG9uc2USNgoGbW9kZWxzGAEgAygLMiYudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlck1vZGVsU3VtbWFyeTKGAwoNUm91dGVyU2VydmljZRJMCgVSb3V0ZRIgLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVJlcXVlc3QaIS50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXNwb25zZRJiCgtSb3V0ZVN0cmVhbRImLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVN0cmVhbVJlcXVlc3QaJy50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVTdHJlYW1SZXNwb25zZSgBMAESVAoHRXhwbGFpbhIiLnRoYWxhbXVzLnJvdXRlci52MS5FeHBsYWluUmVxdWVzdBojLnRoYWxhbXVzLnJvdXRlci52MS5FeHBsYWluUmVzcG9uc2UwARJtChBMaXN0Um91dGVyTW9kZWxzEisudGhhbGFtdXMucm91dGVyLnYxLkxpc3RSb3V0ZXJNb2RlbHNSZXF1ZXN0GiwudGhhbGFtdXMucm91dGVyLnYxLkxpc3RSb3V0ZXJNb2RlbHNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * A caller's wish or limit about one property of an expert.
@@ -102,6 +102,85 @@ export const RiskBoundSchema: GenMessage<RiskBound> = /*@__PURE__*/
   messageDesc(file_thalamus_router_v1_router, 1);
 
 /**
+ * A bound that the decision keeps: with confidence 1 - delta, over draws of the measured prompts that it was certified by, its
+ * rule loses at most alpha more on average than the best single expert of those that passed the filters.
+ *
+ * @generated from message thalamus.router.v1.HeldRisk
+ */
+export type HeldRisk = Message<"thalamus.router.v1.HeldRisk"> & {
+  /**
+   * Bound that was held: of the request and the policy the stricter.
+   *
+   * @generated from field: double alpha = 1;
+   */
+  alpha: number;
+
+  /**
+   * Probability with which it may fail.
+   *
+   * @generated from field: double delta = 2;
+   */
+  delta: number;
+
+  /**
+   * Rule: reference (always the best single expert), within-reference or within-best (the cheapest expert whose predicted loss
+   * is at most the threshold above that of the best single expert, or above the least).
+   *
+   * @generated from field: string rule = 3;
+   */
+  rule: string;
+
+  /**
+   * Threshold of the rule, in the loss unit; 0 for reference.
+   *
+   * @generated from field: double threshold = 4;
+   */
+  threshold: number;
+
+  /**
+   * The best single expert.
+   *
+   * @generated from field: string reference = 5;
+   */
+  reference: string;
+
+  /**
+   * Mean loss beyond the reference's on the measured prompts.
+   *
+   * @generated from field: double mean_lost = 6;
+   */
+  meanLost: number;
+
+  /**
+   * p-value of "the rule loses more than alpha"; at most delta / 2, 0 for reference.
+   *
+   * @generated from field: double p_value = 7;
+   */
+  pValue: number;
+
+  /**
+   * Measured prompts that were counted.
+   *
+   * @generated from field: uint32 rows = 8;
+   */
+  rows: number;
+
+  /**
+   * Cost that is saved: weights (the weighed sum of the flags), the name of a cost, or empty when none tells the experts apart.
+   *
+   * @generated from field: string saves = 9;
+   */
+  saves: string;
+};
+
+/**
+ * Describes the message thalamus.router.v1.HeldRisk.
+ * Use `create(HeldRiskSchema)` to create a new message.
+ */
+export const HeldRiskSchema: GenMessage<HeldRisk> = /*@__PURE__*/
+  messageDesc(file_thalamus_router_v1_router, 2);
+
+/**
  * What is to be routed, and under which constraints.
  *
  * @generated from message thalamus.router.v1.RouteRequest
@@ -183,7 +262,7 @@ export type RouteRequest = Message<"thalamus.router.v1.RouteRequest"> & {
  * Use `create(RouteRequestSchema)` to create a new message.
  */
 export const RouteRequestSchema: GenMessage<RouteRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 2);
+  messageDesc(file_thalamus_router_v1_router, 3);
 
 /**
  * One cost of one expert in a decision.
@@ -218,7 +297,7 @@ export type CostTerm = Message<"thalamus.router.v1.CostTerm"> & {
  * Use `create(CostTermSchema)` to create a new message.
  */
 export const CostTermSchema: GenMessage<CostTerm> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 3);
+  messageDesc(file_thalamus_router_v1_router, 4);
 
 /**
  * One expert in the ranked decision.
@@ -288,6 +367,13 @@ export type RankedExpert = Message<"thalamus.router.v1.RankedExpert"> & {
    * @generated from field: double propensity = 9;
    */
   propensity: number;
+
+  /**
+   * Predicted loss as the head of the expert gives it, before it was calibrated; in the same unit.
+   *
+   * @generated from field: double raw_loss = 11;
+   */
+  rawLoss: number;
 };
 
 /**
@@ -295,7 +381,7 @@ export type RankedExpert = Message<"thalamus.router.v1.RankedExpert"> & {
  * Use `create(RankedExpertSchema)` to create a new message.
  */
 export const RankedExpertSchema: GenMessage<RankedExpert> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 4);
+  messageDesc(file_thalamus_router_v1_router, 5);
 
 /**
  * How many experts one hard filter rejected.
@@ -330,7 +416,7 @@ export type Rejection = Message<"thalamus.router.v1.Rejection"> & {
  * Use `create(RejectionSchema)` to create a new message.
  */
 export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 5);
+  messageDesc(file_thalamus_router_v1_router, 6);
 
 /**
  * Time spent in one stage.
@@ -358,7 +444,7 @@ export type StageTiming = Message<"thalamus.router.v1.StageTiming"> & {
  * Use `create(StageTimingSchema)` to create a new message.
  */
 export const StageTimingSchema: GenMessage<StageTiming> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 6);
+  messageDesc(file_thalamus_router_v1_router, 7);
 
 /**
  * The ranked decision for one prompt.
@@ -456,6 +542,13 @@ export type Decision = Message<"thalamus.router.v1.Decision"> & {
    * @generated from field: double out_of_scope_score = 13;
    */
   outOfScopeScore: number;
+
+  /**
+   * Bound on the risk that was held; absent when nobody asked for one.
+   *
+   * @generated from field: thalamus.router.v1.HeldRisk risk = 14;
+   */
+  risk?: HeldRisk | undefined;
 };
 
 /**
@@ -463,7 +556,7 @@ export type Decision = Message<"thalamus.router.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 7);
+  messageDesc(file_thalamus_router_v1_router, 8);
 
 /**
  * Answer to Route.
@@ -505,7 +598,7 @@ export type RouteResponse = Message<"thalamus.router.v1.RouteResponse"> & {
  * Use `create(RouteResponseSchema)` to create a new message.
  */
 export const RouteResponseSchema: GenMessage<RouteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 8);
+  messageDesc(file_thalamus_router_v1_router, 9);
 
 /**
  * One prompt of a stream.
@@ -526,7 +619,7 @@ export type RouteStreamRequest = Message<"thalamus.router.v1.RouteStreamRequest"
  * Use `create(RouteStreamRequestSchema)` to create a new message.
  */
 export const RouteStreamRequestSchema: GenMessage<RouteStreamRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 9);
+  messageDesc(file_thalamus_router_v1_router, 10);
 
 /**
  * One answer of a stream.
@@ -570,7 +663,7 @@ export type RouteStreamResponse = Message<"thalamus.router.v1.RouteStreamRespons
  * Use `create(RouteStreamResponseSchema)` to create a new message.
  */
 export const RouteStreamResponseSchema: GenMessage<RouteStreamResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 10);
+  messageDesc(file_thalamus_router_v1_router, 11);
 
 /**
  * Failure of one request of a stream.
@@ -598,7 +691,7 @@ export type RouteError = Message<"thalamus.router.v1.RouteError"> & {
  * Use `create(RouteErrorSchema)` to create a new message.
  */
 export const RouteErrorSchema: GenMessage<RouteError> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 11);
+  messageDesc(file_thalamus_router_v1_router, 12);
 
 /**
  * What is to be explained.
@@ -619,7 +712,7 @@ export type ExplainRequest = Message<"thalamus.router.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 12);
+  messageDesc(file_thalamus_router_v1_router, 13);
 
 /**
  * One candidate of an explained decision.
@@ -654,7 +747,98 @@ export type ExplainedCandidate = Message<"thalamus.router.v1.ExplainedCandidate"
  * Use `create(ExplainedCandidateSchema)` to create a new message.
  */
 export const ExplainedCandidateSchema: GenMessage<ExplainedCandidate> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 13);
+  messageDesc(file_thalamus_router_v1_router, 14);
+
+/**
+ * A scale that a raw property is brought to a cost by: 0 at min, 1 at max, cut off outside of them.
+ *
+ * @generated from message thalamus.router.v1.CostScale
+ */
+export type CostScale = Message<"thalamus.router.v1.CostScale"> & {
+  /**
+   * Unit of the raw property.
+   *
+   * @generated from field: string unit = 1;
+   */
+  unit: string;
+
+  /**
+   * linear, or log10 of property, min and max.
+   *
+   * @generated from field: string transform = 2;
+   */
+  transform: string;
+
+  /**
+   * Raw value that costs 0.
+   *
+   * @generated from field: double min = 3;
+   */
+  min: number;
+
+  /**
+   * Raw value that costs 1.
+   *
+   * @generated from field: double max = 4;
+   */
+  max: number;
+};
+
+/**
+ * Describes the message thalamus.router.v1.CostScale.
+ * Use `create(CostScaleSchema)` to create a new message.
+ */
+export const CostScaleSchema: GenMessage<CostScale> = /*@__PURE__*/
+  messageDesc(file_thalamus_router_v1_router, 15);
+
+/**
+ * What a decision rests on beside the prompt and the candidates.
+ *
+ * @generated from message thalamus.router.v1.DecisionBasis
+ */
+export type DecisionBasis = Message<"thalamus.router.v1.DecisionBasis"> & {
+  /**
+   * Scales by cost.
+   *
+   * @generated from field: map<string, thalamus.router.v1.CostScale> cost_scales = 1;
+   */
+  costScales: { [key: string]: CostScale };
+
+  /**
+   * Lambda in nats by verbal level.
+   *
+   * @generated from field: map<string, double> verbal_levels = 2;
+   */
+  verbalLevels: { [key: string]: number };
+
+  /**
+   * What out_of_scope_score is: min-predicted-loss or prototype-distance; empty when the router model never abstains.
+   *
+   * @generated from field: string abstention_score = 3;
+   */
+  abstentionScore: string;
+
+  /**
+   * A prompt with a larger score is out of scope.
+   *
+   * @generated from field: double abstention_threshold = 4;
+   */
+  abstentionThreshold: number;
+
+  /**
+   * Cost of a property that nobody has measured.
+   *
+   * @generated from field: double unknown_cost = 5;
+   */
+  unknownCost: number;
+};
+
+/**
+ * Describes the message thalamus.router.v1.DecisionBasis.
+ * Use `create(DecisionBasisSchema)` to create a new message.
+ */
+export const DecisionBasisSchema: GenMessage<DecisionBasis> = /*@__PURE__*/
+  messageDesc(file_thalamus_router_v1_router, 16);
 
 /**
  * Part of an explanation.
@@ -663,7 +847,7 @@ export const ExplainedCandidateSchema: GenMessage<ExplainedCandidate> = /*@__PUR
  */
 export type ExplainResponse = Message<"thalamus.router.v1.ExplainResponse"> & {
   /**
-   * The summary first, then the candidates.
+   * The summary first, then the basis, then the candidates.
    *
    * @generated from oneof thalamus.router.v1.ExplainResponse.part
    */
@@ -683,6 +867,14 @@ export type ExplainResponse = Message<"thalamus.router.v1.ExplainResponse"> & {
      */
     value: ExplainedCandidate;
     case: "candidate";
+  } | {
+    /**
+     * What the decision rests on.
+     *
+     * @generated from field: thalamus.router.v1.DecisionBasis basis = 3;
+     */
+    value: DecisionBasis;
+    case: "basis";
   } | { case: undefined; value?: undefined };
 };
 
@@ -691,7 +883,7 @@ export type ExplainResponse = Message<"thalamus.router.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 14);
+  messageDesc(file_thalamus_router_v1_router, 17);
 
 /**
  * Empty: all are listed.
@@ -706,7 +898,7 @@ export type ListRouterModelsRequest = Message<"thalamus.router.v1.ListRouterMode
  * Use `create(ListRouterModelsRequestSchema)` to create a new message.
  */
 export const ListRouterModelsRequestSchema: GenMessage<ListRouterModelsRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 15);
+  messageDesc(file_thalamus_router_v1_router, 18);
 
 /**
  * A router model that is served.
@@ -776,7 +968,7 @@ export type RouterModelSummary = Message<"thalamus.router.v1.RouterModelSummary"
  * Use `create(RouterModelSummarySchema)` to create a new message.
  */
 export const RouterModelSummarySchema: GenMessage<RouterModelSummary> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 16);
+  messageDesc(file_thalamus_router_v1_router, 19);
 
 /**
  * The served router models.
@@ -797,7 +989,7 @@ export type ListRouterModelsResponse = Message<"thalamus.router.v1.ListRouterMod
  * Use `create(ListRouterModelsResponseSchema)` to create a new message.
  */
 export const ListRouterModelsResponseSchema: GenMessage<ListRouterModelsResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 17);
+  messageDesc(file_thalamus_router_v1_router, 20);
 
 /**
  * Decides which expert will do best at a prompt under the caller's constraints (Tryage, arXiv 2308.11601).
