@@ -27,6 +27,17 @@ export const ALERTS = [
     ),
   },
   {
+    alert: 'ThalamusRouterAbstains',
+    // A task that nobody was ever chosen for has no series of routed decisions: that counts as none.
+    expr: `1 - (sum by (thalamus_task) (rate(${METRIC.decisions}{thalamus_outcome="routed"}[15m])) or 0 * sum by (thalamus_task) (rate(${METRIC.decisions}[15m]))) / sum by (thalamus_task) (rate(${METRIC.decisions}[15m])) > 0.5`,
+    for: '15m',
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Most prompts find no expert',
+      '{{ $value | humanizePercentage }} of the decisions for {{ $labels.thalamus_task }} chose nobody. The board of the router tells prompts out of scope from filters that nobody passes: look at policies and limits, or train a router on such prompts.',
+    ),
+  },
+  {
     alert: 'ThalamusInferenceProcessRestarts',
     expr: `sum by (instance) (increase(${METRIC.childRestarts}[15m])) > 2`,
     labels: { severity: 'page' },

@@ -57,8 +57,11 @@ const bin = z.strictObject({
 });
 
 const series = z.strictObject({
-  /** `all`: every expert on every prompt. `chosen`: the expert that was chosen. */
-  of: z.enum(['all', 'chosen']),
+  /**
+   * `all`: every expert on every prompt. `chosen`: the expert that was chosen. `uncalibrated`: every expert, as the heads say it
+   * before recalibration; absent where there is none.
+   */
+  of: z.enum(['all', 'chosen', 'uncalibrated']),
   /** Expected calibration error in the loss unit, without what chance adds. */
   calibrationError: z.number().nonnegative(),
   /** Bins of about equal mass, by predicted loss. */
@@ -144,7 +147,7 @@ const fields = z.strictObject({
   }),
   baselines: z.array(baseline).max(32),
   choices: z.array(choices).max(MAX_EXPERTS),
-  reliability: z.array(series).min(1).max(2),
+  reliability: z.array(series).min(1).max(3),
   /** Null where the costs of the experts are not known, or are all alike. */
   pareto: pareto.nullable(),
   map,

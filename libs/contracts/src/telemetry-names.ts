@@ -136,10 +136,11 @@ export const METRICS = {
   ),
   spoolRecords: gauge('thalamus.events.spool.records', '1', 'Records that wait for the bus.'),
   spoolDropped: counter('thalamus.events.spool.dropped', 'Records dropped because the queue was full.'),
-  decisions: counter('thalamus.router.decisions', 'Routing decisions, by task and outcome.', [
-    'task',
-    'outcome',
-  ]),
+  decisions: counter(
+    'thalamus.router.decisions',
+    'Routing decisions, by task, chosen expert and outcome: `routed`, `out_of_scope` (no expert is known to fit) or `abstained` (none passed the filters).',
+    ['task', 'outcome', 'expertName'],
+  ),
   decisionDuration: duration('thalamus.router.decision.duration', 'Duration of a routing decision.', [
     'task',
   ]),

@@ -15,8 +15,35 @@ export const routerBoard = dashboard({
           unit: 'reqps',
           width: 6,
           stack: true,
-          description: 'Decisions, routed or abstained.',
+          description:
+            'Decisions: routed, out of scope (no expert is known to fit), or abstained (none passed the filters).',
           queries: [{ expr: rate(METRIC.decisions, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
+        },
+        {
+          title: 'Chosen experts',
+          unit: 'reqps',
+          width: 6,
+          stack: true,
+          description: 'Decisions by the expert that was chosen.',
+          queries: [
+            {
+              expr: rate(METRIC.decisions, 'thalamus_expert_name', '{thalamus_outcome="routed"}'),
+              legend: '{{thalamus_expert_name}}',
+            },
+          ],
+        },
+        {
+          title: 'Share without an expert',
+          unit: 'percentunit',
+          width: 6,
+          description:
+            'Share of decisions that chose nobody: prompts out of scope, and filters that nobody passed.',
+          queries: [
+            {
+              expr: `1 - (${rate(METRIC.decisions, 'thalamus_task', '{thalamus_outcome="routed"}')} or 0 * ${rate(METRIC.decisions, 'thalamus_task')}) / ${rate(METRIC.decisions, 'thalamus_task')}`,
+              legend: '{{thalamus_task}}',
+            },
+          ],
         },
         {
           title: 'Duration of a decision',

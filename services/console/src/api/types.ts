@@ -210,7 +210,7 @@ export interface ReliabilityBin {
 
 /** Predicted against measured loss, of all experts or of the chosen ones. */
 export interface ReliabilitySeries {
-  readonly of: 'all' | 'chosen';
+  readonly of: 'all' | 'chosen' | 'uncalibrated';
   readonly calibrationError: number;
   readonly bins: readonly ReliabilityBin[];
 }

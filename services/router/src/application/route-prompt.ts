@@ -53,7 +53,6 @@ export class RoutePrompt {
       const startedAt = performance.now();
       const routed = await this.route(request, context);
       const { decision } = routed;
-      const outcome = decision.abstained ? 'abstained' : 'routed';
       span.setAttributes({
         [ATTRIBUTES.candidates]: decision.ranked.length + decision.rejected.length,
         [ATTRIBUTES.abstained]: decision.abstained,
@@ -65,7 +64,7 @@ export class RoutePrompt {
             }
           : {}),
       });
-      this.decisions.add(1, { [ATTRIBUTES.task]: request.task, [ATTRIBUTES.outcome]: outcome });
+      this.decisions.add(1, { [ATTRIBUTES.task]: request.task, ...endOf(routed) });
       this.duration.record((performance.now() - startedAt) / 1000, { [ATTRIBUTES.task]: request.task });
       return routed;
     });
@@ -121,6 +120,19 @@ export class RoutePrompt {
       timings,
     };
   }
+}
+
+/** How a decision ended, and for whom. */
+function endOf({ decision, prediction }: RoutedPrompt): Record<string, string> {
+  if (decision.abstained)
+    return {
+      [ATTRIBUTES.outcome]: prediction.outOfScope ? 'out_of_scope' : 'abstained',
+      [ATTRIBUTES.expertName]: '',
+    };
+  return {
+    [ATTRIBUTES.outcome]: 'routed',
+    [ATTRIBUTES.expertName]: decision.ranked[0]?.candidate.expert ?? '',
+  };
 }
 
 function check(request: routerV1.RouteRequest): void {

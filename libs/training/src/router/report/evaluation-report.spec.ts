@@ -93,6 +93,27 @@ describe('evaluationReport', () => {
     expect(all!.calibrationError).toBeLessThan(0.05);
   });
 
+  it('shows what the heads said before recalibration, where there is one', () => {
+    const manifest = manifestOf('error', [1, 8]);
+    const recalibration = ['adder', 'atlas'].map((expert) => ({ expert, kind: 'beta' }));
+    const recalibrated = { ...manifest, calibration: { ...manifest.calibration, recalibration } };
+    const made = evaluationReport({
+      trial: {
+        manifest: recalibrated as unknown as RouterManifest,
+        rows,
+        predicted,
+        raw: predicted.map((loss) => loss / 2),
+        seed: 3,
+      },
+      facts: { dataset: 'made', split: 'test', fitted: false, date: '2026-11-29', notes: [] },
+      mapped: [0, 1, 2],
+      spaces: [],
+    });
+    const before = made.reliability.find(({ of }) => of === 'uncalibrated');
+    expect(before?.bins.map(({ predicted: said }) => said)).toEqual([0.05, 0.15, 0.35]);
+    expect(before!.calibrationError).toBeGreaterThan(made.reliability[0]!.calibrationError);
+  });
+
   it('counts who is chosen and who would be best', () => {
     expect(report.choices.map(({ chosen }) => chosen)).toEqual([0.5, 0.5]);
     const adderIsBest = rows.filter(({ losses }) => losses[0]! <= losses[1]!).length / ROWS;

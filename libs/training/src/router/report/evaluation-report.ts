@@ -129,23 +129,24 @@ function sharesOf({ manifest, rows }: RouterTrial, chosen: Int32Array): RouterEv
 }
 
 function reliabilityOf(
-  { predicted, manifest }: RouterTrial,
+  { predicted, raw, manifest }: RouterTrial,
   measured: Float64Array,
   chosen: Int32Array,
 ): RouterEvaluationReport['reliability'] {
   const candidates = manifest.candidates.length;
   const all = Array.from(measured.keys());
   const taken = Array.from(chosen, (k, row) => row * candidates + k);
-  return (
-    [
-      ['all', all],
-      ['chosen', taken],
-    ] as const
-  ).map(([of, places]) => {
+  const isRecalibrated = raw !== undefined && manifest.calibration.recalibration !== undefined;
+  const series = [
+    { of: 'all', places: all, said: predicted },
+    { of: 'chosen', places: taken, said: predicted },
+    ...(isRecalibrated ? [{ of: 'uncalibrated', places: all, said: raw } as const] : []),
+  ] as const;
+  return series.map(({ of, places, said }) => {
     const known = places.filter((at) => !Number.isNaN(measured[at]!));
     const { debiased, bins } = calibrationFigures(
       {
-        predicted: Float64Array.from(known, (at) => predicted[at]!),
+        predicted: Float64Array.from(known, (at) => said[at]!),
         measured: Float64Array.from(known, (at) => measured[at]!),
       },
       Math.max(1, Math.min(BINS, Math.floor(known.length / LEAST_OF_BIN))),
@@ -153,9 +154,9 @@ function reliabilityOf(
     return {
       of,
       calibrationError: short(debiased),
-      bins: bins.map(({ n, predicted: said, measured: found, error }) => ({
+      bins: bins.map(({ n, predicted: mean, measured: found, error }) => ({
         n,
-        predicted: short(said),
+        predicted: short(mean),
         measured: short(found),
         error: Number.isFinite(error) ? short(error) : null,
       })),

@@ -5,7 +5,11 @@ import { lossText } from './router-facts.js';
 
 const SIZE = { width: 460, height: 340 };
 const MARGIN = { left: 50, right: 14, top: 12, bottom: 44 };
-const NAMES = { all: 'every expert', chosen: 'the chosen expert' } as const;
+const NAMES = {
+  all: 'every expert',
+  chosen: 'the chosen expert',
+  uncalibrated: 'before recalibration',
+} as const;
 
 /** Predicted against measured loss: on the diagonal a prediction is worth what it says. */
 export function ReliabilityChart({ report }: { readonly report: RouterReport }) {
