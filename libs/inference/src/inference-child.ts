@@ -7,7 +7,10 @@ import { limitedCommand, residentBytesOf, sacrificeFirst } from './process-limit
 interface Pending {
   readonly resolve: (reply: ChildReply) => void;
   readonly reject: (error: ThalamusError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly giveUp: () => void;
+  readonly timeoutMs: number;
+  /** Runs once every call before this one has been answered. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 const NODE_FLAGS = ['--max-semi-space-size=2', '--expose-gc'];
@@ -101,7 +104,10 @@ export class InferenceChild {
     return this.pending.size;
   }
 
-  /** Asks for one thing. A call without an answer after `timeoutMs` is a hang: the process is killed. */
+  /**
+   * Asks for one thing. A call without an answer after `timeoutMs` is a hang: the process is killed. The process does one thing after
+   * the other, so that the time of a call begins when those before it have been answered.
+   */
   async ask<K extends ChildReply['kind']>(
     kind: K,
     body: ChildRequestBody,
@@ -110,12 +116,13 @@ export class InferenceChild {
     if (this.ended) throw crashed('it has ended');
     const id = this.nextId++;
     const reply = await new Promise<ChildReply>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const giveUp = () => {
         // Others that wait behind it are not at fault.
         this.hung ??= { id, error: tookTooLong(body.kind, timeoutMs) };
         this.kill(`no answer within ${timeoutMs} ms`);
-      }, timeoutMs);
-      this.pending.set(id, { resolve, reject, timer });
+      };
+      this.pending.set(id, { resolve, reject, giveUp, timeoutMs, timer: undefined });
+      this.watchOldest();
       const request = { id, ...body } as ChildRequest;
       this.process.send(request, (error) => {
         // The channel breaks before its exit is known: whoever asked again now would meet the same process.
@@ -131,8 +138,8 @@ export class InferenceChild {
   async stop(graceMs: number): Promise<void> {
     // Calls that were made before this one are on their way.
     await new Promise(setImmediate);
-    const until = Date.now() + graceMs;
-    while (this.pending.size > 0 && !this.ended && Date.now() < until)
+    const until = performance.now() + graceMs;
+    while (this.pending.size > 0 && !this.ended && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 5));
     // A run holds the thread that would hear of the end.
     if (this.pending.size > 0) this.kill('it was told to end before its run had');
@@ -166,7 +173,13 @@ export class InferenceChild {
     const waiting = this.pending.get(id);
     this.pending.delete(id);
     clearTimeout(waiting?.timer);
+    this.watchOldest();
     return waiting;
+  }
+
+  private watchOldest(): void {
+    const [oldest] = this.pending.values();
+    if (oldest && !this.ended) oldest.timer ??= setTimeout(oldest.giveUp, oldest.timeoutMs);
   }
 }
 

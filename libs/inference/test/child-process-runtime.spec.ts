@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ChildProcessRuntime, type ChildProcessRuntimeOptions } from '../src/index.js';
 import { EXPECTED, refusalOf, ROWS, runtimeContract } from './runtime-contract.js';
 
@@ -76,6 +76,22 @@ describe('ChildProcessRuntime', () => {
     expect(crashes).toEqual(['no answer within 200 ms']);
     await waitUntil('the hung child is gone', () => !processRuns(first));
     expect((await linear.run({ x: ROWS }))['y']?.data).toEqual(new Float32Array(EXPECTED));
+  });
+
+  it('takes no run for hung that waits behind others', async () => {
+    const { slow, crashes } = await opened();
+    const tookMs = [];
+    for (let round = 0; round < 4; round++) {
+      const startedAt = performance.now();
+      await slow.run(side(1_200));
+      tookMs.push(performance.now() - startedAt);
+    }
+    // Far more than one takes, far less than all together.
+    const timeoutMs = Math.ceil(4 * Math.max(...tookMs));
+    const runs = Array.from({ length: 24 }, () => slow.run(side(1_200), { timeoutMs }));
+    for (const { sum } of await Promise.all(runs))
+      expect(Number(sum?.data[0]) / 1_200 ** 3).toBeCloseTo(1, 1);
+    expect(crashes).toEqual([]);
   });
 
   it('lets a caller go at its deadline and answers it at once; the child lives on', async () => {
@@ -191,6 +207,19 @@ describe('ChildProcessRuntime', () => {
     await runtime.close();
     expect((await run)['sum']?.data[0]).toBe(800 ** 3);
     expect(processRuns(pid)).toBe(false);
+  });
+
+  it('lets runs in flight end though the clock of the machine is set meanwhile', async () => {
+    const { runtime, slow } = await opened({ closeGraceMs: 60_000 });
+    let clock = Date.now();
+    const now = vi.spyOn(Date, 'now').mockImplementation(() => (clock += 3_600_000));
+    onTestFinished(() => {
+      now.mockRestore();
+    });
+    const run = slow.run(side(1_500));
+    const closed = runtime.close();
+    expect(Number((await run)['sum']?.data[0]) / 1_500 ** 3).toBeCloseTo(1, 1);
+    await closed;
   });
 
   it('leaves no process behind when a run never ends', async () => {
