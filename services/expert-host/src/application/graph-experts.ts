@@ -11,10 +11,9 @@ import { MODEL_FILE } from './inspect-bundle.js';
 import type { ExpertAnswer, ExpertValue, InferOptions, ServedExpert } from './served-expert.js';
 import type { BatchSettings } from './text-queue.js';
 
-/** What a request asks, and who still waits for it. */
+/** What a request asks. */
 interface RawRequest {
   readonly inputs: ReadonlyMap<string, Tensor>;
-  readonly signal: AbortSignal | undefined;
   /** Time on the clock of `performance`. */
   readonly enteredAt: number;
 }
@@ -89,7 +88,7 @@ export class RawGraphExpert implements ServedExpert {
   }
 
   async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
-    const request = { inputs, signal: options.signal, enteredAt: performance.now() };
+    const request = { inputs, enteredAt: performance.now() };
     const outputs = await this.queue.submit(request, options);
     return { outputs: new Map(Object.entries(outputs)), promptTokens: 0, truncated: false, batchSize: 1 };
   }
@@ -98,9 +97,10 @@ export class RawGraphExpert implements ServedExpert {
     return this.session.release();
   }
 
-  private async run({ inputs, signal, enteredAt }: RawRequest): Promise<RawOutputs> {
+  /** A run keeps its place until it has ended, also when its caller has gone: the process is busy with it until then. */
+  private async run({ inputs, enteredAt }: RawRequest): Promise<RawOutputs> {
     const startedAt = performance.now();
-    const outputs = await this.session.run(Object.fromEntries(inputs), { signal });
+    const outputs = await this.session.run(Object.fromEntries(inputs));
     this.meter.ran([startedAt - enteredAt], performance.now() - startedAt);
     return outputs;
   }
