@@ -114,7 +114,7 @@ export class ChildProcessRuntime implements InferenceRuntime {
 
   /** Exchanges a child that keeps memory which its models do not need, when that is possible now. */
   checkMemory(): void {
-    this.relief.check(this.kept.residentBytes ?? 0);
+    this.relief.check(this.kept.residentBytes);
     this.kept.checkMemory();
   }
 

@@ -13,7 +13,7 @@ export class ReliefChild {
   private readonly tables = new Map<number, Map<number, RowReader>>();
   private revision = -1;
   private syncing = false;
-  private lastRunAt = performance.now();
+  private lastRunAt = 0;
 
   /** `onEnd` is told once, also when it could not be given something. */
   constructor(
@@ -39,9 +39,9 @@ export class ReliefChild {
     return this.child.inFlight;
   }
 
-  /** How long ago it was last asked to run something, milliseconds. */
+  /** How long ago it was last asked to run something, or could first have been, milliseconds; 0 while it is given what is open. */
   get idleMs(): number {
-    return performance.now() - this.lastRunAt;
+    return this.syncing ? 0 : performance.now() - this.lastRunAt;
   }
 
   /** Whether it has all that is open, as it is now. */
@@ -57,6 +57,7 @@ export class ReliefChild {
       .catch(() => this.child.stop(0))
       .finally(() => {
         this.syncing = false;
+        this.lastRunAt = performance.now();
       });
   }
 

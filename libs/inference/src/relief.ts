@@ -31,6 +31,7 @@ export class Relief {
   private readonly children = new Set<ReliefChild>();
   private pressedSince = 0;
   private lastPressed = -Infinity;
+  private lookedAt = -Infinity;
   private notBefore = -Infinity;
   private closed = false;
 
@@ -59,8 +60,11 @@ export class Relief {
     const isLong = now - this.pressedSince >= PRESSED_MS;
     if (!isLong || this.closed || this.open.isEmpty || now < this.notBefore) return;
     const all = [...this.children];
-    if (all.length + 1 >= this.options.children() || all.some(({ isComplete }) => !isComplete)) return;
-    this.start();
+    if (all.some(({ isComplete }) => !isComplete)) return;
+    // Every request of a busy graph comes by, and whether there may be another is dear to say.
+    if (now - this.lookedAt < PRESSED_MS) return;
+    this.lookedAt = now;
+    if (all.length + 1 < this.options.children()) this.start();
   }
 
   /** The child that is to take the next run instead of one that has so many in flight; undefined when none is better. */
@@ -73,9 +77,9 @@ export class Relief {
     return best;
   }
 
-  /** Ends those that are idle, or have far more memory than the first. */
-  check(residentBytes: number): void {
-    const most = residentBytes + this.options.slackBytes;
+  /** Ends those that are idle, or have far more memory than the first; what that has is unknown while it is started again. */
+  check(residentBytes: number | undefined): void {
+    const most = residentBytes === undefined ? Infinity : residentBytes + this.options.slackBytes;
     for (const child of this.children)
       if (child.idleMs > IDLE_MS || (child.residentBytes ?? 0) > most) this.dismiss(child);
   }
