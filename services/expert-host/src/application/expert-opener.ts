@@ -108,7 +108,8 @@ export class ExpertOpener {
   /** Fetches, checks and loads a version. Nothing of it stays when that fails. @throws what the loading throws */
   async open(version: registryV1.ExpertVersion, makeRoom: MakeRoom): Promise<ServedExpert> {
     if (!DELTA_KINDS.has(version.kind)) return this.openStanding(version, makeRoom);
-    const base = await this.base(version.baseDigest, makeRoom);
+    // Held already while the expert is read: a base without a user may be freed.
+    const base = await this.holdBase(version.baseDigest, makeRoom);
     return this.openDelta(version, base, makeRoom);
   }
 
@@ -126,8 +127,7 @@ export class ExpertOpener {
     const { kind, task } = bundle.manifest;
     const canBeBase = embeddingWidth(summary) !== undefined && bundle.has('tokenizer.json');
     if (kind === 'full' && task === 'feature-extraction' && canBeBase) {
-      const base = await this.base(digest, makeRoom, bundle);
-      base.retain();
+      const base = await this.holdBase(digest, makeRoom, bundle);
       const hasStates = summary.outputs.some(({ name }) => name === 'last_hidden_state');
       return new EmbeddingExpert(bundle.manifest, base, hasStates, () => this.letGo(digest, base));
     }
@@ -144,8 +144,6 @@ export class ExpertOpener {
     base: ResidentBase,
     makeRoom: MakeRoom,
   ): Promise<ServedExpert> {
-    // Held already while the expert is read: a base without a user may be freed.
-    base.retain();
     const id = `${version.expert}@${version.version}#${(this.opened += 1)}`;
     const remove = async () => {
       await base.heads.remove(id);
@@ -199,7 +197,15 @@ export class ExpertOpener {
     return bundle;
   }
 
-  /** The base of a digest, loaded once; whoever gets it retains it before the next wait. */
+  /** The base of a digest, which is the caller's to let go; once more when another let it go before the caller could hold it. */
+  private async holdBase(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
+    for (;;) {
+      const base = await this.base(digest, makeRoom, bundle);
+      if (base.retain()) return base;
+    }
+  }
+
+  /** The base of a digest, loaded once. */
   private base(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
     const known = this.bases.get(digest);
     if (known) return makeRoom.behind(known);

@@ -44,6 +44,7 @@ export class ResidentBase {
   readonly width: number;
   private readonly queue: TextQueue<BaseWish, BaseAnswer>;
   private users = 0;
+  private isLetGo = false;
 
   private constructor(
     private readonly opened: OpenedBase,
@@ -99,14 +100,18 @@ export class ResidentBase {
     return this.queue.submit(texts, wishOf, options);
   }
 
-  retain(): void {
+  /** Holds the base until `drop`; false when it has been let go already. */
+  retain(): boolean {
+    if (this.isLetGo) return false;
     this.users += 1;
+    return true;
   }
 
-  /** Ends what `retain` began; true when nobody stands on the base any more, so that it can be released. */
+  /** Ends what `retain` began; true when nobody stands on the base any more, so that it must be released. */
   drop(): boolean {
     this.users -= 1;
-    return this.users === 0;
+    this.isLetGo = this.users === 0;
+    return this.isLetGo;
   }
 
   async release(): Promise<void> {
