@@ -88,4 +88,14 @@ describe('LoadRooms', () => {
     expect(await parked).toBe(true);
     expect(await rooms.again(two)).toBe(false);
   });
+
+  it('lets a load that was refused try again though a new one begins where another has ended', async () => {
+    const rooms = new LoadRooms();
+    const [one, two] = [rooms.begin(), rooms.begin()];
+    const again = rooms.again(one);
+    expect(await stateOf(again)).toBe('open');
+    two.end();
+    rooms.begin();
+    expect(await stateOf(again)).toBe(true);
+  });
 });

@@ -15,6 +15,8 @@ export class LoadRooms {
   private readonly loads = new Set<LoadTicket>();
   private line: Promise<unknown> = Promise.resolve();
   private waiters: (() => void)[] = [];
+  /** Loads that have ended. */
+  private ended = 0;
 
   begin(): LoadTicket {
     const ticket = new LoadTicket(this);
@@ -24,6 +26,7 @@ export class LoadRooms {
 
   end(ticket: LoadTicket): void {
     this.loads.delete(ticket);
+    this.ended += 1;
     this.changed();
   }
 
@@ -83,10 +86,10 @@ export class LoadRooms {
     }
     ticket.isParked = true;
     this.changed();
+    const before = this.ended;
     while (ticket.isParked) {
-      const before = this.loads.size;
       await this.waiting(ticket, this.change());
-      if (this.loads.size < before || this.besides(ticket).every(({ isParked }) => isParked))
+      if (this.ended > before || this.besides(ticket).every(({ isParked }) => isParked))
         ticket.isParked = false;
     }
     return true;
