@@ -90,9 +90,14 @@ export class DynamicBatcher<T, R> {
     return this.queue.length;
   }
 
-  /** @throws EXPERT_OVERLOADED when so many more items of the tenant would not fit the queue */
+  /** @throws EXPERT_OVERLOADED when so many more items of the tenant would not fit the queue; without a time to come back when they never would */
   admit(count: number, tenant = ''): void {
     const { maxQueue } = this.options;
+    if (count > maxQueue)
+      throw new ThalamusError(
+        'EXPERT_OVERLOADED',
+        `The request holds ${count} items, and at most ${maxQueue} may wait for one graph; send fewer at once.`,
+      );
     const own = this.queue.of(tenant).count;
     const tenants = this.queue.tenantsWith(tenant);
     const share = Math.max(1, Math.floor(maxQueue / tenants));
