@@ -2,6 +2,9 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
+/** Longer than another process takes to see whether the file is held, milliseconds. */
+const LOOKED_AT_MS = 100;
+
 /** A file that is held until it is released, or until this process ends in whatever way. */
 export interface HeldFile {
   release(): void;
@@ -14,7 +17,7 @@ export interface HeldFile {
 export function holdFile(path: string): HeldFile | undefined {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { timeout: 0 });
+    database = new DatabaseSync(path, { timeout: LOOKED_AT_MS });
     database.exec('BEGIN EXCLUSIVE');
   } catch (fault) {
     database?.close();
@@ -27,6 +30,21 @@ export function holdFile(path: string): HeldFile | undefined {
       held.close();
     },
   };
+}
+
+/** Whether another process holds the file; nothing is taken. @throws the fault of the disk */
+export function isHeldFile(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_master').get();
+    return false;
+  } catch (fault) {
+    if (isBusy(fault)) return true;
+    throw fault;
+  } finally {
+    database.close();
+  }
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 import { checkMemory, mebibytes, MEMORY_BUDGET_BYTES, sumOf } from '../doctor/memory.js';
 import { EXIT } from '../exit-codes.js';
 import { outputOf, type CommonOptions } from '../mesh-command.js';
+import { isDataFolderTaken } from '../mesh/data-folder.js';
 import { readMeshFile, type MeshFile, type MeshProcess } from '../mesh/mesh-file.js';
 import { memoryOfTree, type ProcessMemory } from '../mesh/process-memory.js';
 import { zooFolder } from '../mesh/zoo-index.js';
@@ -41,6 +42,7 @@ interface ProcessReport {
 /** Looks at the machine and at the running mesh, and says what to do about each fault. */
 export async function run(options: DoctorOptions): Promise<void> {
   const mesh = readMesh(options.data);
+  const isChanging = !mesh && isDataFolderTaken(options.data);
   const processes = mesh ? await processesOf(mesh) : [];
   const memory = sumOf(processes.map((process) => process.memory));
   const checks = [
@@ -49,9 +51,10 @@ export async function run(options: DoctorOptions): Promise<void> {
     await checkZoo(zooFolder()),
     checkDataFolder(options.data),
     checkDisk(options.data),
-    ...(mesh ? [] : [await portsOf(options)]),
+    // A mesh that is starting or stopping has its ports itself.
+    ...(mesh || isChanging ? [] : [await portsOf(options)]),
     await checkBus(options, mesh),
-    checkMesh(options.data, mesh, processes),
+    isChanging ? changing(options.data) : checkMesh(options.data, mesh, processes),
     await checkSessions(options.data),
     ...(mesh ? [checkMemory(memory)] : []),
   ];
@@ -88,6 +91,10 @@ function checkBus({ kafka, data }: DoctorOptions, mesh: MeshFile | undefined): C
   return brokers === undefined
     ? checkEventLog(join(data, 'events.sqlite'))
     : checkBrokers(brokers.split(','));
+}
+
+function changing(dataFolder: string): Check {
+  return fine('mesh', `one is starting or stopping on ${dataFolder}; ask again in a moment`);
 }
 
 function checkMesh(

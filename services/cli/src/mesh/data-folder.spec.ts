@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { takeDataFolder } from './data-folder.js';
+import { isDataFolderTaken, takeDataFolder } from './data-folder.js';
 import { processStartedAt, writeMeshFile, type MeshFile } from './mesh-file.js';
 
 let root: string;
@@ -20,8 +20,11 @@ describe('takeDataFolder', () => {
     expect(() => takeDataFolder(folder)).toThrow(
       expect.objectContaining({ code: 'DATA_FOLDER_IN_USE' }) as Error,
     );
+    expect(isDataFolderTaken(folder)).toBe(true);
     taken.release();
+    expect(isDataFolderTaken(folder)).toBe(false);
     takeDataFolder(folder).release();
+    expect(isDataFolderTaken(join(root, 'nowhere'))).toBe(false);
   });
 
   it('names the mesh that runs on it, how to end it, and how to start a second one', () => {

@@ -1,7 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { holdFile, makeFolder, type HeldFile } from '../exclusive-file.js';
+import { holdFile, isHeldFile, makeFolder, type HeldFile } from '../exclusive-file.js';
 import { readMeshFile } from './mesh-file.js';
 
 const LOCK_FILE = 'launcher.lock';
@@ -21,6 +21,16 @@ export function takeDataFolder(folder: string): HeldFile {
   }
   if (!held) throw inUse(folder);
   return held;
+}
+
+/** Whether a launcher has the folder: while no mesh runs on it, one is starting or stopping. */
+export function isDataFolderTaken(folder: string): boolean {
+  try {
+    return isHeldFile(join(folder, LOCK_FILE));
+  } catch {
+    // Whether it can be used at all is not asked here.
+    return false;
+  }
 }
 
 function inUse(folder: string): ThalamusError {
