@@ -99,6 +99,14 @@ describe('openBundle', () => {
     expect(await refusal((folder) => mkdir(join(folder, 'empty')))).toContain('empty is not listed');
   });
 
+  it('refuses a folder that is none, or no bundle, and says what to do', async () => {
+    const nowhere = join(await temporaryFolder(), 'nowhere');
+    await expect(openBundle(nowhere)).rejects.toThrow(`there is no ${nowhere}; give the folder of a bundle`);
+    expect(await refusal((folder) => rm(join(folder, 'expert.json')))).toMatch(
+      /expert\.json is missing \(ENOENT\), so .* is no bundle; "thalamus experts import" makes one/,
+    );
+  });
+
   it('refuses links: to a file outside, to a listed file, of a folder, of the manifest', async () => {
     const linked = (path: string, target: (folder: string) => string) => async (folder: string) => {
       await rename(join(folder, path), join(dirname(folder), 'moved'));

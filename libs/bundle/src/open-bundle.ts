@@ -113,7 +113,9 @@ async function readManifest(folder: string, name: ManifestName): Promise<Uint8Ar
     return await readFile(path);
   } catch (cause) {
     if (ThalamusError.is(cause)) throw cause;
-    throw refused(folder, name, `cannot be read (${errorCode(cause)})`, cause);
+    const code = errorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw await noBundle(folder, name, cause);
+    throw refused(folder, name, `cannot be read (${code})`, cause);
   }
 }
 
@@ -143,6 +145,18 @@ async function checkFile(root: string, file: FileEntry): Promise<void> {
   if (found !== file.sha256) {
     throw refused(root, file.path, `has sha256 ${found} where the manifest says ${file.sha256}`);
   }
+}
+
+/** The refusal of a folder without a manifest. */
+async function noBundle(folder: string, name: ManifestName, cause: unknown): Promise<ThalamusError> {
+  const facts = await lstat(folder).catch(() => undefined);
+  const description = facts
+    ? `is missing (ENOENT), so ${folder} is no bundle; "thalamus experts import" makes one of a model from elsewhere`
+    : `cannot be read, since there is no ${folder}; give the folder of a bundle`;
+  return new ThalamusError('BUNDLE_INVALID', `${name} ${description}.`, {
+    violations: [{ field: name, description }],
+    cause,
+  });
 }
 
 function refused(folder: string, field: string, description: string, cause?: unknown): ThalamusError {

@@ -100,7 +100,9 @@ function checkExternal(tensor: TensorProto, label: string, externalFiles: readon
     fail(`${label} describes its external data twice; export the model again.`);
   const location = tensor.externalData.find(({ key }) => key === 'location')?.value ?? '';
   if (!externalFiles.includes(location))
-    fail(`${label} keeps its data in "${location}", which is not among the listed files beside the graph.`);
+    fail(
+      `${label} keeps its data in "${location}", which is not among the listed files beside the graph; export the model with its data beside it.`,
+    );
   if (tensor.rawData.byteLength > 0) fail(`${label} holds raw data and external data; keep one.`);
   return location;
 }

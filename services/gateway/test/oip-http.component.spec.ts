@@ -221,7 +221,7 @@ describe('what is refused over HTTP in the form of the protocol', () => {
       'a body that is too large',
       () => infer('auto', { inputs: [text('x'.repeat(700_000))] }),
       413,
-      'REQUEST_TOO_LARGE',
+      'bytes that POST /v2/models/auto/infer takes; send less',
     ],
     [
       'a load by a viewer',

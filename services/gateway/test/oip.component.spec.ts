@@ -197,7 +197,7 @@ describe('the Open Inference Protocol at the front door', () => {
       'an unknown version',
       () => auto({ modelName: 'banking', modelVersion: '9' }),
       'EXPERT_NOT_FOUND',
-      'no version 9',
+      'no version 9; the stable one is 2',
     ],
     ['a version of auto', () => auto({ modelVersion: '1' }), 'REQUEST_INVALID', 'model_version'],
     [

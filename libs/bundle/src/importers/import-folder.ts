@@ -1,6 +1,6 @@
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ThalamusError } from '@thalamus/errors';
+import { ThalamusError } from '@thalamus/errors';
 import { refusedFile } from '../low-rank-format.js';
 import { systemCode } from '../storage-error.js';
 
@@ -10,6 +10,11 @@ const MAX_ENTRIES = 10_000;
 const MAX_DEPTH = 4;
 /** Largest JSON or text file of a model that is read whole, bytes; tokenizers of large vocabularies have some 17 MB. */
 const MAX_TEXT_BYTES = 64 * 2 ** 20;
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist; give the folder of a model',
+  ENOTDIR: 'is no folder; give the one that the model lies in',
+};
 
 /** A folder that a model is imported from: its plain files, found without following a link. */
 export interface ImportFolder {
@@ -47,7 +52,11 @@ export async function listImportFolder(folder: string): Promise<ImportFolder> {
   } catch (cause) {
     const code = systemCode(cause);
     if (code === '') throw cause;
-    throw refusedFolder(folder, `cannot be read (${code}); give the folder of a model`, cause);
+    const description = UNREADABLE[code] ?? `cannot be read (${code}); see to it that you may`;
+    throw new ThalamusError('BUNDLE_INVALID', `${folder} ${description}.`, {
+      violations: [{ field: 'folder', description }],
+      cause,
+    });
   }
 }
 

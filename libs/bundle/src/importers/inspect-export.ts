@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { DEFAULT_GRAPH_LIMITS, inspectGraph, type GraphSummary, type GraphValue } from '@thalamus/onnx-graph';
 import { refusedFile } from '../low-rank-format.js';
 import type { Task } from '../manifest-fields.js';
@@ -40,11 +41,22 @@ export async function inspectFile(folder: ImportFolder, graph: string): Promise<
     (file) => file !== graph && file.startsWith(parent) && !file.slice(parent.length).includes('/'),
   );
   const externalFiles = beside.map((file) => basename(file));
-  const summary = inspectGraph(await readFile(path), { ...DEFAULT_GRAPH_LIMITS, externalFiles });
+  const bytes = await readFile(path);
+  const summary = located(path, () => inspectGraph(bytes, { ...DEFAULT_GRAPH_LIMITS, externalFiles }));
   const files: Record<string, CopiedFile> = { 'model.onnx': { from: path } };
   for (const file of summary.externalFiles)
     files[file] = { from: needFile(folder, `${parent}${file}`, 'the graph keeps data in it') };
   return { summary, files };
+}
+
+/** Says of a fault of a graph where it lies. */
+function located<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const { code, message, violations } = toThalamusError(cause);
+    throw new ThalamusError(code, `${path}: ${message}`, { violations, cause });
+  }
 }
 
 /** What a graph of texts must be for a task, as the host serves it. */

@@ -174,7 +174,16 @@ describe('an ONNX export of Hugging Face', () => {
     [
       'whose graph is cut short',
       () => ({ ...exportFiles(), 'model.onnx': encodeModel(classifierGraph(3)).subarray(0, 4_000) }),
-      /model\.onnx|cannot be decoded|cut short/,
+      /\/in\/model\.onnx: The file is not an ONNX model, or it is cut short/,
+    ],
+    [
+      'whose external data are cut short',
+      () => {
+        const model = classifierGraph(3);
+        const data = movedOut(model, 'model.onnx_data');
+        return { ...exportFiles(model), 'model.onnx_data': data.subarray(0, 7) };
+      },
+      /\/in\/model\.onnx: .* Fetch or export it again/,
     ],
     [
       'whose tokenizer is none',
@@ -194,7 +203,7 @@ describe('an ONNX export of Hugging Face', () => {
     [
       'with data outside of the folder',
       () => exportFiles(pointing('../secret.bin')),
-      /keeps its data in "\.\.\/secret\.bin", which is not among/,
+      /\/in\/model\.onnx: .*keeps its data in "\.\.\/secret\.bin", which is not among .*; export/,
     ],
     [
       'with data of an absolute path',
@@ -203,6 +212,12 @@ describe('an ONNX export of Hugging Face', () => {
     ],
   ])('is refused %s', async (_, files, pattern) => {
     expect(await refusal(files())).toMatch(pattern);
+  });
+
+  it('is refused when there is no such folder, or none of that name', async () => {
+    expect(await refusalOf()).toBe(`${at('in')} does not exist; give the folder of a model.`);
+    await writeFile(at('in'), '');
+    expect(await refusalOf()).toBe(`${at('in')} is no folder; give the one that the model lies in.`);
   });
 
   it.each<[string, Partial<ImportOptions>, RegExp]>([

@@ -24,7 +24,10 @@ export async function tryGraph(found: ImportedGraph): Promise<void> {
   const path = files['model.onnx']?.from ?? '';
   const runtime = new OrtRuntime();
   try {
-    const session = await runtime.load({ path }, { threads: 1 });
+    const session = await runtime.load({ path }, { threads: 1 }).catch((cause: unknown) => {
+      const { code, message } = toThalamusError(cause);
+      throw new ThalamusError(code, `${path}: ${message} Fetch or export it again.`, { cause });
+    });
     if (takesTexts) await tryText(found, session);
   } finally {
     await runtime.close();

@@ -40,7 +40,9 @@ export class ResolveExpert {
     if (!this.view.version(name, version)) {
       throw new ThalamusError(
         'EXPERT_NOT_FOUND',
-        `${name} has no version ${version || '(none is stable)'}.`,
+        version === ''
+          ? `${name} has no stable version; name one as ${name}@version.`
+          : `${name} has no version ${version}; ${expert.stable === '' ? 'none is stable' : `the stable one is ${expert.stable}`}.`,
         { violations: [{ field: 'model', description: 'unknown version' }] },
       );
     }

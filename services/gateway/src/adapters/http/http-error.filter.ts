@@ -54,7 +54,10 @@ function translate(fault: unknown, request: FastifyRequest): ThalamusError {
         `Nothing answers ${route.slice(0, 120)}; GET /openapi.json lists what does.`,
       );
     case 413:
-      return new ThalamusError('REQUEST_TOO_LARGE', 'The request body is larger than this server takes.');
+      return new ThalamusError(
+        'REQUEST_TOO_LARGE',
+        `The request body is larger than the ${request.routeOptions.bodyLimit} bytes that ${route.slice(0, 120)} takes; send less at once.`,
+      );
     case 415:
       return new ThalamusError('MEDIA_TYPE_UNSUPPORTED', 'Send a body of the type application/json.');
     case 400:
