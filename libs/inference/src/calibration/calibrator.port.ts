@@ -29,6 +29,6 @@ export interface KeptCalibration extends Calibration {
 export interface CalibrationFile {
   /** Undefined when there is none that can be read. */
   read(): Promise<KeptCalibration | undefined>;
-  /** @throws what the file system says */
+  /** @throws ARTIFACT_STORE_FULL when it cannot be written, with the reason of the file system */
   write(kept: KeptCalibration): Promise<void>;
 }

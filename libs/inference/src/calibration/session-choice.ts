@@ -22,7 +22,7 @@ export interface Trial {
 export const PLAIN: SessionChoice = { threads: 1, weights: 'stored', arena: true };
 
 /** More threads gain little inside operators as small as those of an encoder. */
-const MOST_THREADS = 8;
+export const MOST_THREADS = 8;
 /** What a more expensive way must gain. */
 const WORTH_IT = 1.05;
 /** What memory that is given back at once may cost. */
@@ -51,9 +51,12 @@ export function withArena(kept: Trial, without: Trial): SessionChoice {
 /** What a second process must gain in throughput to be worth its memory. */
 const SECOND_PROCESS = 1.15;
 
+/** More processes of one graph are never chosen. */
+export const MOST_CHILDREN = 2;
+
 /** Processes that one graph may have while it is busy, by how much the second adds to the batches that are done in a second. */
 export function childrenFor(gain: number): number {
-  return gain >= SECOND_PROCESS ? 2 : 1;
+  return gain >= SECOND_PROCESS ? MOST_CHILDREN : 1;
 }
 
 /** How many times as fast as another one. */
