@@ -9,6 +9,7 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
 import { CheckedBundles } from './checked-bundles.js';
 import { addHead, deltaExpert, isDeltaTask } from './delta-experts.js';
+import { restAfter } from './load-retries.js';
 import { openStanding } from './open-standing.js';
 import { embeddingWidth, ResidentBase, type BaseSettings } from './resident-base.js';
 import type { MeasuredProcesses } from './memory-count.js';
@@ -209,15 +210,18 @@ export class ExpertOpener {
   private base(digest: string, makeRoom: MakeRoom, bundle?: Bundle): Promise<ResidentBase> {
     const known = this.bases.get(digest);
     if (known) return makeRoom.behind(known);
+    const startedAt = performance.now();
     const opening = this.openBase(digest, makeRoom, bundle);
     this.bases.set(digest, opening);
     opening.catch((fault: unknown) => {
       const forget = () => {
         if (this.bases.get(digest) === opening) this.bases.delete(digest);
       };
+      const error = toThalamusError(fault);
+      const pauseMs = Math.max(BASE_RETRY_MS, restAfter(error, performance.now() - startedAt));
       // Room may be made at any moment.
-      if (toThalamusError(fault).code === 'EXPERT_OVERLOADED') forget();
-      else setTimeout(forget, BASE_RETRY_MS).unref();
+      if (error.code === 'EXPERT_OVERLOADED') forget();
+      else setTimeout(forget, pauseMs).unref();
     });
     return opening;
   }

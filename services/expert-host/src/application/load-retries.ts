@@ -1,6 +1,14 @@
+import type { ThalamusError } from '@thalamus/errors';
 import { keyOf, type Slot } from './slot.js';
 
 const LONGEST_RETRY_MS = 30_000;
+/** So many times what a load took whose process ended is waited at least: a graph that hangs would else keep a core for itself. */
+const REST = 4;
+
+/** How long nobody tries again what a process ended over, milliseconds; 0 for another fault. */
+export function restAfter({ code }: ThalamusError, tookMs: number): number {
+  return code === 'EXPERT_CRASHED' ? REST * tookMs : 0;
+}
 
 /** Tries loads again that failed for a passing reason, after ever longer pauses. */
 export class LoadRetries {
@@ -12,11 +20,12 @@ export class LoadRetries {
     private readonly again: (slot: Slot) => void,
   ) {}
 
-  later(slot: Slot): void {
+  /** `restMs`: the shortest pause. */
+  later(slot: Slot, restMs = 0): void {
     const key = keyOf(slot);
     const failures = this.failures.get(key) ?? 0;
     this.failures.set(key, failures + 1);
-    const pauseMs = Math.min(LONGEST_RETRY_MS, this.firstMs * 2 ** failures);
+    const pauseMs = Math.max(restMs, Math.min(LONGEST_RETRY_MS, this.firstMs * 2 ** failures));
     clearTimeout(this.timers.get(key));
     const retry = () => {
       this.timers.delete(key);

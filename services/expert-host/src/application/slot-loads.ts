@@ -4,7 +4,7 @@ import { collectGarbageSoon } from '@thalamus/lifecycle';
 import { createLogger, histogram } from '@thalamus/telemetry';
 import type { Departures } from './departures.js';
 import type { ExpertOpener } from './expert-opener.js';
-import type { LoadRetries } from './load-retries.js';
+import { restAfter, type LoadRetries } from './load-retries.js';
 import type { LoadTicket } from './load-rooms.js';
 import { letGoOn, refuseWaiters } from './load-waiting.js';
 import { NO_ROOM_RETRY_MS, type ResidencyBudget } from './residency-budget.js';
@@ -58,8 +58,9 @@ export class SlotLoads {
       }
     } while (error && (await this.mayTryAgain(slot, ticket, error)));
     ticket.end();
-    if (error) this.hasFailed(slot, error);
-    this.loads.record((performance.now() - startedAt) / 1000, {
+    const tookMs = performance.now() - startedAt;
+    if (error) this.hasFailed(slot, error, tookMs);
+    this.loads.record(tookMs / 1000, {
       [ATTRIBUTES.outcome]: error?.code ?? 'OK',
     });
   }
@@ -83,7 +84,7 @@ export class SlotLoads {
     this.parties.onReady(slot);
   }
 
-  private hasFailed(slot: Slot, error: ThalamusError): void {
+  private hasFailed(slot: Slot, error: ThalamusError, tookMs: number): void {
     slot.error = error;
     const isFull = error.code === 'EXPERT_OVERLOADED';
     slot.state = isFull ? 'registered' : 'failed';
@@ -92,7 +93,7 @@ export class SlotLoads {
     const facts = { expert: slot.expert, version: slot.version, code: error.code, reason: error.message };
     if (isFull) this.logger.info(facts, 'expert stays registered, for want of room');
     else this.logger.error({ ...facts, error: error.cause }, 'expert could not be loaded');
-    if (!isFull && error.spec.retryable) this.parties.retries.later(slot);
+    if (!isFull && error.spec.retryable) this.parties.retries.later(slot, restAfter(error, tookMs));
     this.parties.slots.tell(slot);
   }
 }
