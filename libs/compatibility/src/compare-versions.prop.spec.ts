@@ -2,7 +2,8 @@ import { ThalamusError } from '@thalamus/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareVersions } from './compare-versions.js';
-import { mcnemarExact, wilson } from './intervals.js';
+import { wilson } from './intervals.js';
+import { mcnemarExact } from './mcnemar.js';
 import { parsePredictions, type Prediction } from './predictions.js';
 
 const labels = fc.constantFrom('a', 'b', 'c');

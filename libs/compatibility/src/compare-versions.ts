@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
-import { mcnemarExact, wilson, type Rate } from './intervals.js';
+import { wilson, type Rate } from './intervals.js';
+import { mcnemarExact } from './mcnemar.js';
 import { quoted, type Prediction } from './predictions.js';
 
 /** Figures of one slice of items. */

@@ -21,19 +21,3 @@ export function wilson(count: number, n: number, z = Z_95): Rate {
     high: count === n ? 1 : Math.min(1, centre + half),
   };
 }
-
-/**
- * Two-sided exact McNemar test of equal accuracy (McNemar 1947): with b items only the old and c only the new version has
- * right, min(b, c) is binomial(b + c, 1/2) under the null hypothesis. Returns the p-value.
- */
-export function mcnemarExact(onlyOldRight: number, onlyNewRight: number): number {
-  const n = onlyOldRight + onlyNewRight;
-  const k = Math.min(onlyOldRight, onlyNewRight);
-  let logTerm = -n * Math.LN2;
-  let sum = Math.exp(logTerm);
-  for (let i = 1; i <= k; i++) {
-    logTerm += Math.log(n - i + 1) - Math.log(i);
-    sum += Math.exp(logTerm);
-  }
-  return Math.min(1, 2 * sum);
-}
