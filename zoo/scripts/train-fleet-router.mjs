@@ -200,7 +200,7 @@ const router = await writeRouterBundle(
   {
     schemaVersion: 1,
     name: 'fleet-router',
-    version: '1',
+    version: '2',
     task: 'text-generation',
     lossUnit: 'error',
     description:
@@ -276,4 +276,5 @@ two models: weights of the cost buy money at nearly the going rate.
 `;
 writeFileSync('docs/results/fleet-router-v0.md', report);
 console.log(report);
+console.log('npm run zoo:router-reports -- --data DIR puts its evaluation for the console into the bundle.');
 process.exit(0);

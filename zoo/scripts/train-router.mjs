@@ -201,4 +201,5 @@ writeFileSync(
   reportPage({ result, tried, best, scores, abstain, counts, scale }),
 );
 console.log(`router ${digest}`);
+console.log('npm run zoo:router-reports -- --data DIR puts its evaluation for the console into the bundle.');
 process.exit(0);

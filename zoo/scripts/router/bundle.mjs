@@ -59,7 +59,7 @@ export async function writeRouter(
     {
       schemaVersion: 1,
       name: 'zoo-router',
-      version: '4',
+      version: '5',
       task: 'text-classification',
       lossUnit: 'nats',
       description: 'Predicts the cross-entropy of nine experts of the zoo from the frozen sentence encoder.',

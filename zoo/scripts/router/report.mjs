@@ -27,7 +27,7 @@ export function reportPage({ result, tried, best, scores, abstain, counts, scale
     percent(item.validation),
   ]);
   const sets = result.perSet.map(({ set, n, own, regret }) => [set, n, percent(own), regret.toFixed(4)]);
-  return `# Router v0 (zoo-router@4)
+  return `# Router v0 (zoo-router@5)
 
 What small heads on frozen sentence vectors know about which of nine experts will do well. Loss is the
 cross-entropy of the right label in nats, clipped at ln ${scale.labelCount}; an expert without the right label costs

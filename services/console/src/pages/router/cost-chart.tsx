@@ -115,7 +115,7 @@ function Plot(props: {
     MARGIN.left,
     SIZE.width - MARGIN.right,
   );
-  const room = (Math.max(...losses) - Math.min(...losses) || 1) * 0.06;
+  const room = (Math.max(...losses) - Math.min(...losses) || 1) * 0.12;
   const y = plotScale(
     Math.max(0, Math.min(...losses) - room),
     Math.max(...losses) + room,
