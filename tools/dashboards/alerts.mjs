@@ -38,6 +38,15 @@ export const ALERTS = [
     ),
   },
   {
+    alert: 'ThalamusExpertDrifted',
+    expr: `sum by (thalamus_expert_name) (increase(${METRIC.driftAlarms}{thalamus_expert_name!=""}[1h])) > 0`,
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'An expert does worse than predicted',
+      'Losses of {{ $labels.thalamus_expert_name }} are above what the router model predicts. Corrections move traffic away within their bound; compare its versions, or train the router anew.',
+    ),
+  },
+  {
     alert: 'ThalamusInferenceProcessRestarts',
     expr: `sum by (instance) (increase(${METRIC.childRestarts}[15m])) > 2`,
     labels: { severity: 'page' },

@@ -149,6 +149,21 @@ export const METRICS = {
     'Prompts that were looked up among those predicted before, by outcome: hit or miss.',
     ['outcome'],
   ),
+  routeOutcomes: counter(
+    'thalamus.router.outcomes',
+    'Feedback that the elected corrector has read, by what became of it: `folded` into corrections, or why not.',
+    ['outcome'],
+  ),
+  corrections: gauge(
+    'thalamus.router.corrections',
+    '1',
+    'Experts and regions whose predictions this replica corrects.',
+  ),
+  driftAlarms: counter(
+    'thalamus.router.drift.alarms',
+    'How often an expert was found to do worse than predicted.',
+    ['expertName'],
+  ),
   requests: counter('thalamus.gateway.requests', 'Requests that ended, by operation and outcome.', [
     'stage',
     'expertName',

@@ -1,6 +1,7 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import {
   AuditRecordedSchema,
+  DriftDetectedSchema,
   FeedbackGivenSchema,
   HostResidencySchema,
   JobChangedSchema,
@@ -65,11 +66,22 @@ export const TOPICS = {
     name: 'thalamus.route.correction.v1',
     type: 'dev.thalamus.route.correction.v1',
     schema: RouteCorrectionSchema,
-    key: 'expert/region',
+    key: 'expert/region, expert/drift, or /folded',
     compacted: true,
     partitions: 1,
     writtenBy: ['router (elected corrector)'],
     readBy: ['router'],
+  },
+  driftDetected: {
+    name: 'thalamus.drift.detected.v1',
+    type: 'dev.thalamus.drift.detected.v1',
+    schema: DriftDetectedSchema,
+    key: 'expert',
+    compacted: false,
+    partitions: 1,
+    retentionMs: 30 * DAY_MS,
+    writtenBy: ['router (elected corrector)'],
+    readBy: ['operators'],
   },
   requestCompleted: {
     name: 'thalamus.request.completed.v1',

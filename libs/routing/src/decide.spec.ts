@@ -64,6 +64,41 @@ describe('decide', () => {
     expect(result.ranked[0]?.total).toBe(0.1);
   });
 
+  it('adds what outcomes have taught, and says so', () => {
+    const predictions = new Map([
+      ['large', { loss: 0.1, raw: 0.1, low: 0, high: 1, correction: 0.5 }],
+      ['middle', { loss: 0.4, raw: 0.4, low: 0, high: 1, correction: -0.1 }],
+      ['small', { loss: 0.9, raw: 0.9, low: 0, high: 1 }],
+    ]);
+    const weights = new Map([['size', 0.1] as const]);
+    const result = decide(input(losses, { candidates: sized, predictions, weights }));
+    // 0.1+0.5+0.1, 0.4-0.1+0.05, 0.9+0.
+    expect(result.ranked.map(({ total }) => Number(total.toFixed(9)))).toEqual([0.35, 0.7, 0.9]);
+    expect(result.reason).toBe(
+      'middle has the least total: a predicted loss of 0.400, corrected by -0.100 and 0.050 of costs, 0.350 ahead of large.',
+    );
+  });
+
+  it('leaves a conversation with its expert, unless another is better by more than the margin', () => {
+    const stay = (expert: string, margin: number, extra: Partial<DecisionInput> = {}) =>
+      decide(input(losses, { candidates: sized, current: { expert, margin }, ...extra }));
+    expect(names(stay('middle', 0.31))).toEqual(['middle', 'large', 'small']);
+    expect(stay('middle', 0.31).reason).toBe(
+      'middle has the conversation and keeps it: large is better by 0.300, within the margin of 0.310.',
+    );
+    expect(names(stay('middle', 0.29))).toEqual(['large', 'middle', 'small']);
+    expect(names(stay('nobody', 9))).toEqual(['large', 'middle', 'small']);
+    expect(stay('large', 9).reason).toContain('large has the least total');
+    // It does not help against a filter, nor is the prompt any more in scope.
+    expect(
+      names(decide(input(losses, { current: { expert: 'middle', margin: 9 } }, { experts: ['large'] }))),
+    ).toEqual(['large']);
+    expect(stay('middle', 9, { outOfScope: 'Nobody knows.' })).toMatchObject({
+      abstained: true,
+      reason: 'Nobody knows.',
+    });
+  });
+
   it('adds lambda x cost: by hand, size at 1 nat gives 0.1+1, 0.4+0.5, 0.9+0', () => {
     const result = decide(input(losses, { candidates: sized, weights: new Map([['size', 1]]) }));
     expect(result.ranked.map(({ total }) => Number(total.toFixed(9)))).toEqual([0.9, 0.9, 1.1]);

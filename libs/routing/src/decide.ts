@@ -12,6 +12,8 @@ export interface Prediction {
   /** Ends of the conformal interval. */
   readonly low: number;
   readonly high: number;
+  /** What outcomes have taught: added to the loss in the total. Default 0. */
+  readonly correction?: number;
 }
 
 /** A candidate in its place. */
@@ -20,7 +22,7 @@ export interface RankedCandidate {
   readonly prediction: Prediction;
   /** Every cost that was weighed, and with weight 0 those that are known and were not. */
   readonly costs: readonly CostTerm[];
-  /** loss + sum of weight x cost. */
+  /** loss + correction + sum of weight x cost. */
   readonly total: number;
 }
 
@@ -59,6 +61,8 @@ export interface DecisionInput {
   /** Lambda in nats by flag; each has a scale. */
   readonly weights: ReadonlyMap<FlagName, number>;
   readonly scales: Readonly<Record<string, CostScale>>;
+  /** Expert of the conversation so far: it stays the first, unless another's total is less by more than the margin. */
+  readonly current?: { readonly expert: string; readonly margin: number } | undefined;
   /** Why the prompt is out of scope; undefined when it is not. */
   readonly outOfScope?: string;
 }
@@ -81,6 +85,7 @@ export function decide(input: DecisionInput): DecisionResult {
     else if (ranked) kept.push(ranked);
   }
   kept.sort((a, b) => a.total - b.total || (a.candidate.expert < b.candidate.expert ? -1 : 1));
+  const stays = keepCurrent(kept, input.current);
   const rejections = FILTERS.map((filter) => ({
     filter: filter.name,
     count: rejected.filter((item) => item.filter === filter.name).length,
@@ -92,7 +97,7 @@ export function decide(input: DecisionInput): DecisionResult {
     rejections,
     rejected,
     abstained,
-    reason: explain(kept, rejections, input.outOfScope),
+    reason: stays && input.outOfScope === undefined ? stays : explain(kept, rejections, input.outOfScope),
   };
 }
 
@@ -105,7 +110,18 @@ function rank(candidate: Candidate, prediction: Prediction, input: DecisionInput
     if (weight > 0 || raw !== undefined) costs.push({ name, value: costOf(raw, scale), weight });
   }
   const price = costs.reduce((sum, term) => sum + term.weight * term.value, 0);
-  return { candidate, prediction, costs, total: prediction.loss + price };
+  return { candidate, prediction, costs, total: prediction.loss + (prediction.correction ?? 0) + price };
+}
+
+/** Moves the current expert to the front when the margin lets it stay; says so when that changes the first. */
+function keepCurrent(ranked: RankedCandidate[], current: DecisionInput['current']): string | undefined {
+  const at = ranked.findIndex(({ candidate }) => candidate.expert === current?.expert);
+  const [first] = ranked;
+  const own = ranked[at];
+  if (!current || !first || !own || at === 0 || own.total - first.total > current.margin) return undefined;
+  ranked.splice(at, 1);
+  ranked.unshift(own);
+  return `${own.candidate.expert} has the conversation and keeps it: ${first.candidate.expert} is better by ${(own.total - first.total).toFixed(3)}, within the margin of ${current.margin.toFixed(3)}.`;
 }
 
 function explain(
@@ -119,12 +135,14 @@ function explain(
     return `No expert passes the filters (rejected: ${list || 'none registered'}).`;
   }
   if (outOfScope !== undefined) return outOfScope;
+  const { correction = 0 } = first.prediction;
   const loss = first.prediction.loss.toFixed(3);
+  const learned = correction === 0 ? '' : `, corrected by ${correction.toFixed(3)}`;
   const price = first.costs.every(({ weight }) => weight === 0)
     ? ''
-    : ` and ${(first.total - first.prediction.loss).toFixed(3)} of costs`;
+    : ` and ${(first.total - first.prediction.loss - correction).toFixed(3)} of costs`;
   const lead = second
     ? `, ${(second.total - first.total).toFixed(3)} ahead of ${second.candidate.expert}`
     : ', the only one that passes the filters';
-  return `${first.candidate.expert} has the least total: a predicted loss of ${loss}${price}${lead}.`;
+  return `${first.candidate.expert} has the least total: a predicted loss of ${loss}${learned}${price}${lead}.`;
 }

@@ -267,7 +267,12 @@ describe('policies', () => {
   it('are stored with the revision that was read, and hold at once', async () => {
     const path = '/admin/v1/policies/globex';
     expect(codeOf(await gateway.admin('GET', path))).toBe('RESOURCE_NOT_FOUND');
-    const wish = { allowedExperts: ['clinic'], maxParameters: 5e9, defaultWeights: { size: 0.5 } };
+    const wish = {
+      allowedExperts: ['clinic'],
+      maxParameters: 5e9,
+      defaultWeights: { size: 0.5 },
+      onlineCorrection: 'frozen',
+    };
     const stored = await gateway.admin('PUT', path, { ...wish, expectedRevision: 0 });
     expect(adminAnswers.policy.parse(stored.body)).toMatchObject({
       ...wish,
@@ -296,8 +301,21 @@ describe('policies', () => {
     expect((await gateway.admin('PUT', path, {})).body).toMatchObject({ risk: null });
   });
 
+  it('of default reset what outcomes have taught, for all tenants', async () => {
+    const path = '/admin/v1/policies/default';
+    const stored = await gateway.admin('PUT', path, { correctionsResetAt: '2026-01-31T12:00:00.500Z' });
+    expect(adminAnswers.policy.parse(stored.body)).toMatchObject({
+      onlineCorrection: 'on',
+      correctionsResetAt: '2026-01-31T12:00:00.500Z',
+    });
+    expect((await gateway.admin('PUT', path, {})).body).toMatchObject({ correctionsResetAt: null });
+  });
+
   it.each([
     ['an unknown field', { budget: 3 }, 'budget'],
+    ['a correction that is none', { onlineCorrection: 'paused' }, 'onlineCorrection'],
+    ['a reset that is no moment', { correctionsResetAt: 'now' }, 'correctionsResetAt'],
+    ['a reset for one tenant', { correctionsResetAt: '2026-01-31T12:00:00Z' }, 'policy.corrections_reset_at'],
     ['a flag that is none', { defaultWeights: { colour: 1 } }, 'defaultWeights.colour'],
     ['trust above one', { minTrust: 2 }, 'minTrust'],
     ['a bound on the risk that is certain to fail', { risk: { alpha: 0.1, delta: 1 } }, 'risk.delta'],

@@ -7,6 +7,10 @@ import { artifactStoreFor, eventBusFor, RegistryView, ResidencyView } from '@tha
 import { join } from 'node:path';
 import { RouterGrpcService } from './adapters/grpc/router.service.js';
 import { Candidates } from './application/candidates.js';
+import { CorrectionView } from './application/online/correction-view.js';
+import { Corrector } from './application/online/corrector.js';
+import type { CorrectorSettings } from './application/online/corrector-term.js';
+import { JudgeOutcome } from './application/online/judge-outcome.js';
 import { RoutePrompt } from './application/route-prompt.js';
 import { RouterModels } from './application/router-models.js';
 import type { RouterSettings } from './config.js';
@@ -37,8 +41,13 @@ function wire(settings: RouterSettings) {
     cacheFolder: join(settings.dataFolder, 'bundles'),
     retryMs: settings.modelRetryMs,
   });
-  const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view);
-  const server = new GrpcServer({
+  const corrections = new CorrectionView(bus, view);
+  const online = { corrections, stayMargin: settings.stayMargin };
+  const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view, online);
+  const judge = new JudgeOutcome(models, view, corrections);
+  const parts = { bus, view: corrections, judge, settings: correctorSettings(settings) };
+  const corrector: Corrector = new Corrector(bus, view, parts, () => `${settings.host}:${server.port}`);
+  const server: GrpcServer = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
     services: [implementService(routerV1.RouterService, new RouterGrpcService(routePrompt, models))],
@@ -48,6 +57,7 @@ function wire(settings: RouterSettings) {
     { name: 'event bus', start: () => bus.start(), close: () => bus.close() },
     view,
     residency,
+    corrections,
     models,
     {
       name: 'gRPC server',
@@ -55,6 +65,21 @@ function wire(settings: RouterSettings) {
       withdraw: () => server.withdraw(),
       drain: (deadlineMs) => server.drain(deadlineMs),
     },
+    corrector,
   ];
   return { components, server };
+}
+
+function correctorSettings(settings: RouterSettings): CorrectorSettings {
+  return {
+    correction: {
+      priorWeight: settings.correctionPrior,
+      bound: settings.correctionBound,
+      halfLifeMs: settings.correctionHalfLifeMs,
+      memory: settings.correctionMemory,
+    },
+    drift: { tolerance: settings.driftTolerance, runLength: settings.driftRunLength },
+    window: { capacity: settings.feedbackWindow, ageMs: settings.feedbackWindowMs },
+    sweepMs: settings.correctionSweepMs,
+  };
 }

@@ -1,3 +1,4 @@
+import type { ThalamusError } from '@thalamus/errors';
 import { importBundle } from '@thalamus/bundle';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,6 +40,61 @@ describe('router models', () => {
     expect(await winner()).toBe('b');
     expect(answers.length).toBeGreaterThan(0);
     expect(new Set(answers)).not.toContain(undefined);
+  });
+
+  it('are swapped under a stream of prompts: every answer is wholly of one of them, in order, and none is lost', async () => {
+    await router.expert('a');
+    await router.expert('b');
+    const first = await router.storeCountingRouter('first', ['a', 'b']);
+    const second = await router.storeCountingRouter('second', ['b', 'a']);
+    await router.activate('first', first);
+    await router.start();
+    const asked: string[] = [];
+    const swap = { isDone: false };
+    // eslint-disable-next-line @typescript-eslint/require-await -- what is asked comes without a wait
+    async function* requests() {
+      for (let at = 0; !swap.isDone || at % 64 !== 0; at++) {
+        asked.push(`r${at}`);
+        yield { request: { prompt: `${at} ${at}`, task: TASK, requestId: `r${at}` } };
+      }
+    }
+    const answered: string[] = [];
+    const winners = new Map<string, Set<string | undefined>>();
+    const reading = (async () => {
+      for await (const { requestId, result } of router.client.routeStream(requests(), {
+        deadlineMs: 60_000,
+      })) {
+        answered.push(requestId);
+        if (result.case !== 'response') throw new Error(`${requestId}: ${result.value?.message}`);
+        const { routerModel = '', ranked = [] } = result.value.decision ?? {};
+        winners.set(routerModel, (winners.get(routerModel) ?? new Set()).add(ranked[0]?.expert));
+      }
+    })();
+    await expect.poll(() => winners.has('first'), { timeout: 60_000 }).toBe(true);
+    await router.activate('first', first, false);
+    await router.activate('second', second);
+    await expect.poll(() => winners.has('second'), { timeout: 60_000 }).toBe(true);
+    swap.isDone = true;
+    await reading;
+    expect(answered).toEqual(asked);
+    // Prompts of digits: whom the first model sends them to, the second does not.
+    expect(Object.fromEntries(winners)).toEqual({ first: new Set(['a']), second: new Set(['b']) });
+  });
+
+  it('refuse more prompts than may wait, and say when to come again', async () => {
+    await router.expert('a');
+    await router.expert('b');
+    await router.activate('counting', await router.storeCountingRouter('counting'));
+    await router.start({ THALAMUS_MAX_QUEUE: '1', THALAMUS_MAX_BATCH: '1' });
+    const ask = (at: number) => router.client.route({ prompt: `prompt ${at}`, task: TASK });
+    const ends = await Promise.allSettled(Array.from({ length: 64 }, (_, at) => ask(at)));
+    const refused = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as ThalamusError] : []));
+    expect(ends.some(({ status }) => status === 'fulfilled')).toBe(true);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { code, retryAfterMs } of refused) {
+      expect(code).toBe('EXPERT_OVERLOADED');
+      expect(retryAfterMs).toBeGreaterThan(0);
+    }
   });
 
   it('of a registry without one leave the service ready, and routing says what is missing', async () => {

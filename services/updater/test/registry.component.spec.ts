@@ -1,3 +1,4 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { registryV1, RPC_METADATA, TOPICS } from '@thalamus/contracts';
 import { EmbeddedEventBus } from '@thalamus/events';
 import { waitUntil } from '@thalamus/testing';
@@ -252,12 +253,14 @@ describe('registry of a running updater', () => {
           fallbackExpert: 'nobody',
           defaultWeights: { size: -1 },
           risk: { alpha: -1, delta: 1 },
+          correctionsResetAt: timestampFromMs(0),
         },
       }),
     );
     for (const part of [
       'policy.tenant',
       'policy.min_trust',
+      'policy.corrections_reset_at',
       'requests_per_second',
       'default_weights.size',
       'policy.risk.alpha',

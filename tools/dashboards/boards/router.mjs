@@ -82,5 +82,37 @@ export const routerBoard = dashboard({
         },
       ],
     },
+    {
+      title: 'What outcomes teach',
+      panels: [
+        {
+          title: 'Feedback',
+          unit: 'reqps',
+          stack: true,
+          width: 8,
+          description: 'Feedback that the elected corrector has read, by what became of it.',
+          queries: [{ expr: rate(METRIC.routeOutcomes, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
+        },
+        {
+          title: 'Corrections',
+          unit: 'short',
+          width: 8,
+          description: 'Experts and regions whose predictions are corrected, by replica.',
+          queries: [{ expr: METRIC.corrections, legend: '{{instance}}' }],
+        },
+        {
+          title: 'Drift',
+          unit: 'short',
+          width: 8,
+          description: 'Experts that were found to do worse than predicted, within an hour.',
+          queries: [
+            {
+              expr: `sum by (thalamus_expert_name) (increase(${METRIC.driftAlarms}[1h])) > 0`,
+              legend: '{{thalamus_expert_name}}',
+            },
+          ],
+        },
+      ],
+    },
   ],
 });

@@ -113,6 +113,7 @@ interface WireExpert {
   predictedLoss: number;
   lossLow?: number;
   lossHigh?: number;
+  correction?: number;
   costs: { name: string; value: number; weight: number }[];
   total: number;
 }
@@ -123,6 +124,7 @@ function readDecision(wire: unknown): Decision {
     ...decision,
     ranked: decision.ranked.map((item) => ({
       ...item,
+      correction: item.correction ?? 0,
       interval: [item.lossLow ?? item.predictedLoss, item.lossHigh ?? item.predictedLoss] as const,
     })),
   };

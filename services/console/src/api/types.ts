@@ -12,6 +12,8 @@ export interface Cost {
 export interface RankedExpert {
   readonly expert: string;
   readonly predictedLoss: number;
+  /** What outcomes have taught: added to the predicted loss. */
+  readonly correction: number;
   readonly interval: readonly [low: number, high: number];
   readonly costs: readonly Cost[];
   readonly total: number;
@@ -307,6 +309,7 @@ export interface Policy {
   readonly maxInFlight: number;
   readonly fallbackExpert: string;
   readonly risk: { readonly alpha: number; readonly delta: number } | null;
+  readonly onlineCorrection: 'on' | 'frozen' | 'off';
   readonly updatedAt: string | null;
   readonly updatedBy: string;
 }

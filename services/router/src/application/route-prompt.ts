@@ -19,6 +19,7 @@ import { flagsFromMessages } from '../domain/flag-messages.js';
 import type { Candidates } from './candidates.js';
 import { holdBound, targetOf } from './hold-risk.js';
 import type { LoadedRouterModel, PromptPrediction } from './loaded-router-model.js';
+import type { CorrectionView } from './online/correction-view.js';
 import type { RouterModels } from './router-models.js';
 
 /** Largest prompt in UTF-8 bytes. */
@@ -37,6 +38,13 @@ export interface RoutedPrompt {
   readonly timings: readonly { readonly stage: string; readonly durationMs: number }[];
 }
 
+/** What decisions take from the traffic before them. */
+export interface OnlineParts {
+  readonly corrections: CorrectionView;
+  /** By how much another expert has to be better to take a conversation over, in the loss unit. */
+  readonly stayMargin: number;
+}
+
 /** Routes one prompt: check, strip flags, encode and predict, filter, weigh, rank. */
 export class RoutePrompt {
   private readonly decisions = counter(METRICS.decisions);
@@ -46,6 +54,7 @@ export class RoutePrompt {
     private readonly models: RouterModels,
     private readonly candidates: Candidates,
     private readonly view: RegistryView,
+    private readonly online: OnlineParts,
   ) {}
 
   run(request: routerV1.RouteRequest, context: CallContext): Promise<RoutedPrompt> {
@@ -86,12 +95,18 @@ export class RoutePrompt {
     const options = { signal: context.signal, deadlineAtMs: context.deadlineAtMs, tenant: request.tenant };
     const prediction = await model.predict(tagged.prompt, options);
     const startedAt = performance.now();
+    const candidates = this.candidates.list(
+      new Map(manifest.candidates.map(({ expert, version }) => [expert, version])),
+    );
     const ranked = decide({
-      candidates: this.candidates.list(
-        new Map(manifest.candidates.map(({ expert, version }) => [expert, version])),
-      ),
+      candidates,
       constraints,
-      predictions: prediction.predictions,
+      predictions: this.online.corrections.correct(prediction.predictions, candidates, {
+        routerModel: `${manifest.name}@${manifest.version}`,
+        region: prediction.regionId,
+        tenant: request.tenant,
+      }),
+      current: currentOf(request, this.online.stayMargin),
       weights,
       scales: manifest.costScales,
       ...(prediction.outOfScope
@@ -146,6 +161,10 @@ function check(request: routerV1.RouteRequest): void {
       'REQUEST_TOO_LARGE',
       `The prompt has ${bytes} bytes; at most ${MAX_PROMPT_BYTES} are taken.`,
     );
+}
+
+function currentOf({ currentExpert: expert }: routerV1.RouteRequest, margin: number) {
+  return expert === '' ? undefined : { expert, margin };
 }
 
 function constraintsOf(

@@ -40,13 +40,14 @@ export class RouterUnderTest {
   private revision = 0n;
   private application!: INestApplicationContext;
   private components!: ComponentHost;
+  private isRunning = false;
   client!: RpcClient<typeof routerV1.RouterService>;
   address = '';
   encoderDigest!: Digest;
 
   private constructor(
     readonly folder: string,
-    private readonly bus: EventBus,
+    readonly bus: EventBus,
     readonly store: FolderArtifactStore,
   ) {}
 
@@ -81,6 +82,7 @@ export class RouterUnderTest {
     const list = this.application.get<readonly ServiceComponent[]>(COMPONENTS);
     this.components = new ComponentHost(list, createLogger('test'));
     await this.components.start();
+    this.isRunning = true;
     this.address = `127.0.0.1:${this.application.get<GrpcServer>(GRPC_SERVER).port}`;
     this.client = createClient(routerV1.RouterService, { address: this.address, defaultDeadlineMs: 15_000 });
   }
@@ -89,10 +91,25 @@ export class RouterUnderTest {
     return this.components.readiness();
   }
 
-  async stop(): Promise<void> {
+  /** Another replica on the same bus and store; end it with `halt`. */
+  async replica(environment: Readonly<Record<string, string>> = {}): Promise<RouterUnderTest> {
+    const made = new RouterUnderTest(this.folder, this.bus, this.store);
+    made.encoderDigest = this.encoderDigest;
+    await made.start({ THALAMUS_DATA: join(this.folder, 'replica'), ...environment });
+    return made;
+  }
+
+  /** Ends the router; what it wrote stays, and it may be started again. */
+  async halt(): Promise<void> {
+    if (!this.isRunning) return;
+    this.isRunning = false;
     this.client.close();
     await this.components.stop(2_000, 0);
     await this.application.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.halt();
     await this.bus.close();
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -181,14 +198,14 @@ export class RouterUnderTest {
 
   /**
    * Stores a router model that reads no graph: of a prompt with more digits than letters it expects that `a` loses least, of
-   * any other that `b` does.
+   * any other that `b` does; or of the first and the second that are named.
    */
-  async storeCountingRouter(name: string): Promise<Digest> {
+  async storeCountingRouter(name: string, experts: readonly string[] = ['a', 'b']): Promise<Digest> {
     const width = PROMPT_FEATURES.length;
     const weights = new Float32Array(2 * width);
     weights[PROMPT_FEATURES.indexOf('digitShare')] = -1;
     weights[width + PROMPT_FEATURES.indexOf('digitShare')] = 1;
-    const manifest = constantManifest(name, ['a', 'b'], this.encoderDigest);
+    const manifest = constantManifest(name, experts, this.encoderDigest);
     return this.storeRouter(
       {
         ...manifest,

@@ -165,6 +165,11 @@ function policyFaults(value: registryV1.Policy): FieldViolation[] {
     faults.push({ field: 'policy.risk.alpha', description: '0 or more' });
   if (risk && !(risk.delta > 0 && risk.delta < 1))
     faults.push({ field: 'policy.risk.delta', description: 'above 0 and below 1' });
+  if (value.correctionsResetAt && value.tenant !== 'default')
+    faults.push({
+      field: 'policy.corrections_reset_at',
+      description: 'holds for all tenants; set it in the policy of default',
+    });
   for (const [name, weight] of Object.entries(value.defaultWeights))
     if (!(weight >= 0)) faults.push({ field: `policy.default_weights.${name}`, description: '0 or more' });
   return faults;

@@ -4,6 +4,7 @@ import { costKinds, costPlane, flagText, weigh, weightsOf } from './decision-mat
 const small = {
   expert: 'small',
   predictedLoss: 1,
+  correction: 0,
   interval: [0.5, 1.5] as const,
   total: 1,
   costs: [
@@ -14,6 +15,7 @@ const small = {
 const large = {
   expert: 'large',
   predictedLoss: 0.7,
+  correction: 0,
   interval: [0.4, 1] as const,
   total: 0.7,
   costs: [

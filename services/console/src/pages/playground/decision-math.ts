@@ -23,13 +23,13 @@ export function weightsOf(ranked: readonly RankedExpert[]): Weights {
   );
 }
 
-/** The same decision under other weights: argmin of predicted loss + sum of weight x cost; ties go to the smaller name. */
+/** The same decision under other weights: argmin of predicted loss + correction + sum of weight x cost; ties go to the smaller name. */
 export function weigh(ranked: readonly RankedExpert[], weights: Weights): WeighedExpert[] {
   return ranked
     .map((item) => {
       const costs = item.costs.map((cost) => ({ ...cost, weight: weights[cost.name] ?? 0 }));
       const costTotal = costs.reduce((sum, { value, weight }) => sum + value * weight, 0);
-      return { ...item, costs, costTotal, total: item.predictedLoss + costTotal };
+      return { ...item, costs, costTotal, total: item.predictedLoss + item.correction + costTotal };
     })
     .sort((a, b) => a.total - b.total || (a.expert < b.expert ? -1 : 1));
 }
@@ -81,7 +81,11 @@ export function costPlane(experts: readonly WeighedExpert[]): {
     if (slope === 0) return counted.reduce((sum, { value }) => sum + value, 0) / Math.max(1, counted.length);
     return counted.reduce((sum, { value, weight }) => sum + value * weight, 0) / slope;
   };
-  const bare = experts.map((item) => ({ expert: item.expert, cost: costOf(item), loss: item.predictedLoss }));
+  const bare = experts.map((item) => ({
+    expert: item.expert,
+    cost: costOf(item),
+    loss: item.predictedLoss + item.correction,
+  }));
   const points = bare.map((point) => ({
     ...point,
     isOnFront: !bare.some(

@@ -12,6 +12,7 @@ const open = {
   maxInFlight: 0,
   fallbackExpert: '',
   risk: null,
+  onlineCorrection: 'on' as const,
   updatedAt: null,
   updatedBy: '',
 };
@@ -27,6 +28,7 @@ it('says what is not limited', () => {
     'weights by default': 'none',
     'quality that may be lost': 'no bound',
     'when the router abstains': 'refuse',
+    feedback: 'corrects predictions',
   });
 });
 

@@ -1,5 +1,11 @@
 import type { Policy } from '../../api/types.js';
 
+const CORRECTIONS = {
+  on: 'corrects predictions',
+  frozen: 'changes nothing more',
+  off: 'changes nothing; decisions are not corrected',
+} as const;
+
 /** What a policy says, in words: name and value of each line. 0 and empty mean that nothing is limited. */
 export function policyFacts(policy: Policy): (readonly [name: string, value: string])[] {
   const limit = (value: number) => (value === 0 ? 'no limit' : value.toLocaleString('en'));
@@ -18,5 +24,6 @@ export function policyFacts(policy: Policy): (readonly [name: string, value: str
       policy.risk === null ? 'no bound' : `${policy.risk.alpha} with confidence ${1 - policy.risk.delta}`,
     ],
     ['when the router abstains', policy.fallbackExpert === '' ? 'refuse' : `ask ${policy.fallbackExpert}`],
+    ['feedback', CORRECTIONS[policy.onlineCorrection]],
   ];
 }

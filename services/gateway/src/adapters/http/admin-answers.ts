@@ -113,10 +113,17 @@ export function policyJson({ value, revision, updatedAt, updatedBy }: registryV1
     maxInFlight: policy.maxInFlight,
     fallbackExpert: policy.fallbackExpert,
     risk: policy.risk ? { alpha: policy.risk.alpha, delta: policy.risk.delta } : null,
+    onlineCorrection: correctionText(policy.onlineCorrection),
+    correctionsResetAt: isoTime(policy.correctionsResetAt),
     revision: Number(revision),
     updatedAt: isoTime(updatedAt),
     updatedBy,
   };
+}
+
+function correctionText(said: registryV1.OnlineCorrection): string {
+  const is = said === registryV1.OnlineCorrection.UNSPECIFIED ? registryV1.OnlineCorrection.ON : said;
+  return registryV1.OnlineCorrection[is].toLowerCase();
 }
 
 /** A key without its hash. */

@@ -100,6 +100,19 @@ export const policyBody = z
       .nullable()
       .default(null)
       .describe('Bound that every routed request keeps; null: none. A request may ask for a stricter one.'),
+    onlineCorrection: z
+      .enum(['on', 'frozen', 'off'], 'must be on, frozen or off')
+      .default('on')
+      .describe(
+        'on: feedback corrects predictions; frozen: it changes nothing more; off: nor are decisions of the tenant corrected.',
+      ),
+    correctionsResetAt: z.iso
+      .datetime()
+      .nullable()
+      .default(null)
+      .describe(
+        'In the policy of default alone: corrections and drift alarms that began before this are forgotten.',
+      ),
     expectedRevision,
   })
   .meta({ title: 'Policy' });

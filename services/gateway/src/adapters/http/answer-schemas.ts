@@ -15,8 +15,12 @@ const ranked = z.looseObject({
   lossLow: z.number(),
   lossHigh: z.number(),
   costs: z.array(cost),
-  total: z.number().describe('predictedLoss + sum of weight * value.'),
+  total: z.number().describe('predictedLoss + correction + sum of weight * value.'),
   propensity: z.number(),
+  correction: z
+    .number()
+    .optional()
+    .describe('What outcomes have taught about predictions for it; absent: 0.'),
 });
 const decisionFields = {
   ranked: z.array(ranked).describe('Best first.'),

@@ -6,9 +6,12 @@ import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { UNKNOWN_COST, type Candidate, type RankedCandidate } from '@thalamus/routing';
 import type { RoutedPrompt, RoutePrompt } from '../../application/route-prompt.js';
 import type { RouterModels } from '../../application/router-models.js';
+import { inOrder } from './in-order.js';
 import { flagsToMessages } from '../../domain/flag-messages.js';
 
 const DEFAULT_TOP_K = 8;
+/** Prompts of one stream that are at work at once. */
+const STREAM_IN_FLIGHT = 32;
 
 type RouteAnswer = MessageInitShape<typeof routerV1.RouteResponseSchema>;
 type RankedMessage = MessageInitShape<typeof routerV1.RankedExpertSchema>;
@@ -24,20 +27,28 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
     return answer(await this.routePrompt.run(request, context), request.topK);
   }
 
-  /** One failed prompt is an answer of its own; the stream goes on. */
+  /**
+   * Answers come in the order of the prompts, of which several are at work at once, so that they share batches of the encoder. One
+   * failed prompt is an answer of its own; the stream goes on.
+   */
   async *routeStream(
     requests: AsyncIterable<routerV1.RouteStreamRequest>,
     context: CallContext,
   ): AsyncIterable<MessageInitShape<typeof routerV1.RouteStreamResponseSchema>> {
-    for await (const { request } of requests) {
-      const requestId = request?.requestId ?? '';
-      try {
-        const value = await this.route(needed(request), context);
-        yield { requestId, result: { case: 'response', value } };
-      } catch (fault) {
-        const { code, message } = toThalamusError(fault);
-        yield { requestId, result: { case: 'error', value: { code, message } } };
-      }
+    yield* inOrder(requests, STREAM_IN_FLIGHT, ({ request }) => this.routeOne(request, context));
+  }
+
+  private async routeOne(
+    request: routerV1.RouteRequest | undefined,
+    context: CallContext,
+  ): Promise<MessageInitShape<typeof routerV1.RouteStreamResponseSchema>> {
+    const requestId = request?.requestId ?? '';
+    try {
+      const value = await this.route(needed(request), context);
+      return { requestId, result: { case: 'response', value } };
+    } catch (fault) {
+      const { code, message } = toThalamusError(fault);
+      return { requestId, result: { case: 'error', value: { code, message } } };
     }
   }
 
@@ -137,6 +148,7 @@ function rankedMessage(ranked: RankedCandidate, chosen: boolean): RankedMessage 
     costs: [...ranked.costs],
     total: ranked.total,
     propensity: chosen ? 1 : 0,
+    correction: prediction.correction ?? 0,
   };
 }
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/events/v1/events.proto.
  */
 export const file_thalamus_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiJoCg9Sb3V0ZUNvcnJlY3Rpb24SDgoGZXhwZXJ0GAEgASgJEhEKCXJlZ2lvbl9pZBgCIAEoDRIMCgRiaWFzGAMgASgBEg4KBndlaWdodBgEIAEoARIUCgxyb3V0ZXJfbW9kZWwYBSABKAkiRgoNQ2FuZGlkYXRlTG9zcxIOCgZleHBlcnQYASABKAkSFgoOcHJlZGljdGVkX2xvc3MYAiABKAESDQoFdG90YWwYAyABKAEi+wQKEFJlcXVlc3RDb21wbGV0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSDAoEdGFzaxgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDgoGZXhwZXJ0GAUgASgJEg8KB3ZlcnNpb24YBiABKAkSDwoHY2hhbm5lbBgHIAEoCRIOCgZyb3V0ZWQYCCABKAgSFAoMcm91dGVyX21vZGVsGAkgASgJEhYKDmVuY29kZXJfZGlnZXN0GAogASgJEhEKCXJlZ2lvbl9pZBgLIAEoDRISCgpwcm9wZW5zaXR5GAwgASgBEhYKDnByZWRpY3RlZF9sb3NzGA0gASgBEjUKCmNhbmRpZGF0ZXMYDiADKAsyIS50aGFsYW11cy5ldmVudHMudjEuQ2FuZGlkYXRlTG9zcxIVCg1zYW1wbGluZ19yYXRlGA8gASgBEkcKCnRpbWluZ3NfbXMYECADKAsyMy50aGFsYW11cy5ldmVudHMudjEuUmVxdWVzdENvbXBsZXRlZC5UaW1pbmdzTXNFbnRyeRIUCgxpbnB1dF90b2tlbnMYESABKA0SFQoNb3V0cHV0X3Rva2VucxgSIAEoDRIQCghjb3N0X3VzZBgTIAEoARISCgplcnJvcl9jb2RlGBQgASgJEjAKDGNvbXBsZXRlZF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY29uZmlkZW5jZRgWIAEoARIRCglhYnN0YWluZWQYFyABKAgaMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKOAQoNRmVlZGJhY2tHaXZlbhISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRISCgVzY29yZRgDIAEoAUgAiAEBEg0KBWxhYmVsGAQgASgJEiwKCGdpdmVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIICgZfc2NvcmUirQEKDUF1ZGl0UmVjb3JkZWQSDgoGdGVuYW50GAEgASgJEg0KBWFjdG9yGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEhAKCHJldmlzaW9uGAUgASgEEhIKCmVycm9yX2NvZGUYBiABKAkSDgoGcmVhc29uGAcgASgJEiYKAmF0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
+  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiLJAgoPUm91dGVDb3JyZWN0aW9uEg4KBmV4cGVydBgBIAEoCRIRCglyZWdpb25faWQYAiABKA0SDAoEYmlhcxgDIAEoARIOCgZ3ZWlnaHQYBCABKAESFAoMcm91dGVyX21vZGVsGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSFAoMcmVzaWR1YWxfc3VtGAcgASgBEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoFZHJpZnQYCiABKAsyHi50aGFsYW11cy5ldmVudHMudjEuRHJpZnRXYXRjaBIzCgZmb2xkZWQYCyADKAsyIy50aGFsYW11cy5ldmVudHMudjEuRm9sZGVkUGFydGl0aW9uIn8KCkRyaWZ0V2F0Y2gSEAoIZXZpZGVuY2UYASADKAESEAoIb3V0Y29tZXMYAiABKAQSFQoNcHJlZGljdGVkX3N1bRgDIAEoARIUCgxvYnNlcnZlZF9zdW0YBCABKAESDgoGd2VpZ2h0GAUgASgBEhAKCGFsYXJtX2F0GAYgASgEImsKD0ZvbGRlZFBhcnRpdGlvbhIRCglwYXJ0aXRpb24YASABKA0SEwoLbmV4dF9vZmZzZXQYAiABKAQSMAoMcHVibGlzaGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLyAQoNRHJpZnREZXRlY3RlZBIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIUCgxyb3V0ZXJfbW9kZWwYAyABKAkSEQoJbG9zc191bml0GAQgASgJEhAKCG91dGNvbWVzGAUgASgEEhYKDnByZWRpY3RlZF9sb3NzGAYgASgBEhUKDW9ic2VydmVkX2xvc3MYByABKAESEQoJdG9sZXJhbmNlGAggASgBEhIKCnJ1bl9sZW5ndGgYCSABKAESLwoLZGV0ZWN0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkYKDUNhbmRpZGF0ZUxvc3MSDgoGZXhwZXJ0GAEgASgJEhYKDnByZWRpY3RlZF9sb3NzGAIgASgBEg0KBXRvdGFsGAMgASgBIvsEChBSZXF1ZXN0Q29tcGxldGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDgoGdGVuYW50GAIgASgJEgwKBHRhc2sYAyABKAkSEQoJb3BlcmF0aW9uGAQgASgJEg4KBmV4cGVydBgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEg8KB2NoYW5uZWwYByABKAkSDgoGcm91dGVkGAggASgIEhQKDHJvdXRlcl9tb2RlbBgJIAEoCRIWCg5lbmNvZGVyX2RpZ2VzdBgKIAEoCRIRCglyZWdpb25faWQYCyABKA0SEgoKcHJvcGVuc2l0eRgMIAEoARIWCg5wcmVkaWN0ZWRfbG9zcxgNIAEoARI1CgpjYW5kaWRhdGVzGA4gAygLMiEudGhhbGFtdXMuZXZlbnRzLnYxLkNhbmRpZGF0ZUxvc3MSFQoNc2FtcGxpbmdfcmF0ZRgPIAEoARJHCgp0aW1pbmdzX21zGBAgAygLMjMudGhhbGFtdXMuZXZlbnRzLnYxLlJlcXVlc3RDb21wbGV0ZWQuVGltaW5nc01zRW50cnkSFAoMaW5wdXRfdG9rZW5zGBEgASgNEhUKDW91dHB1dF90b2tlbnMYEiABKA0SEAoIY29zdF91c2QYEyABKAESEgoKZXJyb3JfY29kZRgUIAEoCRIwCgxjb21wbGV0ZWRfYXQYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNvbmZpZGVuY2UYFiABKAESEQoJYWJzdGFpbmVkGBcgASgIGjAKDlRpbWluZ3NNc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEijgEKDUZlZWRiYWNrR2l2ZW4SEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSEgoFc2NvcmUYAyABKAFIAIgBARINCgVsYWJlbBgEIAEoCRIsCghnaXZlbl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCAoGX3Njb3JlIq0BCg1BdWRpdFJlY29yZGVkEg4KBnRlbmFudBgBIAEoCRINCgVhY3RvchgCIAEoCRIOCgZhY3Rpb24YAyABKAkSDwoHc3ViamVjdBgEIAEoCRIQCghyZXZpc2lvbhgFIAEoBBISCgplcnJvcl9jb2RlGAYgASgJEg4KBnJlYXNvbhgHIAEoCRImCgJhdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
 
 /**
  * A version that a host serves. Topic thalamus.host.residency.v1, key <host id>/<expert>@<version>; a tombstone when
@@ -299,7 +299,9 @@ export const JobChangedSchema: GenMessage<JobChanged> = /*@__PURE__*/
   messageDesc(file_thalamus_events_v1_events, 3);
 
 /**
- * An online correction of predicted losses. Topic thalamus.route.correction.v1, key <expert>/<region>.
+ * What outcomes have taught about predicted losses. Topic thalamus.route.correction.v1, key <expert>/<region>: the correction of an
+ * expert in a region. Two more kinds of record carry what the next corrector goes on from: key <expert>/drift, the watch over an
+ * expert, and key /folded, how far feedback has been folded in. Each append of the corrector holds all that one outcome changes.
  *
  * @generated from message thalamus.events.v1.RouteCorrection
  */
@@ -338,6 +340,48 @@ export type RouteCorrection = Message<"thalamus.events.v1.RouteCorrection"> & {
    * @generated from field: string router_model = 5;
    */
   routerModel: string;
+
+  /**
+   * Version of the expert that it holds for.
+   *
+   * @generated from field: string version = 6;
+   */
+  version: string;
+
+  /**
+   * Decayed sum of observed less predicted losses, in the loss unit of the router model.
+   *
+   * @generated from field: double residual_sum = 7;
+   */
+  residualSum: number;
+
+  /**
+   * Moment that the sum, the weight and the bias are of.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 8;
+   */
+  asOf?: Timestamp | undefined;
+
+  /**
+   * When the first outcome came that it rests on.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 9;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * In records with the key <expert>/drift alone.
+   *
+   * @generated from field: thalamus.events.v1.DriftWatch drift = 10;
+   */
+  drift?: DriftWatch | undefined;
+
+  /**
+   * In the record with the key /folded alone.
+   *
+   * @generated from field: repeated thalamus.events.v1.FoldedPartition folded = 11;
+   */
+  folded: FoldedPartition[];
 };
 
 /**
@@ -346,6 +390,181 @@ export type RouteCorrection = Message<"thalamus.events.v1.RouteCorrection"> & {
  */
 export const RouteCorrectionSchema: GenMessage<RouteCorrection> = /*@__PURE__*/
   messageDesc(file_thalamus_events_v1_events, 4);
+
+/**
+ * Evidence that an expert does worse than predicted.
+ *
+ * @generated from message thalamus.events.v1.DriftWatch
+ */
+export type DriftWatch = Message<"thalamus.events.v1.DriftWatch"> & {
+  /**
+   * Evidence by bet, without unit.
+   *
+   * @generated from field: repeated double evidence = 1;
+   */
+  evidence: number[];
+
+  /**
+   * Outcomes that were seen.
+   *
+   * @generated from field: uint64 outcomes = 2;
+   */
+  outcomes: bigint;
+
+  /**
+   * Decayed sum of predicted losses over the last outcomes, in the loss unit of the router model.
+   *
+   * @generated from field: double predicted_sum = 3;
+   */
+  predictedSum: number;
+
+  /**
+   * Decayed sum of observed losses over the last outcomes, in the same unit.
+   *
+   * @generated from field: double observed_sum = 4;
+   */
+  observedSum: number;
+
+  /**
+   * Decayed number of the last outcomes, without unit.
+   *
+   * @generated from field: double weight = 5;
+   */
+  weight: number;
+
+  /**
+   * Number of the outcome that raised the alarm, from 1; 0 without an alarm.
+   *
+   * @generated from field: uint64 alarm_at = 6;
+   */
+  alarmAt: bigint;
+};
+
+/**
+ * Describes the message thalamus.events.v1.DriftWatch.
+ * Use `create(DriftWatchSchema)` to create a new message.
+ */
+export const DriftWatchSchema: GenMessage<DriftWatch> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 5);
+
+/**
+ * How far a partition of the feedback topic has been folded in.
+ *
+ * @generated from message thalamus.events.v1.FoldedPartition
+ */
+export type FoldedPartition = Message<"thalamus.events.v1.FoldedPartition"> & {
+  /**
+   * Partition.
+   *
+   * @generated from field: uint32 partition = 1;
+   */
+  partition: number;
+
+  /**
+   * Offset of the next record.
+   *
+   * @generated from field: uint64 next_offset = 2;
+   */
+  nextOffset: bigint;
+
+  /**
+   * When the last one that was folded in was published.
+   *
+   * @generated from field: google.protobuf.Timestamp published_at = 3;
+   */
+  publishedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message thalamus.events.v1.FoldedPartition.
+ * Use `create(FoldedPartitionSchema)` to create a new message.
+ */
+export const FoldedPartitionSchema: GenMessage<FoldedPartition> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 6);
+
+/**
+ * An expert does worse than the router model predicts. Topic thalamus.drift.detected.v1, key <expert>.
+ *
+ * @generated from message thalamus.events.v1.DriftDetected
+ */
+export type DriftDetected = Message<"thalamus.events.v1.DriftDetected"> & {
+  /**
+   * Expert.
+   *
+   * @generated from field: string expert = 1;
+   */
+  expert: string;
+
+  /**
+   * Its version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Router model, name@version, whose predictions no longer hold.
+   *
+   * @generated from field: string router_model = 3;
+   */
+  routerModel: string;
+
+  /**
+   * Loss unit: nats or error.
+   *
+   * @generated from field: string loss_unit = 4;
+   */
+  lossUnit: string;
+
+  /**
+   * Outcomes that the watch had seen, the one that raised the alarm included.
+   *
+   * @generated from field: uint64 outcomes = 5;
+   */
+  outcomes: bigint;
+
+  /**
+   * Mean predicted loss of the last outcomes, in the loss unit.
+   *
+   * @generated from field: double predicted_loss = 6;
+   */
+  predictedLoss: number;
+
+  /**
+   * Mean observed loss of the last outcomes, in the loss unit.
+   *
+   * @generated from field: double observed_loss = 7;
+   */
+  observedLoss: number;
+
+  /**
+   * Mean of observed above predicted loss that is put up with, in the loss unit.
+   *
+   * @generated from field: double tolerance = 8;
+   */
+  tolerance: number;
+
+  /**
+   * Outcomes to the first false alarm, on average, at the least; without unit.
+   *
+   * @generated from field: double run_length = 9;
+   */
+  runLength: number;
+
+  /**
+   * When the outcome came that raised the alarm.
+   *
+   * @generated from field: google.protobuf.Timestamp detected_at = 10;
+   */
+  detectedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message thalamus.events.v1.DriftDetected.
+ * Use `create(DriftDetectedSchema)` to create a new message.
+ */
+export const DriftDetectedSchema: GenMessage<DriftDetected> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 7);
 
 /**
  * A predicted loss of a candidate, in a completion event.
@@ -380,7 +599,7 @@ export type CandidateLoss = Message<"thalamus.events.v1.CandidateLoss"> & {
  * Use `create(CandidateLossSchema)` to create a new message.
  */
 export const CandidateLossSchema: GenMessage<CandidateLoss> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 5);
+  messageDesc(file_thalamus_events_v1_events, 8);
 
 /**
  * Decision and outcome of one request. Topic thalamus.request.completed.v1, key <request id>.
@@ -555,7 +774,7 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
  * Use `create(RequestCompletedSchema)` to create a new message.
  */
 export const RequestCompletedSchema: GenMessage<RequestCompleted> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 6);
+  messageDesc(file_thalamus_events_v1_events, 9);
 
 /**
  * How good an answer was. Topic thalamus.feedback.given.v1, key <request id>.
@@ -604,7 +823,7 @@ export type FeedbackGiven = Message<"thalamus.events.v1.FeedbackGiven"> & {
  * Use `create(FeedbackGivenSchema)` to create a new message.
  */
 export const FeedbackGivenSchema: GenMessage<FeedbackGiven> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 7);
+  messageDesc(file_thalamus_events_v1_events, 10);
 
 /**
  * Who changed what. Topic thalamus.audit.recorded.v1, key <tenant>.
@@ -674,5 +893,5 @@ export type AuditRecorded = Message<"thalamus.events.v1.AuditRecorded"> & {
  * Use `create(AuditRecordedSchema)` to create a new message.
  */
 export const AuditRecordedSchema: GenMessage<AuditRecorded> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 8);
+  messageDesc(file_thalamus_events_v1_events, 11);
 

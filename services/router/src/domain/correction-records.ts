@@ -1,0 +1,117 @@
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { TOPICS, type eventsV1 } from '@thalamus/contracts';
+import { encodeEvent, encodeTombstone, type BusRecord } from '@thalamus/events';
+import { NO_DRIFT, type CorrectionState, type DriftState } from '@thalamus/routing';
+
+/** Whose predictions are corrected. */
+export interface CorrectedHead {
+  readonly expert: string;
+  readonly version: string;
+  /** name@version. */
+  readonly routerModel: string;
+}
+
+/** How far a partition of the feedback topic has been folded in. */
+export interface FoldedPosition {
+  readonly nextOffset: bigint;
+  /** When the last record was published, Unix milliseconds. */
+  readonly publishedAtMs: number;
+}
+
+const SOURCE = '/router';
+const DRIFT = 'drift';
+/** No expert has an empty name. */
+export const FOLDED_KEY = '/folded';
+
+/** Key of the correction of an expert in a region. */
+export const correctionKey = (expert: string, region: number) => `${expert}/${region}`;
+/** Key of the watch over an expert; no region has such a number. */
+export const driftKey = (expert: string) => `${expert}/${DRIFT}`;
+
+/** What a replica reads of a correction. */
+export function correctionRecord(
+  head: CorrectedHead,
+  region: number,
+  state: CorrectionState,
+  bias: number,
+): BusRecord {
+  const message = {
+    ...head,
+    regionId: region,
+    bias,
+    weight: state.weight,
+    residualSum: state.residualSum,
+    asOf: timestampFromMs(state.atMs),
+    since: timestampFromMs(state.sinceMs),
+  };
+  return encodeEvent(TOPICS.routeCorrection, message, {
+    source: SOURCE,
+    key: correctionKey(head.expert, region),
+  });
+}
+
+/** What the next corrector goes on from with the watch over an expert. */
+export function driftRecord(head: CorrectedHead, state: DriftState, sinceMs: number): BusRecord {
+  const message = {
+    ...head,
+    since: timestampFromMs(sinceMs),
+    drift: {
+      ...state,
+      evidence: [...state.evidence],
+      outcomes: BigInt(state.outcomes),
+      alarmAt: BigInt(state.alarmAt),
+    },
+  };
+  return encodeEvent(TOPICS.routeCorrection, message, { source: SOURCE, key: driftKey(head.expert) });
+}
+
+/** How far feedback has been folded in. */
+export function foldedRecord(positions: ReadonlyMap<number, FoldedPosition>): BusRecord {
+  const folded = [...positions].map(([partition, { nextOffset, publishedAtMs }]) => ({
+    partition,
+    nextOffset,
+    publishedAt: timestampFromMs(publishedAtMs),
+  }));
+  return encodeEvent(TOPICS.routeCorrection, { folded }, { source: SOURCE, key: FOLDED_KEY });
+}
+
+/** Forgets a key. */
+export const forgetRecord = (key: string): BusRecord =>
+  encodeTombstone(TOPICS.routeCorrection, { source: SOURCE, key });
+
+/** State of a correction as it was written. */
+export function correctionStateOf(record: eventsV1.RouteCorrection): CorrectionState {
+  return {
+    residualSum: record.residualSum,
+    weight: record.weight,
+    atMs: record.asOf ? timestampMs(record.asOf) : 0,
+    sinceMs: sinceMsOf(record),
+  };
+}
+
+/** State of a watch as it was written. */
+export function driftStateOf(drift: eventsV1.DriftWatch): DriftState {
+  return {
+    evidence: NO_DRIFT.evidence.map((none, at) => drift.evidence[at] ?? none),
+    outcomes: Number(drift.outcomes),
+    predictedSum: drift.predictedSum,
+    observedSum: drift.observedSum,
+    weight: drift.weight,
+    alarmAt: Number(drift.alarmAt),
+  };
+}
+
+/** Positions as they were written. */
+export function foldedPositionsOf(record: eventsV1.RouteCorrection): Map<number, FoldedPosition> {
+  return new Map(
+    record.folded.map(({ partition, nextOffset, publishedAt }) => [
+      partition,
+      { nextOffset, publishedAtMs: publishedAt ? timestampMs(publishedAt) : 0 },
+    ]),
+  );
+}
+
+/** When the first outcome came that a record rests on, Unix milliseconds. */
+export function sinceMsOf({ since }: eventsV1.RouteCorrection): number {
+  return since ? timestampMs(since) : 0;
+}
