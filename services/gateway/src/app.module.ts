@@ -30,6 +30,7 @@ import { ManageKeys } from './application/admin/manage-keys.js';
 import { ManagePolicies } from './application/admin/manage-policies.js';
 import { Admission } from './application/admission.js';
 import { Authenticate } from './application/authenticate.js';
+import { Conversations } from './application/chat/conversations.js';
 import { CompleteChat, type ChatRouting } from './application/chat/complete-chat.js';
 import { ChooseHost } from './application/choose-host.js';
 import { ClassifyText } from './application/classify-text.js';
@@ -118,6 +119,7 @@ function wire(settings: GatewaySettings) {
     resolveExpert,
     routeText,
     fallback,
+    conversations: new Conversations(settings.conversations),
     view,
     recordOutcome,
   });

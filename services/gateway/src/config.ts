@@ -71,6 +71,11 @@ export const gatewaySettings = defineSettings({
     milliseconds(300_000),
     'Longest time a chat answer may take from request to last token; callers can ask for less, milliseconds.',
   ),
+  conversations: setting(
+    'THALAMUS_CONVERSATIONS',
+    z.coerce.number('must be a number').int('must be a whole number').min(0).max(1_000_000).default(10_000),
+    'Conversations whose expert is remembered, so that they stay with it; 0: none.',
+  ),
   maxInFlight: setting('THALAMUS_MAX_IN_FLIGHT', count(512), 'Requests served at once; more are refused.'),
 });
 

@@ -79,6 +79,55 @@ describe('a whole chat answer', () => {
   });
 });
 
+describe('a conversation', () => {
+  const turn = (role: string, content: string) => ({ role, content });
+  const asked = () =>
+    mesh.gateway.router.requests.map(({ prompt, currentExpert }) => ({ prompt, currentExpert }));
+
+  it('is routed by its last message and what was before, and its expert is named', async () => {
+    const opening = [turn('system', 'Be brief.'), turn('user', '[flag: size=1] What is a bolt?')];
+    await mesh.chat({ messages: opening });
+    const later = [
+      ...opening,
+      turn('assistant', 'A length of cloth.'),
+      turn('user', '[flag: size=0.5] And two?'),
+    ];
+    await mesh.chat({ messages: later, tools: [{ type: 'function', function: { name: 'convert' } }] });
+    await mesh.chat({ messages: [turn('user', 'Another one')] });
+    expect(asked()).toEqual([
+      { prompt: 'user: What is a bolt?\n\n<context>\nsystem: Be brief.\n</context>', currentExpert: '' },
+      {
+        prompt: [
+          'user: And two?',
+          '',
+          '<context>',
+          'system: Be brief.',
+          'tools: convert',
+          'user: [flag: size=1] What is a bolt?',
+          'assistant: A length of cloth.',
+          '</context>',
+        ].join('\n'),
+        currentExpert: 'alpha',
+      },
+      { prompt: 'Another one', currentExpert: '' },
+    ]);
+    const weights = mesh.gateway.router.requests.map(({ flags }) => flags.map(({ form }) => form.value));
+    expect(weights).toEqual([[1], [0.5], []]);
+    // The model gets the messages as they are, without the tag of the last.
+    expect(mesh.alpha.asked[1]?.body).toMatchObject({
+      messages: [opening[0], opening[1], later[2], turn('user', 'And two?')],
+    });
+  });
+
+  it('is that of its tenant, and of whom the caller names', async () => {
+    const later = [turn('user', 'Hello'), turn('assistant', 'Hi'), turn('user', 'Go on')];
+    await mesh.chat({ messages: later });
+    await mesh.chat({ messages: later }, { key: KEYS.globex.key });
+    await mesh.chat({ messages: later, thalamus: { current_expert: 'beta' } });
+    expect(asked().map(({ currentExpert }) => currentExpert)).toEqual(['', '', 'beta']);
+  });
+});
+
 describe('a streamed chat answer', () => {
   it('has the shape of OpenAI, and usage only for who asked for it', async () => {
     const answer = await mesh.chat({ stream: true });
@@ -129,7 +178,7 @@ describe('flags of a chat request', () => {
       (mesh.gateway.router.requests[0]?.flags ?? []).map(({ name, form }) => [name, form.value]),
     );
 
-  it('come from the body, the header and the name of the model, in this order; a tag goes to the router', async () => {
+  it('come from the body, the header, the name of the model and the last message, in this order', async () => {
     const content = '[flag: verbosity=low] What is 6 times 7?';
     await mesh.chat(
       {
@@ -142,12 +191,23 @@ describe('flags of a chat request', () => {
       },
       { headers: { 'x-thalamus-flags': 'size=0.1, cost=0.2' } },
     );
-    expect(seen()).toEqual({ size: 0.5, cost: 0.2, latency: 0.3 });
-    expect(mesh.gateway.router.requests[0]).toMatchObject({ prompt: content, task: 'text-generation' });
+    expect(seen()).toEqual({ size: 0.5, cost: 0.2, latency: 0.3, verbosity: 'low' });
+    expect(mesh.gateway.router.requests[0]).toMatchObject({
+      prompt: 'user: What is 6 times 7?\n\n<context>\nsystem: Be short.\n</context>',
+      task: 'text-generation',
+    });
     expect(mesh.alpha.asked[0]?.body['messages']).toEqual([
       { role: 'system', content: 'Be short.' },
       { role: 'user', content: 'What is 6 times 7?' },
     ]);
+  });
+
+  it('of a message that stands alone are taken off by the router', async () => {
+    const content = '[flag: verbosity=low] What is 6 times 7?';
+    await mesh.chat({ messages: [{ role: 'user', content }] });
+    expect(seen()).toEqual({});
+    expect(mesh.gateway.router.requests[0]).toMatchObject({ prompt: content, task: 'text-generation' });
+    expect(mesh.alpha.asked[0]?.body['messages']).toEqual([{ role: 'user', content: 'What is 6 times 7?' }]);
   });
 
   it.each([

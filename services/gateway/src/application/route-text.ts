@@ -14,6 +14,8 @@ export interface RouteWish {
   readonly topK?: number;
   /** Bound on the quality lost. */
   readonly risk?: { readonly alpha: number; readonly delta: number };
+  /** Expert that the conversation has had so far. */
+  readonly currentExpert?: string | undefined;
 }
 
 /** A decision, and what an expert should be given. */
@@ -41,6 +43,7 @@ export class RouteText {
       topK: wish.topK ?? 0,
       ...(wish.risk ? { risk: { alpha: wish.risk.alpha, delta: wish.risk.delta } } : {}),
       requestId: scope.requestId,
+      currentExpert: wish.currentExpert ?? '',
     };
     const metadata = { [RPC_METADATA.requestId]: scope.requestId };
     const answer = await this.router

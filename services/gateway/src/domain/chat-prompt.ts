@@ -1,4 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
+import { textOf } from './chat-context.js';
 
 /** A message as OpenAI clients send it; only its text is read. */
 interface Message {
@@ -6,7 +7,7 @@ interface Message {
   readonly content?: unknown;
 }
 
-/** What the router looks at: the text of the last message of the user. @throws REQUEST_INVALID when there is none */
+/** What an answer is asked of: the text of the last message of the user. @throws REQUEST_INVALID when there is none */
 export function promptOfMessages(messages: readonly unknown[]): string {
   const last = lastUserIndex(messages);
   const text = last < 0 ? '' : textOf(messages[last] as Message);
@@ -43,13 +44,4 @@ export function replacePrompt(
 
 function lastUserIndex(messages: readonly unknown[]): number {
   return messages.findLastIndex((message) => (message as Message | null)?.role === 'user');
-}
-
-function textOf({ content }: Message): string {
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return '';
-  return (content as { type?: unknown; text?: unknown }[])
-    .filter(({ type, text }) => type === 'text' && typeof text === 'string')
-    .map(({ text }) => text as string)
-    .join('\n');
 }

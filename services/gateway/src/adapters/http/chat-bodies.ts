@@ -56,6 +56,14 @@ const ours = {
         .boolean()
         .default(false)
         .describe('Return why the expert was chosen, and what the answer cost in USD.'),
+      current_expert: z
+        .string()
+        .min(1, 'must not be empty')
+        .max(128)
+        .optional()
+        .describe(
+          'Who has answered the conversation so far: it stays with that expert unless another is clearly better. Default: whom this gateway remembers.',
+        ),
     })
     .optional(),
 };

@@ -3,6 +3,7 @@ import { toThalamusError } from '@thalamus/errors';
 import { mergeFlags, type Flag } from '@thalamus/routing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ChatChoice, ChatWish, CompleteChat } from '../../application/chat/complete-chat.js';
+import { contextOfChat } from '../../domain/chat-context.js';
 import { promptOfMessages, replacePrompt } from '../../domain/chat-prompt.js';
 import { decisionJson } from './answers.js';
 import { flagsOf } from './bodies.js';
@@ -36,6 +37,8 @@ export class ChatController {
       operation: 'chat/completions',
       model,
       prompt,
+      context: contextOfChat(messages, rest.tools ?? []),
+      currentExpert: thalamus?.current_expert,
       flags: wishedFlags(thalamus?.flags, request),
       body: (stripped) => ({ ...rest, messages: replacePrompt(messages, prompt, stripped) }),
     };
@@ -50,6 +53,7 @@ export class ChatController {
       operation: 'completions',
       model,
       prompt,
+      currentExpert: thalamus?.current_expert,
       flags: wishedFlags(thalamus?.flags, request),
       body: (stripped) => ({ ...rest, prompt: stripped }),
     };

@@ -1,8 +1,9 @@
 import type { routerV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
-import { mergeFlags, type Flag } from '@thalamus/routing';
+import { mergeFlags, stripFlagTags, type Flag } from '@thalamus/routing';
 import type { RequestScope } from '../../domain/caller.js';
+import { routedText, type ChatContext } from '../../domain/chat-context.js';
 import { parseModelReference } from '../../domain/model-reference.js';
 import type { FallbackExpert } from '../fallback-expert.js';
 import type { RecordOutcome } from '../record-outcome.js';
@@ -19,6 +20,7 @@ import {
   type UpstreamRequest,
   type UpstreamTarget,
 } from './chat-upstream.port.js';
+import type { Conversations } from './conversations.js';
 import { upstreamOf } from './find-upstreams.js';
 
 const TASK = 'text-generation';
@@ -34,8 +36,12 @@ export interface ChatWish {
   /** auto, an expert or expert@version. */
   readonly model: string;
   readonly flags: readonly Flag[];
-  /** What the router looks at. */
+  /** The last message of the user, with its flag tags. */
   readonly prompt: string;
+  /** What the router looks at besides; undefined where there are no messages. */
+  readonly context?: ChatContext;
+  /** Expert that the caller says the conversation has had so far. */
+  readonly currentExpert?: string | undefined;
   /** The request without model and our own fields; given the prompt without its flag tags. */
   readonly body: (strippedPrompt: string) => Readonly<Record<string, unknown>>;
 }
@@ -72,6 +78,8 @@ interface Running {
   readonly scope: RequestScope;
   routed: RoutedText | undefined;
   target: ResolvedExpert | undefined;
+  /** Name of the conversation; undefined for one that is not routed. */
+  conversation: string | undefined;
 }
 
 /** What finds the models for a request. */
@@ -79,6 +87,7 @@ export interface ChatRouting {
   readonly resolveExpert: ResolveExpert;
   readonly routeText: RouteText;
   readonly fallback: FallbackExpert;
+  readonly conversations: Conversations;
 }
 
 /** Chat with remote models: routed, with the router's next choice when the first cannot answer. */
@@ -145,7 +154,10 @@ export class CompleteChat {
       running.target = resolved;
       try {
         const target = upstreamOf(this.view, resolved);
-        return { result: await ask(target, request), target };
+        const result = await ask(target, request);
+        if (running.conversation !== undefined)
+          this.choice.conversations.answered(running.conversation, resolved.expert);
+        return { result, target };
       } catch (fault) {
         const error = toThalamusError(fault);
         const last = index + 1 >= Math.min(targets.length, MAX_ATTEMPTS);
@@ -168,7 +180,11 @@ export class CompleteChat {
       return { targets: [target], routed: undefined, body: wish.body(wish.prompt) };
     }
     const flags = mergeFlags(wish.flags, reference.flags);
-    const routed = await this.choice.routeText.run({ prompt: wish.prompt, task: TASK, flags }, scope);
+    const { asked, stripped } = questionOf(wish, flags);
+    const routed = await this.choice.routeText.run(
+      { ...asked, task: TASK, currentExpert: this.currentExpert(wish, running) },
+      scope,
+    );
     running.routed = routed;
     const { decision } = routed;
     const names = decision.abstained ? [] : decision.ranked.map(({ expert }) => expert);
@@ -176,7 +192,17 @@ export class CompleteChat {
       names.length === 0
         ? [this.choice.fallback.run(decision, TASK, scope.caller)]
         : this.usable(names, scope);
-    return { targets, routed, body: wish.body(routed.strippedPrompt) };
+    return { targets, routed, body: wish.body(stripped ?? routed.strippedPrompt) };
+  }
+
+  /** Whom the conversation has had: as the caller says, else as this gateway remembers. */
+  private currentExpert({ context, currentExpert }: ChatWish, running: Running): string | undefined {
+    if (!context) return currentExpert;
+    running.conversation = this.choice.conversations.keyOf(running.scope.caller.tenant, context.opening);
+    return (
+      currentExpert ??
+      (context.isContinued ? this.choice.conversations.expertOf(running.conversation) : undefined)
+    );
   }
 
   /** The router may rank what has been removed or forbidden since; the rest can still answer. */
@@ -246,7 +272,16 @@ function begin(wish: ChatWish, scope: RequestScope): Running {
     scope,
     routed: undefined,
     target: undefined,
+    conversation: undefined,
   };
+}
+
+/** What the router is asked, and the prompt without its tags where it is not for the router to take them off. */
+function questionOf({ prompt, context }: ChatWish, flags: readonly Flag[]) {
+  if (!context || context.lines.length === 0) return { asked: { prompt, flags }, stripped: undefined };
+  const tagged = stripFlagTags(prompt);
+  const text = routedText(tagged.prompt, context.lines);
+  return { asked: { prompt: text, flags: mergeFlags(flags, tagged.flags) }, stripped: tagged.prompt };
 }
 
 function outcomeOf({ operation, scope, target, routed }: Running) {
