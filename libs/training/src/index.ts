@@ -227,3 +227,22 @@ export {
   type TriedCascade,
 } from './cascade/fit-cascade.js';
 export { readServiceTable, type ServiceTable } from './cascade/service-table.js';
+export {
+  chosenColumn,
+  extendedBy,
+  extendHeads,
+  type ChosenColumn,
+  type ExtendedHeads,
+  type ExtensionRows,
+} from './router/extend-heads.js';
+export {
+  extendRouter,
+  MIN_EXTENSION_ROWS,
+  type ExtendedRouter,
+  type RouterExtension,
+} from './router/extend-router.js';
+export { FEATURE_SETTINGS, featuresOf, fitFeatures } from './router/fitted-features.js';
+export { wordsOf } from './router/prepare-prompts.js';
+export { foldsOf, splitParts, splitRule } from './router/table-split.js';
+export { lossMatrix, withGuesses } from './router/loss-matrix.js';
+export { averageOf } from './router/learners.js';

@@ -1,5 +1,4 @@
 import { writeRouterBundle, type RouterManifest } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
 import {
   choiceReport,
   readRoutingTable,
@@ -11,13 +10,12 @@ import {
   type RoutingTable,
   type TrainedRouter,
 } from '@thalamus/training';
-import { lstatSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { makeFolder } from '../exclusive-file.js';
 import { endBySystem, onInterrupt } from '../interruption.js';
 import { createOutput, table as columns } from '../output.js';
 import { keptVectors } from '../router/kept-vectors.js';
+import { nameOf, requireAbsent } from '../router/new-folder.js';
 import { stageView } from '../router/stage-view.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 
@@ -43,7 +41,7 @@ export interface TrainRouterOptions {
  */
 export async function trainRouterLocal(options: TrainRouterOptions): Promise<void> {
   const out = resolve(options.out);
-  const name = nameOf(options, out);
+  const name = nameOf(options.name, out);
   requireAbsent(out);
   const measured = await readRoutingTable(options.table);
   const tools = localTools(options.threads);
@@ -158,30 +156,3 @@ function choiceTable(choice: ChoiceReport): string[][] {
 
 const isChosen = ({ learner, setting }: ChoiceReport['tried'][number], { chosen }: ChoiceReport) =>
   chosen === `${learner} (${setting})`;
-
-/** @throws CONFIG_INVALID when something is there already, or its parent cannot be made */
-function requireAbsent(out: string): void {
-  if (lstatSync(out, { throwIfNoEntry: false }))
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `${out} is there already; name a new folder with --out, or remove it.`,
-    );
-  try {
-    makeFolder(dirname(out));
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `${dirname(out)} cannot be made (${code}); name another folder with --out.`,
-    );
-  }
-}
-
-function nameOf({ name }: TrainRouterOptions, out: string): string {
-  const given = name ?? basename(out).toLowerCase().replaceAll('_', '-');
-  if (/^[a-z0-9][a-z0-9-]{0,62}$/.test(given)) return given;
-  throw new ThalamusError(
-    'CONFIG_INVALID',
-    `"${given}" is no name of a router model; give --name with lower-case letters, digits and hyphens.`,
-  );
-}

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { RouterTableOptions } from '../actions/router-table-local.js';
+import type { ExtendRouterOptions } from '../actions/router-extend.js';
 import type { EvaluateRouterOptions } from '../actions/router-evaluate.js';
 import type { TrainRouterOptions } from '../actions/router-train.js';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
@@ -11,7 +12,8 @@ export function routerCommand(): Command {
     .description('measure experts on prompts; train and judge router models on tables of measured prompts')
     .addCommand(tableCommand())
     .addCommand(trainCommand())
-    .addCommand(evaluateCommand());
+    .addCommand(evaluateCommand())
+    .addCommand(extendCommand());
 }
 
 function tableCommand(): Command {
@@ -121,6 +123,30 @@ function evaluateCommand(): Command {
     )
     .action(async (options: EvaluateRouterOptions) =>
       (await import('../actions/router-evaluate.js')).evaluateRouterLocal(options),
+    );
+}
+
+function extendCommand(): Command {
+  return tableVerb(
+    'extend',
+    'add one expert to a router model: its head is fitted on a table that has its results, all else stays to the bit',
+    [
+      'thalamus router extend --router /tmp/r --expert gpt-4-1106 --table T.jsonl.gz --out /tmp/r2',
+      'thalamus router extend --router /tmp/r --expert gpt-4-1106 --table T.jsonl.gz --prompts 500 --out /tmp/r2 --json',
+    ],
+  )
+    .requiredOption('--router <folder>', 'folder of the router model')
+    .requiredOption('--expert <name>', 'model of the table that the router has no head for')
+    .requiredOption('--out <folder>', 'folder of the result; must not be there yet')
+    .option(
+      '--prompts <n>',
+      'prompts of the table that the head is fitted on, drawn by chance; default: all that the router model does not set aside',
+      wholeNumber(50, 1_000_000),
+    )
+    .option('--seed <seed>', 'draws the prompts', wholeNumber(0, 2_147_483_647), 0)
+    .option('--name <name>', 'of the result; default: that of the router model')
+    .action(async (options: ExtendRouterOptions) =>
+      (await import('../actions/router-extend.js')).extendRouterLocal(options),
     );
 }
 
