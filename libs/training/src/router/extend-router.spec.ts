@@ -153,8 +153,13 @@ describe('a router model that is given one expert more', () => {
       expect(after.manifest.calibration.intervals.slice(0, 2)).toEqual(before.manifest.calibration.intervals);
       expect(rows + setAside).toBe(500);
       expect(setAside).toBeGreaterThan(60);
-      for (const { path } of before.manifest.files.filter((file) => file.path !== before.manifest.heads.file))
+      for (const { path } of before.manifest.files.filter(
+        ({ path: file }) => file !== before.manifest.heads.file && file !== before.manifest.risk?.file,
+      ))
         expect(await after.readFile(path)).toEqual(await before.readFile(path));
+      // Rows for bounds on the risk have no results of the new expert.
+      expect(before.manifest.risk).toBeDefined();
+      expect(after.manifest.risk).toBeUndefined();
       const [old, own] = [await openedRouter(before), await openedRouter(after)];
       const vectors = Float32Array.from({ length: 20 * old.heads.dimension }, (_, place) => Math.sin(place));
       const [one, other] = [predictedBy(old, vectors), predictedBy(own, vectors)];

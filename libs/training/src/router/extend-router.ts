@@ -90,7 +90,8 @@ export async function extendRouter(
     manifest.calibration.coverage,
   );
   const files: Record<string, Uint8Array> = {};
-  for (const { path } of manifest.files) files[path] = await bundle.readFile(path);
+  for (const { path } of manifest.files)
+    if (path !== manifest.risk?.file) files[path] = await bundle.readFile(path);
   files[manifest.heads.file] = headFile(files[manifest.heads.file]!, extended);
   return {
     expert: model.expert,
@@ -99,7 +100,7 @@ export async function extendRouter(
     fitted,
     files: files satisfies BundleFiles,
     manifest: {
-      ...withoutFiles(manifest),
+      ...kept(manifest),
       name,
       version,
       description:
@@ -207,9 +208,10 @@ function headFile(bytes: Uint8Array, heads: ExtendedHeads['heads']): Uint8Array 
   return writeSafetensors(Object.fromEntries([...tensors, ...changed]), metadata);
 }
 
-/** The files are listed anew when the bundle is written. */
-function withoutFiles(manifest: RouterManifest): UnwrittenRouter['manifest'] {
-  const kept: Partial<RouterManifest> = { ...manifest };
-  delete kept.files;
-  return kept as UnwrittenRouter['manifest'];
+/** Without the list of files, which is made when the bundle is written, and without rows for bounds on the risk: they lack the new expert. */
+function kept(manifest: RouterManifest): UnwrittenRouter['manifest'] {
+  const fields: Partial<RouterManifest> = { ...manifest };
+  delete fields.files;
+  delete fields.risk;
+  return fields as UnwrittenRouter['manifest'];
 }
