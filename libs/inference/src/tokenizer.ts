@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { tensor, type TensorOf } from '@thalamus/tensor';
 import { Tokenizer as RustTokenizer } from 'tokenizers';
+import { tokenizerFault } from './tokenizer-check.js';
 
 /** One text as token ids. */
 export interface TokenRow {
@@ -41,14 +42,22 @@ const SPARE_TOKENS = 256;
 export class Tokenizer {
   private constructor(private readonly tokenizer: RustTokenizer) {}
 
-  /** Reads a `tokenizer.json`. @throws BUNDLE_INVALID when it is not one. */
+  /** Reads a `tokenizer.json`. @throws BUNDLE_INVALID when it is not one, or one that may do harm to this process */
   static parse(bytes: Uint8Array): Tokenizer {
     try {
-      const tokenizer = RustTokenizer.fromString(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+      const json = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+      const fault = tokenizerFault(json);
+      if (fault !== undefined)
+        throw new ThalamusError(
+          'BUNDLE_INVALID',
+          `tokenizer.json is not taken: ${fault}. Write it anew without, or use the tokenizer of another export.`,
+        );
+      const tokenizer = RustTokenizer.fromString(json);
       tokenizer.disableTruncation();
       tokenizer.disablePadding();
       return new Tokenizer(tokenizer);
     } catch (cause) {
+      if (ThalamusError.is(cause)) throw cause;
       throw new ThalamusError(
         'BUNDLE_INVALID',
         'tokenizer.json cannot be read; export it again in the Hugging Face tokenizers format.',
