@@ -1,9 +1,10 @@
-import { predictLosses, type LossHeads, type SingleLossHeads } from '@thalamus/routing';
+import type { LossHeads, SingleLossHeads } from '@thalamus/routing';
 import { residualInterval, type ResidualInterval } from '../conformal.js';
 import { recalibration } from './choose-learner.js';
 import {
   columnSettings,
   fitColumn,
+  predictColumns,
   someRows,
   withColumn,
   type ColumnRows,
@@ -86,10 +87,10 @@ export function chosenColumn(heads: SingleLossHeads, rows: ExtensionRows): Chose
     const [inside, outside]: [number[], number[]] = [[], []];
     rows.folds.forEach((own, row) => (own === fold ? outside : inside).push(row));
     if (outside.length === 0) continue;
-    const asked = someRows(rows, outside).features;
-    fitColumn(heads, someRows(rows, inside), settings).forEach((column, at) => {
-      const predicted = predictLosses(column, asked);
-      outside.forEach((row, index) => (outOfFold[at]![row] = predicted[index]!));
+    const columns = fitColumn(heads, someRows(rows, inside), settings);
+    const predicted = predictColumns(columns, someRows(rows, outside).features);
+    predicted.forEach((loss, at) => {
+      outOfFold[at % settings.length]![outside[Math.floor(at / settings.length)]!] = loss;
     });
   }
   const errors = outOfFold.map((predicted) =>

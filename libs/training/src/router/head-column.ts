@@ -45,11 +45,9 @@ export function fitColumn(
   { features, losses }: ColumnRows,
   settings: readonly ColumnSetting[],
 ): SingleLossHeads[] {
-  const starts = [constant(heads, losses), sumOfColumns(heads, features, losses)];
-  const left = starts.map((start) => {
-    const predicted = predictLosses(start, features);
-    return losses.map((loss, row) => loss - predicted[row]!);
-  });
+  const begun = [constant(heads, losses), sumOfColumns(heads, features, losses)];
+  const starts = begun.map(({ column }) => column);
+  const left = begun.map(({ predicted }) => losses.map((loss, row) => loss - predicted[row]!));
   /** [rows, starts] */
   const residuals = Float64Array.from({ length: 2 * losses.length }, (_, at) => left[at % 2]![at >> 1]!);
   const own = [...new Set(settings.flatMap((setting) => setting.own ?? []))];
@@ -69,6 +67,12 @@ export function fitColumn(
 interface Step {
   readonly weights: Float32Array;
   readonly bias: number;
+}
+
+/** What columns of the same heads predict, [rows, columns]: neighbours are looked for once. */
+export function predictColumns(columns: readonly SingleLossHeads[], features: Float32Array): Float32Array {
+  const [first, ...others] = columns as [SingleLossHeads];
+  return predictLosses(others.reduce(withColumn, first), features);
 }
 
 /** Heads with the column of one more candidate behind those that they have, which stay as they are. */
@@ -94,9 +98,19 @@ function joined(a: Float32Array, b: Float32Array): Float32Array {
   return all;
 }
 
+/** A column and what it predicts for the fitted rows. */
+interface Start {
+  readonly column: SingleLossHeads;
+  readonly predicted: Float64Array;
+}
+
 /** The mean, whatever the prompt. */
-function constant(heads: SingleLossHeads, losses: Float64Array): SingleLossHeads {
+function constant(heads: SingleLossHeads, losses: Float64Array): Start {
   const [mean = 0] = columnMeans(losses, 1);
+  return { column: constantColumn(heads, mean), predicted: losses.map(() => mean) };
+}
+
+function constantColumn(heads: SingleLossHeads, mean: number): SingleLossHeads {
   if (heads.kind === 'nearest')
     return {
       ...heads,
@@ -108,7 +122,7 @@ function constant(heads: SingleLossHeads, losses: Float64Array): SingleLossHeads
 }
 
 /** offset + sum of share x column: every kind is linear in its last step, and so are the losses that it predicts. */
-function sumOfColumns(heads: SingleLossHeads, features: Float32Array, losses: Float64Array): SingleLossHeads {
+function sumOfColumns(heads: SingleLossHeads, features: Float32Array, losses: Float64Array): Start {
   const predicted = predictLosses(heads, features);
   const count = predicted.length / losses.length;
   const means = columnMeans(Float64Array.from(predicted), count);
@@ -125,18 +139,20 @@ function sumOfColumns(heads: SingleLossHeads, features: Float32Array, losses: Fl
   );
   const shares = Float64Array.from(fit!.weights, (weight) => weight / deviation);
   const offset = shares.reduce((sum, share, k) => sum - share * means[k]!, fit!.bias[0]!);
+  const sumOf = (others: ArrayLike<number>, from: number, step: number) =>
+    shares.reduce((sum, share, k) => sum + share * others[from + k * step]!, 0);
+  const own = losses.map((_, row) => offset + sumOf(predicted, row * count, 1));
   if (heads.kind === 'nearest') {
-    const values = Float32Array.from({ length: heads.values.length / count }, (_, row) =>
-      shares.reduce((sum, share, k) => sum + share * heads.values[row * count + k]!, offset),
+    const values = Float32Array.from(
+      { length: heads.values.length / count },
+      (_, row) => offset + sumOf(heads.values, row * count, 1),
     );
-    return { ...heads, candidates: 1, values };
+    return { column: { ...heads, candidates: 1, values }, predicted: own };
   }
   const width = heads.weights.length / count;
-  const weights = Float32Array.from({ length: width }, (_, at) =>
-    shares.reduce((sum, share, k) => sum + share * heads.weights[k * width + at]!, 0),
-  );
-  const bias = shares.reduce((sum, share, k) => sum + share * heads.bias[k]!, offset);
-  return { ...heads, weights, bias: Float32Array.of(bias) };
+  const weights = Float32Array.from({ length: width }, (_, at) => sumOf(heads.weights, at, width));
+  const bias = Float32Array.of(offset + sumOf(heads.bias, 0, 1));
+  return { column: { ...heads, weights, bias }, predicted: own };
 }
 
 /** What the last step of heads reads, [rows, width]. */
