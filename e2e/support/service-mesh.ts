@@ -81,7 +81,8 @@ export async function startServices(brokers: string): Promise<ServiceMesh> {
   }
 }
 
-function startService(service: Service, settings: Record<string, string>): RunningCommand {
+/** Starts a service by itself. */
+export function startService(service: Service, settings: Record<string, string>): RunningCommand {
   const register = new URL('../../libs/telemetry/dist/register.js', import.meta.url).href;
   return startCommand(NODE, ['--import', register, serviceMain(service) ?? ''], {
     environment: settings,
@@ -90,7 +91,8 @@ function startService(service: Service, settings: Record<string, string>): Runni
   });
 }
 
-async function untilReady(service: Service, ops: number, process_: RunningCommand): Promise<void> {
+/** Waits until a service says that it is ready; fails when it ends before. */
+export async function untilReady(service: Service, ops: number, process_: RunningCommand): Promise<void> {
   const ready = waitUntil(
     `${service} says that it is ready`,
     async () => (await fetch(`http://127.0.0.1:${ops}/readyz`)).status === 200,
