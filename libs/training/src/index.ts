@@ -179,6 +179,7 @@ export { choiceReport, nameOf, type ChoiceReport } from './router/choice-report.
 export {
   evaluateRouter,
   requireEncoder,
+  tryRouter,
   type EvaluatedRouter,
   type JudgedSplit,
 } from './router/evaluate-router.js';
@@ -186,6 +187,7 @@ export { evaluationReport, type ReportedTrial, type ReportFacts } from './router
 export { mapRows, type PromptSpace } from './router/report/prompt-map.js';
 export { reportRouter, withReport } from './router/report/report-router.js';
 export { baselinePredictions } from './router/table-baselines.js';
+export { riskResplits, type ResplitFigures, type ResplitTrial } from './router/risk-resplits.js';
 export { LEARNERS, type LearnerFamily } from './router/learners.js';
 export {
   MAX_PROMPTS_FILE_BYTES,
