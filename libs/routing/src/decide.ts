@@ -1,6 +1,6 @@
 import type { Candidate, RouteConstraints } from './candidate.js';
 import { costOf, type CostScale, type CostTerm } from './costs.js';
-import { FILTERS } from './filters/filters.js';
+import { FILTERS, type Filter } from './filters/filters.js';
 import type { FlagName } from './flags.js';
 
 /** What the router model predicts for one candidate. */
@@ -65,6 +65,8 @@ export interface DecisionInput {
   readonly current?: { readonly expert: string; readonly margin: number } | undefined;
   /** Why the prompt is out of scope; undefined when it is not. */
   readonly outOfScope?: string;
+  /** Hard filters in the order in which they are asked; the built-in ones when absent. No name twice. */
+  readonly filters?: readonly Filter[];
 }
 
 /**
@@ -72,6 +74,7 @@ export interface DecisionInput {
  * Ties go to the smaller name, so that the same input always gives the same answer.
  */
 export function decide(input: DecisionInput): DecisionResult {
+  const { filters = FILTERS } = input;
   const kept: RankedCandidate[] = [];
   const rejected: RejectedCandidate[] = [];
   for (const candidate of input.candidates) {
@@ -79,18 +82,20 @@ export function decide(input: DecisionInput): DecisionResult {
     const ranked =
       prediction && Number.isFinite(prediction.loss) ? rank(candidate, prediction, input) : undefined;
     const filter =
-      FILTERS.find((item) => !item.passes(candidate, input.constraints))?.name ??
+      filters.find((item) => !item.passes(candidate, input.constraints))?.name ??
       (ranked ? undefined : 'head');
     if (filter !== undefined) rejected.push({ candidate, filter, asRanked: ranked });
     else if (ranked) kept.push(ranked);
   }
   kept.sort((a, b) => a.total - b.total || (a.candidate.expert < b.candidate.expert ? -1 : 1));
   const stays = keepCurrent(kept, input.current);
-  const rejections = FILTERS.map((filter) => ({
-    filter: filter.name,
-    count: rejected.filter((item) => item.filter === filter.name).length,
-    description: filter.describe(input.constraints),
-  })).filter(({ count }) => count > 0);
+  const rejections = filters
+    .map((filter) => ({
+      filter: filter.name,
+      count: rejected.filter((item) => item.filter === filter.name).length,
+      description: filter.describe(input.constraints),
+    }))
+    .filter(({ count }) => count > 0);
   const abstained = kept.length === 0 || input.outOfScope !== undefined;
   return {
     ranked: kept,

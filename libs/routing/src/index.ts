@@ -58,6 +58,7 @@ export {
 } from './risk/risk-plan.js';
 export { riskRowsFromTensors, riskTensors } from './risk/risk-tensors.js';
 export { limitsOf } from './limits.js';
+export { explore, type ExploredDecision } from './pickers/explore.js';
 export { pick, pickSeed, type ExplorationPool, type Picked, type Picker } from './pickers/pick.js';
 export {
   checkCorrectionSettings,

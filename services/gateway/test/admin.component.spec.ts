@@ -293,12 +293,13 @@ describe('policies', () => {
     expect(forbidden.status).toBe(403);
   });
 
-  it('keep a bound on the risk, and show it', async () => {
+  it('keep a bound on the risk and what may be explored, and show both', async () => {
     const path = '/admin/v1/policies/hooli';
     const risk = { alpha: 0.02, delta: 0.1 };
-    expect((await gateway.admin('PUT', path, { risk })).body).toMatchObject({ risk });
-    expect((await gateway.admin('GET', path)).body).toMatchObject({ risk });
-    expect((await gateway.admin('PUT', path, {})).body).toMatchObject({ risk: null });
+    const exploration = { epsilon: 0.1, pool: 3, within: 0.05 };
+    expect((await gateway.admin('PUT', path, { risk, exploration })).body).toMatchObject({ risk });
+    expect((await gateway.admin('GET', path)).body).toMatchObject({ risk, exploration });
+    expect((await gateway.admin('PUT', path, {})).body).toMatchObject({ risk: null, exploration: null });
   });
 
   it('of default reset what outcomes have taught, for all tenants', async () => {
@@ -318,6 +319,7 @@ describe('policies', () => {
     ['a reset for one tenant', { correctionsResetAt: '2026-01-31T12:00:00Z' }, 'policy.corrections_reset_at'],
     ['a flag that is none', { defaultWeights: { colour: 1 } }, 'defaultWeights.colour'],
     ['trust above one', { minTrust: 2 }, 'minTrust'],
+    ['exploration of nobody', { exploration: { epsilon: 0.1, pool: 0, within: 0 } }, 'exploration.pool'],
     ['a bound on the risk that is certain to fail', { risk: { alpha: 0.1, delta: 1 } }, 'risk.delta'],
     ['an expert that is not there', { fallbackExpert: 'nobody' }, 'policy'],
   ])('with %s are refused', async (_what, wish, param) => {

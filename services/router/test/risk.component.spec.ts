@@ -19,6 +19,10 @@ beforeAll(async () => {
     case: 'policy',
     value: { tenant: 'open', allowedExperts: ['cheap', 'good'] },
   });
+  const exploration = { epsilon: 0.8, pool: 2, within: 1 };
+  await router.register('policy/curious', { case: 'policy', value: { tenant: 'curious', exploration } });
+  const both = { tenant: 'both', exploration, risk: { alpha: 0.3, delta: 0.1 } };
+  await router.register('policy/both', { case: 'policy', value: both });
   const losses = { best: 0.25, good: 0.5, cheap: 1 };
   await router.activate('measured', await router.storeRiskRouter('measured', losses, 600));
   await router.start();
@@ -99,5 +103,53 @@ describe('a bound on the risk', () => {
       code: 'REQUEST_INVALID',
       violations: [{ field }],
     });
+  });
+});
+
+describe('exploration', () => {
+  const shares = async (request: Request) =>
+    (await ask(request)).decision?.ranked.map(({ expert, propensity }) => [
+      expert,
+      Number(propensity.toFixed(9)),
+    ]);
+
+  it('is off unless policy allows it', async () => {
+    for (let at = 0; at < 10; at++)
+      expect(await shares({ requestId: `r${at}` })).toEqual([
+        ['best', 1],
+        ['good', 0],
+        ['cheap', 0],
+      ]);
+  });
+
+  it('picks from the pool with the propensities that it states, and the same for a request id', async () => {
+    const firsts = new Set<string>();
+    for (let at = 0; at < 30; at++) {
+      const request = { tenant: 'curious', requestId: `r${at}` };
+      const ranked = (await shares(request)) ?? [];
+      expect(Object.fromEntries(ranked)).toEqual({ best: 0.6, good: 0.4, cheap: 0 });
+      expect(await shares(request)).toEqual(ranked);
+      firsts.add(String(ranked[0]?.[0]));
+    }
+    expect([...firsts].sort()).toEqual(['best', 'good']);
+    expect((await ask({ tenant: 'curious', requestId: 'r1' })).decision?.reason).toMatch(
+      /explored|least total/,
+    );
+  });
+
+  it('leaves a conversation with its expert', async () => {
+    for (let at = 0; at < 10; at++)
+      expect((await shares({ tenant: 'curious', requestId: `r${at}`, currentExpert: 'best' }))?.[0]).toEqual([
+        'best',
+        1,
+      ]);
+  });
+
+  it('never touches a request with a bound on the risk, of the request or of the policy', async () => {
+    for (let at = 0; at < 10; at++) {
+      const asked = { tenant: 'curious', requestId: `r${at}`, risk: { alpha: 0.01, delta: 0.1 } };
+      expect((await shares(asked))?.[0]).toEqual(['best', 1]);
+      expect((await shares({ tenant: 'both', requestId: `r${at}` }))?.[0]).toEqual(['good', 1]);
+    }
   });
 });

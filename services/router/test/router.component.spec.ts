@@ -302,7 +302,7 @@ describe('Explain', () => {
         name: expert?.expert ?? '',
         total: weights.reduce(
           (sum, [name, weight]) => sum + weight * costOf(name, properties[name]),
-          expert?.predictedLoss ?? NaN,
+          (expert?.predictedLoss ?? NaN) + (expert?.correction ?? 0),
         ),
       }))
       .sort((a, b) => a.total - b.total || (a.name < b.name ? -1 : 1));

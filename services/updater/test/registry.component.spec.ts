@@ -254,6 +254,7 @@ describe('registry of a running updater', () => {
           defaultWeights: { size: -1 },
           risk: { alpha: -1, delta: 1 },
           correctionsResetAt: timestampFromMs(0),
+          exploration: { epsilon: 2, pool: 0, within: -1 },
         },
       }),
     );
@@ -265,6 +266,9 @@ describe('registry of a running updater', () => {
       'default_weights.size',
       'policy.risk.alpha',
       'policy.risk.delta',
+      'policy.exploration.epsilon',
+      'policy.exploration.pool',
+      'policy.exploration.within',
       'nobody',
     ])
       expect(error.message).toContain(part);

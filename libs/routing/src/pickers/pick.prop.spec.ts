@@ -10,7 +10,7 @@ const pool = fc.record({
   size: fc.integer({ min: 1, max: 10 }),
   within: fc.double({ min: 0, max: 3, noNaN: true }),
 });
-const picker: fc.Arbitrary<Picker> = fc.oneof(
+const picker: fc.Arbitrary<Exclude<Picker, { kind: 'own' }>> = fc.oneof(
   fc.constant({ kind: 'argmin' } as const),
   fc.record({
     kind: fc.constant('epsilon' as const),

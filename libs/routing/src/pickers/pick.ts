@@ -3,12 +3,14 @@ import { createRandom } from '@thalamus/tensor';
 
 /**
  * Who is taken of those that passed the filters. `argmin`: the first. `epsilon`: the first, but with probability epsilon any
- * of the pool alike. `softmax`: each of the pool with a probability that falls as exp(-total / temperature).
+ * of the pool alike. `softmax`: each of the pool with a probability that falls as exp(-total / temperature). `own`: with
+ * probabilities of one's own, one for each total, that sum to 1.
  */
 export type Picker =
   | { readonly kind: 'argmin' }
   | { readonly kind: 'epsilon'; readonly epsilon: number; readonly pool: ExplorationPool }
-  | { readonly kind: 'softmax'; readonly temperature: number; readonly pool: ExplorationPool };
+  | { readonly kind: 'softmax'; readonly temperature: number; readonly pool: ExplorationPool }
+  | { readonly kind: 'own'; readonly propensities: (totals: readonly number[]) => readonly number[] };
 
 /** Who may be explored: nobody that costs much more than the first. */
 export interface ExplorationPool {
@@ -42,6 +44,7 @@ export function pick(totals: readonly number[], picker: Picker, seed: number): P
 function propensitiesOf(totals: readonly number[], picker: Picker): number[] {
   const first = totals[0]!;
   if (picker.kind === 'argmin') return totals.map((_, at) => (at === 0 ? 1 : 0));
+  if (picker.kind === 'own') return checked([...picker.propensities(totals)], totals.length);
   const { size, within } = picker.pool;
   if (!(size >= 1 && within >= 0)) throw refused(`a pool of ${size} within ${within} holds nobody`);
   const inPool = (at: number) => at === 0 || (at < Math.floor(size) && totals[at]! - first <= within);
@@ -56,6 +59,13 @@ function propensitiesOf(totals: readonly number[], picker: Picker): number[] {
   const shares = totals.map((total, at) => (inPool(at) ? Math.exp((first - total) / temperature) : 0));
   const sum = shares.reduce((all, share) => all + share, 0);
   return shares.map((share) => share / sum);
+}
+
+function checked(shares: number[], count: number): number[] {
+  const sum = shares.reduce((all, share) => all + share, 0);
+  if (shares.length === count && shares.every((share) => share >= 0) && Math.abs(sum - 1) < 1e-9)
+    return shares;
+  throw refused(`${shares.length} probabilities that sum to ${sum} do not fit ${count} experts`);
 }
 
 /** Seed of a request: FNV-1a over the UTF-16 units of its id, so that a request that is sent again picks the same. */

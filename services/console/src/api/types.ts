@@ -310,6 +310,7 @@ export interface Policy {
   readonly fallbackExpert: string;
   readonly risk: { readonly alpha: number; readonly delta: number } | null;
   readonly onlineCorrection: 'on' | 'frozen' | 'off';
+  readonly exploration: { readonly epsilon: number; readonly pool: number; readonly within: number } | null;
   readonly updatedAt: string | null;
   readonly updatedBy: string;
 }

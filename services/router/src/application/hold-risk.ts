@@ -6,6 +6,7 @@ import {
   riskPlan,
   stricterTarget,
   type DecisionResult,
+  type ExploredDecision,
   type HeldRisk,
   type RiskTarget,
 } from '@thalamus/routing';
@@ -31,15 +32,21 @@ export async function holdBound(
   model: LoadedRouterModel,
   target: RiskTarget,
   signal: AbortSignal,
-): Promise<{ readonly decision: DecisionResult; readonly risk: HeldRisk | undefined }> {
+): Promise<ExploredDecision & { readonly risk: HeldRisk | undefined }> {
   const { name, version, candidates } = model.manifest;
   if (!model.risk)
     throw new ThalamusError(
       'METHOD_UNSUPPORTED',
       `The router model ${name}@${version} holds no measured rows to certify a bound on the risk by; train one with "thalamus router train" and activate it, or leave risk out (a policy may ask for it).`,
     );
-  if (decision.ranked.length === 0) return { decision, risk: undefined };
+  if (decision.ranked.length === 0) return { ...unexplored(decision), risk: undefined };
   const plan = riskPlan(decision.ranked, new Map(candidates.map(({ expert }, column) => [expert, column])));
   const rule = await model.risk.ruleFor(plan, target, signal);
-  return { decision: holdRisk(decision, plan, rule), risk: heldRisk(plan, rule) };
+  return { ...unexplored(holdRisk(decision, plan, rule)), risk: heldRisk(plan, rule) };
+}
+
+/** The rule alone decides. */
+function unexplored(decision: DecisionResult): ExploredDecision {
+  const shares = decision.ranked.map(({ candidate }, at) => [candidate.expert, at === 0 ? 1 : 0] as const);
+  return { decision, propensities: new Map(shares) };
 }

@@ -1,20 +1,24 @@
-import { ATTRIBUTES, isTask, METRICS, TASKS, type routerV1 } from '@thalamus/contracts';
+import { ATTRIBUTES, isTask, METRICS, TASKS, type registryV1, type routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext } from '@thalamus/grpc';
 import type { RegistryView } from '@thalamus/registry';
 import {
   decide,
   defaultFlags,
+  explore,
   limitsOf,
   mergeFlags,
+  pickSeed,
   stripFlagTags,
   weightsOf,
   type DecisionResult,
   type Flag,
   type HeldRisk,
+  type Picker,
   type RouteConstraints,
 } from '@thalamus/routing';
 import { counter, histogram, withSpan } from '@thalamus/telemetry';
+import { randomUUID } from 'node:crypto';
 import { flagsFromMessages } from '../domain/flag-messages.js';
 import type { Candidates } from './candidates.js';
 import { holdBound, targetOf } from './hold-risk.js';
@@ -30,6 +34,8 @@ export interface RoutedPrompt {
   readonly model: LoadedRouterModel;
   readonly prediction: PromptPrediction;
   readonly decision: DecisionResult;
+  /** Probability with which each was put first, by expert. */
+  readonly propensities: ReadonlyMap<string, number>;
   /** Bound on the risk that was held. */
   readonly risk: HeldRisk | undefined;
   readonly flags: readonly Flag[];
@@ -113,9 +119,9 @@ export class RoutePrompt {
         ? { outOfScope: outOfScopeReason(prediction, manifest.calibration.abstention?.threshold ?? 0) }
         : {}),
     });
-    const { decision, risk } = target
+    const { decision, risk, propensities } = target
       ? await holdBound(ranked, model, target, context.signal)
-      : { decision: ranked, risk: undefined };
+      : { ...explore(ranked, pickerOf(request, policy?.exploration), seedOf(request)), risk: undefined };
     const { tokeniseMs, encodeMs, predictMs } = prediction.timings;
     const timings = [
       { stage: 'queue', durationMs: prediction.queueMs },
@@ -129,6 +135,7 @@ export class RoutePrompt {
       prediction,
       decision,
       risk,
+      propensities,
       flags,
       strippedPrompt: tagged.prompt,
       registryRevision: this.view.revision,
@@ -148,6 +155,21 @@ function endOf({ decision, prediction }: RoutedPrompt): Record<string, string> {
     [ATTRIBUTES.outcome]: 'routed',
     [ATTRIBUTES.expertName]: decision.ranked[0]?.candidate.expert ?? '',
   };
+}
+
+/** Nobody but the best, unless policy allows it; a conversation keeps its expert. */
+function pickerOf(
+  { currentExpert }: routerV1.RouteRequest,
+  exploration: registryV1.Exploration | undefined,
+): Picker {
+  if (!exploration || currentExpert !== '') return { kind: 'argmin' };
+  const { epsilon, pool, within } = exploration;
+  return { kind: 'epsilon', epsilon, pool: { size: pool, within } };
+}
+
+/** A request that is sent again under its id is picked for as before. */
+function seedOf({ requestId }: routerV1.RouteRequest): number {
+  return pickSeed(requestId === '' ? randomUUID() : requestId);
 }
 
 function check(request: routerV1.RouteRequest): void {

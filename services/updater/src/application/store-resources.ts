@@ -170,7 +170,22 @@ function policyFaults(value: registryV1.Policy): FieldViolation[] {
       field: 'policy.corrections_reset_at',
       description: 'holds for all tenants; set it in the policy of default',
     });
+  faults.push(...explorationFaults(value.exploration));
   for (const [name, weight] of Object.entries(value.defaultWeights))
     if (!(weight >= 0)) faults.push({ field: `policy.default_weights.${name}`, description: '0 or more' });
   return faults;
+}
+
+function explorationFaults(exploration: registryV1.Exploration | undefined): FieldViolation[] {
+  if (!exploration) return [];
+  const { epsilon, pool, within } = exploration;
+  const fault = (field: string, description: string) => ({
+    field: `policy.exploration.${field}`,
+    description,
+  });
+  return [
+    ...(epsilon >= 0 && epsilon <= 1 ? [] : [fault('epsilon', 'between 0 and 1')]),
+    ...(pool >= 1 ? [] : [fault('pool', '1 or more')]),
+    ...(within >= 0 && Number.isFinite(within) ? [] : [fault('within', '0 or more')]),
+  ];
 }

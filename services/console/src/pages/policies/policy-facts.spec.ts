@@ -13,6 +13,7 @@ const open = {
   fallbackExpert: '',
   risk: null,
   onlineCorrection: 'on' as const,
+  exploration: null,
   updatedAt: null,
   updatedBy: '',
 };
@@ -27,6 +28,7 @@ it('says what is not limited', () => {
     'least trust': 'none asked',
     'weights by default': 'none',
     'quality that may be lost': 'no bound',
+    exploration: 'none',
     'when the router abstains': 'refuse',
     feedback: 'corrects predictions',
   });

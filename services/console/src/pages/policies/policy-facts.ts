@@ -23,6 +23,12 @@ export function policyFacts(policy: Policy): (readonly [name: string, value: str
       'quality that may be lost',
       policy.risk === null ? 'no bound' : `${policy.risk.alpha} with confidence ${1 - policy.risk.delta}`,
     ],
+    [
+      'exploration',
+      policy.exploration === null
+        ? 'none'
+        : `${policy.exploration.epsilon} of requests among ${policy.exploration.pool} within ${policy.exploration.within}`,
+    ],
     ['when the router abstains', policy.fallbackExpert === '' ? 'refuse' : `ask ${policy.fallbackExpert}`],
     ['feedback', CORRECTIONS[policy.onlineCorrection]],
   ];

@@ -115,6 +115,7 @@ export function policyJson({ value, revision, updatedAt, updatedBy }: registryV1
     risk: policy.risk ? { alpha: policy.risk.alpha, delta: policy.risk.delta } : null,
     onlineCorrection: correctionText(policy.onlineCorrection),
     correctionsResetAt: isoTime(policy.correctionsResetAt),
+    exploration: explorationJson(policy.exploration),
     revision: Number(revision),
     updatedAt: isoTime(updatedAt),
     updatedBy,
@@ -124,6 +125,12 @@ export function policyJson({ value, revision, updatedAt, updatedBy }: registryV1
 function correctionText(said: registryV1.OnlineCorrection): string {
   const is = said === registryV1.OnlineCorrection.UNSPECIFIED ? registryV1.OnlineCorrection.ON : said;
   return registryV1.OnlineCorrection[is].toLowerCase();
+}
+
+function explorationJson(exploration: registryV1.Exploration | undefined) {
+  if (!exploration) return null;
+  const { epsilon, pool, within } = exploration;
+  return { epsilon, pool, within };
 }
 
 /** A key without its hash. */

@@ -113,6 +113,21 @@ export const policyBody = z
       .describe(
         'In the policy of default alone: corrections and drift alarms that began before this are forgotten.',
       ),
+    exploration: z
+      .strictObject({
+        epsilon: z
+          .number()
+          .min(0)
+          .max(1)
+          .describe('Probability with which any of the pool is picked, each alike.'),
+        pool: z.int().min(1).max(256).describe('Largest number of the pool, the best included.'),
+        within: z.number().min(0).describe('Largest total above that of the best, in the loss unit.'),
+      })
+      .nullable()
+      .default(null)
+      .describe(
+        'Whether experts other than the best may be picked; null: never, nor with a bound on the risk.',
+      ),
     expectedRevision,
   })
   .meta({ title: 'Policy' });

@@ -32,13 +32,19 @@ export class AdminPoliciesController {
 
   @Put('/:tenant')
   async put(@Param('tenant') tenant: string, @Req() request: FastifyRequest) {
-    const { expectedRevision, maxParameters, onlineCorrection, correctionsResetAt, risk, ...rest } = readBody(
-      policyBody,
-      request.body,
-    );
+    const {
+      expectedRevision,
+      maxParameters,
+      onlineCorrection,
+      correctionsResetAt,
+      risk,
+      exploration,
+      ...rest
+    } = readBody(policyBody, request.body);
     const policy = {
       ...rest,
       ...(risk ? { risk } : {}),
+      ...(exploration ? { exploration } : {}),
       maxParameters: BigInt(maxParameters),
       onlineCorrection: CORRECTIONS[onlineCorrection],
       ...(correctionsResetAt === null

@@ -64,7 +64,7 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
         part: {
           case: 'candidate',
           value: {
-            expert: rankedMessage(ranked, routed.decision.ranked[0] === ranked),
+            expert: rankedMessage(ranked, routed),
             rejectedBy: '',
             properties: propertiesOf(ranked.candidate),
           },
@@ -73,7 +73,7 @@ export class RouterGrpcService implements ServiceImplementation<typeof routerV1.
     }
     for (const { candidate, filter, asRanked } of routed.decision.rejected) {
       const expert = asRanked
-        ? rankedMessage(asRanked, false)
+        ? rankedMessage(asRanked, routed)
         : { expert: candidate.expert, fittedVersion: candidate.fittedVersion ?? '' };
       yield {
         part: {
@@ -112,9 +112,7 @@ function answer(routed: RoutedPrompt, topK: number): RouteAnswer {
   const { decision, model, prediction } = routed;
   return {
     decision: {
-      ranked: decision.ranked
-        .slice(0, topK || DEFAULT_TOP_K)
-        .map((ranked, index) => rankedMessage(ranked, index === 0)),
+      ranked: decision.ranked.slice(0, topK || DEFAULT_TOP_K).map((ranked) => rankedMessage(ranked, routed)),
       rejected: [...decision.rejections],
       abstained: decision.abstained,
       reason: decision.reason,
@@ -135,7 +133,10 @@ function answer(routed: RoutedPrompt, topK: number): RouteAnswer {
   };
 }
 
-function rankedMessage(ranked: RankedCandidate, chosen: boolean): RankedMessage {
+function rankedMessage(
+  ranked: RankedCandidate,
+  { propensities }: Pick<RoutedPrompt, 'propensities'>,
+): RankedMessage {
   const { candidate, prediction } = ranked;
   return {
     expert: candidate.expert,
@@ -147,7 +148,7 @@ function rankedMessage(ranked: RankedCandidate, chosen: boolean): RankedMessage 
     lossHigh: prediction.high,
     costs: [...ranked.costs],
     total: ranked.total,
-    propensity: chosen ? 1 : 0,
+    propensity: propensities.get(candidate.expert) ?? 0,
     correction: prediction.correction ?? 0,
   };
 }

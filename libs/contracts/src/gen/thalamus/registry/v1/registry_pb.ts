@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/registry/v1/registry.proto.
  */
 export const file_thalamus_registry_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEirQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIo8BCgtSb3V0ZXJNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYBSABKAkSEgoKY2FuZGlkYXRlcxgGIAMoCRIOCgZhY3RpdmUYByABKAgi8QMKBlBvbGljeRIOCgZ0ZW5hbnQYASABKAkSFwoPYWxsb3dlZF9leHBlcnRzGAIgAygJEhgKEGFsbG93ZWRfbGljZW5jZXMYAyADKAkSEQoJbWluX3RydXN0GAQgASgBEkkKD2RlZmF1bHRfd2VpZ2h0cxgFIAMoCzIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeS5EZWZhdWx0V2VpZ2h0c0VudHJ5EhYKDm1heF9wYXJhbWV0ZXJzGAYgASgEEhsKE3JlcXVlc3RzX3Blcl9zZWNvbmQYByABKAESFQoNbWF4X2luX2ZsaWdodBgIIAEoDRIXCg9mYWxsYmFja19leHBlcnQYCSABKAkSQQoRb25saW5lX2NvcnJlY3Rpb24YCiABKA4yJi50aGFsYW11cy5yZWdpc3RyeS52MS5PbmxpbmVDb3JyZWN0aW9uEjgKFGNvcnJlY3Rpb25zX3Jlc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgRyaXNrGAwgASgLMh8udGhhbGFtdXMucmVnaXN0cnkudjEuUmlza0xpbWl0GjUKE0RlZmF1bHRXZWlnaHRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASIpCglSaXNrTGltaXQSDQoFYWxwaGEYASABKAESDQoFZGVsdGEYAiABKAEi2gEKBkFwaUtleRIKCgJpZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSKAoEcm9sZRgDIAEoDjIaLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvbGUSFQoNc2VjcmV0X3NoYTI1NhgEIAEoCRITCgtkZXNjcmlwdGlvbhgFIAEoCRIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ2CgdEYXRhc2V0EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZkaWdlc3QYAyABKAkSDwoHbGljZW5jZRgEIAEoCRIOCgZvcmlnaW4YBSABKAkSDQoFc3BsaXQYBiABKAkSDAoEcm93cxgHIAEoBCKHAgoLQ29tcG9zaXRpb24SFQoNcmVjaXBlX2RpZ2VzdBgBIAEoCRIOCgZleHBlcnQYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIPCgdwYXJlbnRzGAQgAygJEg4KBm1ldGhvZBgFIAEoCRI/CgdtZXRyaWNzGAYgAygLMi4udGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb24uTWV0cmljc0VudHJ5Ei4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIqsBCg5SZWxlYXNlU3VtbWFyeRIKCgJpZBgBIAEoCRIOCgZleHBlcnQYAiABKAkSFAoMZnJvbV92ZXJzaW9uGAMgASgJEhIKCnRvX3ZlcnNpb24YBCABKAkSDQoFc3RhdGUYBSABKAkSDgoGd2VpZ2h0GAYgASgBEjQKEGxlYXNlX2V4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp8ECghSZXNvdXJjZRILCgNrZXkYASABKAkSEAoIcmV2aXNpb24YAiABKAQSLgoKdXBkYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKdXBkYXRlZF9ieRgEIAEoCRIuCgZleHBlcnQYCiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5FeHBlcnRIABI2Cgd2ZXJzaW9uGAsgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbkgAEjkKDHJvdXRlcl9tb2RlbBgMIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvdXRlck1vZGVsSAASLgoGcG9saWN5GA0gASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuUG9saWN5SAASLwoHYXBpX2tleRgOIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkFwaUtleUgAEjAKB2RhdGFzZXQYDyABKAsyHS50aGFsYW11cy5yZWdpc3RyeS52MS5EYXRhc2V0SAASOAoLY29tcG9zaXRpb24YECABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbkgAEjcKB3JlbGVhc2UYESABKAsyJC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWxlYXNlU3VtbWFyeUgAQgcKBXZhbHVlItoBChZSZWdpc3RlclZlcnNpb25SZXF1ZXN0EjQKB3ZlcnNpb24YASABKAsyIy50aGFsYW11cy5yZWdpc3RyeS52MS5FeHBlcnRWZXJzaW9uEhMKC2Rlc2NyaXB0aW9uGAIgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAMgASgESACIAQESDwoHdGVuYW50cxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iiwEKF1JlZ2lzdGVyVmVyc2lvblJlc3BvbnNlEi4KBmV4cGVydBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEi8KB3ZlcnNpb24YAiABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIPCgdleGlzdGVkGAMgASgIIqoBChFTZXRDaGFubmVsUmVxdWVzdBIOCgZleHBlcnQYASABKAkSLgoHY2hhbm5lbBgCIAEoDjIdLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNoYW5uZWwSDwoHdmVyc2lvbhgDIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgEIAEoBEgAiAEBEg4KBnJlYXNvbhgFIAEoCUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iRAoSU2V0Q2hhbm5lbFJlc3BvbnNlEi4KBmV4cGVydBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIlsKE1JlbW92ZUV4cGVydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAIgASgESACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIigKFFJlbW92ZUV4cGVydFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEImcKGlJlZ2lzdGVyUm91dGVyTW9kZWxSZXF1ZXN0EjcKDHJvdXRlcl9tb2RlbBgBIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvdXRlck1vZGVsEhAKCGFjdGl2YXRlGAIgASgIIlMKG1JlZ2lzdGVyUm91dGVyTW9kZWxSZXNwb25zZRI0Cgxyb3V0ZXJfbW9kZWwYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJIChZSZWdpc3RlckRhdGFzZXRSZXF1ZXN0Ei4KB2RhdGFzZXQYASABKAsyHS50aGFsYW11cy5yZWdpc3RyeS52MS5EYXRhc2V0IkoKF1JlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEi8KB2RhdGFzZXQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJUChpSZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBI2Cgtjb21wb3NpdGlvbhgBIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uIlIKG1JlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRIzCgtjb21wb3NpdGlvbhgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlInYKEFB1dFBvbGljeVJlcXVlc3QSLAoGcG9saWN5GAEgASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuUG9saWN5Eh4KEWV4cGVjdGVkX3JldmlzaW9uGAIgASgESACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkMKEVB1dFBvbGljeVJlc3BvbnNlEi4KBnBvbGljeRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlImEKEENyZWF0ZUtleVJlcXVlc3QSDgoGdGVuYW50GAEgASgJEigKBHJvbGUYAiABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhMKC2Rlc2NyaXB0aW9uGAMgASgJIlAKEUNyZWF0ZUtleVJlc3BvbnNlEisKA2tleRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEg4KBnNlY3JldBgCIAEoCSIeChBSZXZva2VLZXlSZXF1ZXN0EgoKAmlkGAEgASgJIkAKEVJldm9rZUtleVJlc3BvbnNlEisKA2tleRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIjcKEkdldFJlc291cmNlUmVxdWVzdBILCgNrZXkYASABKAkSFAoMbWluX3JldmlzaW9uGAIgASgEIkcKE0dldFJlc291cmNlUmVzcG9uc2USMAoIcmVzb3VyY2UYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJEhMKC25hbWVfcHJlZml4GAIgASgJEhQKDG1pbl9yZXZpc2lvbhgDIAEoBBIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSJ1ChVMaXN0UmVzb3VyY2VzUmVzcG9uc2USMQoJcmVzb3VyY2VzGAEgAygLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhAKCHJldmlzaW9uGAMgASgEIiIKDFdhdGNoUmVxdWVzdBISCgprZXlfcHJlZml4GAEgASgJIoABCg1XYXRjaFJlc3BvbnNlEjEKB2NoYW5nZWQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZUgAEhUKC3JlbW92ZWRfa2V5GAIgASgJSAASHAoSY2F1Z2h0X3VwX3JldmlzaW9uGAMgASgESABCBwoFZXZlbnQiEgoQR2V0U3RhdHVzUmVxdWVzdCJ7ChFHZXRTdGF0dXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIRCgljYXVnaHRfdXAYAiABKAgSFgoObGVhZGVyX2FkZHJlc3MYAyABKAkSEQoJaXNfbGVhZGVyGAQgASgIEhYKDnJlc291cmNlX2NvdW50GAUgASgEKp8BCgpFeHBlcnRLaW5kEhsKF0VYUEVSVF9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRVhQRVJUX0tJTkRfRlVMTBABEhUKEUVYUEVSVF9LSU5EX1BST0JFEAISFwoTRVhQRVJUX0tJTkRfTE9XUkFOSxADEhQKEEVYUEVSVF9LSU5EX1RXSU4QBBIYChRFWFBFUlRfS0lORF9VUFNUUkVBTRAFKmEKB0NoYW5uZWwSFwoTQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhIKDkNIQU5ORUxfU1RBQkxFEAESFQoRQ0hBTk5FTF9DQU5ESURBVEUQAhISCg5DSEFOTkVMX1NIQURPVxADKlAKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQURNSU4QAyqIAQoQT25saW5lQ29ycmVjdGlvbhIhCh1PTkxJTkVfQ09SUkVDVElPTl9VTlNQRUNJRklFRBAAEhgKFE9OTElORV9DT1JSRUNUSU9OX09OEAESHAoYT05MSU5FX0NPUlJFQ1RJT05fRlJPWkVOEAISGQoVT05MSU5FX0NPUlJFQ1RJT05fT0ZGEAMyywoKD1JlZ2lzdHJ5U2VydmljZRJuCg9SZWdpc3RlclZlcnNpb24SLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJWZXJzaW9uUmVzcG9uc2USXwoKU2V0Q2hhbm5lbBInLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlNldENoYW5uZWxSZXF1ZXN0GigudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlc3BvbnNlEmUKDFJlbW92ZUV4cGVydBIpLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlcXVlc3QaKi50aGFsYW11cy5yZWdpc3RyeS52MS5SZW1vdmVFeHBlcnRSZXNwb25zZRJ6ChNSZWdpc3RlclJvdXRlck1vZGVsEjAudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QaMS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USbgoPUmVnaXN0ZXJEYXRhc2V0EiwudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBotLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEnoKE1JlZ2lzdGVyQ29tcG9zaXRpb24SMC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRJcCglQdXRQb2xpY3kSJi50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuUHV0UG9saWN5UmVzcG9uc2USXAoJQ3JlYXRlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNyZWF0ZUtleVJlc3BvbnNlElwKCVJldm9rZUtleRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5SZXZva2VLZXlSZXNwb25zZRJiCgtHZXRSZXNvdXJjZRIoLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVxdWVzdBopLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVzcG9uc2USaAoNTGlzdFJlc291cmNlcxIqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0GisudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlElIKBVdhdGNoEiIudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXF1ZXN0GiMudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZTABElwKCUdldFN0YXR1cxImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1JlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEirQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIo8BCgtSb3V0ZXJNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYBSABKAkSEgoKY2FuZGlkYXRlcxgGIAMoCRIOCgZhY3RpdmUYByABKAgiqQQKBlBvbGljeRIOCgZ0ZW5hbnQYASABKAkSFwoPYWxsb3dlZF9leHBlcnRzGAIgAygJEhgKEGFsbG93ZWRfbGljZW5jZXMYAyADKAkSEQoJbWluX3RydXN0GAQgASgBEkkKD2RlZmF1bHRfd2VpZ2h0cxgFIAMoCzIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeS5EZWZhdWx0V2VpZ2h0c0VudHJ5EhYKDm1heF9wYXJhbWV0ZXJzGAYgASgEEhsKE3JlcXVlc3RzX3Blcl9zZWNvbmQYByABKAESFQoNbWF4X2luX2ZsaWdodBgIIAEoDRIXCg9mYWxsYmFja19leHBlcnQYCSABKAkSQQoRb25saW5lX2NvcnJlY3Rpb24YCiABKA4yJi50aGFsYW11cy5yZWdpc3RyeS52MS5PbmxpbmVDb3JyZWN0aW9uEjgKFGNvcnJlY3Rpb25zX3Jlc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgRyaXNrGAwgASgLMh8udGhhbGFtdXMucmVnaXN0cnkudjEuUmlza0xpbWl0EjYKC2V4cGxvcmF0aW9uGA0gASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwbG9yYXRpb24aNQoTRGVmYXVsdFdlaWdodHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIjwKC0V4cGxvcmF0aW9uEg8KB2Vwc2lsb24YASABKAESDAoEcG9vbBgCIAEoDRIOCgZ3aXRoaW4YAyABKAEiKQoJUmlza0xpbWl0Eg0KBWFscGhhGAEgASgBEg0KBWRlbHRhGAIgASgBItoBCgZBcGlLZXkSCgoCaWQYASABKAkSDgoGdGVuYW50GAIgASgJEigKBHJvbGUYAyABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhUKDXNlY3JldF9zaGEyNTYYBCABKAkSEwoLZGVzY3JpcHRpb24YBSABKAkSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoHRGF0YXNldBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEg8KB2xpY2VuY2UYBCABKAkSDgoGb3JpZ2luGAUgASgJEg0KBXNwbGl0GAYgASgJEgwKBHJvd3MYByABKAQihwIKC0NvbXBvc2l0aW9uEhUKDXJlY2lwZV9kaWdlc3QYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDwoHcGFyZW50cxgEIAMoCRIOCgZtZXRob2QYBSABKAkSPwoHbWV0cmljcxgGIAMoCzIuLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uLk1ldHJpY3NFbnRyeRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKrAQoOUmVsZWFzZVN1bW1hcnkSCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEg4KBndlaWdodBgGIAEoARI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfBAoIUmVzb3VyY2USCwoDa2V5GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi4KCnVwZGF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnVwZGF0ZWRfYnkYBCABKAkSLgoGZXhwZXJ0GAogASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0SAASNgoHdmVyc2lvbhgLIAEoCzIjLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydFZlcnNpb25IABI5Cgxyb3V0ZXJfbW9kZWwYDCABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbEgAEi4KBnBvbGljeRgNIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeUgAEi8KB2FwaV9rZXkYDiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5BcGlLZXlIABIwCgdkYXRhc2V0GA8gASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldEgAEjgKC2NvbXBvc2l0aW9uGBAgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb25IABI3CgdyZWxlYXNlGBEgASgLMiQudGhhbGFtdXMucmVnaXN0cnkudjEuUmVsZWFzZVN1bW1hcnlIAEIHCgV2YWx1ZSLaAQoWUmVnaXN0ZXJWZXJzaW9uUmVxdWVzdBI0Cgd2ZXJzaW9uGAEgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbhITCgtkZXNjcmlwdGlvbhgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgDIAEoBEgAiAEBEg8KB3RlbmFudHMYBCADKAkSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCFAoSX2V4cGVjdGVkX3JldmlzaW9uIosBChdSZWdpc3RlclZlcnNpb25SZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIvCgd2ZXJzaW9uGAIgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDwoHZXhpc3RlZBgDIAEoCCKqAQoRU2V0Q2hhbm5lbFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEi4KB2NoYW5uZWwYAiABKA4yHS50aGFsYW11cy5yZWdpc3RyeS52MS5DaGFubmVsEg8KB3ZlcnNpb24YAyABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKARIAIgBARIOCgZyZWFzb24YBSABKAlCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkQKElNldENoYW5uZWxSZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJbChNSZW1vdmVFeHBlcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIoChRSZW1vdmVFeHBlcnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJnChpSZWdpc3RlclJvdXRlck1vZGVsUmVxdWVzdBI3Cgxyb3V0ZXJfbW9kZWwYASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbBIQCghhY3RpdmF0ZRgCIAEoCCJTChtSZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USNAoMcm91dGVyX21vZGVsGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiSAoWUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBIuCgdkYXRhc2V0GAEgASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldCJKChdSZWdpc3RlckRhdGFzZXRSZXNwb25zZRIvCgdkYXRhc2V0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiVAoaUmVnaXN0ZXJDb21wb3NpdGlvblJlcXVlc3QSNgoLY29tcG9zaXRpb24YASABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbiJSChtSZWdpc3RlckNvbXBvc2l0aW9uUmVzcG9uc2USMwoLY29tcG9zaXRpb24YASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChBQdXRQb2xpY3lSZXF1ZXN0EiwKBnBvbGljeRgBIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJDChFQdXRQb2xpY3lSZXNwb25zZRIuCgZwb2xpY3kYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJhChBDcmVhdGVLZXlSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIoCgRyb2xlGAIgASgOMhoudGhhbGFtdXMucmVnaXN0cnkudjEuUm9sZRITCgtkZXNjcmlwdGlvbhgDIAEoCSJQChFDcmVhdGVLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIOCgZzZWNyZXQYAiABKAkiHgoQUmV2b2tlS2V5UmVxdWVzdBIKCgJpZBgBIAEoCSJAChFSZXZva2VLZXlSZXNwb25zZRIrCgNrZXkYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSI3ChJHZXRSZXNvdXJjZVJlcXVlc3QSCwoDa2V5GAEgASgJEhQKDG1pbl9yZXZpc2lvbhgCIAEoBCJHChNHZXRSZXNvdXJjZVJlc3BvbnNlEjAKCHJlc291cmNlGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UidgoUTGlzdFJlc291cmNlc1JlcXVlc3QSDAoEa2luZBgBIAEoCRITCgtuYW1lX3ByZWZpeBgCIAEoCRIUCgxtaW5fcmV2aXNpb24YAyABKAQSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkidQoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEjEKCXJlc291cmNlcxgBIAMoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCIiCgxXYXRjaFJlcXVlc3QSEgoKa2V5X3ByZWZpeBgBIAEoCSKAAQoNV2F0Y2hSZXNwb25zZRIxCgdjaGFuZ2VkGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2VIABIVCgtyZW1vdmVkX2tleRgCIAEoCUgAEhwKEmNhdWdodF91cF9yZXZpc2lvbhgDIAEoBEgAQgcKBWV2ZW50IhIKEEdldFN0YXR1c1JlcXVlc3QiewoRR2V0U3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSEQoJY2F1Z2h0X3VwGAIgASgIEhYKDmxlYWRlcl9hZGRyZXNzGAMgASgJEhEKCWlzX2xlYWRlchgEIAEoCBIWCg5yZXNvdXJjZV9jb3VudBgFIAEoBCqfAQoKRXhwZXJ0S2luZBIbChdFWFBFUlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVYUEVSVF9LSU5EX0ZVTEwQARIVChFFWFBFUlRfS0lORF9QUk9CRRACEhcKE0VYUEVSVF9LSU5EX0xPV1JBTksQAxIUChBFWFBFUlRfS0lORF9UV0lOEAQSGAoURVhQRVJUX0tJTkRfVVBTVFJFQU0QBSphCgdDaGFubmVsEhcKE0NIQU5ORUxfVU5TUEVDSUZJRUQQABISCg5DSEFOTkVMX1NUQUJMRRABEhUKEUNIQU5ORUxfQ0FORElEQVRFEAISEgoOQ0hBTk5FTF9TSEFET1cQAypQCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMqiAEKEE9ubGluZUNvcnJlY3Rpb24SIQodT05MSU5FX0NPUlJFQ1RJT05fVU5TUEVDSUZJRUQQABIYChRPTkxJTkVfQ09SUkVDVElPTl9PThABEhwKGE9OTElORV9DT1JSRUNUSU9OX0ZST1pFThACEhkKFU9OTElORV9DT1JSRUNUSU9OX09GRhADMssKCg9SZWdpc3RyeVNlcnZpY2USbgoPUmVnaXN0ZXJWZXJzaW9uEiwudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJWZXJzaW9uUmVxdWVzdBotLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyVmVyc2lvblJlc3BvbnNlEl8KClNldENoYW5uZWwSJy50aGFsYW11cy5yZWdpc3RyeS52MS5TZXRDaGFubmVsUmVxdWVzdBooLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlNldENoYW5uZWxSZXNwb25zZRJlCgxSZW1vdmVFeHBlcnQSKS50aGFsYW11cy5yZWdpc3RyeS52MS5SZW1vdmVFeHBlcnRSZXF1ZXN0GioudGhhbGFtdXMucmVnaXN0cnkudjEuUmVtb3ZlRXhwZXJ0UmVzcG9uc2USegoTUmVnaXN0ZXJSb3V0ZXJNb2RlbBIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUm91dGVyTW9kZWxSZXF1ZXN0GjEudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlc3BvbnNlEm4KD1JlZ2lzdGVyRGF0YXNldBIsLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyRGF0YXNldFJlcXVlc3QaLS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckRhdGFzZXRSZXNwb25zZRJ6ChNSZWdpc3RlckNvbXBvc2l0aW9uEjAudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJDb21wb3NpdGlvblJlcXVlc3QaMS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckNvbXBvc2l0aW9uUmVzcG9uc2USXAoJUHV0UG9saWN5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuUHV0UG9saWN5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlB1dFBvbGljeVJlc3BvbnNlElwKCUNyZWF0ZUtleRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNyZWF0ZUtleVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5DcmVhdGVLZXlSZXNwb25zZRJcCglSZXZva2VLZXkSJi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXZva2VLZXlSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuUmV2b2tlS2V5UmVzcG9uc2USYgoLR2V0UmVzb3VyY2USKC50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRSZXNvdXJjZVJlcXVlc3QaKS50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRSZXNvdXJjZVJlc3BvbnNlEmgKDUxpc3RSZXNvdXJjZXMSKi50aGFsYW11cy5yZWdpc3RyeS52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBorLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJSCgVXYXRjaBIiLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLldhdGNoUmVxdWVzdBojLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLldhdGNoUmVzcG9uc2UwARJcCglHZXRTdGF0dXMSJi50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRTdGF0dXNSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0U3RhdHVzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A named capability that callers can be routed to.
@@ -502,6 +502,14 @@ export type Policy = Message<"thalamus.registry.v1.Policy"> & {
    * @generated from field: thalamus.registry.v1.RiskLimit risk = 12;
    */
   risk?: RiskLimit | undefined;
+
+  /**
+   * Whether experts other than the best may be picked, so that outcomes tell of them as well; absent: never. A request with a
+   * bound on the risk, its own or that of the policy, is never explored.
+   *
+   * @generated from field: thalamus.registry.v1.Exploration exploration = 13;
+   */
+  exploration?: Exploration | undefined;
 };
 
 /**
@@ -510,6 +518,41 @@ export type Policy = Message<"thalamus.registry.v1.Policy"> & {
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
   messageDesc(file_thalamus_registry_v1_registry, 6);
+
+/**
+ * How often experts other than the best are picked.
+ *
+ * @generated from message thalamus.registry.v1.Exploration
+ */
+export type Exploration = Message<"thalamus.registry.v1.Exploration"> & {
+  /**
+   * Probability with which any of the pool is picked, each alike; 0 to 1.
+   *
+   * @generated from field: double epsilon = 1;
+   */
+  epsilon: number;
+
+  /**
+   * Largest number of the pool, the best included. 1 or more.
+   *
+   * @generated from field: uint32 pool = 2;
+   */
+  pool: number;
+
+  /**
+   * Largest total above that of the best, in the loss unit. 0 or more.
+   *
+   * @generated from field: double within = 3;
+   */
+  within: number;
+};
+
+/**
+ * Describes the message thalamus.registry.v1.Exploration.
+ * Use `create(ExplorationSchema)` to create a new message.
+ */
+export const ExplorationSchema: GenMessage<Exploration> = /*@__PURE__*/
+  messageDesc(file_thalamus_registry_v1_registry, 7);
 
 /**
  * A bound on the quality lost against the best single expert.
@@ -537,7 +580,7 @@ export type RiskLimit = Message<"thalamus.registry.v1.RiskLimit"> & {
  * Use `create(RiskLimitSchema)` to create a new message.
  */
 export const RiskLimitSchema: GenMessage<RiskLimit> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 7);
+  messageDesc(file_thalamus_registry_v1_registry, 8);
 
 /**
  * An API key without its secret.
@@ -600,7 +643,7 @@ export type ApiKey = Message<"thalamus.registry.v1.ApiKey"> & {
  * Use `create(ApiKeySchema)` to create a new message.
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 8);
+  messageDesc(file_thalamus_registry_v1_registry, 9);
 
 /**
  * An immutable data set.
@@ -663,7 +706,7 @@ export type Dataset = Message<"thalamus.registry.v1.Dataset"> & {
  * Use `create(DatasetSchema)` to create a new message.
  */
 export const DatasetSchema: GenMessage<Dataset> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 9);
+  messageDesc(file_thalamus_registry_v1_registry, 10);
 
 /**
  * A recipe that ran.
@@ -726,7 +769,7 @@ export type Composition = Message<"thalamus.registry.v1.Composition"> & {
  * Use `create(CompositionSchema)` to create a new message.
  */
 export const CompositionSchema: GenMessage<Composition> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 10);
+  messageDesc(file_thalamus_registry_v1_registry, 11);
 
 /**
  * The release of a candidate, as others need to see it; details are in thalamus.release.v1.
@@ -789,7 +832,7 @@ export type ReleaseSummary = Message<"thalamus.registry.v1.ReleaseSummary"> & {
  * Use `create(ReleaseSummarySchema)` to create a new message.
  */
 export const ReleaseSummarySchema: GenMessage<ReleaseSummary> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 11);
+  messageDesc(file_thalamus_registry_v1_registry, 12);
 
 /**
  * One resource with its bookkeeping. The payload of thalamus.registry.state.v1.
@@ -903,7 +946,7 @@ export type Resource = Message<"thalamus.registry.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 12);
+  messageDesc(file_thalamus_registry_v1_registry, 13);
 
 /**
  * A bundle whose files are stored.
@@ -952,7 +995,7 @@ export type RegisterVersionRequest = Message<"thalamus.registry.v1.RegisterVersi
  * Use `create(RegisterVersionRequestSchema)` to create a new message.
  */
 export const RegisterVersionRequestSchema: GenMessage<RegisterVersionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 13);
+  messageDesc(file_thalamus_registry_v1_registry, 14);
 
 /**
  * The registered version.
@@ -987,7 +1030,7 @@ export type RegisterVersionResponse = Message<"thalamus.registry.v1.RegisterVers
  * Use `create(RegisterVersionResponseSchema)` to create a new message.
  */
 export const RegisterVersionResponseSchema: GenMessage<RegisterVersionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 14);
+  messageDesc(file_thalamus_registry_v1_registry, 15);
 
 /**
  * A change of channel.
@@ -1036,7 +1079,7 @@ export type SetChannelRequest = Message<"thalamus.registry.v1.SetChannelRequest"
  * Use `create(SetChannelRequestSchema)` to create a new message.
  */
 export const SetChannelRequestSchema: GenMessage<SetChannelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 15);
+  messageDesc(file_thalamus_registry_v1_registry, 16);
 
 /**
  * The expert after the change.
@@ -1057,7 +1100,7 @@ export type SetChannelResponse = Message<"thalamus.registry.v1.SetChannelRespons
  * Use `create(SetChannelResponseSchema)` to create a new message.
  */
 export const SetChannelResponseSchema: GenMessage<SetChannelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 16);
+  messageDesc(file_thalamus_registry_v1_registry, 17);
 
 /**
  * Which expert.
@@ -1085,7 +1128,7 @@ export type RemoveExpertRequest = Message<"thalamus.registry.v1.RemoveExpertRequ
  * Use `create(RemoveExpertRequestSchema)` to create a new message.
  */
 export const RemoveExpertRequestSchema: GenMessage<RemoveExpertRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 17);
+  messageDesc(file_thalamus_registry_v1_registry, 18);
 
 /**
  * When it was removed.
@@ -1106,7 +1149,7 @@ export type RemoveExpertResponse = Message<"thalamus.registry.v1.RemoveExpertRes
  * Use `create(RemoveExpertResponseSchema)` to create a new message.
  */
 export const RemoveExpertResponseSchema: GenMessage<RemoveExpertResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 18);
+  messageDesc(file_thalamus_registry_v1_registry, 19);
 
 /**
  * A router model whose files are stored.
@@ -1134,7 +1177,7 @@ export type RegisterRouterModelRequest = Message<"thalamus.registry.v1.RegisterR
  * Use `create(RegisterRouterModelRequestSchema)` to create a new message.
  */
 export const RegisterRouterModelRequestSchema: GenMessage<RegisterRouterModelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 19);
+  messageDesc(file_thalamus_registry_v1_registry, 20);
 
 /**
  * The registered model.
@@ -1155,7 +1198,7 @@ export type RegisterRouterModelResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterRouterModelResponseSchema)` to create a new message.
  */
 export const RegisterRouterModelResponseSchema: GenMessage<RegisterRouterModelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 20);
+  messageDesc(file_thalamus_registry_v1_registry, 21);
 
 /**
  * A data set whose file is stored.
@@ -1176,7 +1219,7 @@ export type RegisterDatasetRequest = Message<"thalamus.registry.v1.RegisterDatas
  * Use `create(RegisterDatasetRequestSchema)` to create a new message.
  */
 export const RegisterDatasetRequestSchema: GenMessage<RegisterDatasetRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 21);
+  messageDesc(file_thalamus_registry_v1_registry, 22);
 
 /**
  * The registered data set.
@@ -1197,7 +1240,7 @@ export type RegisterDatasetResponse = Message<"thalamus.registry.v1.RegisterData
  * Use `create(RegisterDatasetResponseSchema)` to create a new message.
  */
 export const RegisterDatasetResponseSchema: GenMessage<RegisterDatasetResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 22);
+  messageDesc(file_thalamus_registry_v1_registry, 23);
 
 /**
  * A composition that ran.
@@ -1218,7 +1261,7 @@ export type RegisterCompositionRequest = Message<"thalamus.registry.v1.RegisterC
  * Use `create(RegisterCompositionRequestSchema)` to create a new message.
  */
 export const RegisterCompositionRequestSchema: GenMessage<RegisterCompositionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 23);
+  messageDesc(file_thalamus_registry_v1_registry, 24);
 
 /**
  * The recorded composition.
@@ -1239,7 +1282,7 @@ export type RegisterCompositionResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterCompositionResponseSchema)` to create a new message.
  */
 export const RegisterCompositionResponseSchema: GenMessage<RegisterCompositionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 24);
+  messageDesc(file_thalamus_registry_v1_registry, 25);
 
 /**
  * A policy.
@@ -1267,7 +1310,7 @@ export type PutPolicyRequest = Message<"thalamus.registry.v1.PutPolicyRequest"> 
  * Use `create(PutPolicyRequestSchema)` to create a new message.
  */
 export const PutPolicyRequestSchema: GenMessage<PutPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 25);
+  messageDesc(file_thalamus_registry_v1_registry, 26);
 
 /**
  * The stored policy.
@@ -1288,7 +1331,7 @@ export type PutPolicyResponse = Message<"thalamus.registry.v1.PutPolicyResponse"
  * Use `create(PutPolicyResponseSchema)` to create a new message.
  */
 export const PutPolicyResponseSchema: GenMessage<PutPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 26);
+  messageDesc(file_thalamus_registry_v1_registry, 27);
 
 /**
  * A wish for a key.
@@ -1323,7 +1366,7 @@ export type CreateKeyRequest = Message<"thalamus.registry.v1.CreateKeyRequest"> 
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 27);
+  messageDesc(file_thalamus_registry_v1_registry, 28);
 
 /**
  * The new key.
@@ -1351,7 +1394,7 @@ export type CreateKeyResponse = Message<"thalamus.registry.v1.CreateKeyResponse"
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 28);
+  messageDesc(file_thalamus_registry_v1_registry, 29);
 
 /**
  * Which key.
@@ -1372,7 +1415,7 @@ export type RevokeKeyRequest = Message<"thalamus.registry.v1.RevokeKeyRequest"> 
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 29);
+  messageDesc(file_thalamus_registry_v1_registry, 30);
 
 /**
  * The revoked key.
@@ -1393,7 +1436,7 @@ export type RevokeKeyResponse = Message<"thalamus.registry.v1.RevokeKeyResponse"
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 30);
+  messageDesc(file_thalamus_registry_v1_registry, 31);
 
 /**
  * Which resource.
@@ -1421,7 +1464,7 @@ export type GetResourceRequest = Message<"thalamus.registry.v1.GetResourceReques
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 31);
+  messageDesc(file_thalamus_registry_v1_registry, 32);
 
 /**
  * One resource.
@@ -1442,7 +1485,7 @@ export type GetResourceResponse = Message<"thalamus.registry.v1.GetResourceRespo
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 32);
+  messageDesc(file_thalamus_registry_v1_registry, 33);
 
 /**
  * Which resources.
@@ -1491,7 +1534,7 @@ export type ListResourcesRequest = Message<"thalamus.registry.v1.ListResourcesRe
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 33);
+  messageDesc(file_thalamus_registry_v1_registry, 34);
 
 /**
  * Some resources.
@@ -1526,7 +1569,7 @@ export type ListResourcesResponse = Message<"thalamus.registry.v1.ListResourcesR
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 34);
+  messageDesc(file_thalamus_registry_v1_registry, 35);
 
 /**
  * Which changes.
@@ -1547,7 +1590,7 @@ export type WatchRequest = Message<"thalamus.registry.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 35);
+  messageDesc(file_thalamus_registry_v1_registry, 36);
 
 /**
  * One change.
@@ -1592,7 +1635,7 @@ export type WatchResponse = Message<"thalamus.registry.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 36);
+  messageDesc(file_thalamus_registry_v1_registry, 37);
 
 /**
  * Empty.
@@ -1607,7 +1650,7 @@ export type GetStatusRequest = Message<"thalamus.registry.v1.GetStatusRequest"> 
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 37);
+  messageDesc(file_thalamus_registry_v1_registry, 38);
 
 /**
  * Where this replica stands.
@@ -1656,7 +1699,7 @@ export type GetStatusResponse = Message<"thalamus.registry.v1.GetStatusResponse"
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 38);
+  messageDesc(file_thalamus_registry_v1_registry, 39);
 
 /**
  * What an expert version is made of.
