@@ -52,6 +52,11 @@ const PAGES: readonly { path: string; heading: string; ready: (page: Page) => Pr
     heading: 'Hosts',
     ready: (page) => page.getByRole('link', { name: 'banking77' }).waitFor(),
   },
+  {
+    path: '/router',
+    heading: 'Router',
+    ready: (page) => page.getByTestId('prompt-map').waitFor(),
+  },
   { path: '/keys', heading: 'Keys', ready: (page) => page.getByText('first administrator').waitFor() },
   { path: '/policies', heading: 'Policies', ready: (page) => page.getByText('No policies').waitFor() },
 ];

@@ -33,7 +33,9 @@ export function startTraffic(mesh: LaunchedMesh): Traffic {
   const ask = async () => {
     while (!isStopped()) {
       for (const input of PROMPTS) {
-        await post(mesh, '/v1/classifications', { model: 'auto', input }, 200);
+        const answered = await post(mesh, '/v1/classifications', { model: 'auto', input }, 200);
+        const given = { request_id: answered.headers.get('x-request-id'), score: 0.9 };
+        await post(mesh, '/v1/feedback', given, 202);
         await post(mesh, '/v1/route', { input }, 200);
       }
       const messages = [{ role: 'user', content: RECORDED }];
@@ -91,8 +93,8 @@ async function measure(mesh: Mesh): Promise<void> {
   if (exit !== 0) throw new Error(`the evaluation ended with ${exit}: ${stderr}`);
 }
 
-async function post(mesh: Mesh, path: string, body: unknown, wanted: number): Promise<void> {
-  await send(`${mesh.http}${path}`, body, wanted, { authorization: `Bearer ${mesh.key}` });
+async function post(mesh: Mesh, path: string, body: unknown, wanted: number): Promise<Response> {
+  return send(`${mesh.http}${path}`, body, wanted, { authorization: `Bearer ${mesh.key}` });
 }
 
 async function send(
@@ -100,7 +102,7 @@ async function send(
   body: unknown,
   wanted: number,
   headers: Readonly<Record<string, string>> = {},
-): Promise<void> {
+): Promise<Response> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -108,4 +110,5 @@ async function send(
   });
   const text = await response.text();
   if (response.status !== wanted) throw new Error(`${url} answered ${response.status}: ${text}`);
+  return response;
 }

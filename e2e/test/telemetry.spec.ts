@@ -259,7 +259,7 @@ describe('metrics', { timeout: 60_000 }, () => {
         expect([type, help]).toEqual([declared.get(name)?.kind, declared.get(name)?.description]);
       }
     }
-    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, a training of more than a head, and a chat.
+    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, a training of more than a head, a chat, and feedback.
     const rare = [
       'jobDuration',
       'trainingTokens',
@@ -267,6 +267,7 @@ describe('metrics', { timeout: 60_000 }, () => {
       'trainingValidationLoss',
       'trainingCheckpointAge',
       'chatCost',
+      ...(['predictedLoss', 'observedLoss'] as const),
     ] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))

@@ -4,6 +4,8 @@ import { METRIC } from './metric-names.mjs';
 
 const summary = (text, description) => ({ summary: text, description });
 
+const lossesOf = (metric, part) => `sum by (thalamus_task) (increase(${metric}_${part}[6h]))`;
+
 /** Prometheus alert rules. Rates are over five minutes unless said otherwise. */
 export const ALERTS = [
   {
@@ -35,6 +37,17 @@ export const ALERTS = [
     annotations: summary(
       'Most prompts find no expert',
       '{{ $value | humanizePercentage }} of the decisions for {{ $labels.thalamus_task }} chose nobody. The board of the router tells prompts out of scope from filters that nobody passes: look at policies and limits, or train a router on such prompts.',
+    ),
+  },
+  {
+    alert: 'ThalamusRouterMiscalibrated',
+    // Of fewer than fifty answers the mean says little: they count as calibrated.
+    expr: `abs(${lossesOf(METRIC.observedLoss, 'sum')} - ${lossesOf(METRIC.predictedLoss, 'sum')}) / ${lossesOf(METRIC.observedLoss, 'count')} * (${lossesOf(METRIC.observedLoss, 'count')} > bool 50) > 0.2`,
+    for: '30m',
+    labels: { severity: 'ticket' },
+    annotations: summary(
+      'Predicted losses are not what is observed',
+      'Within six hours, losses for {{ $labels.thalamus_task }} were {{ $value | printf "%.2f" }} off what the router predicted, on average. See the board of the router; train the router anew on measured prompts of this kind.',
     ),
   },
   {

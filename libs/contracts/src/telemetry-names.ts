@@ -105,6 +105,16 @@ const gauge = (
   attributes: readonly Attribute[] = [],
 ): MetricDefinition<'gauge'> => ({ name, kind: 'gauge', unit, description, attributes });
 
+/** Errors from 0 to 1, and nats beyond. */
+const loss = (name: string, description: string): MetricDefinition<'histogram'> => ({
+  name,
+  kind: 'histogram',
+  unit: '1',
+  description,
+  attributes: ['task'],
+  boundaries: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6],
+});
+
 /** Every metric of the mesh. */
 export const METRICS = {
   rpcServerDuration: duration('rpc.server.call.duration', 'Duration of served gRPC calls.', [
@@ -163,6 +173,14 @@ export const METRICS = {
     'thalamus.router.drift.alarms',
     'How often an expert was found to do worse than predicted.',
     ['expertName'],
+  ),
+  predictedLoss: loss(
+    'thalamus.router.loss.predicted',
+    'Losses that were predicted for answers which feedback was given on, in the loss unit of the task.',
+  ),
+  observedLoss: loss(
+    'thalamus.router.loss.observed',
+    'Losses of the same answers, as the feedback says: further from the predicted ones than chance allows, a router is not calibrated.',
   ),
   requests: counter('thalamus.gateway.requests', 'Requests that ended, by operation and outcome.', [
     'stage',

@@ -2,6 +2,10 @@
 import { dashboard } from '../grafana.mjs';
 import { METRIC, quantile, rate } from '../metric-names.mjs';
 
+/** Mean of a histogram of losses, by task: losses of two tasks may have two units. */
+const meanOf = (metric) =>
+  `${rate(`${metric}_sum`, 'thalamus_task')} / ${rate(`${metric}_count`, 'thalamus_task')}`;
+
 export const routerBoard = dashboard({
   uid: 'thalamus-router',
   title: 'Thalamus / Router',
@@ -89,25 +93,36 @@ export const routerBoard = dashboard({
           title: 'Feedback',
           unit: 'reqps',
           stack: true,
-          width: 8,
+          width: 6,
           description: 'Feedback that the elected corrector has read, by what became of it.',
           queries: [{ expr: rate(METRIC.routeOutcomes, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
         },
         {
+          title: 'Predicted and observed loss',
+          unit: 'short',
+          width: 6,
+          description:
+            'Mean loss that was predicted for answers which feedback was given on, and mean loss that the feedback says. They run together while the router is calibrated.',
+          queries: [
+            { expr: meanOf(METRIC.predictedLoss), legend: '{{thalamus_task}}, predicted' },
+            { expr: meanOf(METRIC.observedLoss), legend: '{{thalamus_task}}, observed' },
+          ],
+        },
+        {
           title: 'Corrections',
           unit: 'short',
-          width: 8,
+          width: 6,
           description: 'Experts and regions whose predictions are corrected, by replica.',
           queries: [{ expr: METRIC.corrections, legend: '{{instance}}' }],
         },
         {
           title: 'Drift',
           unit: 'short',
-          width: 8,
+          width: 6,
           description: 'Experts that were found to do worse than predicted, within an hour.',
           queries: [
             {
-              expr: `sum by (thalamus_expert_name) (increase(${METRIC.driftAlarms}[1h])) > 0`,
+              expr: `sum by (thalamus_expert_name) (increase(${METRIC.driftAlarms}[1h]))`,
               legend: '{{thalamus_expert_name}}',
             },
           ],

@@ -49,7 +49,12 @@ describe('the console', () => {
       const url = `/console${route.replace(/:\w+/g, 'some-name')}`;
       expect([url, (await get(url)).statusCode]).toEqual([url, 200]);
     }
-    for (const url of ['/console/nothing', '/console/experts/a/b', '/console/overviews']) {
+    for (const url of [
+      '/console/nothing',
+      '/console/experts/a/b',
+      '/console/router/a',
+      '/console/overviews',
+    ]) {
       const answer = await get(url);
       expect([url, answer.statusCode, answer.body]).toEqual([url, 404, '<title>console</title>']);
     }

@@ -10,7 +10,7 @@ import {
   type ReceivedRecord,
   type Subscription,
 } from '@thalamus/events';
-import { counter, createLogger } from '@thalamus/telemetry';
+import { counter, createLogger, histogram } from '@thalamus/telemetry';
 import { CorrectionBook, type BookSettings } from './correction-book.js';
 import type { CorrectionView } from './correction-view.js';
 import type { JudgeOutcome } from './judge-outcome.js';
@@ -50,6 +50,8 @@ export class CorrectorTerm {
   private mending: Promise<void> | undefined;
   private readonly outcomes = counter(METRICS.routeOutcomes);
   private readonly alarms = counter(METRICS.driftAlarms);
+  private readonly predicted = histogram(METRICS.predictedLoss);
+  private readonly observed = histogram(METRICS.observedLoss);
   private readonly logger = createLogger('corrector');
 
   constructor(
@@ -144,6 +146,9 @@ export class CorrectorTerm {
     const { outcome } = verdict;
     const { expert, version, routerModel } = outcome;
     const isAlarm = this.book.fold(outcome);
+    // What is predicted by a linear head may be a little less than nothing, which no histogram takes.
+    this.predicted.record(Math.max(0, outcome.predicted), { [ATTRIBUTES.task]: request.task });
+    this.observed.record(outcome.observed, { [ATTRIBUTES.task]: request.task });
     // Who alerts on how it grows has to see it before.
     this.alarms.add(isAlarm ? 1 : 0, { [ATTRIBUTES.expertName]: expert });
     if (isAlarm) this.logger.warn({ expert, version, routerModel }, 'an expert does worse than predicted');
