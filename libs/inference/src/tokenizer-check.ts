@@ -11,7 +11,7 @@ const WORTH_A_LOOK = /"Regex"|"Replace"|\\u00[4-7]/i;
 
 /**
  * Why a `tokenizer.json` may not be used; undefined when nothing speaks against it. It comes with a model and runs in the process of
- * the host, on texts of others: a pattern that is tried in more ways than the library allows ends that process (tokenizers 0.x, Oniguruma: "retry-limit-in-match
+ * the host, on texts of others: a pattern that is tried in more ways than the library allows ends that process (tokenizers 0.23.2, Oniguruma: "retry-limit-in-match
  * over"), and replacements within replacements fill its memory.
  */
 export function tokenizerFault(json: string): string | undefined {

@@ -282,6 +282,29 @@ describe('what a host never opens', () => {
     expect(models[0]?.reason).toContain('evil.ops');
   });
 
+  it('a tokenizer whose pattern would end the process of the host: its model fails alone', async () => {
+    await registry.addAll();
+    await writePicoBase(registry.path('model'), { name: 'model' });
+    const manifest = parseExpertManifest(await readFile(join(registry.path('model'), 'expert.json')));
+    const [graph, tokenizer] = await Promise.all(
+      ['model.onnx', 'tokenizer.json'].map((name) => readFile(join(registry.path('model'), name))),
+    );
+    const split = { type: 'Split', pattern: { Regex: '(a|aa)+$' }, behavior: 'Isolated', invert: false };
+    const json = { ...(JSON.parse(String(tokenizer)) as object), pre_tokenizer: split };
+    await writeBundle(
+      registry.path('hostile'),
+      { ...manifest, name: 'hostile' },
+      { 'model.onnx': new Uint8Array(graph!), 'tokenizer.json': Buffer.from(JSON.stringify(json)) },
+    );
+    await registry.add('hostile');
+    const running = await start();
+    const { models } = await running.client.repositoryIndex({});
+    const hostile = models.find(({ name }) => name === 'hostile');
+    expect(hostile?.state).toBe('UNAVAILABLE');
+    expect(hostile?.reason).toContain('"(a|aa)+$" repeats a group');
+    expect((await ask(running, 'animals', ['hello'])).outputs.length).toBe(3);
+  });
+
   it('a head with numbers that are not finite, or with fewer labels than its manifest', async () => {
     const digest = await registry.addAll();
     const base = { name: 'pico', digest };
