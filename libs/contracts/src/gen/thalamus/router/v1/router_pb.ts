@@ -109,14 +109,14 @@ export const RiskBoundSchema: GenMessage<RiskBound> = /*@__PURE__*/
  */
 export type HeldRisk = Message<"thalamus.router.v1.HeldRisk"> & {
   /**
-   * Bound that was held: of the request and the policy the stricter.
+   * Bound that was held, in the loss unit: of the request and the policy the stricter.
    *
    * @generated from field: double alpha = 1;
    */
   alpha: number;
 
   /**
-   * Probability with which it may fail.
+   * Probability with which it may fail, between 0 and 1.
    *
    * @generated from field: double delta = 2;
    */
@@ -145,7 +145,7 @@ export type HeldRisk = Message<"thalamus.router.v1.HeldRisk"> & {
   reference: string;
 
   /**
-   * Mean loss beyond the reference's on the measured prompts.
+   * Mean loss beyond the reference's on the measured prompts, in the loss unit.
    *
    * @generated from field: double mean_lost = 6;
    */
@@ -785,14 +785,14 @@ export type CostScale = Message<"thalamus.router.v1.CostScale"> & {
   transform: string;
 
   /**
-   * Raw value that costs 0.
+   * Raw value that costs 0, in its own unit.
    *
    * @generated from field: double min = 3;
    */
   min: number;
 
   /**
-   * Raw value that costs 1.
+   * Raw value that costs 1, in its own unit.
    *
    * @generated from field: double max = 4;
    */
@@ -834,14 +834,14 @@ export type DecisionBasis = Message<"thalamus.router.v1.DecisionBasis"> & {
   abstentionScore: string;
 
   /**
-   * A prompt with a larger score is out of scope.
+   * A prompt with a larger score is out of scope; without unit.
    *
    * @generated from field: double abstention_threshold = 4;
    */
   abstentionThreshold: number;
 
   /**
-   * Cost of a property that nobody has measured.
+   * Cost of a property that nobody has measured, between 0 and 1.
    *
    * @generated from field: double unknown_cost = 5;
    */
