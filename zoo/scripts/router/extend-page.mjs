@@ -28,7 +28,7 @@ export function extendPage({ table, seed, encoder, rows, counts, draws, retraine
 
 \`thalamus router extend\` fits one head and leaves everything else to the bit. Here each of the ${models.length} models of ${table} is left out in
 turn: heads of every kind are fitted to the others on ${rows.fit} prompts, and the model left out is added on 100, 500 and 2,000 of these
-prompts (${counts.map((count) => `${draws[count]} draws of ${count}`).join(', ')}; seed ${seed}, ${encoder} encoder, one setting of each kind). Judged on ${rows.test} prompts that
+prompts (${counts.map((count) => `${draws[count]} ${draws[count] === 1 ? 'draw' : 'draws'} of ${count}`).join(', ')}; seed ${seed}, ${encoder} encoder, one setting of each kind). Judged on ${rows.test} prompts that
 nothing was fitted on. Made by
 
 \`\`\`sh
