@@ -87,6 +87,9 @@ async function takeAll(http, key) {
     'experts',
     await show('/experts', 'light', 760, (page) => page.getByRole('link', { name: 'banking77' }).waitFor()),
   );
+  const router = await show('/router', 'light', 760, (page) => page.getByTestId('prompt-map').waitFor());
+  await router.page.getByLabel('Map of prompts', { exact: true }).scrollIntoViewIfNeeded();
+  await take('router', router);
   await browser.close();
 }
 
