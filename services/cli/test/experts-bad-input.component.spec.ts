@@ -124,7 +124,7 @@ describe('a command line that cannot be carried out is refused', () => {
       'a base that is none',
       () => probe('--data', 'rows.csv', '--base', 'nothing'),
       1,
-      /nothing.*expert\.json/,
+      /expert\.json .*nothing/,
     ],
     [
       'a place that takes no folders',
@@ -174,7 +174,7 @@ describe('a command line that cannot be carried out is refused', () => {
       2,
       /nowhere is no folder that can be written to.*--predictions/,
     ],
-    ['a folder without an expert', () => ['experts', 'show', './nothing'], 1, /nothing.*expert\.json/],
+    ['a folder without an expert', () => ['experts', 'show', './nothing'], 1, /expert\.json .*nothing/],
   ])('%s', async (_what, args, exit, pattern) => {
     await expectRefused(args(), exit, pattern);
   });
