@@ -90,8 +90,20 @@ describe('a server with bounds of its own', () => {
       504,
       { error: expect.stringContaining('DEADLINE_EXCEEDED') as string },
     ]);
-    const full = await at('/v2/models/animals/infer', { inputs: [text('a', 'b', 'c')] });
-    expect([full.status, full.headers.get('retry-after')]).toEqual([429, '1']);
+    // One runs, one waits, and the third is told when to come back.
+    const three = await Promise.all(
+      [1, 2, 3].map(() => at('/v2/models/slow/infer', { inputs: [side(3_000)] })),
+    );
+    const full = three.filter(({ status }) => status === 429);
+    expect(full.length).toBeGreaterThan(0);
+    expect(Number(full[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    // What never fits is not told to.
+    const large = await at('/v2/models/animals/infer', { inputs: [text('a', 'b', 'c')] });
+    expect([large.status, large.headers.get('retry-after'), await large.json()]).toEqual([
+      429,
+      null,
+      { error: expect.stringContaining('at most 1 may wait') as string },
+    ]);
     await small.stop(0);
   });
 
