@@ -14,7 +14,7 @@ export interface CorrectedHead {
 /** How far a partition of the feedback topic has been folded in. */
 export interface FoldedPosition {
   readonly nextOffset: bigint;
-  /** When the last record was published, Unix milliseconds. */
+  /** When the latest record so far was published, Unix milliseconds. */
   readonly publishedAtMs: number;
 }
 

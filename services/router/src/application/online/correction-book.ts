@@ -90,9 +90,12 @@ export class CorrectionBook {
     return position !== undefined && offset < position.nextOffset && publishedAtMs <= position.publishedAtMs;
   }
 
-  /** Remembers that a record has been read, whatever became of it. */
+  /** Remembers that a record has been read, whatever became of it. The latest moment counts: clocks of publishers differ. */
   passed(partition: number, offset: bigint, publishedAtMs: number): void {
-    this.positions.set(partition, { nextOffset: offset + 1n, publishedAtMs });
+    const before = this.positions.get(partition);
+    const isNext = before !== undefined && offset >= before.nextOffset;
+    const latestMs = isNext ? Math.max(before.publishedAtMs, publishedAtMs) : publishedAtMs;
+    this.positions.set(partition, { nextOffset: offset + 1n, publishedAtMs: latestMs });
     this.unwritten.set(FOLDED_KEY, foldedRecord(this.positions));
   }
 
