@@ -1,11 +1,26 @@
-import { TOPICS } from '@thalamus/contracts';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { TOPICS, type eventsV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { EmbeddedEventBus, topicSpec, type BusRecord, type FencedWriter } from '@thalamus/events';
+import {
+  decodeEvent,
+  EmbeddedEventBus,
+  encodeEvent,
+  topicSpec,
+  type BusRecord,
+  type CampaignOptions,
+  type EventBus,
+  type FencedWriter,
+  type FollowOptions,
+  type ReceivedRecord,
+  type SubscribeOptions,
+} from '@thalamus/events';
+import type { RegistryView } from '@thalamus/registry';
 import { setLogLevel } from '@thalamus/telemetry';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Corrector } from '../src/application/online/corrector.js';
 import { CorrectorTerm } from '../src/application/online/corrector-term.js';
 import { CorrectorBus } from './support/corrector-bus.js';
 
@@ -20,7 +35,7 @@ const SETTINGS = {
 let folder: string;
 let bus: EmbeddedEventBus;
 let said: CorrectorBus;
-let term: CorrectorTerm;
+let term: CorrectorTerm | undefined;
 beforeEach(async () => {
   setLogLevel('error');
   folder = await mkdtemp(join(tmpdir(), 'thalamus-term-'));
@@ -30,10 +45,23 @@ beforeEach(async () => {
   said = await CorrectorBus.open(bus);
 });
 afterEach(async () => {
-  await term.end();
+  await term?.end();
+  term = undefined;
   await bus.close();
   await rm(folder, { recursive: true, force: true });
 });
+
+const judge = {
+  unitOf: () => 'error' as const,
+  serves: () => true,
+  run: (
+    request: { expert: string; version: string; routerModel: string; region: number; predicted: number },
+    given: { score: number; atMs: number },
+  ) => ({
+    kind: 'counts' as const,
+    outcome: { ...request, unit: 'error' as const, observed: 1 - given.score, atMs: given.atMs },
+  }),
+};
 
 /** A term whose appends fail as the list says: before they are written, or after. */
 async function begin(faults: ('before' | 'after' | undefined)[]): Promise<{ appends: number }> {
@@ -54,17 +82,6 @@ async function begin(faults: ('before' | 'after' | undefined)[]): Promise<{ appe
     // What has been written is read by the time that the view says so.
     refresh: () => new Promise<void>((resolve) => setTimeout(resolve, 200)),
     resetAtMs: () => 0,
-  };
-  const judge = {
-    unitOf: () => 'error' as const,
-    serves: () => true,
-    run: (
-      request: { expert: string; version: string; routerModel: string; region: number; predicted: number },
-      given: { score: number; atMs: number },
-    ) => ({
-      kind: 'counts' as const,
-      outcome: { ...request, unit: 'error' as const, observed: 1 - given.score, atMs: given.atMs },
-    }),
   };
   term = new CorrectorTerm({ bus, view, judge, settings: SETTINGS }, writer);
   await term.begin(Date.now());
@@ -89,3 +106,150 @@ it.each([
   // At least one of them failed.
   expect(count.appends).toBeGreaterThan(2);
 });
+
+describe('a term that ends while it begins', () => {
+  const writer: FencedWriter = { append: () => Promise.reject(new Error('Nothing is to be written.')) };
+  const view = { records: new Map(), refresh: () => Promise.resolve(), resetAtMs: () => 0 };
+
+  it.each(['follow', 'subscribe'] as const)(
+    'leaves nothing behind that takes feedback: at %s',
+    async (at) => {
+      let go: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => (go = resolve));
+      const open = new Set<object>();
+      const opened = async (what: 'follow' | 'subscribe') => {
+        if (what === at) await gate;
+        const one = following(() => Promise.resolve(void open.delete(one)));
+        open.add(one);
+        return one;
+      };
+      const slow = { follow: () => opened('follow'), subscribe: () => opened('subscribe') };
+      term = new CorrectorTerm({ bus: slow, view, judge, settings: SETTINGS }, writer);
+      const beginning = term.begin(Date.now());
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await term.end();
+      go();
+      await beginning;
+      expect(open.size).toBe(0);
+    },
+  );
+
+  it('does not begin at all when it ended before', async () => {
+    let asked = 0;
+    const never = () => Promise.reject(new Error(String(++asked)));
+    const parts = { bus: { follow: never, subscribe: never }, view, judge, settings: SETTINGS };
+    term = new CorrectorTerm(parts, writer);
+    await term.end();
+    await term.begin(Date.now());
+    expect(asked).toBe(0);
+  });
+});
+
+it('ends the term of who is revoked while its earlier term still ends', async () => {
+  const open = new Set<object>();
+  let letGo: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const opened = () => {
+    const one = following(async () => {
+      await gate;
+      open.delete(one);
+    });
+    open.add(one);
+    return Promise.resolve(one);
+  };
+  let election: CampaignOptions | undefined;
+  const elections = {
+    follow: opened,
+    subscribe: opened,
+    campaign: (options: CampaignOptions) => {
+      election = options;
+      return Promise.resolve({ leader: () => '', resign: () => Promise.resolve() });
+    },
+  };
+  const view = { records: new Map(), refresh: () => Promise.resolve(), resetAtMs: () => 0 };
+  const parts = { bus: elections, view, judge, settings: SETTINGS };
+  const registry = { onChange: () => () => undefined } as unknown as RegistryView;
+  const corrector = new Corrector(elections as unknown as EventBus, registry, parts, () => 'here');
+  const writer: FencedWriter = { append: () => Promise.resolve([]) };
+  await corrector.start();
+  await election?.onElected(writer, 1n);
+  expect(open.size).toBe(2);
+  election?.onRevoked('shared anew');
+  const again = election?.onElected(writer, 2n);
+  election?.onRevoked('shared anew');
+  letGo();
+  await again;
+  expect(open.size).toBe(0);
+  expect(corrector.isLeader).toBe(false);
+  await corrector.drain();
+});
+
+it('counts feedback whose publisher is ahead of time as of now, so that what comes after it counts too', async () => {
+  const written: eventsV1.RouteCorrection[] = [];
+  const writer: FencedWriter = {
+    append: (records) => {
+      for (const record of records)
+        if (record.key === 'good/0') written.push(decodeEvent(TOPICS.routeCorrection, received(record))!);
+      return Promise.resolve([]);
+    },
+  };
+  let request: FollowOptions['onRecord'] | undefined;
+  let feedback: SubscribeOptions['handle'] | undefined;
+  const fake = {
+    follow: ({ onRecord }: FollowOptions) => {
+      request = onRecord;
+      return Promise.resolve(following());
+    },
+    subscribe: ({ handle }: SubscribeOptions) => {
+      feedback = handle;
+      return Promise.resolve(following());
+    },
+  };
+  const view = { records: new Map(), refresh: () => Promise.resolve(), resetAtMs: () => 0 };
+  term = new CorrectorTerm({ bus: fake, view, judge, settings: SETTINGS }, writer);
+  const nowMs = Date.now();
+  await term.begin(nowMs);
+  const year = 365 * 86_400_000;
+  for (const [at, timestampMs] of [nowMs + year, nowMs].entries()) {
+    const completed = encodeEvent(
+      TOPICS.requestCompleted,
+      {
+        requestId: `r${at}`,
+        tenant: 'default',
+        expert: 'good',
+        version: '1',
+        channel: 'stable',
+        routed: true,
+        routerModel: 'constant@1',
+        candidates: [{ expert: 'good', predictedLoss: 0.25, total: 0.25 }],
+        completedAt: timestampFromMs(nowMs),
+      },
+      { source: '/test', key: `r${at}` },
+    );
+    request?.(received(completed));
+    const said = encodeEvent(
+      TOPICS.feedbackGiven,
+      { requestId: `r${at}`, tenant: 'default', label: '', score: 0 },
+      { source: '/test', key: `r${at}` },
+    );
+    const signal = new AbortController().signal;
+    await feedback?.({ ...received(said), offset: BigInt(at), timestampMs }, { signal });
+  }
+  expect(written.at(-1)?.weight).toBeCloseTo(2, 3);
+});
+
+function received(record: BusRecord): ReceivedRecord {
+  return { ...record, partition: 0, offset: 0n, timestampMs: 0, attempt: 1 };
+}
+
+/** A follower and a subscription that nothing comes from. */
+function following(stop: () => Promise<void> = () => Promise.resolve()) {
+  return {
+    caughtUp: Promise.resolve(),
+    catchUp: () => Promise.resolve(),
+    pause: () => undefined,
+    resume: () => undefined,
+    lag: () => Promise.resolve(0n),
+    stop,
+  };
+}

@@ -32,6 +32,8 @@ export interface CorrectorParts {
 }
 
 const GROUP = 'thalamus-router-corrector';
+/** How long feedback at work may take to end, milliseconds. */
+const STOP_MS = 1_000;
 
 /**
  * The work of one elected corrector, from its election to its end. Feedback is acknowledged once all that it changes is
@@ -47,6 +49,7 @@ export class CorrectorTerm {
   private next: Promise<void> | undefined;
   /** True once an append has failed: the book may be ahead of what is written. */
   private isAhead = false;
+  private hasEnded = false;
   private mending: Promise<void> | undefined;
   private readonly outcomes = counter(METRICS.routeOutcomes);
   private readonly alarms = counter(METRICS.driftAlarms);
@@ -62,10 +65,14 @@ export class CorrectorTerm {
     this.book = this.readBook();
   }
 
-  /** Goes on from what is written, reads the requests that feedback may still speak of, then feedback. */
+  /**
+   * Goes on from what is written, reads the requests that feedback may still speak of, then feedback. A term that ends meanwhile
+   * goes no further: feedback that it took would be lost to the next corrector.
+   */
   async begin(nowMs: number): Promise<void> {
     const { bus, view, settings } = this.parts;
-    await view.refresh();
+    if (!this.isOver()) await view.refresh();
+    if (this.isOver()) return;
     this.book = this.readBook();
     this.follower = await bus.follow({
       topic: TOPICS.requestCompleted.name,
@@ -77,22 +84,29 @@ export class CorrectorTerm {
         this.logger.warn({ code: error.code, reason: error.message }, 'requests cannot be read just now');
       },
     });
-    await this.follower.caughtUp;
+    if (!this.isOver()) await this.follower.caughtUp;
+    if (this.isOver()) return this.follower.stop();
     this.subscription = await bus.subscribe({
       group: GROUP,
       topics: [TOPICS.feedbackGiven.name],
       handle: idempotent((record) => this.handle(record)),
     });
+    if (this.isOver()) return this.subscription.stop(STOP_MS);
     this.timer = setInterval(() => {
       this.sweep(Date.now());
     }, settings.sweepMs).unref();
   }
 
   async end(): Promise<void> {
+    this.hasEnded = true;
     clearInterval(this.timer);
-    await this.subscription?.stop(1_000);
+    await this.subscription?.stop(STOP_MS);
     await this.follower?.stop();
     await this.writing.catch(() => undefined);
+  }
+
+  private isOver(): boolean {
+    return this.hasEnded;
   }
 
   /** Lets corrections wear off, and forgets those that are over. */
@@ -114,7 +128,8 @@ export class CorrectorTerm {
       this.count('invalid');
       return { kind: 'deadLetter', error: toThalamusError(fault) };
     }
-    const became = await this.learn(feedback, timestampMs);
+    // A publisher's clock may be ahead: nothing that comes before such a moment would count.
+    const became = await this.learn(feedback, Math.min(timestampMs, Date.now()));
     this.book.passed(partition, offset, timestampMs);
     await this.write();
     if (became.request) this.window.judged(feedback?.requestId ?? '');

@@ -61,10 +61,12 @@ export class Corrector {
   }
 
   private async rise(writer: FencedWriter, term: bigint): Promise<void> {
-    await this.ending;
     const begun = new CorrectorTerm(this.parts, writer);
+    // Known at once: who is revoked while an earlier term still ends has to end this one too.
     this.term = begun;
+    await this.ending;
     await begun.begin(Date.now());
+    if (this.term !== begun) return;
     this.logger.info({ term: String(term) }, 'elected corrector');
   }
 
