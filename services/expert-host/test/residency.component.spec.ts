@@ -13,8 +13,11 @@ import {
 } from '@thalamus/testing';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ask, Host, refusalOf, Registry, valuesOf } from './host-harness.js';
+
+// Every case starts a host and loads graphs, each in a process of its own.
+vi.setConfig({ testTimeout: 60_000 });
 
 let registry: Registry;
 let host: Host | undefined;
