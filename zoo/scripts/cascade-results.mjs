@@ -1,13 +1,13 @@
 // Cascades by confidence over services whose answers were measured, beside each service alone, and docs/results/cascade.md.
 //   npm run results:cascade -- --data DIR     (DIR holds frugalml4_FERPLUS.jsonl.gz)
 // Settings are chosen by cross-validation over four fifths of the rows; the last fifth is read once for each budget and seed.
+import { pairedBootstrap } from '@thalamus/compatibility';
 import { createRandom } from '@thalamus/tensor';
 import { fitCascade, judgeCascade, readServiceTable, tryCascades } from '@thalamus/training';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import prettier from 'prettier';
-import { groupedBootstrap } from '../../libs/training/dist/router/grouped-bootstrap.js';
 
 const TABLE = 'frugalml4_FERPLUS';
 const SEEDS = [1, 2, 3];
@@ -38,16 +38,13 @@ const runs = SEEDS.map((seed) => {
   const budgets = BUDGETS.map((share) => {
     const cascade = fitCascade(fitted, labels, prices, tried, share * prices[best]);
     const outcome = judgeCascade(cascade, test);
-    const over = outcome.right.map((right, at) => right - bestRight[at]);
+    const over = Array.from(outcome.right, (right, at) => right - bestRight[at]);
+    const { low, high } = pairedBootstrap(over, { seed, resamples: 1000 });
     return {
       share,
       accuracy: mean([...outcome.right]),
       price: mean([...outcome.prices]),
-      over: groupedBootstrap(
-        over,
-        test.map((_, at) => String(at)),
-        seed,
-      ),
+      over: [low, high],
     };
   });
   console.log(

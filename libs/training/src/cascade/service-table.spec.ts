@@ -50,7 +50,7 @@ describe('readServiceTable', () => {
       'line 3 has the id 0',
     ],
     ['a label below 0', [{ meta: META }, { i: 0, y: -1, p: [0, 0], c: [1, 1] }], 'line 2 is wrong at y'],
-    ['a broken line', [{ meta: META }, '{"i": 0'], 'line 2 is no JSON'],
+    ['a broken line', [{ meta: META }, '{"i": 0'], 'line 2 is not JSON'],
   ])('refuses %s', async (_, lines, message) => {
     await expect(read(...lines)).rejects.toMatchObject({
       code: 'DATASET_INVALID',

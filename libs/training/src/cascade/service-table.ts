@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { tableFault, tableLines, type NumberedLine } from '../router/table-lines.js';
+import { parseLine, tableFault, tableLines } from '../router/table-lines.js';
 import type { AnsweredRow } from './fit-cascade.js';
 
 /** What several services answered to the same inputs, which are not there. */
@@ -44,14 +44,14 @@ export async function readServiceTable(path: string): Promise<ServiceTable> {
   const lines = tableLines(path);
   const first = await lines.next();
   if (first.done) throw tableFault(path, 1, 'is missing: the file is empty');
-  const { meta } = parsed(z.strictObject({ meta: metaSchema }), first.value, path);
+  const { meta } = parseLine(z.strictObject({ meta: metaSchema }), first.value, path);
   const { length } = meta.models;
   if (meta.cost_usd_per_10k.length !== length)
     throw tableFault(path, 1, `has ${meta.cost_usd_per_10k.length} prices for ${length} services`);
   const rows: AnsweredRow[] = [];
   const seen = new Set<string>();
   for await (const line of lines) {
-    const { i, y, p, c } = parsed(rowSchema, line, path);
+    const { i, y, p, c } = parseLine(rowSchema, line, path);
     if (p.length !== length || c.length !== length)
       throw tableFault(
         path,
@@ -74,21 +74,4 @@ export async function readServiceTable(path: string): Promise<ServiceTable> {
     labels,
     rows,
   };
-}
-
-function parsed<T>(schema: z.ZodType<T>, { text, number }: NumberedLine, path: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw tableFault(path, number, 'is no JSON', cause);
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw tableFault(
-    path,
-    number,
-    `is wrong at ${issue?.path.join('.') || 'its top'}: ${issue?.message ?? ''}`,
-  );
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ThalamusError } from '@thalamus/errors';
 import type { Digest } from '@thalamus/bundle';
-import { tableFault, tableLines, type LineLimits, type NumberedLine } from './table-lines.js';
+import { parseLine, tableFault, tableLines, type LineLimits, type NumberedLine } from './table-lines.js';
 
 /** A model of a table. */
 export interface TableModel {
@@ -107,7 +107,7 @@ export async function readRoutingTable(path: string, limits: LineLimits = {}): P
   const lines = tableLines(path, limits);
   const first = await lines.next();
   if (first.done) throw tableFault(path, 1, 'is missing: the file is empty');
-  const { meta } = parse(z.strictObject({ meta: metaSchema }), first.value, path);
+  const { meta } = parseLine(z.strictObject({ meta: metaSchema }), first.value, path);
   const reading: Reading = {
     path,
     meta,
@@ -229,7 +229,7 @@ function rangeOf(meta: Meta, path: string): readonly [number, number] {
 }
 
 function rowOf(line: NumberedLine, reading: Reading): RoutingRow {
-  const row = parse(rowSchema, line, reading.path);
+  const row = parseLine(rowSchema, line, reading.path);
   const { scores, losses } = row;
   const refuse = (reason: string): never => {
     throw tableFault(reading.path, line.number, reason);
@@ -289,26 +289,6 @@ function lossOf(
   if (meta.lossUnit === 'error' && value > 1)
     refuse(`has the loss ${value} above 1 where meta.lossUnit is "error": scales are mixed`);
   return value;
-}
-
-function parse<T>(schema: z.ZodType<T>, { text, number }: NumberedLine, path: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    const reason = /\bNaN\b|\bInfinity\b/.test(text)
-      ? 'holds NaN or Infinity, which JSON has no word for; write null for no result'
-      : 'is not JSON';
-    throw tableFault(path, number, reason, cause);
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw tableFault(
-    path,
-    number,
-    `is wrong at ${issue?.path.join('.') || 'its top'}: ${issue?.message ?? ''}`,
-  );
 }
 
 const short = (text: string) => (text.length <= 60 ? text : `${text.slice(0, 60)}…`);

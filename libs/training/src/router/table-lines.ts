@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import type { z } from 'zod';
 
 /** Longest line, characters; a prompt of a megabyte fits. */
 export const MAX_LINE_CHARACTERS = 8 * 2 ** 20;
@@ -54,6 +55,27 @@ export async function* tableLines(
   }
   if (rest !== '') yield { text: rest, number: number + 1 };
   return hash.digest('hex');
+}
+
+/** What a line of JSON holds. @throws DATASET_INVALID that names file, line and fault */
+export function parseLine<T>(schema: z.ZodType<T>, { text, number }: NumberedLine, path: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const reason = /\bNaN\b|\bInfinity\b/.test(text)
+      ? 'holds NaN or Infinity, which JSON has no word for; write null for no result'
+      : 'is not JSON';
+    throw tableFault(path, number, reason, cause);
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw tableFault(
+    path,
+    number,
+    `is wrong at ${issue?.path.join('.') || 'its top'}: ${issue?.message ?? ''}`,
+  );
 }
 
 /** A fault of a table, with its line. */

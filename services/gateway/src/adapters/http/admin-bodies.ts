@@ -1,5 +1,6 @@
 import { FLAG_NAMES } from '@thalamus/routing';
 import { z } from 'zod';
+import { riskField } from './bodies.js';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const name = (what: string) =>
@@ -89,14 +90,7 @@ export const policyBody = z
       .describe(
         'Asked when the router abstains; empty, or of another task than asked for: the caller gets NO_SUITABLE_EXPERT.',
       ),
-    risk: z
-      .strictObject({
-        alpha: z
-          .number()
-          .min(0)
-          .describe('Largest mean loss beyond the best single expert, in its loss unit.'),
-        delta: z.number().gt(0).lt(1).describe('Probability with which that may fail.'),
-      })
+    risk: riskField
       .nullable()
       .default(null)
       .describe('Bound that every routed request keeps; null: none. A request may ask for a stricter one.'),

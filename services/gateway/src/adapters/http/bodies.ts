@@ -67,6 +67,12 @@ export const embeddingBody = z
   })
   .meta({ title: 'EmbeddingRequest' });
 
+/** A bound on the quality that may be lost. */
+export const riskField = z.strictObject({
+  alpha: z.number().min(0).describe('Largest mean loss beyond the best single expert, in its loss unit.'),
+  delta: z.number().gt(0).lt(1).describe('Probability with which that may fail.'),
+});
+
 /** Body of POST /v1/route. */
 export const routeBody = z
   .strictObject({
@@ -74,14 +80,7 @@ export const routeBody = z
     task: z.enum(['text-classification', 'fill-mask', 'text-generation']).default('text-classification'),
     flags: flagsField.optional(),
     top_k: z.int().min(1).max(256).default(8).describe('Experts to return, best first.'),
-    risk: z
-      .strictObject({
-        alpha: z
-          .number()
-          .min(0)
-          .describe('Largest mean loss beyond the best single expert, in its loss unit.'),
-        delta: z.number().gt(0).lt(1).describe('Probability with which that may fail.'),
-      })
+    risk: riskField
       .optional()
       .describe('The cheapest expert within this bound comes first; no looser than that of the policy.'),
   })
