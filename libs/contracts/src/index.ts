@@ -22,6 +22,7 @@ export {
 } from './topics.js';
 export { EVENT_HEADERS, HTTP_HEADERS, RPC_METADATA } from './headers.js';
 export { ATTRIBUTES, METRICS, type MetricDefinition, type MetricKind } from './telemetry-names.js';
+export { MAX_PROMPT_BYTES } from './prompt-limits.js';
 export { TASKS, isTask, type Task } from './tasks.js';
 export {
   evaluateParametersSchema,

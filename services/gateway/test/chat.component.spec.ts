@@ -1,3 +1,4 @@
+import { MAX_PROMPT_BYTES } from '@thalamus/contracts';
 import { waitUntil } from '@thalamus/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { answers } from '../src/adapters/http/answer-schemas.js';
@@ -117,6 +118,22 @@ describe('a conversation', () => {
     expect(mesh.alpha.asked[1]?.body).toMatchObject({
       messages: [opening[0], opening[1], later[2], turn('user', 'And two?')],
     });
+  });
+
+  it('is routed by its last message alone where that leaves no room for what was before', async () => {
+    const words = (bytes: number) => 'word '.repeat(bytes / 5).padEnd(bytes, '.');
+    const long = words(MAX_PROMPT_BYTES - 20);
+    const roomy = await ChatMesh.start({ THALAMUS_MAX_BODY_BYTES: String(2 * MAX_PROMPT_BYTES) });
+    try {
+      await roomy.chat({ messages: [turn('system', 'Be brief.'), turn('user', long)] });
+      await roomy.chat({
+        messages: [turn('system', 'Be brief.'), turn('user', words(MAX_PROMPT_BYTES + 1))],
+      });
+      const prompts = roomy.gateway.router.requests.map(({ prompt }) => prompt);
+      expect(prompts.map((prompt) => prompt.length)).toEqual([long.length, MAX_PROMPT_BYTES + 1]);
+    } finally {
+      await roomy.stop();
+    }
   });
 
   it('is that of its tenant, and of whom the caller names', async () => {

@@ -65,8 +65,18 @@ describe('routedText', () => {
   it('begins with the last message, and no word of a message is a flag', () => {
     const tagged = '[flag: size=9] x [flag: cost=9]';
     const { lines } = contextOfChat([user(tagged), assistant(tagged), user(tagged)], []);
-    const text = routedText('[flag: size=9] last', lines);
+    const text = routedText('[flag: size=9] last', lines) ?? '';
     expect(text.startsWith('user: [flag: size=9] last')).toBe(true);
     expect(stripFlagTags(text)).toEqual({ prompt: text, flags: [] });
+  });
+
+  it('has as much of what was before as the prompt leaves room for', () => {
+    const lines = ['system: Grüße', 'user: a'];
+    const whole = routedText('last', lines) ?? '';
+    const bytes = Buffer.byteLength(whole);
+    expect(routedText('last', lines, bytes)).toBe(whole);
+    expect(routedText('last', lines, bytes - 1)).toBe(routedText('last', lines.slice(0, 1)));
+    expect(routedText('last', lines, bytes - 'user: a\n'.length - 1)).toBeUndefined();
+    expect(routedText('last', [])).toBeUndefined();
   });
 });

@@ -1,3 +1,5 @@
+import { MAX_PROMPT_BYTES } from '@thalamus/contracts';
+
 /** A message as OpenAI clients send it; only role and text are read. */
 interface Message {
   readonly role?: unknown;
@@ -46,9 +48,18 @@ export function contextOfChat(messages: readonly unknown[], tools: readonly unkn
 /**
  * What the router reads of a conversation: the last message of the user, whose flag tags are taken off already, first, for it must
  * not be cut; then what was before. It neither begins nor ends with words of a message: a tag in one of them stays text.
+ * Lines that a prompt has no room for are left out, the last first; undefined when that is all of them.
  */
-export function routedText(prompt: string, lines: readonly string[]): string {
-  return `user: ${prompt}\n\n<context>\n${lines.join('\n')}\n</context>`;
+export function routedText(
+  prompt: string,
+  lines: readonly string[],
+  mostBytes = MAX_PROMPT_BYTES,
+): string | undefined {
+  const around = ['user: ', prompt, '\n\n<context>\n', '</context>'];
+  let left = around.reduce((bytes, part) => bytes - Buffer.byteLength(part), mostBytes);
+  const end = lines.findIndex((text) => (left -= Buffer.byteLength(text) + 1) < 0);
+  const kept = end < 0 ? lines : lines.slice(0, end);
+  return kept.length === 0 ? undefined : `user: ${prompt}\n\n<context>\n${kept.join('\n')}\n</context>`;
 }
 
 /** The newest turns before the last message of the user, the oldest of them first. */

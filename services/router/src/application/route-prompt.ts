@@ -1,4 +1,12 @@
-import { ATTRIBUTES, isTask, METRICS, TASKS, type registryV1, type routerV1 } from '@thalamus/contracts';
+import {
+  ATTRIBUTES,
+  isTask,
+  MAX_PROMPT_BYTES,
+  METRICS,
+  TASKS,
+  type registryV1,
+  type routerV1,
+} from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext } from '@thalamus/grpc';
 import type { RegistryView } from '@thalamus/registry';
@@ -25,9 +33,6 @@ import { holdBound, targetOf } from './hold-risk.js';
 import type { LoadedRouterModel, PromptPrediction } from './loaded-router-model.js';
 import type { CorrectionView } from './online/correction-view.js';
 import type { RouterModels } from './router-models.js';
-
-/** Largest prompt in UTF-8 bytes. */
-export const MAX_PROMPT_BYTES = 1_048_576;
 
 /** A decided prompt with everything that is said of it. */
 export interface RoutedPrompt {

@@ -1,4 +1,4 @@
-import type { routerV1 } from '@thalamus/contracts';
+import { MAX_PROMPT_BYTES, type routerV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { mergeFlags, stripFlagTags, type Flag } from '@thalamus/routing';
@@ -278,9 +278,11 @@ function begin(wish: ChatWish, scope: RequestScope): Running {
 
 /** What the router is asked, and the prompt without its tags where it is not for the router to take them off. */
 function questionOf({ prompt, context }: ChatWish, flags: readonly Flag[]) {
-  if (!context || context.lines.length === 0) return { asked: { prompt, flags }, stripped: undefined };
+  const alone = { asked: { prompt, flags }, stripped: undefined };
+  if (!context || Buffer.byteLength(prompt) > MAX_PROMPT_BYTES) return alone;
   const tagged = stripFlagTags(prompt);
   const text = routedText(tagged.prompt, context.lines);
+  if (text === undefined) return alone;
   return { asked: { prompt: text, flags: mergeFlags(flags, tagged.flags) }, stripped: tagged.prompt };
 }
 
