@@ -120,6 +120,38 @@ describe('a conversation', () => {
     });
   });
 
+  it.each([
+    ['nothing but flag tags', '[flag: size=0.5]', [0.5]],
+    ['no text', '', []],
+  ])(
+    'is routed by what was before when its last message is %s, as OpenAI takes one',
+    async (_what, last, weights) => {
+      const before = [turn('user', 'What is a bolt?'), turn('assistant', 'A length of cloth.')];
+      expect((await mesh.chat({ messages: [...before, turn('user', last)] })).status).toBe(200);
+      expect(asked()[0]?.prompt).toBe(
+        'user: \n\n<context>\nuser: What is a bolt?\nassistant: A length of cloth.\n</context>',
+      );
+      expect(mesh.gateway.router.requests[0]?.flags.map(({ form }) => form.value)).toEqual(weights);
+      expect(mesh.alpha.asked[0]?.body['messages']).toEqual([...before, turn('user', '')]);
+    },
+  );
+
+  it.each([
+    ['nothing but flag tags', [turn('user', '[flag: size=0.5]')]],
+    ['no text', [turn('user', ' ')]],
+    ['no message of a user', [turn('assistant', 'Hello')]],
+  ])('that is %s is refused: there is nothing to route by', async (_what, messages) => {
+    const answer = await mesh.chat({ messages });
+    expect([answer.status, errorOf(answer).code]).toEqual([400, 'REQUEST_INVALID']);
+    expect(errorOf(answer).message).toContain('nothing to route by');
+    expect(asked()).toEqual([]);
+  });
+
+  it('without text goes to the model that is named, which knows what to make of it', async () => {
+    await mesh.chat({ model: 'alpha', messages: [turn('user', '')] });
+    expect(mesh.alpha.asked[0]?.body['messages']).toEqual([turn('user', '')]);
+  });
+
   it('is routed by its last message alone where that leaves no room for what was before', async () => {
     const words = (bytes: number) => 'word '.repeat(bytes / 5).padEnd(bytes, '.');
     const long = words(MAX_PROMPT_BYTES - 20);

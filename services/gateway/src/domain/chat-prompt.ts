@@ -7,12 +7,19 @@ interface Message {
   readonly content?: unknown;
 }
 
-/** What an answer is asked of: the text of the last message of the user. @throws REQUEST_INVALID when there is none */
+/**
+ * What an answer is asked of: the text of the last message of the user, which may be empty, as OpenAI has it.
+ * @throws REQUEST_INVALID when there is no message of a user
+ */
 export function promptOfMessages(messages: readonly unknown[]): string {
   const last = lastUserIndex(messages);
-  const text = last < 0 ? '' : textOf(messages[last] as Message);
-  if (text.trim() !== '') return text;
-  throw new ThalamusError(
+  if (last < 0) throw nothingToRouteBy();
+  return textOf(messages[last] as Message);
+}
+
+/** Refuses messages without any text. */
+export function nothingToRouteBy(): ThalamusError {
+  return new ThalamusError(
     'REQUEST_INVALID',
     'messages holds no text of a user, so there is nothing to route by.',
     {

@@ -4,6 +4,7 @@ import type { RegistryView } from '@thalamus/registry';
 import { mergeFlags, stripFlagTags, type Flag } from '@thalamus/routing';
 import type { RequestScope } from '../../domain/caller.js';
 import { routedText, type ChatContext } from '../../domain/chat-context.js';
+import { nothingToRouteBy } from '../../domain/chat-prompt.js';
 import { parseModelReference } from '../../domain/model-reference.js';
 import type { FallbackExpert } from '../fallback-expert.js';
 import type { RecordOutcome } from '../record-outcome.js';
@@ -276,11 +277,15 @@ function begin(wish: ChatWish, scope: RequestScope): Running {
   };
 }
 
-/** What the router is asked, and the prompt without its tags where it is not for the router to take them off. */
+/**
+ * What the router is asked, and the prompt without its tags where it is not for the router to take them off. Without text in the last
+ * message what was before decides. @throws REQUEST_INVALID when there is no text at all
+ */
 function questionOf({ prompt, context }: ChatWish, flags: readonly Flag[]) {
   const alone = { asked: { prompt, flags }, stripped: undefined };
   if (!context || Buffer.byteLength(prompt) > MAX_PROMPT_BYTES) return alone;
   const tagged = stripFlagTags(prompt);
+  if (context.lines.length === 0 && tagged.prompt.trim() === '') throw nothingToRouteBy();
   const text = routedText(tagged.prompt, context.lines);
   if (text === undefined) return alone;
   return { asked: { prompt: text, flags: mergeFlags(flags, tagged.flags) }, stripped: tagged.prompt };
