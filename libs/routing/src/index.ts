@@ -57,6 +57,7 @@ export {
   type RiskPlan,
 } from './risk/risk-plan.js';
 export { riskRowsFromTensors, riskTensors } from './risk/risk-tensors.js';
+export { FairCache } from './fair-cache.js';
 export { limitsOf } from './limits.js';
 export { explore, type ExploredDecision } from './pickers/explore.js';
 export { pick, pickSeed, type ExplorationPool, type Picked, type Picker } from './pickers/pick.js';

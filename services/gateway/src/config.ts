@@ -74,7 +74,7 @@ export const gatewaySettings = defineSettings({
   conversations: setting(
     'THALAMUS_CONVERSATIONS',
     z.coerce.number('must be a number').int('must be a whole number').min(0).max(1_000_000).default(10_000),
-    'Conversations whose expert is remembered, so that they stay with it; 0: none.',
+    'Conversations whose expert is remembered; of more, the tenant with most forgets its oldest; 0: none.',
   ),
   maxInFlight: setting('THALAMUS_MAX_IN_FLIGHT', count(512), 'Requests served at once; more are refused.'),
 });

@@ -21,7 +21,7 @@ import {
   type UpstreamRequest,
   type UpstreamTarget,
 } from './chat-upstream.port.js';
-import type { Conversations } from './conversations.js';
+import type { ConversationKey, Conversations } from './conversations.js';
 import { upstreamOf } from './find-upstreams.js';
 
 const TASK = 'text-generation';
@@ -80,7 +80,7 @@ interface Running {
   routed: RoutedText | undefined;
   target: ResolvedExpert | undefined;
   /** Name of the conversation; undefined for one that is not routed. */
-  conversation: string | undefined;
+  conversation: ConversationKey | undefined;
 }
 
 /** What finds the models for a request. */

@@ -1,16 +1,26 @@
+import { FairCache } from '@thalamus/routing';
 import { hash } from 'node:crypto';
+
+/** Name of a conversation. */
+export interface ConversationKey {
+  readonly tenant: string;
+  /** Digest of tenant and opening. */
+  readonly digest: string;
+}
 
 /**
  * Which expert the conversations had that were answered last, so that they stay with it unless another is clearly better. The
- * opening of a message list names a conversation; it is kept as a digest, and each tenant finds only its own. A gateway that
- * does not know a conversation, because another replica had it, routes it like a new one.
+ * opening of a message list names a conversation; it is kept as a digest, and each tenant finds only its own. When there are too many,
+ * the tenant with most forgets its oldest. A gateway that does not know a conversation, because another replica had it, routes it
+ * like a new one.
  */
 export class Conversations {
-  /** The least recently answered first. */
-  private readonly experts = new Map<string, string>();
+  private readonly experts: FairCache<string>;
 
-  /** Remembers this many; 0: none. */
-  constructor(private readonly capacity: number) {}
+  /** Remembers this many, of all tenants together; 0: none. */
+  constructor(capacity: number) {
+    this.experts = new FairCache(capacity);
+  }
 
   /** Number of conversations that are remembered. */
   get size(): number {
@@ -18,21 +28,17 @@ export class Conversations {
   }
 
   /** Name of a conversation. */
-  keyOf(tenant: string, opening: string): string {
+  keyOf(tenant: string, opening: string): ConversationKey {
     // No tenant has a line break in its name.
-    return hash('sha256', `${tenant}\n${opening}`, 'base64');
+    return { tenant, digest: hash('sha256', `${tenant}\n${opening}`, 'base64') };
   }
 
   /** The expert that answered last; undefined for a conversation that is not known. */
-  expertOf(key: string): string | undefined {
-    return this.experts.get(key);
+  expertOf({ tenant, digest }: ConversationKey): string | undefined {
+    return this.experts.get(tenant, digest);
   }
 
-  answered(key: string, expert: string): void {
-    if (this.capacity === 0) return;
-    this.experts.delete(key);
-    this.experts.set(key, expert);
-    const [oldest] = this.experts.keys();
-    if (this.experts.size > this.capacity && oldest !== undefined) this.experts.delete(oldest);
+  answered({ tenant, digest }: ConversationKey, expert: string): void {
+    this.experts.set(tenant, digest, expert);
   }
 }
