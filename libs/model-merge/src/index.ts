@@ -23,3 +23,7 @@ export {
   type ParentFacts,
 } from './find-obstacles.js';
 export { combinedLicence, derivedLicence, isShareAlike } from './licences.js';
+export type { ParentTensor, StaticMethod, StaticParameters, TensorGroup } from './static/static-method.js';
+export { parseStaticParameters, type GivenParameters } from './static/static-parameters.js';
+export { startStaticMerge, type ParametersOfTensor, type StaticMerge } from './static/static-merge.js';
+export { STATIC_METHODS, staticMethod } from './static/static-methods.js';
