@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { tensor, type TensorOf } from '@thalamus/tensor';
-import { Tokenizer as RustTokenizer } from 'tokenizers';
+import { Tokenizer as RustTokenizer, type Encoding } from 'tokenizers';
+import { AsciiWordPieces } from './ascii-word-pieces.js';
 import { tokenizerFault } from './tokenizer-check.js';
 
 /** One text as token ids. */
@@ -40,7 +41,10 @@ const SPARE_TOKENS = 256;
 
 /** Turns text into token ids. The only place in the mesh where that happens. */
 export class Tokenizer {
-  private constructor(private readonly tokenizer: RustTokenizer) {}
+  private constructor(
+    private readonly tokenizer: RustTokenizer,
+    private readonly ascii: AsciiWordPieces | undefined,
+  ) {}
 
   /** Reads a `tokenizer.json`. @throws BUNDLE_INVALID when it is not one, or one that may do harm to this process */
   static parse(bytes: Uint8Array): Tokenizer {
@@ -55,7 +59,7 @@ export class Tokenizer {
       const tokenizer = RustTokenizer.fromString(json);
       tokenizer.disableTruncation();
       tokenizer.disablePadding();
-      return new Tokenizer(tokenizer);
+      return new Tokenizer(tokenizer, AsciiWordPieces.of(json));
     } catch (cause) {
       if (ThalamusError.is(cause)) throw cause;
       throw new ThalamusError(
@@ -72,19 +76,23 @@ export class Tokenizer {
    */
   async encode(texts: readonly string[], maxTokens: number): Promise<TokenRow[]> {
     const firstLook = (maxTokens + SPARE_TOKENS) * CHARACTERS_PER_TOKEN;
-    const encodings = await this.tokenizer.encodeBatch(texts.map((text) => beginning(text, firstLook)));
-    return Promise.all(
-      encodings.map(async (encoding, row) => {
-        const text = texts[row] as string;
-        let ids = encoding.getIds();
-        let seen = firstLook;
-        while (text.length > seen && ids.length < maxTokens + SPARE_TOKENS) {
-          seen *= 4;
-          ids = (await this.tokenizer.encode(beginning(text, seen))).getIds();
-        }
-        return cut(ids, maxTokens);
-      }),
+    const rows = texts.map((text) => this.ascii?.encode(text, maxTokens, firstLook));
+    const open = rows.flatMap((row, at) => (row ? [] : [at]));
+    if (open.length === 0) return rows as TokenRow[];
+    const encodings = await this.tokenizer.encodeBatch(
+      open.map((at) => beginning(texts[at] as string, firstLook)),
     );
+    for (const [index, at] of open.entries()) {
+      const text = texts[at] as string;
+      let ids = (encodings[index] as Encoding).getIds();
+      let seen = firstLook;
+      while (text.length > seen && ids.length < maxTokens + SPARE_TOKENS) {
+        seen *= 4;
+        ids = (await this.tokenizer.encode(beginning(text, seen))).getIds();
+      }
+      rows[at] = cut(ids, maxTokens);
+    }
+    return rows as TokenRow[];
   }
 
   /** The mask of a tokenizer that was made for masked language models; undefined for another. */
