@@ -1,4 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
+import { rankedValue } from '@thalamus/tensor';
 import { affine } from './affine.js';
 import type { NearestLossHeads } from './loss-heads.js';
 import { toLengthOne } from './static-embedding.js';
@@ -15,35 +16,80 @@ export function nearestLosses(heads: NearestLossHeads, embeddings: Float32Array)
   const queries = projectedRows(embeddings, heads);
   const prompts = queries.length / projected;
   const losses = new Float32Array(prompts * candidates);
-  const neighbours = new Neighbours(Math.min(heads.neighbours, rows));
+  const cosines = new Float64Array(rows);
+  const ordered = new Float64Array(rows);
   const sums = new Float64Array(candidates);
+  const count = Math.min(heads.neighbours, rows);
+  const near: Near = { rows: new Int32Array(count), weights: new Float64Array(count) };
   for (let prompt = 0; prompt < prompts; prompt++) {
-    neighbours.clear();
     const at = prompt * projected;
-    const query = queries.subarray(at, at + projected);
-    for (let row = 0; row < rows; row++) neighbours.offer(row, product(query, keys, row * projected));
+    products(Float64Array.from(queries.subarray(at, at + projected)), keys, cosines);
     sums.fill(0);
-    const total = neighbours.weigh(temperature, (row, weight) => {
-      for (let k = 0; k < candidates; k++) sums[k]! += weight * values[row * candidates + k]!;
-    });
+    weigh(cosines, ordered, temperature, near);
+    let total = 0;
+    for (let at = 0; at < near.rows.length; at++) {
+      const weight = near.weights[at]!;
+      const from = near.rows[at]! * candidates;
+      total += weight;
+      for (let k = 0; k < candidates; k++) sums[k]! += weight * values[from + k]!;
+    }
     for (let k = 0; k < candidates; k++) losses[prompt * candidates + k] = sums[k]! / total;
   }
   return losses;
 }
 
-/** Sum of the products of a vector with the elements from `from` on; four sums at once, since none waits for another. */
-function product(vector: Float32Array, others: Float32Array, from: number): number {
-  const whole = vector.length - (vector.length % 4);
-  let [a, b, c, d] = [0, 0, 0, 0];
-  for (let i = 0; i < whole; i += 4) {
-    const at = from + i;
-    a += vector[i]! * others[at]!;
-    b += vector[i + 1]! * others[at + 1]!;
-    c += vector[i + 2]! * others[at + 2]!;
-    d += vector[i + 3]! * others[at + 3]!;
+/** Products of a vector with each row of `others`; four rows at once, so that no sum waits for another and a value is read once. */
+function products(vector: Float64Array, others: Float32Array, into: Float64Array): void {
+  const width = vector.length;
+  const whole = into.length - (into.length % 4);
+  for (let row = 0; row < whole; row += 4) {
+    const from = row * width;
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let i = 0; i < width; i++) {
+      const value = vector[i]!;
+      const at = from + i;
+      a += value * others[at]!;
+      b += value * others[at + width]!;
+      c += value * others[at + 2 * width]!;
+      d += value * others[at + 3 * width]!;
+    }
+    into[row] = a;
+    into[row + 1] = b;
+    into[row + 2] = c;
+    into[row + 3] = d;
   }
-  for (let i = whole; i < vector.length; i++) a += vector[i]! * others[from + i]!;
-  return a + b + (c + d);
+  for (let row = whole; row < into.length; row++) {
+    let sum = 0;
+    for (let i = 0; i < width; i++) sum += vector[i]! * others[row * width + i]!;
+    into[row] = sum;
+  }
+}
+
+/** The nearest rows, and how much each counts. */
+interface Near {
+  readonly rows: Int32Array;
+  readonly weights: Float64Array;
+}
+
+/** Writes the nearest rows and exp((cosine - largest) / temperature) of each; of equally near ones the earlier rows. */
+function weigh(cosines: Float64Array, ordered: Float64Array, temperature: number, into: Near): void {
+  const count = into.rows.length;
+  ordered.set(cosines);
+  const least = rankedValue(ordered, count - 1);
+  let largest = least;
+  let equal = count;
+  for (let at = 0; at < count; at++) {
+    const cosine = ordered[at]!;
+    if (cosine > largest) largest = cosine;
+    if (cosine > least) equal -= 1;
+  }
+  let taken = 0;
+  for (let row = 0; row < cosines.length && taken < count; row++) {
+    const cosine = cosines[row]!;
+    if (cosine < least || (cosine === least && equal-- <= 0)) continue;
+    into.rows[taken] = row;
+    into.weights[taken++] = Math.exp((cosine - largest) / temperature);
+  }
 }
 
 /** Embeddings as they are compared: P e, of length 1. */
@@ -56,76 +102,4 @@ export function projectedRows(
   for (let from = 0; from < rows.length; from += projected)
     toLengthOne(rows.subarray(from, from + projected));
   return rows;
-}
-
-/** The nearest rows so far, as a heap with the farthest on top; of equally near ones the earlier row stays. */
-class Neighbours {
-  private readonly rows: Int32Array;
-  private readonly cosines: Float64Array;
-  private count = 0;
-
-  constructor(private readonly most: number) {
-    this.rows = new Int32Array(most);
-    this.cosines = new Float64Array(most);
-  }
-
-  clear(): void {
-    this.count = 0;
-  }
-
-  offer(row: number, cosine: number): void {
-    if (this.count < this.most) {
-      this.place(this.count, row, cosine);
-      this.rise(this.count);
-      this.count += 1;
-    } else if (cosine > this.cosines[0]!) {
-      this.place(0, row, cosine);
-      this.sink();
-    }
-  }
-
-  /** Gives each neighbour with exp((cosine - largest) / temperature); returns the sum of these weights. */
-  weigh(temperature: number, take: (row: number, weight: number) => void): number {
-    let largest = -Infinity;
-    for (let at = 0; at < this.count; at++) largest = Math.max(largest, this.cosines[at]!);
-    let total = 0;
-    for (let at = 0; at < this.count; at++) {
-      const weight = Math.exp((this.cosines[at]! - largest) / temperature);
-      total += weight;
-      take(this.rows[at]!, weight);
-    }
-    return total;
-  }
-
-  private place(at: number, row: number, cosine: number): void {
-    this.rows[at] = row;
-    this.cosines[at] = cosine;
-  }
-
-  private rise(from: number): void {
-    for (let at = from; at > 0;) {
-      const above = (at - 1) >> 1;
-      if (this.cosines[above]! <= this.cosines[at]!) return;
-      this.swap(at, above);
-      at = above;
-    }
-  }
-
-  private sink(): void {
-    for (let at = 0; ;) {
-      let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2])
-        if (child < this.count && this.cosines[child]! < this.cosines[least]!) least = child;
-      if (least === at) return;
-      this.swap(at, least);
-      at = least;
-    }
-  }
-
-  private swap(a: number, b: number): void {
-    const row = this.rows[a]!;
-    const cosine = this.cosines[a]!;
-    this.place(a, this.rows[b]!, this.cosines[b]!);
-    this.place(b, row, cosine);
-  }
 }

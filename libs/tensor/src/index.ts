@@ -24,3 +24,4 @@ export {
   type TruncatedSvdOptions,
 } from './truncated-svd.js';
 export { argMax, cosine, dot, largest, logSumExp, softmax } from './vector.js';
+export { rankedValue } from './largest.js';

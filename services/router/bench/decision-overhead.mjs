@@ -1,8 +1,10 @@
 // What a routing decision costs beyond the encoder's own run, in one process and one run, interleaved prompt by prompt:
-//   encoder   the bare ONNX Runtime session on ready token ids (what any router of this kind must pay)
+//   encoder   the bare ONNX Runtime session on ready token ids (what any router that reads its vector must pay)
 //   decision  RoutePrompt as the gRPC handler calls it: flags, tokeniser, encoder, heads, regions, abstention, filters, ranking
 //   call      the same through the gRPC server and client on this machine
-// Usage: npm run bench:router [-- --rounds 200] [--json]. Build first. Figures: docs/results/router-latency-v0.md.
+// Usage: npm run bench:router [-- --rounds 200] [--router FOLDER ...] [--json]. Build first. Without --router: the shipped router of
+// classifiers, and one with the `fast` encoder, which runs no graph and is trained here; the encoder stands beside it to compare. Figures:
+// docs/results/router-latency.md.
 import { importBundle, FolderArtifactStore, openBundle } from '@thalamus/bundle';
 import { routerV1, TOPICS } from '@thalamus/contracts';
 import { EmbeddedEventBus, encodeEvent, topicSpec } from '@thalamus/events';
@@ -10,25 +12,30 @@ import { createClient, GrpcServer, implementService, localContext } from '@thala
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { RegistryView, ResidencyView } from '@thalamus/registry';
 import { setLogLevel } from '@thalamus/telemetry';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RouterGrpcService } from '../dist/adapters/grpc/router.service.js';
+import { CorrectionView } from '../dist/application/online/correction-view.js';
 import { Candidates } from '../dist/application/candidates.js';
 import { RoutePrompt } from '../dist/application/route-prompt.js';
 import { RouterModels } from '../dist/application/router-models.js';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '200' }, json: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string', default: '200' },
+    router: { type: 'string', multiple: true },
+    json: { type: 'boolean', default: false },
+  },
 });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 10)
   throw new TypeError('--rounds must be a whole number of 10 or more');
 
 const zoo = fileURLToPath(new URL('../../../zoo', import.meta.url));
-const task = 'text-classification';
 const words =
   'the party of the first part shall hold harmless and indemnify the party of the second part against all claims '.split(
     ' ',
@@ -40,16 +47,40 @@ const text = (tokens, seed) =>
 setLogLevel('error');
 const folder = await mkdtemp(join(tmpdir(), 'thalamus-bench-router-'));
 try {
-  await run();
+  const results = [];
+  for (const router of values.router ?? [join(zoo, 'router', 'zoo-router'), trainedFast()])
+    results.push(await run(router));
+  if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+  else results.forEach(report);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
 
-async function run() {
-  const store = new FolderArtifactStore(join(folder, 'artifacts'));
+/** Trains a router model that runs no graph, on the recorded problems of the zoo, and gives its folder. */
+function trainedFast() {
+  const out = join(folder, 'fast-router');
+  const cli = fileURLToPath(new URL('../../cli/bin/thalamus.mjs', import.meta.url));
+  const table = join(zoo, 'fleet', 'gsm8k.jsonl.gz');
+  execFileSync(
+    process.execPath,
+    [cli, 'router', 'train', '--table', table, '--out', out, '--encoder', 'fast', '--seed', '1'],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
+  return out;
+}
+
+/** Measures one router model, which lies in a folder. */
+async function run(router) {
+  const own = await mkdtemp(join(folder, 'run-'));
+  const store = new FolderArtifactStore(join(own, 'artifacts'));
   const base = await importBundle(join(zoo, 'base', 'minilm-l6'), store);
-  const model = await importBundle(join(zoo, 'router', 'zoo-router'), store);
-  const bus = new EmbeddedEventBus({ file: join(folder, 'events.sqlite') });
+  const model = await importBundle(router, store);
+  const { task } = model.manifest;
+  const inputs = model.manifest.encoder.inputs ?? [{ kind: 'sentence' }];
+  const isFast = !inputs.some(({ kind }) => kind === 'sentence');
+  const bus = new EmbeddedEventBus({ file: join(own, 'events.sqlite') });
   await bus.start();
   await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));
   await bus.publish(registry(model));
@@ -66,11 +97,14 @@ async function run() {
     // Every prompt is encoded: that is what is measured.
     promptCache: 0,
     retryMs: 5_000,
-    cacheFolder: join(folder, 'cache'),
+    cacheFolder: join(own, 'cache'),
   };
   const models = new RouterModels(view, store, runtime, options);
   await models.start();
-  const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view);
+  const corrections = new CorrectionView(bus, view);
+  await corrections.start();
+  const online = { corrections, stayMargin: 0 };
+  const routePrompt = new RoutePrompt(models, new Candidates(view, residency), view, online);
   const server = new GrpcServer({
     host: '127.0.0.1',
     port: 0,
@@ -139,23 +173,29 @@ async function run() {
       ),
     });
   }
-  report({
+  const result = {
+    router: `${model.manifest.name}@${model.manifest.version}`,
+    encoder: isFast ? 'fast' : 'graph',
+    candidates: model.manifest.candidates.length,
     cpu: cpus()[0]?.model,
     cores: cpus().length,
     node: process.version,
     baseDigest: base.digest,
     rows,
-  });
+  };
   client.close();
   await session.release();
   await server.drain(1_000);
   await models.close();
+  await corrections.close();
   await view.close();
   await residency.close();
   await bus.close();
+  return result;
 }
 
 function registry(model) {
+  const { task } = model.manifest;
   let revision = 0n;
   const record = (key, value) =>
     encodeEvent(TOPICS.registryState, { key, revision: (revision += 1n), value }, { source: '/bench', key });
@@ -177,10 +217,6 @@ function quantile(list, share) {
 }
 
 function report(result) {
-  if (values.json) {
-    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-    return;
-  }
   const ms = (value) => value.toFixed(2);
   const lines = result.rows.map(
     (row) =>
@@ -191,6 +227,6 @@ function report(result) {
         .join(', ')} |`,
   );
   process.stdout.write(
-    `${result.cpu}, ${result.cores} cores, Node ${result.node}, ${rounds} rounds, one thread\n\n| tokens | encoder p50 ms | decision p50 ms | ratio, median | decision p95 ms | over gRPC p50 ms | stages p50 ms |\n| -----: | -----: | -----: | -----: | -----: | -----: | :----- |\n${lines.join('\n')}\n`,
+    `${result.router}, ${result.candidates} candidates, encoder ${result.encoder}; ${result.cpu}, ${result.cores} cores, Node ${result.node}, ${rounds} rounds, one thread\n\n| tokens | encoder p50 ms | decision p50 ms | ratio, median | decision p95 ms | over gRPC p50 ms | stages p50 ms |\n| -----: | -----: | -----: | -----: | -----: | -----: | :----- |\n${lines.join('\n')}\n\n`,
   );
 }
