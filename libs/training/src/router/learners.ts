@@ -32,7 +32,7 @@ const NEAREST_WIDTHS = [48, PROJECTED] as const;
 /** Most rows that are kept as neighbours: what a prompt is compared with in serving. */
 export const MAX_KEYS = 4096;
 
-const RIDGE_L2 = [0.1, 0.03, 0.01, 0.003, 0.001] as const;
+const RIDGE_L2 = [0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4] as const;
 
 /** Ridge regression of each loss on the vector. */
 export const RIDGE: LearnerFamily = {
