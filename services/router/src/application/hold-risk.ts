@@ -31,7 +31,7 @@ export async function holdBound(
   decision: DecisionResult,
   model: LoadedRouterModel,
   target: RiskTarget,
-  signal: AbortSignal,
+  { tenant, signal }: { readonly tenant: string; readonly signal: AbortSignal },
 ): Promise<ExploredDecision & { readonly risk: HeldRisk | undefined }> {
   const { name, version, candidates } = model.manifest;
   if (!model.risk)
@@ -41,7 +41,7 @@ export async function holdBound(
     );
   if (decision.ranked.length === 0) return { ...unexplored(decision), risk: undefined };
   const plan = riskPlan(decision.ranked, new Map(candidates.map(({ expert }, column) => [expert, column])));
-  const rule = await model.risk.ruleFor(plan, target, signal);
+  const rule = await model.risk.ruleFor({ tenant, plan, target }, signal);
   return { ...unexplored(holdRisk(decision, plan, rule)), risk: heldRisk(plan, rule) };
 }
 

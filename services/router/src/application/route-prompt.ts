@@ -125,7 +125,7 @@ export class RoutePrompt {
         : {}),
     });
     const { decision, risk, propensities } = target
-      ? await holdBound(ranked, model, target, context.signal)
+      ? await holdBound(ranked, model, target, options)
       : { ...explore(ranked, pickerOf(request, policy?.exploration), seedOf(request)), risk: undefined };
     const { tokeniseMs, encodeMs, predictMs } = prediction.timings;
     const timings = [
