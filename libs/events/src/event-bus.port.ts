@@ -32,6 +32,8 @@ export type Outcome =
   | { readonly kind: 'ack' }
   /** Try again; after `maxAttempts` it becomes a dead letter. */
   | { readonly kind: 'retry'; readonly afterMs?: number }
+  /** What handling needs is away, and no fault of the record's: try again for as long as it takes. It is never a dead letter for that. */
+  | { readonly kind: 'wait'; readonly error: ThalamusError; readonly afterMs?: number }
   | { readonly kind: 'deadLetter'; readonly error: ThalamusError };
 
 /** How a topic is made. */
@@ -52,7 +54,7 @@ export interface SubscribeOptions {
   readonly handle: (record: ReceivedRecord, context: { readonly signal: AbortSignal }) => Promise<Outcome>;
   /** Where a new group begins. Default earliest. */
   readonly from?: 'earliest' | 'latest';
-  /** Deliveries before a record becomes a dead letter. Default 5. */
+  /** Deliveries before a record becomes a dead letter, those that ended in `wait` apart. Default 5. */
   readonly maxAttempts?: number;
   /** Records handled at once, over all partitions; within one partition order is kept. Default 16. */
   readonly maxInFlight?: number;

@@ -48,19 +48,17 @@ export class RecordProcessor {
     tick: () => Promise<void> = () => Promise.resolve(),
   ): Promise<Disposition> {
     const maxAttempts = this.options.maxAttempts ?? DEFAULT_ATTEMPTS;
+    let waits = 0;
     for (let attempt = 1; ; attempt++) {
       if (signal.aborted) return 'stopped';
       const { outcome, fault } = await this.attempt({ ...record, attempt }, signal);
       this.count(record.topic, outcome.kind);
       if (outcome.kind === 'ack') return 'acked';
-      if (outcome.kind === 'deadLetter' || attempt >= maxAttempts) {
-        const error =
-          outcome.kind === 'deadLetter'
-            ? outcome.error
-            : new ThalamusError(
-                fault?.code ?? 'INTERNAL',
-                `Handling failed ${attempt} times${fault ? `, the last time so: ${fault.message}` : '.'}`,
-              );
+      if (outcome.kind === 'wait') {
+        waits += 1;
+        if (waits === 1) logWait(record, outcome.error);
+      } else if (outcome.kind === 'deadLetter' || attempt - waits >= maxAttempts) {
+        const error = outcome.kind === 'deadLetter' ? outcome.error : givenUp(attempt - waits, fault);
         await this.bury(record, attempt, error);
         return 'deadLettered';
       }
@@ -178,4 +176,20 @@ export class RecordProcessor {
     };
     return instruments;
   }
+}
+
+function givenUp(faults: number, last: ThalamusError | undefined): ThalamusError {
+  return new ThalamusError(
+    last?.code ?? 'INTERNAL',
+    `Handling failed ${faults} times${last ? `, the last time so: ${last.message}` : '.'}`,
+  );
+}
+
+/** Said once for a record, however long it waits. */
+function logWait({ topic, partition, offset }: Omit<ReceivedRecord, 'attempt'>, error: ThalamusError): void {
+  logger ??= createLogger('events');
+  logger.warn(
+    { topic, partition, offset: String(offset), code: error.code, reason: error.message },
+    'a record waits for what its handling needs',
+  );
 }

@@ -35,6 +35,65 @@ export function failureContract(harness: BusHarness): void {
     expect(waits.map((wait, index) => wait >= 48 * 2 ** index - 2)).toEqual([true, true, true]);
   });
 
+  it('what handling needs is away: the record waits however often, and counts as tried only for its own faults', async () => {
+    const bus = await harness.bus();
+    const topic = await harness.topic(bus);
+    const attempts: number[] = [];
+    const done: string[] = [];
+    const letters: ReceivedRecord[] = [];
+    await bus.subscribe({
+      group: unique('group'),
+      topics: [topic],
+      maxAttempts: 2,
+      backoffMs: { initial: 5, max: 10 },
+      handle: ({ attempt, ...record }) => {
+        const text = textOf(record) ?? '';
+        if (text === 'k:0') {
+          attempts.push(attempt);
+          if (attempt < 8) return Promise.resolve({ kind: 'wait', error: away() });
+          if (attempt === 8) throw new Error('a fault of its own');
+        }
+        done.push(text);
+        return Promise.resolve({ kind: 'ack' });
+      },
+    });
+    await bus.follow({ topic: deadLetterTopic(topic), onRecord: (record) => letters.push(record) });
+    await bus.publish(series(topic, 'k', 0, 3));
+    await waitUntil('all are handled', () => done.length >= 3);
+    expect(attempts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(done).toEqual(['k:0', 'k:1', 'k:2']);
+    expect(letters).toEqual([]);
+  });
+
+  it('a consumer that is stopped while a record waits: it ends at once, and the next one gets the record', async () => {
+    const bus = await harness.bus();
+    const topic = await harness.topic(bus);
+    const group = unique('group');
+    let tries = 0;
+    const first = await bus.subscribe({
+      group,
+      topics: [topic],
+      handle: () => {
+        tries += 1;
+        return Promise.resolve({ kind: 'wait', error: away(), afterMs: 3_600_000 });
+      },
+    });
+    await bus.publish(series(topic, 'k', 0, 1));
+    await waitUntil('it waits', () => tries === 1);
+    await first.stop();
+    const done: string[] = [];
+    await bus.subscribe({
+      group,
+      topics: [topic],
+      handle: (record) => {
+        done.push(textOf(record) ?? '');
+        return Promise.resolve({ kind: 'ack' });
+      },
+    });
+    await waitUntil('the next one has it', () => done.length === 1);
+    expect([done, tries]).toEqual([['k:0'], 1]);
+  });
+
   it('a poison record: becomes a dead letter with its facts and blocks nobody', async () => {
     const bus = await harness.bus();
     const topic = await harness.topic(bus);
@@ -142,3 +201,5 @@ export function failureContract(harness: BusHarness): void {
     await expect(following.then((follower) => follower.caughtUp)).rejects.toMatchObject(refusal);
   });
 }
+
+const away = () => new ThalamusError('KAFKA_UNREACHABLE', 'No broker answers just now.');
