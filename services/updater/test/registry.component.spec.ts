@@ -106,6 +106,19 @@ describe('registry of a running updater', () => {
     });
   });
 
+  it('of router models takes tasks, candidates and the unit of losses from the manifest', async () => {
+    const manifestDigest = await updater.storeRouterModel('chooser', baseDigest);
+    await registry.registerRouterModel({ routerModel: { manifestDigest }, activate: true });
+    const { resource } = await registry.getResource({ key: 'router-model/chooser@1' });
+    expect(resource?.value).toMatchObject({
+      case: 'routerModel',
+      value: { task: 'text-classification', candidates: ['probe'], active: true, lossUnit: 'error' },
+    });
+    await registry.registerRouterModel({ routerModel: { manifestDigest } });
+    const again = await registry.getResource({ key: 'router-model/chooser@1' });
+    expect(again.resource?.revision).toBe(resource?.revision);
+  });
+
   describe('channels', () => {
     const set = (channel: registryV1.Channel, version: string, expectedRevision?: bigint) =>
       registry.setChannel({

@@ -1,5 +1,11 @@
 import { NestFactory } from '@nestjs/core';
-import { importBundle, writeBundle, type ExpertManifest } from '@thalamus/bundle';
+import {
+  importBundle,
+  writeBundle,
+  writeRouterBundle,
+  type ExpertManifest,
+  type RouterManifest,
+} from '@thalamus/bundle';
 import { loadSettings } from '@thalamus/config';
 import { artifactV1, registryV1, releaseV1, TOPICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
@@ -89,6 +95,39 @@ export class RunningUpdater {
         [file]: Buffer.from(content),
         'tokenizer.json': Buffer.from('{}'),
       });
+      return (await importBundle(path, this.clients.artifacts)).digest;
+    } finally {
+      made.remove();
+    }
+  }
+
+  /** Writes the bundle of a router model with one candidate, `probe`, and stores it; resolves with the digest of its manifest. */
+  async storeRouterModel(name: string, encoder: string): Promise<string> {
+    const made = temporaryFolder();
+    try {
+      const digest = encoder as `sha256:${string}`;
+      const manifest: Omit<RouterManifest, 'files'> = {
+        schemaVersion: 1,
+        name,
+        version: '1',
+        task: 'text-classification',
+        lossUnit: 'error',
+        description: 'Chooses for tests.',
+        encoder: { name: 'pico', digest, maxTokens: 16, dimension: 2 },
+        candidates: [{ expert: 'probe', version: '1', digest, fittedOn: { lossTable: digest, rows: 1 } }],
+        heads: { kind: 'linear', file: 'heads.safetensors' },
+        costScales: {},
+        verbalLevels: { low: 0.1, medium: 0.5, high: 2 },
+        calibration: { coverage: 0.9, intervals: [{ expert: 'probe', lower: -0.25, upper: 0.5 }] },
+        licence: 'Apache-2.0',
+        trainingData: [],
+        evaluation: [
+          { dataset: 'none', split: 'test', metric: 'top-1', value: 0.5, n: 2, date: '2026-01-01' },
+        ],
+        releaseDate: '2026-01-31',
+      };
+      const path = join(made.path, 'bundle');
+      await writeRouterBundle(path, manifest, { 'heads.safetensors': Buffer.from('heads') });
       return (await importBundle(path, this.clients.artifacts)).digest;
     } finally {
       made.remove();

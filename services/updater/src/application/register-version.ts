@@ -149,7 +149,7 @@ export class RegisterVersion {
         );
       }
       const active = request.activate || (known?.active ?? false);
-      if (known?.active === active) return [];
+      if (known?.active === active && known.lossUnit !== '') return [];
       const model = {
         name: manifest.name,
         version: manifest.version,
@@ -158,6 +158,7 @@ export class RegisterVersion {
         encoderDigest: manifest.encoder.digest,
         candidates: manifest.candidates.map(({ expert }) => expert),
         active,
+        lossUnit: manifest.lossUnit,
       };
       const others = this.view
         .routerModels()
