@@ -1,5 +1,5 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { TOPICS, type eventsV1 } from '@thalamus/contracts';
+import { deadLetterTopic, TOPICS, type eventsV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import {
   decodeEvent,
@@ -19,7 +19,7 @@ import { setLogLevel } from '@thalamus/telemetry';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Corrector } from '../src/application/online/corrector.js';
 import { CorrectorTerm } from '../src/application/online/corrector-term.js';
 import { CorrectorBus } from './support/corrector-bus.js';
@@ -64,7 +64,7 @@ const judge = {
 };
 
 /** A term whose appends fail as the list says: before they are written, or after. */
-async function begin(faults: ('before' | 'after' | undefined)[]): Promise<{ appends: number }> {
+async function begin(faults: ('before' | 'after' | undefined)[] = []): Promise<{ appends: number }> {
   const count = { appends: 0 };
   const writer: FencedWriter = {
     append: async (records: readonly BusRecord[]) => {
@@ -84,7 +84,7 @@ async function begin(faults: ('before' | 'after' | undefined)[]): Promise<{ appe
     resetAtMs: () => 0,
   };
   term = new CorrectorTerm({ bus, view, judge, settings: SETTINGS }, writer);
-  await term.begin(Date.now());
+  await term.begin();
   return count;
 }
 
@@ -107,6 +107,67 @@ it.each([
   expect(count.appends).toBeGreaterThan(2);
 });
 
+it('feedback waits while the bus is away, however often it is tried, and is no dead letter for that', async () => {
+  const letters: ReceivedRecord[] = [];
+  const count = await begin([undefined, ...Array.from({ length: 6 }, () => 'before' as const)]);
+  await said.outcome('spare', 0.25, 0);
+  await expect.poll(() => said.seen('spare'), POLL).toBe(1);
+  await said.outcome('good', 0.25, 0);
+  await expect.poll(() => said.seen('good'), POLL).toBe(1);
+  expect(count.appends).toBe(8);
+  const topic = deadLetterTopic(TOPICS.feedbackGiven.name);
+  await (
+    await bus.follow({ topic, onRecord: (record) => letters.push(record) })
+  ).caughtUp;
+  expect(letters).toEqual([]);
+});
+
+describe('what a term knows of the terms before it', () => {
+  const next = async () => {
+    await term?.end();
+    await begin();
+  };
+
+  it('is which requests are judged: a second piece of feedback counts for nothing', async () => {
+    await begin();
+    const once = await said.outcome('good', 0.25, 0);
+    await expect.poll(() => said.seen('good'), POLL).toBe(1);
+    await next();
+    for (let at = 0; at < 3; at++) await said.feedback(once, 0);
+    await said.outcome('good', 0.25, 0, { requestId: once });
+    await said.outcome('spare', 0.25, 0);
+    await expect.poll(() => said.seen('spare'), POLL).toBe(1);
+    await next();
+    await said.feedback(once, 0);
+    await said.outcome('spare', 0.25, 0);
+    await expect.poll(() => said.seen('spare'), POLL).toBe(2);
+    expect(said.seen('good')).toBe(1);
+  });
+
+  it('is feedback that came before its request, of each tenant its own', async () => {
+    await begin();
+    await said.feedback('early', 0);
+    await said.feedback('early', 1, { tenant: 'other' });
+    await said.outcome('spare', 0.25, 0);
+    await expect.poll(() => said.seen('spare'), POLL).toBe(1);
+    const folded = () =>
+      said.records.get('/folded')?.folded.reduce((sum, { nextOffset }) => sum + nextOffset, 0n);
+    await expect.poll(folded, POLL).toBe(3n);
+    await next();
+    await said.answered('good', 0.25, { requestId: 'early', tenant: 'other' });
+    await said.answered('good', 0.25, { requestId: 'early' });
+    await expect.poll(() => said.seen('good'), POLL).toBe(2);
+    await next();
+    await said.feedback('early', 0);
+    await said.feedback('early', 0, { tenant: 'other' });
+    await said.outcome('spare', 0.25, 0);
+    await expect.poll(() => said.seen('spare'), POLL).toBe(2);
+    expect(said.seen('good')).toBe(2);
+    // 0.75 of a score of 0, -0.25 of a score of 1.
+    expect(said.records.get('good/0')?.residualSum).toBeCloseTo(0.5, 4);
+  });
+});
+
 describe('a term that ends while it begins', () => {
   const writer: FencedWriter = { append: () => Promise.reject(new Error('Nothing is to be written.')) };
   const view = { records: new Map(), refresh: () => Promise.resolve(), resetAtMs: () => 0 };
@@ -125,7 +186,7 @@ describe('a term that ends while it begins', () => {
       };
       const slow = { follow: () => opened('follow'), subscribe: () => opened('subscribe') };
       term = new CorrectorTerm({ bus: slow, view, judge, settings: SETTINGS }, writer);
-      const beginning = term.begin(Date.now());
+      const beginning = term.begin();
       await new Promise((resolve) => setTimeout(resolve, 20));
       await term.end();
       go();
@@ -140,7 +201,7 @@ describe('a term that ends while it begins', () => {
     const parts = { bus: { follow: never, subscribe: never }, view, judge, settings: SETTINGS };
     term = new CorrectorTerm(parts, writer);
     await term.end();
-    await term.begin(Date.now());
+    await term.begin();
     expect(asked).toBe(0);
   });
 });
@@ -159,7 +220,9 @@ it('ends the term of who is revoked while its earlier term still ends', async ()
   };
   let election: CampaignOptions | undefined;
   const elections = {
-    follow: opened,
+    // What was said before is read to its end at once.
+    follow: ({ topic }: FollowOptions) =>
+      topic === TOPICS.feedbackGiven.name ? Promise.resolve(following()) : opened(),
     subscribe: opened,
     campaign: (options: CampaignOptions) => {
       election = options;
@@ -196,8 +259,8 @@ it('counts feedback whose publisher is ahead of time as of now, so that what com
   let request: FollowOptions['onRecord'] | undefined;
   let feedback: SubscribeOptions['handle'] | undefined;
   const fake = {
-    follow: ({ onRecord }: FollowOptions) => {
-      request = onRecord;
+    follow: ({ topic, onRecord }: FollowOptions) => {
+      if (topic === TOPICS.requestCompleted.name) request = onRecord;
       return Promise.resolve(following());
     },
     subscribe: ({ handle }: SubscribeOptions) => {
@@ -208,7 +271,7 @@ it('counts feedback whose publisher is ahead of time as of now, so that what com
   const view = { records: new Map(), refresh: () => Promise.resolve(), resetAtMs: () => 0 };
   term = new CorrectorTerm({ bus: fake, view, judge, settings: SETTINGS }, writer);
   const nowMs = Date.now();
-  await term.begin(nowMs);
+  await term.begin();
   const year = 365 * 86_400_000;
   for (const [at, timestampMs] of [nowMs + year, nowMs].entries()) {
     const completed = encodeEvent(
@@ -236,6 +299,31 @@ it('counts feedback whose publisher is ahead of time as of now, so that what com
     await feedback?.({ ...received(said), offset: BigInt(at), timestampMs }, { signal });
   }
   expect(written.at(-1)?.weight).toBeCloseTo(2, 3);
+});
+
+it('feedback waits when requests cannot be read within their time', async () => {
+  let feedback: SubscribeOptions['handle'] | undefined;
+  const fake = {
+    follow: () => Promise.resolve({ ...following(), catchUp: () => new Promise<void>(() => undefined) }),
+    subscribe: ({ handle }: SubscribeOptions) => {
+      feedback = handle;
+      return Promise.resolve(following());
+    },
+  };
+  const view = { records: new Map(), refresh: () => Promise.resolve(), resetAtMs: () => 0 };
+  const writer: FencedWriter = { append: () => Promise.reject(new Error('Nothing is to be written.')) };
+  term = new CorrectorTerm({ bus: fake, view, judge, settings: SETTINGS }, writer);
+  await term.begin();
+  vi.useFakeTimers();
+  try {
+    const message = { requestId: 'r', tenant: 'default', label: '', score: 0 };
+    const said = encodeEvent(TOPICS.feedbackGiven, message, { source: '/test', key: 'r' });
+    const ending = feedback?.(received(said), { signal: new AbortController().signal });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await ending).toMatchObject({ kind: 'wait', error: { code: 'DEADLINE_EXCEEDED' } });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 function received(record: BusRecord): ReceivedRecord {

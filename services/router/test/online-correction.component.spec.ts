@@ -164,6 +164,25 @@ describe('online correction', () => {
     await expect.poll(() => bus.seen('good'), POLL).toBe(1);
   });
 
+  it('goes on while the corrector cannot load the router model that others decide by', async () => {
+    await router.start(FAST);
+    await fail(ENOUGH);
+    await expect.poll(() => bus.seen('good'), POLL).toBe(ENOUGH);
+    await router.halt();
+    // Nothing is in its store, and nothing in its cache.
+    const bare = { THALAMUS_ARTIFACTS_FOLDER: 'nothing', THALAMUS_DATA: 'empty' };
+    const folders = Object.entries(bare).map(
+      ([name, folder]) => [name, join(router.folder, folder)] as const,
+    );
+    await router.start({ ...FAST, ...Object.fromEntries(folders) });
+    expect(router.readiness()).toMatchObject({ ready: false });
+    await fail(1);
+    await expect.poll(() => bus.seen('good'), POLL).toBe(ENOUGH + 1);
+    await fail(1, 'spare');
+    await expect.poll(() => bus.seen('spare'), POLL).toBe(1);
+    expect(bus.records.get('good/0')?.weight).toBeCloseTo(ENOUGH + 1, 1);
+  });
+
   it('wears off without outcomes', async () => {
     await router.start({ ...FAST, THALAMUS_CORRECTION_HALF_LIFE_MS: '300' });
     await fail(ENOUGH);

@@ -2,6 +2,7 @@ import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { TOPICS, type eventsV1 } from '@thalamus/contracts';
 import { encodeEvent, encodeTombstone, type BusRecord } from '@thalamus/events';
 import { NO_DRIFT, type CorrectionState, type DriftState } from '@thalamus/routing';
+import type { ReadPositions } from './read-positions.js';
 
 /** Whose predictions are corrected. */
 export interface CorrectedHead {
@@ -9,13 +10,6 @@ export interface CorrectedHead {
   readonly version: string;
   /** name@version. */
   readonly routerModel: string;
-}
-
-/** How far a partition of the feedback topic has been folded in. */
-export interface FoldedPosition {
-  readonly nextOffset: bigint;
-  /** When the latest record so far was published, Unix milliseconds. */
-  readonly publishedAtMs: number;
 }
 
 const SOURCE = '/router';
@@ -65,14 +59,10 @@ export function driftRecord(head: CorrectedHead, state: DriftState, sinceMs: num
   return encodeEvent(TOPICS.routeCorrection, message, { source: SOURCE, key: driftKey(head.expert) });
 }
 
-/** How far feedback has been folded in. */
-export function foldedRecord(positions: ReadonlyMap<number, FoldedPosition>): BusRecord {
-  const folded = [...positions].map(([partition, { nextOffset, publishedAtMs }]) => ({
-    partition,
-    nextOffset,
-    publishedAt: timestampFromMs(publishedAtMs),
-  }));
-  return encodeEvent(TOPICS.routeCorrection, { folded }, { source: SOURCE, key: FOLDED_KEY });
+/** How far feedback has been folded in, and how far requests have been seen. */
+export function foldedRecord(feedback: ReadPositions, requests: ReadPositions): BusRecord {
+  const message = { folded: feedback.toMessages(), requests: { partitions: requests.toMessages() } };
+  return encodeEvent(TOPICS.routeCorrection, message, { source: SOURCE, key: FOLDED_KEY });
 }
 
 /** Forgets a key. */
@@ -99,16 +89,6 @@ export function driftStateOf(drift: eventsV1.DriftWatch): DriftState {
     weight: drift.weight,
     alarmAt: Number(drift.alarmAt),
   };
-}
-
-/** Positions as they were written. */
-export function foldedPositionsOf(record: eventsV1.RouteCorrection): Map<number, FoldedPosition> {
-  return new Map(
-    record.folded.map(({ partition, nextOffset, publishedAt }) => [
-      partition,
-      { nextOffset, publishedAtMs: publishedAt ? timestampMs(publishedAt) : 0 },
-    ]),
-  );
 }
 
 /** When the first outcome came that a record rests on, Unix milliseconds. */

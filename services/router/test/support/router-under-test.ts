@@ -151,9 +151,11 @@ export class RouterUnderTest {
 
   /** Registers a router model as the active one. */
   async activate(name: string, manifestDigest: Digest, active = true): Promise<bigint> {
+    const { encoderDigest } = this;
+    const facts = { task: TASK, manifestDigest, encoderDigest, active, lossUnit: 'nats' };
     return this.register(`router-model/${name}@1`, {
       case: 'routerModel',
-      value: { name, version: '1', task: TASK, manifestDigest, encoderDigest: this.encoderDigest, active },
+      value: { name, version: '1', ...facts },
     });
   }
 

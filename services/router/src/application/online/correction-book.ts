@@ -24,13 +24,12 @@ import {
   driftRecord,
   driftStateOf,
   FOLDED_KEY,
-  foldedPositionsOf,
   foldedRecord,
   forgetRecord,
   sinceMsOf,
   type CorrectedHead,
-  type FoldedPosition,
 } from '../../domain/correction-records.js';
+import { ReadPositions, type ReadRecord } from '../../domain/read-positions.js';
 
 /** How outcomes are folded; what is a loss is a share of the range of the loss unit. */
 export interface BookSettings {
@@ -49,7 +48,6 @@ export interface CountedOutcome extends CorrectedHead {
 
 interface Correction {
   readonly head: CorrectedHead;
-  readonly unit: LossUnit;
   readonly region: number;
   readonly state: CorrectionState;
   /** As it was written last. */
@@ -66,15 +64,22 @@ interface Watch {
 const WORTH_WRITING = 0.01;
 const SOURCE = '/router';
 
-/** The corrector's books: what outcomes have taught, and what of it is not written yet. No clock, no bus. */
+/**
+ * The corrector's books: what outcomes have taught, how far feedback and requests have been read for it, and what of all that is not
+ * written yet. Each append says as much of the one as of the other. No clock, no bus.
+ */
 export class CorrectionBook {
   private readonly corrections = new Map<string, Correction>();
   private readonly watches = new Map<string, Watch>();
-  private positions = new Map<number, FoldedPosition>();
+  private feedback = new ReadPositions();
+  private requests = new ReadPositions();
+  /** The books go on from those of an earlier release, which did not say what requests it had seen. */
+  private isOfEarlierRelease = false;
+  private isReadOn = false;
   private unwritten = new Map<string, BusRecord>();
   private alarms: BusRecord[] = [];
 
-  /** @param unitOf the loss unit of a router model, name@version; undefined for one that decides no longer. */
+  /** @param unitOf the loss unit of a router model, name@version; undefined where it is not known now. */
   constructor(
     private readonly settings: BookSettings,
     private readonly unitOf: (routerModel: string) => LossUnit | undefined,
@@ -84,19 +89,29 @@ export class CorrectionBook {
   }
 
   /** True for a record of the feedback topic that has been folded in: it came again. */
-  hasFolded(partition: number, offset: bigint, publishedAtMs: number): boolean {
-    const position = this.positions.get(partition);
-    // A topic that was made anew counts from 0 again, with later records.
-    return position !== undefined && offset < position.nextOffset && publishedAtMs <= position.publishedAtMs;
+  hasFolded(feedback: ReadRecord): boolean {
+    return this.feedback.has(feedback);
   }
 
-  /** Remembers that a record has been read, whatever became of it. The latest moment counts: clocks of publishers differ. */
-  passed(partition: number, offset: bigint, publishedAtMs: number): void {
-    const before = this.positions.get(partition);
-    const isNext = before !== undefined && offset >= before.nextOffset;
-    const latestMs = isNext ? Math.max(before.publishedAtMs, publishedAtMs) : publishedAtMs;
-    this.positions.set(partition, { nextOffset: offset + 1n, publishedAtMs: latestMs });
-    this.unwritten.set(FOLDED_KEY, foldedRecord(this.positions));
+  /** Remembers that feedback has been read, whatever became of it. */
+  passed(feedback: ReadRecord): void {
+    this.feedback.passed(feedback);
+    this.isReadOn = true;
+  }
+
+  /** True for a request that the writer of what the books go on from had seen. */
+  hasSeen(request: ReadRecord): boolean {
+    return this.isOfEarlierRelease || this.requests.has(request);
+  }
+
+  /** Remembers that a request has been seen; written with the next append that something else needs. */
+  saw(request: ReadRecord): void {
+    this.requests.passed(request);
+  }
+
+  /** Everything that was written before has been read: what comes from now on is new. */
+  begins(): void {
+    this.isOfEarlierRelease = false;
   }
 
   /** Folds an outcome in; true when it raises the alarm. Another version or router model than before begins anew. */
@@ -108,21 +123,21 @@ export class CorrectionBook {
     const kept = before && isSame(before.head, head) ? before : undefined;
     const by = this.correctionSettings(unit);
     const state = foldOutcome(kept?.state, { residual: observed - predicted, atMs }, by);
-    if (state) this.write(key, { head, unit, region, state, written: 0 });
+    if (state) this.write(key, { head, region, state, written: 0 }, by);
+    this.isReadOn = true;
     return this.watch(head, unit, { predicted, observed }, atMs);
   }
 
-  /** Lets corrections wear off until a moment, and forgets what is over: worn off, of others that serve now, or from before a reset. */
+  /**
+   * Lets corrections wear off until a moment, and forgets what is over: worn off, of others that serve now, or from before a reset.
+   * One whose loss unit is not known now stays as it is written.
+   */
   sweep(nowMs: number, resetAtMs: number, serves: (head: CorrectedHead) => boolean): void {
     for (const [key, item] of this.corrections) {
       const state = decayTo(item.state, nowMs, this.settings.correction);
       const isOver = isNegligible(state) || state.sinceMs < resetAtMs || !serves(item.head);
       if (isOver) this.forget(key);
-      else {
-        const by = this.correctionSettings(item.unit);
-        const worn = Math.abs(correctionOf(state, by) - item.written);
-        if (worn > WORTH_WRITING * by.bound) this.write(key, { ...item, state });
-      }
+      else this.wearOff(key, { ...item, state });
     }
     for (const [expert, { head, sinceMs }] of this.watches)
       if (sinceMs < resetAtMs || !serves(head)) {
@@ -133,6 +148,8 @@ export class CorrectionBook {
 
   /** What is not written yet; it counts as written from now on. */
   takeUnwritten(): BusRecord[] {
+    if (this.isReadOn) this.unwritten.set(FOLDED_KEY, foldedRecord(this.feedback, this.requests));
+    this.isReadOn = false;
     const records = [...this.unwritten.values(), ...this.alarms];
     this.unwritten = new Map();
     this.alarms = [];
@@ -156,8 +173,16 @@ export class CorrectionBook {
     return isAlarm;
   }
 
-  private write(key: string, item: Correction): void {
-    const written = correctionOf(item.state, this.correctionSettings(item.unit));
+  private wearOff(key: string, item: Correction): void {
+    const unit = this.unitOf(item.head.routerModel);
+    if (unit === undefined) return;
+    const by = this.correctionSettings(unit);
+    const worn = Math.abs(correctionOf(item.state, by) - item.written);
+    if (worn > WORTH_WRITING * by.bound) this.write(key, item, by);
+  }
+
+  private write(key: string, item: Correction, by: CorrectionSettings): void {
+    const written = correctionOf(item.state, by);
     this.corrections.set(key, { ...item, written });
     this.unwritten.set(key, correctionRecord(item.head, item.region, item.state, written));
   }
@@ -170,20 +195,13 @@ export class CorrectionBook {
   private read(key: string, record: eventsV1.RouteCorrection): void {
     const { expert, version, routerModel, drift, regionId: region } = record;
     const head = { expert, version, routerModel };
-    if (key === FOLDED_KEY) this.positions = foldedPositionsOf(record);
-    else if (drift)
+    if (key === FOLDED_KEY) {
+      this.feedback = new ReadPositions(record.folded);
+      this.requests = new ReadPositions(record.requests?.partitions);
+      this.isOfEarlierRelease = record.requests === undefined;
+    } else if (drift)
       this.watches.set(expert, { head, state: driftStateOf(drift), sinceMs: sinceMsOf(record) });
-    else {
-      // One whose router model is gone is forgotten at the next sweep.
-      const unit = this.unitOf(routerModel) ?? 'error';
-      this.corrections.set(key, {
-        head,
-        unit,
-        region,
-        state: correctionStateOf(record),
-        written: record.bias,
-      });
-    }
+    else this.corrections.set(key, { head, region, state: correctionStateOf(record), written: record.bias });
   }
 
   private correctionSettings(unit: LossUnit): CorrectionSettings {

@@ -1,27 +1,25 @@
-import { ATTRIBUTES, METRICS, TOPICS, type eventsV1 } from '@thalamus/contracts';
+import { ATTRIBUTES, METRICS, TOPICS } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import {
-  decodeEvent,
   idempotent,
   type EventBus,
   type FencedWriter,
-  type Follower,
   type Outcome,
   type ReceivedRecord,
   type Subscription,
 } from '@thalamus/events';
-import { counter, createLogger, histogram } from '@thalamus/telemetry';
-import { CorrectionBook, type BookSettings } from './correction-book.js';
+import { counter, createLogger } from '@thalamus/telemetry';
 import type { CorrectionView } from './correction-view.js';
 import type { JudgeOutcome } from './judge-outcome.js';
-import { OutcomeWindow, type DecidedRequest, type GivenScore, type WindowLimits } from './outcome-window.js';
+import { LedgerReader, type Reading } from './ledger-reader.js';
+import type { FeedbackEnd, LedgerParts, ScoredFeedback } from './outcome-ledger.js';
+import { readFeedback } from './read-feedback.js';
 
 /** How the corrector works. */
-export interface CorrectorSettings extends BookSettings {
-  readonly window: WindowLimits;
+export type CorrectorSettings = LedgerParts['settings'] & {
   /** How often corrections are looked through for what has worn off, milliseconds. */
   readonly sweepMs: number;
-}
+};
 
 /** What a term of the corrector works with. */
 export interface CorrectorParts {
@@ -37,55 +35,38 @@ const STOP_MS = 1_000;
 
 /**
  * The work of one elected corrector, from its election to its end. Feedback is acknowledged once all that it changes is
- * written, in one append with how far feedback has been read: what comes again after a death is known, and folded in once.
+ * written, in one append with how far feedback and requests have been read: what comes again after a death is known, and folded in once.
+ * While the bus is away feedback waits. After an append that failed, what is written is read again, and all goes on from there.
  */
 export class CorrectorTerm {
-  private book: CorrectionBook;
-  private readonly window: OutcomeWindow;
-  private follower: Follower | undefined;
+  private readonly reader: LedgerReader;
+  private reading: Reading | undefined;
+  private opening: Promise<Reading | undefined> | undefined;
   private subscription: Subscription | undefined;
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> = Promise.resolve();
   private next: Promise<void> | undefined;
-  /** True once an append has failed: the book may be ahead of what is written. */
-  private isAhead = false;
   private hasEnded = false;
-  private mending: Promise<void> | undefined;
   private readonly outcomes = counter(METRICS.routeOutcomes);
-  private readonly alarms = counter(METRICS.driftAlarms);
-  private readonly predicted = histogram(METRICS.predictedLoss);
-  private readonly observed = histogram(METRICS.observedLoss);
   private readonly logger = createLogger('corrector');
 
   constructor(
     private readonly parts: CorrectorParts,
     private readonly writer: FencedWriter,
   ) {
-    this.window = new OutcomeWindow(parts.settings.window);
-    this.book = this.readBook();
+    this.reader = new LedgerReader(parts, (end, ledger) => {
+      this.count(end);
+      if (this.reading?.ledger === ledger) this.writeLater(this.reading);
+    });
   }
 
   /**
-   * Goes on from what is written, reads the requests that feedback may still speak of, then feedback. A term that ends meanwhile
-   * goes no further: feedback that it took would be lost to the next corrector.
+   * Goes on from what is written and from what came in the time that feedback may speak of, then takes new feedback. A term that
+   * ends meanwhile goes no further: feedback that it took would be lost to the next corrector.
    */
-  async begin(nowMs: number): Promise<void> {
-    const { bus, view, settings } = this.parts;
-    if (!this.isOver()) await view.refresh();
-    if (this.isOver()) return;
-    this.book = this.readBook();
-    this.follower = await bus.follow({
-      topic: TOPICS.requestCompleted.name,
-      sinceMs: nowMs - settings.window.ageMs,
-      onRecord: (record) => {
-        this.completed(record);
-      },
-      onError: (error) => {
-        this.logger.warn({ code: error.code, reason: error.message }, 'requests cannot be read just now');
-      },
-    });
-    if (!this.isOver()) await this.follower.caughtUp;
-    if (this.isOver()) return this.follower.stop();
+  async begin(): Promise<void> {
+    const { bus, settings } = this.parts;
+    if (this.isOver() || !(await this.read())) return;
     this.subscription = await bus.subscribe({
       group: GROUP,
       topics: [TOPICS.feedbackGiven.name],
@@ -101,7 +82,7 @@ export class CorrectorTerm {
     this.hasEnded = true;
     clearInterval(this.timer);
     await this.subscription?.stop(STOP_MS);
-    await this.follower?.stop();
+    await this.reader.close();
     await this.writing.catch(() => undefined);
   }
 
@@ -112,81 +93,65 @@ export class CorrectorTerm {
   /** Lets corrections wear off, and forgets those that are over. */
   sweep(nowMs: number): void {
     const { view, judge } = this.parts;
-    this.book.sweep(nowMs, view.resetAtMs(), (head) => judge.serves(head));
-    this.writeLater();
+    if (this.reading) {
+      this.reading.ledger.book.sweep(nowMs, view.resetAtMs(), (head) => judge.serves(head));
+      this.writeLater(this.reading);
+    } else if (this.subscription && !this.isOver())
+      // An append failed, and no feedback has come since.
+      this.read().catch((fault: unknown) => {
+        this.warn(fault, 'corrections cannot be read again just now');
+      });
   }
 
   private async handle(record: ReceivedRecord): Promise<Outcome> {
-    if (this.isAhead) await this.mend();
-    const { partition, offset, timestampMs } = record;
-    if (this.book.hasFolded(partition, offset, timestampMs)) return this.done('duplicate');
-    let feedback: eventsV1.FeedbackGiven | undefined;
+    let feedback: ScoredFeedback | undefined;
     try {
-      feedback = decodeEvent(TOPICS.feedbackGiven, record);
-      requireScore(feedback);
+      feedback = readFeedback(record);
     } catch (fault) {
       this.count('invalid');
       return { kind: 'deadLetter', error: toThalamusError(fault) };
     }
-    // A publisher's clock may be ahead: nothing that comes before such a moment would count.
-    const became = await this.learn(feedback, Math.min(timestampMs, Date.now()));
-    this.book.passed(partition, offset, timestampMs);
-    await this.write();
-    if (became.request) this.window.judged(feedback?.requestId ?? '');
-    return this.done(became.kind);
-  }
-
-  private async learn(
-    feedback: eventsV1.FeedbackGiven | undefined,
-    atMs: number,
-  ): Promise<{ readonly kind: string; readonly request?: DecidedRequest }> {
-    if (feedback?.score === undefined) return { kind: 'unscored' };
-    const { requestId, tenant, score } = feedback;
-    const given = { tenant, score, atMs };
-    let request = this.window.find(requestId, given);
-    if (!request) {
-      await this.follower?.catchUp();
-      request = this.window.find(requestId, given);
-    }
-    if (!request) {
-      this.window.wait(requestId, given);
-      return { kind: 'unmatched' };
-    }
-    return { kind: this.fold(request, given), request };
-  }
-
-  private fold(request: DecidedRequest, given: GivenScore): string {
-    const verdict = this.parts.judge.run(request, given);
-    if (verdict.kind !== 'counts') return verdict.kind;
-    const { outcome } = verdict;
-    const { expert, version, routerModel } = outcome;
-    const isAlarm = this.book.fold(outcome);
-    // What is predicted by a linear head may be a little less than nothing, which no histogram takes.
-    this.predicted.record(Math.max(0, outcome.predicted), { [ATTRIBUTES.task]: request.task });
-    this.observed.record(outcome.observed, { [ATTRIBUTES.task]: request.task });
-    // Who alerts on how it grows has to see it before.
-    this.alarms.add(isAlarm ? 1 : 0, { [ATTRIBUTES.expertName]: expert });
-    if (isAlarm) this.logger.warn({ expert, version, routerModel }, 'an expert does worse than predicted');
-    return 'folded';
-  }
-
-  private completed(record: ReceivedRecord): void {
-    let event: eventsV1.RequestCompleted | undefined;
     try {
-      event = decodeEvent(TOPICS.requestCompleted, record);
+      return await this.take(record, feedback);
     } catch (fault) {
-      const { code, message } = toThalamusError(fault);
-      this.logger.error({ code, reason: message, offset: String(record.offset) }, 'a request cannot be read');
-      return;
+      const error = toThalamusError(fault);
+      // The bus is away, or the term ends: no fault of the feedback.
+      if (error.spec.retryable) return { kind: 'wait', error };
+      throw fault;
     }
-    const early = event && this.window.completed(event);
-    if (!early) return;
-    this.count(this.fold(early.request, early.given));
-    this.writeLater();
+  }
+
+  private async take(record: ReceivedRecord, feedback: ScoredFeedback | undefined): Promise<Outcome> {
+    const reading = this.reading ?? (await this.read());
+    if (!reading) throw outdated();
+    const { ledger } = reading;
+    if (ledger.book.hasFolded(record)) return this.done('duplicate');
+    if (!feedback) ledger.book.passed(record);
+    else if (!ledger.knows(feedback)) await this.reader.catchUp(reading);
+    const end = feedback ? ledger.given(feedback) : 'unscored';
+    if (end === undefined) return { kind: 'wait', error: unitUnknown() };
+    await this.write(reading);
+    return this.done(end);
+  }
+
+  /** Reads what is written. Undefined once the term has ended. */
+  private read(): Promise<Reading | undefined> {
+    this.opening ??= this.open().finally(() => {
+      this.opening = undefined;
+    });
+    return this.opening;
+  }
+
+  private async open(): Promise<Reading | undefined> {
+    await this.writing.catch(() => undefined);
+    this.reading = await this.reader.open();
+    if (this.reading) this.sweep(Date.now());
+    return this.reading;
   }
 
   /** Writes what is not written yet; all that comes while an append runs goes into the next one. */
-  private write(): Promise<void> {
+  private write(reading: Reading): Promise<void> {
+    if (this.reading !== reading) return Promise.reject(outdated());
     this.next ??= this.writing
       .catch(() => undefined)
       .then(() => {
@@ -197,50 +162,28 @@ export class CorrectorTerm {
     return this.next;
   }
 
-  private writeLater(): void {
-    this.write().catch((fault: unknown) => {
-      const { code, message } = toThalamusError(fault);
-      this.logger.warn({ code, reason: message }, 'corrections could not be written');
+  private writeLater(reading: Reading): void {
+    this.write(reading).catch((fault: unknown) => {
+      this.warn(fault, 'corrections could not be written');
     });
   }
 
   private async append(): Promise<void> {
-    if (this.isAhead)
-      throw new ThalamusError(
-        'KAFKA_UNREACHABLE',
-        'An earlier append failed; corrections are read again first.',
-      );
-    const records = this.book.takeUnwritten();
+    const { reading } = this;
+    if (!reading) throw outdated();
+    const records = reading.ledger.book.takeUnwritten();
     if (records.length === 0) return;
     try {
       await this.writer.append(records);
     } catch (fault) {
-      this.isAhead = true;
+      // The ledger is ahead of what is written, or may be.
+      this.reading = undefined;
+      void this.reader.drop(reading);
       throw fault;
     }
   }
 
-  /** Throws the book away and goes on from what is written. */
-  private mend(): Promise<void> {
-    this.mending ??= this.mendNow().finally(() => {
-      this.mending = undefined;
-    });
-    return this.mending;
-  }
-
-  private async mendNow(): Promise<void> {
-    await this.writing.catch(() => undefined);
-    await this.parts.view.refresh();
-    this.book = this.readBook();
-    this.isAhead = false;
-  }
-
-  private readBook(): CorrectionBook {
-    const { settings, judge, view } = this.parts;
-    return new CorrectionBook(settings, (routerModel) => judge.unitOf(routerModel), view.records);
-  }
-
-  private done(outcome: string): Outcome {
+  private done(outcome: FeedbackEnd | 'unscored'): Outcome {
     this.count(outcome);
     return { kind: 'ack' };
   }
@@ -248,10 +191,18 @@ export class CorrectorTerm {
   private count(outcome: string): void {
     this.outcomes.add(1, { [ATTRIBUTES.outcome]: outcome });
   }
+
+  private warn(fault: unknown, message: string): void {
+    const { code, message: reason } = toThalamusError(fault);
+    this.logger.warn({ code, reason }, message);
+  }
 }
 
-function requireScore(feedback: eventsV1.FeedbackGiven | undefined): void {
-  const score = feedback?.score;
-  if (score === undefined || (score >= 0 && score <= 1)) return;
-  throw new ThalamusError('EVENT_INVALID', `Feedback has a score of ${score}; it goes from 0 to 1.`);
-}
+const outdated = () =>
+  new ThalamusError('KAFKA_UNREACHABLE', 'An earlier append failed; corrections are read again first.');
+
+const unitUnknown = () =>
+  new ThalamusError(
+    'ROUTER_MODEL_NOT_FOUND',
+    'The registry does not say what the losses of the router model are, and it is not loaded here; register it again.',
+  );

@@ -65,7 +65,7 @@ export class Corrector {
     // Known at once: who is revoked while an earlier term still ends has to end this one too.
     this.term = begun;
     await this.ending;
-    await begun.begin(Date.now());
+    await begun.begin();
     if (this.term !== begun) return;
     this.logger.info({ term: String(term) }, 'elected corrector');
   }

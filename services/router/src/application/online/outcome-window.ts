@@ -1,5 +1,6 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { eventsV1 } from '@thalamus/contracts';
+import { FairCache } from '@thalamus/routing';
 
 /** What feedback is judged against: how a request was decided and answered. */
 export interface DecidedRequest {
@@ -12,9 +13,19 @@ export interface DecidedRequest {
   readonly predicted: number;
 }
 
+/** A request that the window holds. */
+export interface RememberedRequest extends DecidedRequest {
+  readonly completedAtMs: number;
+  /** The corrector that wrote what this one goes on from had seen it. */
+  readonly wasSeen: boolean;
+  /** Feedback about it has been taken: more of it changes nothing. */
+  isJudged: boolean;
+}
+
 /** What somebody said of an answer. */
 export interface GivenScore {
   readonly tenant: string;
+  readonly requestId: string;
   readonly score: number;
   /** Unix milliseconds. */
   readonly atMs: number;
@@ -22,58 +33,54 @@ export interface GivenScore {
 
 /** Bounds of the window. */
 export interface WindowLimits {
-  /** Requests that are remembered. */
+  /** Requests that are remembered, of all tenants together. */
   readonly capacity: number;
   /** For how long, milliseconds. */
   readonly ageMs: number;
 }
 
 /**
- * Requests that were answered a while ago at the most, by id, so that feedback finds what it speaks of; and feedback that came
- * before its request. Each request is judged once. The oldest go first when there are too many.
+ * Requests that were answered a while ago at the most, by tenant and id, so that feedback finds what it speaks of; and feedback that
+ * came before its request. When there are too many, the tenant with most forgets its oldest.
  */
 export class OutcomeWindow {
-  private readonly requests = new Map<string, DecidedRequest & { readonly completedAtMs: number }>();
-  private readonly early = new Map<string, GivenScore>();
+  private readonly requests: FairCache<RememberedRequest>;
+  private readonly early: FairCache<GivenScore>;
 
-  constructor(private readonly limits: WindowLimits) {}
-
-  /** Number of requests that are remembered. */
-  get size(): number {
-    return this.requests.size;
+  constructor(private readonly limits: WindowLimits) {
+    this.requests = new FairCache(limits.capacity);
+    this.early = new FairCache(limits.capacity);
   }
 
   /**
-   * Remembers a request that the router decided and its chosen expert answered. Returns feedback that came before it: the
-   * request is then judged by it.
+   * Remembers a request that the router decided and its chosen expert answered; undefined for one that nothing can be learned from,
+   * and for one that is known: its event came again.
    */
-  completed(event: eventsV1.RequestCompleted): { request: DecidedRequest; given: GivenScore } | undefined {
-    const request = decidedRequest(event);
-    if (!request) return undefined;
-    const given = this.early.get(event.requestId);
-    if (given) {
-      this.early.delete(event.requestId);
-      if (given.tenant === request.tenant) return { request, given };
-    }
+  completed(event: eventsV1.RequestCompleted, wasSeen: boolean): RememberedRequest | undefined {
+    const decided = decidedRequest(event);
+    if (!decided || this.requests.get(decided.tenant, event.requestId)) return undefined;
     const completedAtMs = event.completedAt ? timestampMs(event.completedAt) : 0;
-    keep(this.requests, event.requestId, { ...request, completedAtMs }, this.limits.capacity);
-    return undefined;
+    const request = { ...decided, completedAtMs, wasSeen, isJudged: false };
+    this.requests.set(decided.tenant, event.requestId, request);
+    return request;
   }
 
-  /** The request that feedback of a tenant speaks of; undefined for one that is not known, is judged, or is another's. */
-  find(requestId: string, { tenant, atMs }: Pick<GivenScore, 'tenant' | 'atMs'>): DecidedRequest | undefined {
-    const found = this.requests.get(requestId);
-    return found?.tenant === tenant && atMs - found.completedAtMs <= this.limits.ageMs ? found : undefined;
+  /** The request that feedback speaks of, of the same tenant and not too old. */
+  find({ tenant, requestId, atMs }: GivenScore): RememberedRequest | undefined {
+    const found = this.requests.get(tenant, requestId);
+    return found && atMs - found.completedAtMs <= this.limits.ageMs ? found : undefined;
   }
 
-  /** Forgets a request that has been judged: more feedback about it changes nothing. */
-  judged(requestId: string): void {
-    this.requests.delete(requestId);
+  /** Keeps feedback whose request is not known yet; the first about a request stays. */
+  wait(given: GivenScore): void {
+    if (!this.early.get(given.tenant, given.requestId)) this.early.set(given.tenant, given.requestId, given);
   }
 
-  /** Keeps feedback whose request is not known yet. */
-  wait(requestId: string, given: GivenScore): void {
-    keep(this.early, requestId, given, this.limits.capacity);
+  /** Feedback that came before this request of a tenant; it waits no longer. */
+  takeEarly(tenant: string, requestId: string): GivenScore | undefined {
+    const given = this.early.get(tenant, requestId);
+    this.early.delete(tenant, requestId);
+    return given;
   }
 }
 
@@ -84,11 +91,4 @@ function decidedRequest(event: eventsV1.RequestCompleted): DecidedRequest | unde
   const candidate = event.candidates.find((item) => item.expert === expert);
   if (!candidate) return undefined;
   return { tenant, task, expert, version, routerModel, region: regionId, predicted: candidate.predictedLoss };
-}
-
-function keep<T>(map: Map<string, T>, key: string, value: T, capacity: number): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > capacity && oldest !== undefined) map.delete(oldest);
 }

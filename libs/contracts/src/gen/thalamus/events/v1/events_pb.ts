@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/events/v1/events.proto.
  */
 export const file_thalamus_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiLJAgoPUm91dGVDb3JyZWN0aW9uEg4KBmV4cGVydBgBIAEoCRIRCglyZWdpb25faWQYAiABKA0SDAoEYmlhcxgDIAEoARIOCgZ3ZWlnaHQYBCABKAESFAoMcm91dGVyX21vZGVsGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSFAoMcmVzaWR1YWxfc3VtGAcgASgBEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoFZHJpZnQYCiABKAsyHi50aGFsYW11cy5ldmVudHMudjEuRHJpZnRXYXRjaBIzCgZmb2xkZWQYCyADKAsyIy50aGFsYW11cy5ldmVudHMudjEuRm9sZGVkUGFydGl0aW9uIn8KCkRyaWZ0V2F0Y2gSEAoIZXZpZGVuY2UYASADKAESEAoIb3V0Y29tZXMYAiABKAQSFQoNcHJlZGljdGVkX3N1bRgDIAEoARIUCgxvYnNlcnZlZF9zdW0YBCABKAESDgoGd2VpZ2h0GAUgASgBEhAKCGFsYXJtX2F0GAYgASgEImsKD0ZvbGRlZFBhcnRpdGlvbhIRCglwYXJ0aXRpb24YASABKA0SEwoLbmV4dF9vZmZzZXQYAiABKAQSMAoMcHVibGlzaGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLyAQoNRHJpZnREZXRlY3RlZBIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIUCgxyb3V0ZXJfbW9kZWwYAyABKAkSEQoJbG9zc191bml0GAQgASgJEhAKCG91dGNvbWVzGAUgASgEEhYKDnByZWRpY3RlZF9sb3NzGAYgASgBEhUKDW9ic2VydmVkX2xvc3MYByABKAESEQoJdG9sZXJhbmNlGAggASgBEhIKCnJ1bl9sZW5ndGgYCSABKAESLwoLZGV0ZWN0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkYKDUNhbmRpZGF0ZUxvc3MSDgoGZXhwZXJ0GAEgASgJEhYKDnByZWRpY3RlZF9sb3NzGAIgASgBEg0KBXRvdGFsGAMgASgBIvsEChBSZXF1ZXN0Q29tcGxldGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDgoGdGVuYW50GAIgASgJEgwKBHRhc2sYAyABKAkSEQoJb3BlcmF0aW9uGAQgASgJEg4KBmV4cGVydBgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEg8KB2NoYW5uZWwYByABKAkSDgoGcm91dGVkGAggASgIEhQKDHJvdXRlcl9tb2RlbBgJIAEoCRIWCg5lbmNvZGVyX2RpZ2VzdBgKIAEoCRIRCglyZWdpb25faWQYCyABKA0SEgoKcHJvcGVuc2l0eRgMIAEoARIWCg5wcmVkaWN0ZWRfbG9zcxgNIAEoARI1CgpjYW5kaWRhdGVzGA4gAygLMiEudGhhbGFtdXMuZXZlbnRzLnYxLkNhbmRpZGF0ZUxvc3MSFQoNc2FtcGxpbmdfcmF0ZRgPIAEoARJHCgp0aW1pbmdzX21zGBAgAygLMjMudGhhbGFtdXMuZXZlbnRzLnYxLlJlcXVlc3RDb21wbGV0ZWQuVGltaW5nc01zRW50cnkSFAoMaW5wdXRfdG9rZW5zGBEgASgNEhUKDW91dHB1dF90b2tlbnMYEiABKA0SEAoIY29zdF91c2QYEyABKAESEgoKZXJyb3JfY29kZRgUIAEoCRIwCgxjb21wbGV0ZWRfYXQYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNvbmZpZGVuY2UYFiABKAESEQoJYWJzdGFpbmVkGBcgASgIGjAKDlRpbWluZ3NNc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEijgEKDUZlZWRiYWNrR2l2ZW4SEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSEgoFc2NvcmUYAyABKAFIAIgBARINCgVsYWJlbBgEIAEoCRIsCghnaXZlbl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCAoGX3Njb3JlIq0BCg1BdWRpdFJlY29yZGVkEg4KBnRlbmFudBgBIAEoCRINCgVhY3RvchgCIAEoCRIOCgZhY3Rpb24YAyABKAkSDwoHc3ViamVjdBgEIAEoCRIQCghyZXZpc2lvbhgFIAEoBBISCgplcnJvcl9jb2RlGAYgASgJEg4KBnJlYXNvbhgHIAEoCRImCgJhdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
+  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiL9AgoPUm91dGVDb3JyZWN0aW9uEg4KBmV4cGVydBgBIAEoCRIRCglyZWdpb25faWQYAiABKA0SDAoEYmlhcxgDIAEoARIOCgZ3ZWlnaHQYBCABKAESFAoMcm91dGVyX21vZGVsGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSFAoMcmVzaWR1YWxfc3VtGAcgASgBEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoFZHJpZnQYCiABKAsyHi50aGFsYW11cy5ldmVudHMudjEuRHJpZnRXYXRjaBIzCgZmb2xkZWQYCyADKAsyIy50aGFsYW11cy5ldmVudHMudjEuRm9sZGVkUGFydGl0aW9uEjIKCHJlcXVlc3RzGAwgASgLMiAudGhhbGFtdXMuZXZlbnRzLnYxLlJlcXVlc3RzU2VlbiJHCgxSZXF1ZXN0c1NlZW4SNwoKcGFydGl0aW9ucxgBIAMoCzIjLnRoYWxhbXVzLmV2ZW50cy52MS5Gb2xkZWRQYXJ0aXRpb24ifwoKRHJpZnRXYXRjaBIQCghldmlkZW5jZRgBIAMoARIQCghvdXRjb21lcxgCIAEoBBIVCg1wcmVkaWN0ZWRfc3VtGAMgASgBEhQKDG9ic2VydmVkX3N1bRgEIAEoARIOCgZ3ZWlnaHQYBSABKAESEAoIYWxhcm1fYXQYBiABKAQiawoPRm9sZGVkUGFydGl0aW9uEhEKCXBhcnRpdGlvbhgBIAEoDRITCgtuZXh0X29mZnNldBgCIAEoBBIwCgxwdWJsaXNoZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvIBCg1EcmlmdERldGVjdGVkEg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhQKDHJvdXRlcl9tb2RlbBgDIAEoCRIRCglsb3NzX3VuaXQYBCABKAkSEAoIb3V0Y29tZXMYBSABKAQSFgoOcHJlZGljdGVkX2xvc3MYBiABKAESFQoNb2JzZXJ2ZWRfbG9zcxgHIAEoARIRCgl0b2xlcmFuY2UYCCABKAESEgoKcnVuX2xlbmd0aBgJIAEoARIvCgtkZXRlY3RlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoNQ2FuZGlkYXRlTG9zcxIOCgZleHBlcnQYASABKAkSFgoOcHJlZGljdGVkX2xvc3MYAiABKAESDQoFdG90YWwYAyABKAEi+wQKEFJlcXVlc3RDb21wbGV0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSDAoEdGFzaxgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDgoGZXhwZXJ0GAUgASgJEg8KB3ZlcnNpb24YBiABKAkSDwoHY2hhbm5lbBgHIAEoCRIOCgZyb3V0ZWQYCCABKAgSFAoMcm91dGVyX21vZGVsGAkgASgJEhYKDmVuY29kZXJfZGlnZXN0GAogASgJEhEKCXJlZ2lvbl9pZBgLIAEoDRISCgpwcm9wZW5zaXR5GAwgASgBEhYKDnByZWRpY3RlZF9sb3NzGA0gASgBEjUKCmNhbmRpZGF0ZXMYDiADKAsyIS50aGFsYW11cy5ldmVudHMudjEuQ2FuZGlkYXRlTG9zcxIVCg1zYW1wbGluZ19yYXRlGA8gASgBEkcKCnRpbWluZ3NfbXMYECADKAsyMy50aGFsYW11cy5ldmVudHMudjEuUmVxdWVzdENvbXBsZXRlZC5UaW1pbmdzTXNFbnRyeRIUCgxpbnB1dF90b2tlbnMYESABKA0SFQoNb3V0cHV0X3Rva2VucxgSIAEoDRIQCghjb3N0X3VzZBgTIAEoARISCgplcnJvcl9jb2RlGBQgASgJEjAKDGNvbXBsZXRlZF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY29uZmlkZW5jZRgWIAEoARIRCglhYnN0YWluZWQYFyABKAgaMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKOAQoNRmVlZGJhY2tHaXZlbhISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRISCgVzY29yZRgDIAEoAUgAiAEBEg0KBWxhYmVsGAQgASgJEiwKCGdpdmVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIICgZfc2NvcmUirQEKDUF1ZGl0UmVjb3JkZWQSDgoGdGVuYW50GAEgASgJEg0KBWFjdG9yGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEhAKCHJldmlzaW9uGAUgASgEEhIKCmVycm9yX2NvZGUYBiABKAkSDgoGcmVhc29uGAcgASgJEiYKAmF0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
 
 /**
  * A version that a host serves. Topic thalamus.host.residency.v1, key <host id>/<expert>@<version>; a tombstone when
@@ -382,6 +382,13 @@ export type RouteCorrection = Message<"thalamus.events.v1.RouteCorrection"> & {
    * @generated from field: repeated thalamus.events.v1.FoldedPartition folded = 11;
    */
   folded: FoldedPartition[];
+
+  /**
+   * In the record with the key /folded alone: requests that feedback is held against. Absent in what earlier releases wrote.
+   *
+   * @generated from field: thalamus.events.v1.RequestsSeen requests = 12;
+   */
+  requests?: RequestsSeen | undefined;
 };
 
 /**
@@ -390,6 +397,28 @@ export type RouteCorrection = Message<"thalamus.events.v1.RouteCorrection"> & {
  */
 export const RouteCorrectionSchema: GenMessage<RouteCorrection> = /*@__PURE__*/
   messageDesc(file_thalamus_events_v1_events, 4);
+
+/**
+ * How far each partition of the topic of completed requests was read when a record was written. Feedback that was folded in, about a
+ * request that was seen, has been judged; about one that was not seen, it still waits.
+ *
+ * @generated from message thalamus.events.v1.RequestsSeen
+ */
+export type RequestsSeen = Message<"thalamus.events.v1.RequestsSeen"> & {
+  /**
+   * By partition; one of which nothing was read is left out.
+   *
+   * @generated from field: repeated thalamus.events.v1.FoldedPartition partitions = 1;
+   */
+  partitions: FoldedPartition[];
+};
+
+/**
+ * Describes the message thalamus.events.v1.RequestsSeen.
+ * Use `create(RequestsSeenSchema)` to create a new message.
+ */
+export const RequestsSeenSchema: GenMessage<RequestsSeen> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 5);
 
 /**
  * Evidence that an expert does worse than predicted.
@@ -445,10 +474,10 @@ export type DriftWatch = Message<"thalamus.events.v1.DriftWatch"> & {
  * Use `create(DriftWatchSchema)` to create a new message.
  */
 export const DriftWatchSchema: GenMessage<DriftWatch> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 5);
+  messageDesc(file_thalamus_events_v1_events, 6);
 
 /**
- * How far a partition of the feedback topic has been folded in.
+ * How far a partition of the feedback topic has been folded in, or one of the topic of completed requests was read.
  *
  * @generated from message thalamus.events.v1.FoldedPartition
  */
@@ -468,7 +497,7 @@ export type FoldedPartition = Message<"thalamus.events.v1.FoldedPartition"> & {
   nextOffset: bigint;
 
   /**
-   * When the last one that was folded in was published.
+   * When the latest one before that was published.
    *
    * @generated from field: google.protobuf.Timestamp published_at = 3;
    */
@@ -480,7 +509,7 @@ export type FoldedPartition = Message<"thalamus.events.v1.FoldedPartition"> & {
  * Use `create(FoldedPartitionSchema)` to create a new message.
  */
 export const FoldedPartitionSchema: GenMessage<FoldedPartition> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 6);
+  messageDesc(file_thalamus_events_v1_events, 7);
 
 /**
  * An expert does worse than the router model predicts. Topic thalamus.drift.detected.v1, key <expert>.
@@ -564,7 +593,7 @@ export type DriftDetected = Message<"thalamus.events.v1.DriftDetected"> & {
  * Use `create(DriftDetectedSchema)` to create a new message.
  */
 export const DriftDetectedSchema: GenMessage<DriftDetected> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 7);
+  messageDesc(file_thalamus_events_v1_events, 8);
 
 /**
  * A predicted loss of a candidate, in a completion event.
@@ -599,7 +628,7 @@ export type CandidateLoss = Message<"thalamus.events.v1.CandidateLoss"> & {
  * Use `create(CandidateLossSchema)` to create a new message.
  */
 export const CandidateLossSchema: GenMessage<CandidateLoss> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 8);
+  messageDesc(file_thalamus_events_v1_events, 9);
 
 /**
  * Decision and outcome of one request. Topic thalamus.request.completed.v1, key <request id>.
@@ -774,7 +803,7 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
  * Use `create(RequestCompletedSchema)` to create a new message.
  */
 export const RequestCompletedSchema: GenMessage<RequestCompleted> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 9);
+  messageDesc(file_thalamus_events_v1_events, 10);
 
 /**
  * How good an answer was. Topic thalamus.feedback.given.v1, key <request id>.
@@ -823,7 +852,7 @@ export type FeedbackGiven = Message<"thalamus.events.v1.FeedbackGiven"> & {
  * Use `create(FeedbackGivenSchema)` to create a new message.
  */
 export const FeedbackGivenSchema: GenMessage<FeedbackGiven> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 10);
+  messageDesc(file_thalamus_events_v1_events, 11);
 
 /**
  * Who changed what. Topic thalamus.audit.recorded.v1, key <tenant>.
@@ -893,5 +922,5 @@ export type AuditRecorded = Message<"thalamus.events.v1.AuditRecorded"> & {
  * Use `create(AuditRecordedSchema)` to create a new message.
  */
 export const AuditRecordedSchema: GenMessage<AuditRecorded> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 11);
+  messageDesc(file_thalamus_events_v1_events, 12);
 

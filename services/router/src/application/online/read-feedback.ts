@@ -1,0 +1,15 @@
+import { TOPICS } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import { decodeEvent, type ReceivedRecord } from '@thalamus/events';
+import type { ScoredFeedback } from './outcome-ledger.js';
+
+/** Feedback with a score; undefined when it has none. @throws EVENT_INVALID when it cannot be read */
+export function readFeedback(record: ReceivedRecord): ScoredFeedback | undefined {
+  const feedback = decodeEvent(TOPICS.feedbackGiven, record);
+  if (feedback?.score === undefined) return undefined;
+  const { tenant, requestId, score } = feedback;
+  if (!(score >= 0 && score <= 1))
+    throw new ThalamusError('EVENT_INVALID', `Feedback has a score of ${score}; it goes from 0 to 1.`);
+  // A publisher's clock may be ahead: nothing that comes before such a moment would count.
+  return { tenant, requestId, score, atMs: Math.min(record.timestampMs, Date.now()), record };
+}
