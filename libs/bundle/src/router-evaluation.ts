@@ -25,7 +25,7 @@ const figure = z.strictObject({
 });
 
 const baseline = z.strictObject({
-  /** `oracle`, `random`, `majority`, `bestSingle`, `labelThenBest`, `knn`, `tfidfKnn`. */
+  /** `oracle`, `random`, `majority`, `bestSingle`, `labelThenBest`, `knn`, `tfidfKnn`; of a cascade `fastAlone`, `accurateAlone`. */
   name: text,
   /** Expert that it always takes; null for one that looks at the prompt, or at nothing. */
   expert: bundleName.nullable(),

@@ -11,24 +11,14 @@ import {
   trainingDataRow,
   versionText,
 } from './manifest-fields.js';
+import { checkHeads, checkInputs, encoderInput, heads, interval, type Issue } from './router-parts.js';
+import { checkSecondStage, secondStage } from './router-second-stage.js';
 
 /** Most rows that bounds on the risk are certified by. */
 export const MOST_RISK_ROWS = 4096;
 
 /** File name of a router model's manifest inside its bundle. */
 export const ROUTER_MANIFEST = 'router.json';
-
-/** One part of the vector that the heads read. */
-const encoderInput = z.strictObject({
-  /**
-   * `sentence`: vector of the encoder's graph. `tokens`: sum of static vectors of the word pieces. `grams`: the same of
-   * hashed runs of one and two word pieces. `prompt`: length, shares of digits and code, and the like.
-   */
-  kind: z.enum(['sentence', 'tokens', 'grams', 'prompt']),
-  width: count.min(1),
-  /** Length that the part has before the whole vector is brought to length 1. */
-  weight: z.number().positive(),
-});
 
 const encoder = z.strictObject({
   name: bundleName,
@@ -59,35 +49,6 @@ const candidate = z.strictObject({
   properties: z.record(z.string(), z.number()).optional(),
   /** Loss table and number of its rows that the head was fitted on. */
   fittedOn: z.strictObject({ lossTable: digestText, rows: count.min(1) }),
-});
-
-/** Sizes of a head that the shapes of its tensors do not tell. */
-const headSizes = {
-  /** Width of the hidden layer of `mlp`; number of gates of `gated`; width of the projection of `nearest`. */
-  hidden: count.optional(),
-  /** Of `nearest`: rows that are averaged. */
-  neighbours: count.min(1).optional(),
-  /** Of `nearest`: a row counts exp(cosine / temperature). */
-  temperature: z.number().positive().optional(),
-};
-
-const headPart = z.strictObject({
-  /** Weight of the part in the mean. */
-  share: z.number().positive(),
-  kind: z.enum(['linear', 'mlp', 'gated', 'nearest']),
-  ...headSizes,
-});
-
-const heads = z.strictObject({
-  /**
-   * `linear`: loss = W e + b. `mlp`: loss = W2 relu(W1 e + b1) + b2. `gated`: loss = W [softmax(G e + c), e] + b. `nearest`:
-   * mean over the nearest rows. `average`: weighed mean of `parts`. e is the L2-normalised embedding.
-   */
-  kind: z.enum(['linear', 'mlp', 'gated', 'nearest', 'average']),
-  file: z.string().min(1),
-  ...headSizes,
-  /** Of `average`. */
-  parts: z.array(headPart).min(1).max(16).optional(),
 });
 
 /** How the rows of the table were split: the same rule and seed give the same parts of it again. */
@@ -126,16 +87,6 @@ const costScale = z.strictObject({
   min: z.number(),
   /** Raw value that costs 1. */
   max: z.number(),
-});
-
-const interval = z.strictObject({
-  expert: bundleName,
-  /** Conformal quantile of the residual (measured - predicted) at (1 - coverage) / 2, in the loss unit. */
-  lower: z.number(),
-  /** The same at (1 + coverage) / 2. */
-  upper: z.number(),
-  /** What both are multiplied by in each region; absent: 1. */
-  scales: z.array(z.number().positive()).min(1).optional(),
 });
 
 /** Knots of a monotone map; 64 pairs of 100 candidates fit a manifest. */
@@ -194,6 +145,8 @@ const fields = z.strictObject({
   encoder,
   candidates: z.array(candidate).min(1),
   heads,
+  /** Of a cascade: heads that read more of the prompt, for those prompts that need it; absent: one stage. */
+  secondStage: secondStage.optional(),
   lossScale: lossScale.optional(),
   costScales: z.record(z.string(), costScale),
   verbalLevels: z.record(z.string(), z.number().nonnegative()),
@@ -211,7 +164,10 @@ const fields = z.strictObject({
   risk: risk.optional(),
   /** File that says which learners were tried and why one was taken. */
   choice: z.string().min(1).optional(),
-  /** Number of rows of tensor `regions.centroids`; the nearest one (cosine) is the region id of a prompt. */
+  /**
+   * Number of rows of tensor `regions.centroids`; the nearest one (cosine) is the region id of a prompt. With a second stage twice as many:
+   * prompts that it decides have the regions after those of the first.
+   */
   regionCount: count.optional(),
   licence: z.string().min(1),
   trainingData: z.array(trainingDataRow),
@@ -220,39 +176,15 @@ const fields = z.strictObject({
   files: fileList,
 });
 
-const NEEDS: Readonly<Record<z.infer<typeof headPart>['kind'], readonly (keyof typeof headSizes)[]>> = {
-  linear: [],
-  mlp: ['hidden'],
-  gated: ['hidden'],
-  nearest: ['hidden', 'neighbours', 'temperature'],
-};
-
 type Fields = z.infer<typeof fields>;
-/** Says what is wrong at a path. */
-type Issue = (path: string, message: string) => void;
-
-function checkHeads({ heads: given }: Fields, issue: Issue): void {
-  if (given.kind === 'average') {
-    if (!given.parts) issue('heads', 'parts are required for the kind average');
-    for (const part of given.parts ?? []) checkSizes(part.kind, part, issue);
-  } else checkSizes(given.kind, given, issue);
-}
-
-function checkSizes(kind: keyof typeof NEEDS, given: Partial<Record<string, unknown>>, issue: Issue): void {
-  const missing = NEEDS[kind].filter((name) => given[name] === undefined);
-  if (missing.length > 0) issue('heads', `${missing.join(', ')} is required for the kind ${kind}`);
-}
 
 function checkEncoder({ encoder: given, files }: Fields, issue: Issue): void {
   const listed = (path: string | undefined) => path === undefined || files.some((file) => file.path === path);
   for (const path of [given.file, given.tokenizer])
     if (!listed(path)) issue('files', `must list the encoder's file ${path ?? ''}`);
   if (!given.inputs) return;
-  const width = given.inputs.reduce((sum, input) => sum + input.width, 0);
-  if (width !== given.dimension)
-    issue('encoder', `inputs are ${width} wide together, dimension is ${given.dimension}`);
+  checkInputs(given.inputs, given.dimension, issue, 'encoder');
   const kinds = given.inputs.map(({ kind }) => kind);
-  if (new Set(kinds).size !== kinds.length) issue('encoder', 'inputs name the same kind twice');
   if (kinds.some((kind) => kind !== 'sentence') && given.file === undefined)
     issue('encoder', 'file is required for inputs other than sentence');
   if (!kinds.includes('sentence') && given.tokenizer === undefined)
@@ -272,6 +204,7 @@ function checkNames(manifest: Fields, issue: Issue): void {
     if (!names.includes(name)) issue('baselines', `${key} must be a candidate`);
   for (const [what, path] of [
     ['head', manifest.heads.file],
+    ['second head', manifest.secondStage?.heads.file],
     ['choice', manifest.choice],
     ['risk', manifest.risk?.file],
   ] as const)
@@ -305,9 +238,10 @@ function checkCalibration({ calibration, regionCount, lossUnit }: Fields, issue:
 export const routerManifestSchema = fields.superRefine((manifest, context) => {
   const issue: Issue = (path, message) => context.addIssue({ code: 'custom', path: [path], message });
   checkNames(manifest, issue);
-  checkHeads(manifest, issue);
+  checkHeads(manifest.heads, issue);
   checkEncoder(manifest, issue);
   checkCalibration(manifest, issue);
+  checkSecondStage(manifest, issue);
 });
 
 /** Contents of `router.json`. */

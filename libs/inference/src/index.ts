@@ -27,7 +27,7 @@ export { ChildProcessPool, type ChildProcessPoolOptions, type PooledProcess } fr
 export { ChildProcessRuntime, type ChildProcessRuntimeOptions } from './child-process-runtime.js';
 export { padTokens, Tokenizer, type MaskToken, type TokenBatch, type TokenRow } from './tokenizer.js';
 export { PromptEncoder, type PromptVectors, type TokenizerAlone } from './prompt-encoder.js';
-export { TextEncoder, type EncodedTexts } from './text-encoder.js';
+export { TextEncoder, type EncodedPrompts, type EncodedTexts } from './text-encoder.js';
 export {
   DynamicBatcher,
   type BatchOutcome,

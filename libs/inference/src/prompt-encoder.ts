@@ -1,10 +1,10 @@
 import { featureWidth, routerFeatures, type FeatureSpec } from '@thalamus/routing';
-import type { EncodedTexts, TextEncoder } from './text-encoder.js';
+import type { EncodedPrompts, EncodedTexts, TextEncoder } from './text-encoder.js';
 import type { TokenRow, Tokenizer } from './tokenizer.js';
 
 /** What turns prompts into the vectors that a router model reads. */
 export interface PromptVectors {
-  encode(texts: readonly string[]): Promise<EncodedTexts>;
+  encode(texts: readonly string[]): Promise<EncodedPrompts>;
 }
 
 /** Only a tokenizer: for vectors that need no graph. */
@@ -33,10 +33,16 @@ export class PromptEncoder implements PromptVectors {
   }
 
   /** Encodes prompts together. @throws TENSOR_INVALID when a part of the model is missing */
-  async encode(texts: readonly string[]): Promise<EncodedTexts> {
+  async encode(texts: readonly string[]): Promise<EncodedPrompts> {
     const startedAt = performance.now();
     const rows = await this.tokenise(texts);
-    const tokenisedAt = performance.now();
+    const tokeniseMs = performance.now() - startedAt;
+    return { ...(await this.encodeTokens(texts, rows)), rows, tokeniseMs };
+  }
+
+  /** Encodes prompts whose word pieces are there already. @throws as `encode` does */
+  async encodeTokens(texts: readonly string[], rows: readonly TokenRow[]): Promise<EncodedTexts> {
+    const startedAt = performance.now();
     const run = await this.graph?.encodeTokens(rows);
     const inputs = texts.map((text, row) => ({
       text,
@@ -48,8 +54,8 @@ export class PromptEncoder implements PromptVectors {
       width: this.width,
       tokenCounts: rows.map(({ ids }) => ids.length),
       truncated: rows.map(({ truncated }) => truncated),
-      tokeniseMs: tokenisedAt - startedAt,
-      encodeMs: performance.now() - tokenisedAt,
+      tokeniseMs: 0,
+      encodeMs: performance.now() - startedAt,
     };
   }
 

@@ -14,6 +14,11 @@ export interface EncodedTexts {
   readonly encodeMs: number;
 }
 
+/** The same with the word pieces that they were made from. */
+export interface EncodedPrompts extends EncodedTexts {
+  readonly rows: readonly TokenRow[];
+}
+
 /** A tokenizer and a feature-extraction session together. */
 export class TextEncoder {
   constructor(
@@ -24,11 +29,11 @@ export class TextEncoder {
   ) {}
 
   /** Encodes texts in one padded batch. Callers who have many texts sort them by length first. */
-  async encode(texts: readonly string[]): Promise<EncodedTexts> {
+  async encode(texts: readonly string[]): Promise<EncodedPrompts> {
     const startedAt = performance.now();
     const rows = await this.tokenise(texts);
     const tokeniseMs = performance.now() - startedAt;
-    return { ...(await this.encodeTokens(rows)), tokeniseMs };
+    return { ...(await this.encodeTokens(rows)), rows, tokeniseMs };
   }
 
   /** Token ids of texts, cut to the longest that is taken. */

@@ -139,4 +139,14 @@ export {
   type CascadeModel,
   type ServiceAnswer,
 } from './cascade/answer-posterior.js';
+export {
+  decidingStage,
+  regionOfStage,
+  rowsForSecond,
+  stageVerdict,
+  withSecondLosses,
+  type DecidingStage,
+  type StageGate,
+  type StageVerdict,
+} from './stages/stages.js';
 export { runCascade, type CascadeOutcome, type CascadeRule } from './cascade/run-cascade.js';

@@ -167,14 +167,8 @@ export {
   type RouterStage,
   type TrainedRouter,
 } from './router/train-router.js';
-export {
-  openedRouter,
-  predictedBy,
-  routerBundle,
-  type OpenedRouter,
-  type RouterFacts,
-  type UnwrittenRouter,
-} from './router/router-bundle.js';
+export { routerBundle, type RouterFacts, type UnwrittenRouter } from './router/router-bundle.js';
+export { firstPredictions, openedRouter, predictedBy, type OpenedRouter } from './router/opened-router.js';
 export { choiceReport, nameOf, type ChoiceReport } from './router/choice-report.js';
 export {
   evaluateRouter,

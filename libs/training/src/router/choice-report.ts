@@ -1,8 +1,9 @@
 import type { TriedInterval } from './choose-intervals.js';
-import type { TriedLearner } from './choose-learner.js';
+import type { LearnerChoice, TriedLearner } from './choose-learner.js';
 import type { TriedRecalibration } from './choose-recalibration.js';
+import type { ThresholdChoice } from './choose-threshold.js';
 import type { FittedCalibration } from './fit-calibration.js';
-import type { TrainedRouter } from './train-router.js';
+import type { TrainedRouter, TrainedSecondStage } from './train-router.js';
 
 /** What `choice.json` and the terminal say of a choice. */
 export interface ChoiceReport {
@@ -21,6 +22,17 @@ export interface ChoiceReport {
     readonly behindError: number;
   }[];
   readonly calibration: CalibrationReport;
+  /** Of a cascade: the same of its second stage, and when that one decides. */
+  readonly second?: Pick<ChoiceReport, 'why' | 'chosen' | 'tried'> & { readonly stages: StagesReport };
+}
+
+/** When the second stage decides. */
+export interface StagesReport extends Omit<ThresholdChoice, 'chosen' | 'predicted' | 'isSecond'> {
+  readonly rule: string;
+  readonly threshold: number;
+  readonly margin: number;
+  /** Share of the rows that the second stage decides. */
+  readonly share: number;
 }
 
 /** How predictions were calibrated, on rows that neither heads nor maps were fitted on. */
@@ -40,20 +52,35 @@ export interface CalibrationReport {
 const RULE =
   'Five-fold cross-validation over the train and validation parts. costRegret is the mean over the cost weights (lambdas; the first counts half) of loss plus weighed cost beyond the least. The simplest learner within one standard error of the least is taken; behind and behindError are the paired difference to it.';
 
+const STAGES_RULE =
+  'A prompt goes to the second stage when a model other than the best may be better by more than the margin, by the intervals of the first stage, and the nearest such model is less than the threshold behind. Thresholds are judged on rows that neither heads nor intervals had seen, by costRegret; the one with the smallest share within one standard error of the least is taken. always: the second stage for every row.';
+
 /** The report of a choice. */
 export function choiceReport({
   choice,
+  second,
   encoder,
   counts,
   calibration,
   experts,
-}: Pick<TrainedRouter, 'choice' | 'encoder' | 'counts' | 'calibration' | 'experts'>): ChoiceReport {
+}: Pick<
+  TrainedRouter,
+  'choice' | 'second' | 'encoder' | 'counts' | 'calibration' | 'experts'
+>): ChoiceReport {
   return {
-    why: choice.why,
+    ...learnerReport(choice),
     rule: RULE,
     encoder,
     rows: counts.train + counts.validation,
     lambdas: choice.lambdas.map(short),
+    calibration: calibrationReport(calibration, experts),
+    ...(second ? { second: { ...learnerReport(second.choice), stages: stagesReport(second) } } : {}),
+  };
+}
+
+function learnerReport(choice: LearnerChoice): Pick<ChoiceReport, 'why' | 'chosen' | 'tried'> {
+  return {
+    why: choice.why,
     chosen: nameOf(choice.chosen),
     tried: choice.tried.map((item) => ({
       learner: item.learner,
@@ -63,7 +90,22 @@ export function choiceReport({
       behind: short(item.behind),
       behindError: short(item.behindError),
     })),
-    calibration: calibrationReport(calibration, experts),
+  };
+}
+
+function stagesReport({ gate, thresholds }: TrainedSecondStage): StagesReport {
+  const { why, chosen, tried, always, gain, gainError, firstWouldDo } = thresholds;
+  return {
+    why,
+    rule: STAGES_RULE,
+    threshold: gate.threshold,
+    margin: short(gate.margin),
+    share: short(chosen.share),
+    firstWouldDo,
+    gain: short(gain),
+    gainError: short(gainError),
+    always: shortened(always),
+    tried: tried.map(shortened),
   };
 }
 
@@ -90,8 +132,10 @@ function calibrationReport(
 const wayOf = ({ kind, scope }: Pick<TriedRecalibration, 'kind' | 'scope'>) =>
   kind === 'none' ? kind : `${kind}, ${scope === 'all' ? 'one map for all' : 'a map for each'}`;
 
-function shortened<T extends Readonly<Record<string, number>>>(figures: T): T {
-  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, short(value)])) as T;
+function shortened<T extends object>(figures: T): T {
+  return Object.fromEntries(
+    Object.entries(figures as Readonly<Record<string, number>>).map(([name, value]) => [name, short(value)]),
+  ) as T;
 }
 
 /** Learner with its setting, in words. */

@@ -1,9 +1,11 @@
 import { ThalamusError } from '@thalamus/errors';
+import type { FeatureSpec } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import { featuresOf } from './fitted-features.js';
 import { judgeRouter, type RouterJudgement, type RouterTrial } from './judge-router.js';
+import { pickRows } from './loss-matrix.js';
 import { preparePrompts, type PrepareOptions } from './prepare-prompts.js';
-import { predictedBy, type OpenedRouter } from './router-bundle.js';
+import { firstPredictions, predictedBy, type OpenedRouter } from './opened-router.js';
 import type { RoutingRow, RoutingTable } from './routing-table.js';
 import { baselinePredictions, type VectorRows } from './table-baselines.js';
 import { splitParts, type SplitPart } from './table-split.js';
@@ -77,11 +79,15 @@ export async function tryRouter(
   const { manifest } = router;
   const seed = manifest.split?.seed ?? 0;
   const all = await vectorsOf(router, base, [...new Set([...asked, ...known])], options);
-  const vectors = pick(all, asked);
+  const vectors = pick(all.first, asked);
   const isKnown = known.length > 0;
-  const { raw, calibrated, regions } = predictedBy(router, vectors.features);
+  const second = all.second && pick(all.second, asked);
+  const { raw, calibrated, regions, share } = predictedRows(router, vectors, second);
+  // By the losses of the heads: maps are made for those of both stages together.
+  const alone = (threshold: number) => predictedRows(withThreshold(router, threshold), vectors, second).raw;
   return {
     trial: {
+      stages: second && { share, fast: alone(0), accurate: alone(Infinity) },
       manifest,
       rows: asked,
       predicted: calibrated,
@@ -89,7 +95,7 @@ export async function tryRouter(
       regions,
       seed,
       baselines: isKnown
-        ? baselinePredictions(pick(all, known), vectors, manifest.candidates.length, seed)
+        ? baselinePredictions(pick(all.first, known), vectors, manifest.candidates.length, seed)
         : undefined,
     },
     vectors,
@@ -173,21 +179,38 @@ function partsOf(
   );
 }
 
+/** Vectors of rows as the first stage reads them, or the only one, and as the second does. */
 async function vectorsOf(
-  { spec }: OpenedRouter,
+  { spec, second }: OpenedRouter,
   base: TrainingBase,
   rows: readonly RoutingRow[],
   options: PrepareOptions,
-): Promise<VectorRows> {
-  const kinds = spec.blocks.map(({ kind }) => kind);
+): Promise<{ readonly first: VectorRows; readonly second: VectorRows | undefined }> {
+  const kinds = (second?.spec ?? spec).blocks.map(({ kind }) => kind);
   const prompts = await preparePrompts(
     base,
     rows.map(({ prompt }) => prompt),
     kinds,
     options,
   );
-  const features = featuresOf(prompts, spec);
-  return { rows, features, dimension: features.length / rows.length };
+  const by = (own: FeatureSpec): VectorRows => {
+    const features = featuresOf(prompts, own);
+    return { rows, features, dimension: features.length / rows.length };
+  };
+  return { first: by(spec), second: second && by(second.spec) };
+}
+
+/** What a router model predicts for rows, and the share of them that its second stage decides. */
+function predictedRows(router: OpenedRouter, vectors: VectorRows, second: VectorRows | undefined) {
+  const first = firstPredictions(router, vectors.features);
+  const open = second ? pickRows(second.features, second.dimension, first.open) : new Float32Array();
+  return { ...predictedBy(router, first, open), share: first.open.length / vectors.rows.length };
+}
+
+/** The same router model with another threshold between its stages. */
+function withThreshold(router: OpenedRouter, threshold: number): OpenedRouter {
+  const { second } = router;
+  return second ? { ...router, second: { ...second, gate: { ...second.gate, threshold } } } : router;
 }
 
 function pick(vectors: VectorRows, wanted: readonly RoutingRow[]): VectorRows {

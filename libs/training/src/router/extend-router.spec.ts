@@ -14,7 +14,8 @@ import type { TrainingBase } from '../training-base.port.js';
 import { evaluateRouter } from './evaluate-router.js';
 import { extendRouter, type RouterExtension } from './extend-router.js';
 import { LEARNERS } from './learners.js';
-import { openedRouter, predictedBy, routerBundle } from './router-bundle.js';
+import { firstPredictions, openedRouter, predictedBy } from './opened-router.js';
+import { routerBundle } from './router-bundle.js';
 import type { RoutingRow, RoutingTable } from './routing-table.js';
 import { trainRouter } from './train-router.js';
 
@@ -162,7 +163,9 @@ describe('a router model that is given one expert more', () => {
       expect(after.manifest.risk).toBeUndefined();
       const [old, own] = [await openedRouter(before), await openedRouter(after)];
       const vectors = Float32Array.from({ length: 20 * old.heads.dimension }, (_, place) => Math.sin(place));
-      const [one, other] = [predictedBy(old, vectors), predictedBy(own, vectors)];
+      const predict = (item: typeof old) =>
+        predictedBy(item, firstPredictions(item, vectors), new Float32Array());
+      const [one, other] = [predict(old), predict(own)];
       for (let row = 0; row < 20; row++)
         expect(other.calibrated.slice(3 * row, 3 * row + 2)).toEqual(
           one.calibrated.slice(2 * row, 2 * row + 2),

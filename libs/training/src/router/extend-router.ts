@@ -15,7 +15,8 @@ import { requireEncoder } from './evaluate-router.js';
 import { extendHeads, type ExtendedHeads } from './extend-heads.js';
 import { featuresOf } from './fitted-features.js';
 import { preparePrompts, type PrepareOptions } from './prepare-prompts.js';
-import { openedRouter, type UnwrittenRouter } from './router-bundle.js';
+import { openedRouter } from './opened-router.js';
+import type { UnwrittenRouter } from './router-bundle.js';
 import { propertiesOf } from './router-costs.js';
 import type { RoutingRow, RoutingTable, TableModel } from './routing-table.js';
 import { foldsOf, splitParts, type TableSplitRule } from './table-split.js';
@@ -56,7 +57,7 @@ const UNCHANGED = [-1e4, 1e4] as const;
  * Adds an expert to a router model: one head is fitted on the expert's losses in a table. Everything else stays to the bit, the
  * predictions for the other candidates as well. Rows that the rule of the router model puts into its test part are not read.
  * @throws DATASET_INVALID for an expert that the router model has or the table has not, for other units, and for too few rows;
- *   BUNDLE_INVALID for another encoder
+ *   BUNDLE_INVALID for another encoder; METHOD_UNSUPPORTED for a cascade
  */
 export async function extendRouter(
   extension: RouterExtension,
@@ -65,6 +66,7 @@ export async function extendRouter(
   const { bundle, base, table, seed, name, version, date } = extension;
   const router = await openedRouter(bundle);
   const { manifest, heads, spec } = router;
+  requireOneStage(manifest);
   requireEncoder(router, base);
   const { model, column } = modelOf(extension, manifest);
   const rule: TableSplitRule = manifest.split ?? { by: 'prompt', seed, validation: 0, test: 0 };
@@ -127,6 +129,15 @@ export async function extendRouter(
       releaseDate: date,
     },
   };
+}
+
+/** @throws METHOD_UNSUPPORTED for a cascade: when its second stage decides was fitted for the experts that it has */
+function requireOneStage({ name, version, secondStage }: RouterManifest): void {
+  if (!secondStage) return;
+  throw new ThalamusError(
+    'METHOD_UNSUPPORTED',
+    `${name}@${version} is a cascade of two stages, to which no expert is added: when its second stage decides was fitted for the experts that it has. Extend a router model with the encoder fast or accurate, or train the cascade anew on a table with the results of all.`,
+  );
 }
 
 function modelOf(

@@ -26,8 +26,18 @@ export interface RouterTrial {
   readonly regions?: ArrayLike<number>;
   /** Of the baselines that read fitted rows; absent for a table that the router was not fitted on. */
   readonly baselines?: BaselinePredictions | undefined;
+  /** Of a cascade. */
+  readonly stages?: StagePredictions | undefined;
   /** Of the bootstrap. */
   readonly seed: number;
+}
+
+/** What the stages of a cascade predict alone, as their heads give it: [rows, candidates]. */
+export interface StagePredictions {
+  /** Share of the rows that the second stage decides. */
+  readonly share: number;
+  readonly fast: ArrayLike<number>;
+  readonly accurate: ArrayLike<number>;
 }
 
 /** One point of the curve of quality against cost. */
@@ -61,6 +71,8 @@ export interface RouterJudgement {
   readonly lossIntervals: JudgedIntervals;
   /** USD per million tokens; null where prices are not known. */
   readonly meanCost: number | null;
+  /** Of a cascade: share of the prompts that needed the second stage. Its stages alone are `fastAlone` and `accurateAlone` of the baselines. */
+  readonly secondShare?: number;
   readonly baselines: Readonly<Record<string, number>>;
   readonly baselineCosts: Readonly<Record<string, number>> | null;
   readonly pareto: readonly ParetoPoint[];
@@ -109,6 +121,7 @@ export function judgeRouter(trial: RouterTrial): RouterJudgement {
     coverage: lossIntervals.coverage,
     lossIntervals,
     meanCost: prices ? costOfChoices(routed) : null,
+    ...(trial.stages ? { secondShare: trial.stages.share } : {}),
     baselines: {
       random: mean(random),
       ...Object.fromEntries(Object.entries(choices).map(([name, chosen]) => [name, mean(qualityOf(chosen))])),
@@ -132,7 +145,7 @@ export function judgeRouter(trial: RouterTrial): RouterJudgement {
 
 /** Choices of the baselines that choose. */
 function baselineChoices(
-  { manifest, baselines }: RouterTrial,
+  { manifest, baselines, stages }: RouterTrial,
   measured: Float64Array,
 ): Record<string, Int32Array> {
   const candidates = manifest.candidates.length;
@@ -143,7 +156,7 @@ function baselineChoices(
     );
   const fallback = new Float64Array(candidates);
   const same = (name: string | undefined) => sameChoice(indexOf(name), measured, candidates, fallback);
-  const by = (predicted: Float64Array) => choicesOf({ predicted, measured, candidates });
+  const by = (predicted: ArrayLike<number>) => choicesOf({ predicted, measured, candidates });
   return {
     majority: same(manifest.baselines?.majority),
     bestSingle: same(manifest.baselines?.bestSingle),
@@ -154,6 +167,7 @@ function baselineChoices(
           tfidfKnn: by(baselines.tfidfKnn),
         }
       : {}),
+    ...(stages ? { fastAlone: by(stages.fast), accurateAlone: by(stages.accurate) } : {}),
   };
 }
 

@@ -11,6 +11,8 @@ export const ROUTER_ENCODERS = {
   fast: ['tokens', 'grams', 'prompt'],
   /** The vector of the base's graph as well. */
   accurate: ['sentence', 'tokens', 'grams', 'prompt'],
+  /** `fast` for every prompt, and `accurate` for those where it matters. */
+  cascade: ['sentence', 'tokens', 'grams', 'prompt'],
 } as const satisfies Readonly<Record<string, readonly FeatureKind[]>>;
 /** One of the names. */
 export type RouterEncoder = keyof typeof ROUTER_ENCODERS;

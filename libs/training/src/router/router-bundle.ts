@@ -1,33 +1,26 @@
 import {
   float16Tensor,
   float32Tensor,
-  readSafetensors,
-  requireFloat32,
   writeSafetensors,
   type BundleFiles,
   type Digest,
-  type OpenedBundle,
   type RouterManifest,
 } from '@thalamus/bundle';
 import {
-  calibratedLosses,
-  encoderFromTensors,
   encoderTensors,
   featureWidth,
-  headsFromTensors,
   headTensors,
-  predictLosses,
-  regionIds,
-  riskRowsFromTensors,
   riskTensors,
   type FeatureSpec,
   type LossHeads,
+  type LossInterval,
   type NamedTensor,
   type Recalibration,
   type RiskRows,
 } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import { choiceReport } from './choice-report.js';
+import { REGIONS } from './opened-router.js';
 import { costScalesOf, propertiesOf } from './router-costs.js';
 import type { RoutingTable } from './routing-table.js';
 import { COVERAGE, type TrainedRouter } from './train-router.js';
@@ -35,13 +28,12 @@ import { COVERAGE, type TrainedRouter } from './train-router.js';
 /** Names of the files of a router model. */
 const FILES = {
   heads: 'heads.safetensors',
+  secondHeads: 'second-heads.safetensors',
   encoder: 'encoder.safetensors',
   tokenizer: 'tokenizer.json',
   choice: 'choice.json',
   risk: 'risk.safetensors',
 };
-/** Tensor of the head file with the centres of regions. */
-const REGIONS = 'regions.centroids';
 /** Version of a model that no version of the registry is named for. */
 const UNREGISTERED = '0';
 /** Weights of a cost that words stand for, in the loss unit. */
@@ -68,10 +60,9 @@ export function routerBundle(
   base: TrainingBase,
   facts: RouterFacts,
 ): UnwrittenRouter {
-  const { spec, heads, split, counts, choice } = trained;
-  const { facts: headFacts, tensors } = headTensors(heads);
+  const { spec, heads, split, counts, riskRows, second } = trained;
+  const { tensors } = headTensors(heads);
   const { centroids } = trained.calibration;
-  const { riskRows } = trained;
   const rows = counts.train + counts.validation;
   const names = table.models.map(({ expert }) => expert);
   const manifest: UnwrittenRouter['manifest'] = {
@@ -86,7 +77,7 @@ export function routerBundle(
       digest: base.digest,
       maxTokens: base.manifest.maxTokens,
       dimension: featureWidth(spec),
-      inputs: spec.blocks.map((block) => ({ ...block })),
+      inputs: inputsOf(spec),
       file: FILES.encoder,
       tokenizer: FILES.tokenizer,
     },
@@ -98,11 +89,8 @@ export function routerBundle(
       properties: { ...propertiesOf(model) },
       fittedOn: { lossTable: table.digest, rows },
     })),
-    heads: {
-      ...headFacts,
-      ...(headFacts.parts ? { parts: headFacts.parts.map((part) => ({ ...part })) } : {}),
-      file: FILES.heads,
-    } as RouterManifest['heads'],
+    heads: headsField(heads, FILES.heads),
+    ...(second ? { secondStage: secondStageField(second, names) } : {}),
     costScales: costScalesOf(table.models),
     verbalLevels: LEVELS,
     ...calibrationFields(trained),
@@ -117,7 +105,7 @@ export function routerBundle(
         dataset: table.set,
         split: 'validation',
         metric: 'regret',
-        value: Number(choice.chosen.regret.toFixed(6)),
+        value: Number((second?.thresholds ?? trained.choice).chosen.regret.toFixed(6)),
         n: rows,
         date: facts.date,
       },
@@ -128,12 +116,47 @@ export function routerBundle(
     manifest,
     files: {
       [FILES.heads]: fileOf([...tensors, ...regionTensors(centroids, heads.dimension)]),
+      ...(second ? { [FILES.secondHeads]: fileOf(headTensors(second.heads).tensors) } : {}),
       [FILES.encoder]: fileOf(encoderTensors(spec)),
       [FILES.tokenizer]: base.tokenizerJson,
       [FILES.risk]: fileOf(riskTensors(riskRows)),
       [FILES.choice]: new TextEncoder().encode(`${JSON.stringify(choiceReport(trained), null, 2)}\n`),
     },
   };
+}
+
+const inputsOf = ({ blocks }: FeatureSpec) => blocks.map((block) => ({ ...block }));
+
+function headsField(heads: LossHeads, file: string): RouterManifest['heads'] {
+  const { parts, ...facts } = headTensors(heads).facts;
+  return {
+    ...facts,
+    ...(parts ? { parts: parts.map((part) => ({ ...part })) } : {}),
+    file,
+  };
+}
+
+function secondStageField(
+  { spec, heads, gate }: NonNullable<TrainedRouter['second']>,
+  experts: readonly string[],
+): RouterManifest['secondStage'] {
+  return {
+    dimension: featureWidth(spec),
+    inputs: inputsOf(spec),
+    heads: headsField(heads, FILES.secondHeads),
+    threshold: gate.threshold,
+    margin: gate.margin,
+    intervals: namedIntervals(gate.intervals, experts),
+  };
+}
+
+function namedIntervals(intervals: readonly LossInterval[], experts: readonly string[]) {
+  return intervals.map(({ lower, upper, scales }, k) => ({
+    expert: experts[k]!,
+    lower,
+    upper,
+    ...(scales ? { scales: [...scales] } : {}),
+  }));
 }
 
 /** What the manifest says of calibration and regions. */
@@ -144,12 +167,7 @@ function calibrationFields({
   return {
     calibration: {
       coverage: COVERAGE,
-      intervals: calibration.intervals.map(({ lower, upper, scales }, k) => ({
-        expert: experts[k]!,
-        lower,
-        upper,
-        ...(scales ? { scales: [...scales] } : {}),
-      })),
+      intervals: namedIntervals(calibration.intervals, experts),
       ...(calibration.recalibration
         ? { recalibration: calibration.recalibration.map((map, k) => namedMap(experts[k]!, map)) }
         : {}),
@@ -171,64 +189,6 @@ function regionTensors(centroids: Float32Array | undefined, dimension: number): 
 }
 
 const rowsOf = ({ measured, candidates }: RiskRows) => measured.length / candidates;
-
-/** A router model that is ready to predict. */
-export interface OpenedRouter {
-  readonly manifest: RouterManifest;
-  readonly digest: Digest;
-  readonly heads: LossHeads;
-  readonly spec: FeatureSpec;
-  /** Centres of regions, [count, dimension]. */
-  readonly centroids: Float32Array | undefined;
-  /** By which bounds on the risk are certified. */
-  readonly riskRows: RiskRows | undefined;
-}
-
-/** Calibrated losses of prompts, and the region of each, from their vectors [prompts, dimension]. */
-export function predictedBy({ manifest, heads, centroids }: OpenedRouter, vectors: Float32Array) {
-  const raw = predictLosses(heads, vectors);
-  return {
-    raw,
-    calibrated: calibratedLosses(raw, manifest.candidates.length, manifest.calibration),
-    regions: centroids
-      ? regionIds(vectors, centroids, heads.dimension)
-      : new Uint32Array(vectors.length / heads.dimension),
-  };
-}
-
-/**
- * Heads and parts of an opened bundle. The parts of a router model whose encoder is a graph alone are that graph's vector.
- * @throws BUNDLE_INVALID when a tensor is absent or of another shape
- */
-export async function openedRouter(bundle: OpenedBundle<RouterManifest>): Promise<OpenedRouter> {
-  const { manifest, digest } = bundle;
-  const { dimension, inputs, file } = manifest.encoder;
-  const headFile = readSafetensors(await bundle.readFile(manifest.heads.file));
-  const heads = headsFromTensors(
-    manifest.heads,
-    { dimension, candidates: manifest.candidates.length },
-    (name, shape) => requireFloat32(headFile, name, shape),
-  );
-  const blocks = inputs ?? [{ kind: 'sentence' as const, width: dimension, weight: 1 }];
-  const tables = file === undefined ? undefined : readSafetensors(await bundle.readFile(file));
-  const spec = encoderFromTensors({ blocks }, (name, shape) =>
-    requireFloat32(tables ?? { tensors: new Map(), metadata: {} }, name, shape),
-  );
-  const centroids = headFile.tensors.has(REGIONS)
-    ? requireFloat32(headFile, REGIONS, [-1, dimension])
-    : undefined;
-  return { manifest, digest, heads, spec, centroids, riskRows: await readRiskRows(bundle) };
-}
-
-/** Rows for bounds on the risk; undefined for a router model without any. @throws BUNDLE_INVALID */
-async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
-  const { risk, candidates } = bundle.manifest;
-  if (!risk) return undefined;
-  const file = readSafetensors(await bundle.readFile(risk.file));
-  return riskRowsFromTensors({ ...risk, candidates: candidates.length }, (name, shape) =>
-    requireFloat32(file, name, shape),
-  );
-}
 
 function fileOf(tensors: readonly NamedTensor[]): Uint8Array {
   return writeSafetensors(

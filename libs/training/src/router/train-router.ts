@@ -1,12 +1,14 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { FeatureSpec, LossHeads, RiskRows } from '@thalamus/routing';
-import { createRandom } from '@thalamus/tensor';
+import type { FeatureSpec, LossHeads, RiskRows, StageGate } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
-import { chooseLearner, fitChosen, type ChoiceRows, type LearnerChoice } from './choose-learner.js';
-import { fitCalibration, type FittedCalibration } from './fit-calibration.js';
+import type { LearnerChoice } from './choose-learner.js';
+import type { ThresholdChoice } from './choose-threshold.js';
+import { fitCalibration, regionsOf, type FittedCalibration } from './fit-calibration.js';
+import { fitCascade } from './fit-cascade.js';
+import { fitStage } from './fit-stage.js';
 import { FEATURE_SETTINGS, featuresOf, fitFeatures, type FeatureSettings } from './fitted-features.js';
-import { LEARNERS, rescaled, type LearnerFamily } from './learners.js';
-import { columnMeans, lossMatrix, pickRows } from './loss-matrix.js';
+import { LEARNERS, type LearnerFamily } from './learners.js';
+import { columnMeans, lossMatrix } from './loss-matrix.js';
 import {
   preparePrompts,
   ROUTER_ENCODERS,
@@ -55,7 +57,9 @@ export interface TrainedRouter {
   /** Rows of each part. */
   readonly counts: Readonly<Record<SplitPart, number>>;
   readonly choice: LearnerChoice;
-  /** From rows that the heads were not fitted on. */
+  /** Of a cascade. */
+  readonly second: TrainedSecondStage | undefined;
+  /** From rows that the heads were not fitted on; of a cascade, of the losses of whichever stage decides. */
   readonly calibration: FittedCalibration;
   /** From the same rows. */
   readonly riskRows: RiskRows;
@@ -64,17 +68,23 @@ export interface TrainedRouter {
   readonly majority: number;
 }
 
+/** The second stage of a cascade, and when it decides. */
+export interface TrainedSecondStage {
+  readonly spec: FeatureSpec;
+  readonly heads: LossHeads;
+  readonly choice: LearnerChoice;
+  readonly gate: StageGate;
+  readonly thresholds: ThresholdChoice;
+}
+
 /** Share of measured losses that the intervals hold. */
 export const COVERAGE = 0.9;
 /** Folds of the choice. */
 const FOLDS = 5;
-/** Most rows that learners are judged on; the one that is chosen is fitted on all. */
-const MOST_CHOICE_ROWS = 4000;
-
 /**
  * Trains a router on a table. Learner and settings are chosen by cross-validation over the train and validation parts, then
- * fitted on both; calibration and intervals come from predictions by heads that had not seen the row. The test part is not
- * read. Deterministic for a seed.
+ * fitted on both; calibration and intervals come from predictions by heads that had not seen the row. A cascade has two such
+ * stages over the same rows. The test part is not read. Deterministic for a seed.
  * @throws DATASET_INVALID when the parts are too small
  */
 export async function trainRouter(training: RouterTraining, hooks: RouterHooks = {}): Promise<TrainedRouter> {
@@ -90,49 +100,56 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
     onProgress: (done, total) => void hooks.onProgress?.('embedding', done, total),
   });
   await hooks.onProgress?.('features', 0, 1);
-  const spec = fitFeatures(prompts, wordsOf(base), {
+  const whole = fitFeatures(prompts, wordsOf(base), {
     ...(training.tables ?? FEATURE_SETTINGS),
     kinds,
     seed,
   });
-  const features = featuresOf(prompts, spec);
   const candidates = table.models.length;
   const losses = lossMatrix(rows, candidates);
   const means = meansOf(losses, table);
   const scales = costScalesOf(table.models);
-  const all: ChoiceRows = {
-    features,
-    dimension: features.length / rows.length,
+  const shared = {
     losses,
     candidates,
     folds: foldsOf(rows, split, FOLDS),
     costs: choiceCosts(table.models.map(propertiesOf), scales, means),
   };
-  const judged = someRows(all, seed);
-  const choice = await chooseLearner(judged, learners, seed, {
-    onStep: (done, total) => hooks.onProgress?.('choosing', done, total),
-  });
-  await hooks.onProgress?.('fitting', 0, 1);
-  const fitted = fitChosen(all, learners, choice.chosen, seed);
-  const calibration = fitCalibration({
-    rows: judged,
-    predicted: choice.chosen.predicted,
-    unit: table.unit,
-    coverage: COVERAGE,
-    seed,
-  });
+  const stages = encoder === 'cascade' ? 2 : 1;
+  const stage = (spec: FeatureSpec, at: number) => {
+    const fit = { learners, seed, onChosen: () => hooks.onProgress?.('fitting', at, stages) };
+    const features = featuresOf(prompts, spec);
+    return fitStage({ ...shared, features, dimension: features.length / rows.length }, fit, {
+      onStep: (done, total) => hooks.onProgress?.('choosing', at * total + done, stages * total),
+    });
+  };
+  const spec = encoder === 'cascade' ? withoutGraph(whole) : whole;
+  const first = await stage(spec, 0);
+  const facts = { unit: table.unit, coverage: COVERAGE, seed };
+  const second = encoder === 'cascade' ? await stage(whole, 1) : undefined;
+  const cascade = second && fitCascade({ first, second, ...facts });
+  const calibration =
+    cascade?.calibration ??
+    fitCalibration({
+      rows: first.judged,
+      predicted: first.predicted,
+      regions: regionsOf(first.judged, seed),
+      ...facts,
+    });
   return {
     encoder,
     experts: table.models.map(({ expert }) => expert),
     spec,
-    heads: rescaled(fitted, calibration.slope, calibration.offset),
+    heads: first.heads,
     split,
     counts: countsOf(parts),
-    choice,
+    choice: first.choice,
+    second:
+      second && cascade ? { spec: whole, heads: second.heads, choice: second.choice, ...cascade } : undefined,
     calibration,
     riskRows: riskRows({
       predicted: calibration.outOfFold,
-      measured: judged.losses,
+      measured: first.judged.losses,
       candidates,
       unit: table.unit,
       seed,
@@ -142,18 +159,9 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
   };
 }
 
-/** All rows, or so many of them by chance that a choice takes minutes at most. */
-function someRows(all: ChoiceRows, seed: number): ChoiceRows {
-  const count = all.folds.length;
-  if (count <= MOST_CHOICE_ROWS) return all;
-  const order = createRandom(seed).shuffle(Array.from({ length: count }, (_, at) => at));
-  const kept = order.slice(0, MOST_CHOICE_ROWS).sort((a, b) => a - b);
-  return {
-    ...all,
-    features: pickRows(all.features, all.dimension, kept),
-    losses: pickRows(all.losses, all.candidates, kept),
-    folds: Uint8Array.from(kept, (row) => all.folds[row]!),
-  };
+/** The parts that need no graph. */
+function withoutGraph(spec: FeatureSpec): FeatureSpec {
+  return { ...spec, blocks: spec.blocks.filter(({ kind }) => kind !== 'sentence') };
 }
 
 /** Mean loss of each model. @throws DATASET_INVALID for a model without a result */

@@ -1,29 +1,29 @@
-import { openBundle, openRouterBundle, type RouterManifest } from '@thalamus/bundle';
+import { openRouterBundle, type RouterManifest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import { OrtRuntime, PromptEncoder, TextEncoder, Tokenizer, type PromptVectors } from '@thalamus/inference';
-import { inspectGraph } from '@thalamus/onnx-graph';
+import { OrtRuntime, type EncodedPrompts } from '@thalamus/inference';
 import {
   calibratedPredictions,
   certifySteps,
   decide,
+  decidingStage,
   heldRisk,
   holdRisk,
   limitsOf,
   mergeFlags,
   parseFlags,
   riskPlan,
+  stageVerdict,
   stripFlagTags,
   weightsOf,
   type Candidate,
+  type DecidingStage,
   type DecisionResult,
   type HeldRisk,
-  type Prediction,
   type RiskTarget,
 } from '@thalamus/routing';
-import { openedRouter, predictedBy, type OpenedRouter } from '@thalamus/training';
-import { join } from 'node:path';
+import { firstPredictions, openedRouter, predictedBy, type OpenedRouter } from '@thalamus/training';
 import { shortDecision, type DecisionJson } from '../commands/decision.js';
-import { zooFolder } from '../mesh/zoo-index.js';
+import { openEncoders, type LocalEncoders } from '../router/local-encoders.js';
 
 /** Options of `route --router`. */
 export interface LocalRouteOptions {
@@ -52,10 +52,10 @@ export async function routeLocal(prompt: string, options: LocalRouteOptions) {
   const weights = weightsOf(flags, manifest.verbalLevels, manifest.costScales);
   const runtime = new OrtRuntime();
   try {
-    const encoder = await openEncoder(router, options, runtime);
+    const encoders = await openEncoders(router, options, runtime);
     const startedAt = performance.now();
-    const encoded = await encoder.encode([tagged.prompt]);
-    const predictions = predictionsOf(router, encoded.embeddings);
+    const encoded = await encoders.first.encode([tagged.prompt]);
+    const { predictions, stage, encodeMs } = await predict(router, encoders, tagged.prompt, encoded);
     const result = decide({
       candidates: manifest.candidates.map((item) => candidateOf(item, manifest.task)),
       constraints: {
@@ -72,7 +72,7 @@ export async function routeLocal(prompt: string, options: LocalRouteOptions) {
     });
     if (result.ranked.length === 0) throw nothingPasses(result);
     const held = options.risk ? withinRisk(result, router, options.risk) : { result };
-    const decision = decisionJson(held, manifest, options.topK);
+    const decision = decisionJson({ ...held, stage }, manifest, options.topK);
     const value = {
       ...shortDecision(decision),
       lossUnit: decision.lossUnit,
@@ -81,7 +81,7 @@ export async function routeLocal(prompt: string, options: LocalRouteOptions) {
       truncated: encoded.truncated[0] ?? false,
       timingsMs: {
         tokenise: encoded.tokeniseMs,
-        encode: encoded.encodeMs,
+        encode: encoded.encodeMs + encodeMs,
         all: performance.now() - startedAt,
       },
     };
@@ -89,29 +89,6 @@ export async function routeLocal(prompt: string, options: LocalRouteOptions) {
   } finally {
     await runtime.close();
   }
-}
-
-/** Vectors as the router model wants them: its own tables and tokenizer, and a graph only where it reads one. */
-async function openEncoder(
-  { manifest, spec }: OpenedRouter,
-  { router, base }: LocalRouteOptions,
-  runtime: OrtRuntime,
-): Promise<PromptVectors> {
-  const { maxTokens, tokenizer: file, digest, name } = manifest.encoder;
-  if (file !== undefined && !spec.blocks.some(({ kind }) => kind === 'sentence')) {
-    const bundle = await openRouterBundle(router);
-    return new PromptEncoder({ tokenizer: Tokenizer.parse(await bundle.readFile(file)), maxTokens }, spec);
-  }
-  const bundle = await openBundle(base ?? join(zooFolder(), 'base', 'minilm-l6'));
-  if (bundle.digest !== digest)
-    throw new ThalamusError(
-      'BUNDLE_INVALID',
-      `The router model reads the encoder ${name} (${digest}), but ${bundle.folder} has the digest ${bundle.digest}; name the right folder with --base.`,
-    );
-  inspectGraph(await bundle.readFile('model.onnx'));
-  const session = await runtime.load({ path: bundle.filePath('model.onnx') });
-  const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
-  return new PromptEncoder(new TextEncoder(tokenizer, session, maxTokens), spec);
 }
 
 function requirePrompt(prompt: string): string {
@@ -124,9 +101,25 @@ function requirePrompt(prompt: string): string {
   );
 }
 
-function predictionsOf(router: OpenedRouter, embeddings: Float32Array): Map<string, Prediction> {
-  const { raw, regions } = predictedBy(router, embeddings);
-  return calibratedPredictions(raw, regions[0] ?? 0, router.manifest);
+/** Predictions of the stage that decides, with what a second one took. */
+async function predict(
+  router: OpenedRouter,
+  encoders: LocalEncoders,
+  prompt: string,
+  { embeddings, rows }: EncodedPrompts,
+) {
+  const { manifest, second } = router;
+  const first = firstPredictions(router, embeddings);
+  const again = first.open.length > 0 ? await encoders.second([prompt], rows) : undefined;
+  const { raw, regions } = predictedBy(router, first, again?.embeddings ?? new Float32Array());
+  const experts = manifest.candidates.map(({ expert }) => expert);
+  return {
+    predictions: calibratedPredictions(raw, regions[0] ?? 0, manifest),
+    stage:
+      second &&
+      decidingStage(stageVerdict(first.raw, first.regions[0] ?? 0, second.gate), second.gate, experts),
+    encodeMs: again?.encodeMs ?? 0,
+  };
 }
 
 /** A candidate as the table knows it: nothing is known of licence, trust or health, so that nothing speaks against it. */
@@ -168,12 +161,21 @@ function withinRisk(result: DecisionResult, { manifest, riskRows }: OpenedRouter
 }
 
 function decisionJson(
-  { result, risk }: { readonly result: DecisionResult; readonly risk?: HeldRisk },
+  {
+    result,
+    risk,
+    stage,
+  }: {
+    readonly result: DecisionResult;
+    readonly risk?: HeldRisk;
+    readonly stage: DecidingStage | undefined;
+  },
   { lossUnit }: RouterManifest,
   topK: number,
 ): DecisionJson {
   return {
     ...(risk ? { risk } : {}),
+    ...(stage ? { decidingStage: stage } : {}),
     ranked: result.ranked.slice(0, topK).map(({ candidate, prediction, costs, total }) => ({
       expert: candidate.expert,
       predictedLoss: prediction.loss,

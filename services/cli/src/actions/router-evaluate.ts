@@ -89,6 +89,9 @@ function lines(judged: EvaluatedRouter): string[] {
       ]),
     ]),
     '',
+    ...(judged.secondShare === undefined
+      ? []
+      : [`${percent(judged.secondShare)} of the prompts needed the second stage`]),
     `top-1 ${judged.top1.toFixed(4)}, regret ${judged.regret.toFixed(4)}`,
     ...(meanCost === null ? [] : [`mean price ${meanCost.toFixed(4)} USD per million tokens`]),
     ...Object.entries(judged.strongWeak ?? {}).map(

@@ -124,6 +124,7 @@ function report(
     ...columns(choiceTable(choice)),
     '',
     choice.why,
+    ...(choice.second ? [`Second stage: ${choice.second.why}`, choice.second.stages.why] : []),
     `Calibration: ${choice.calibration.why}`,
     ...measured.notes,
     '',

@@ -13,6 +13,8 @@ export interface DecisionJson {
   readonly reason: string;
   /** Bound on the risk that was held. */
   readonly risk?: unknown;
+  /** Which stage of a cascade decided, and why. */
+  readonly decidingStage?: { readonly stage: string; readonly reason: string };
   readonly lossUnit: string;
 }
 
@@ -29,5 +31,6 @@ export function shortDecision(decision: DecisionJson) {
     abstained: decision.abstained,
     reason: decision.reason,
     ...(decision.risk === undefined ? {} : { risk: decision.risk }),
+    ...(decision.decidingStage === undefined ? {} : { decidingStage: decision.decidingStage }),
   };
 }

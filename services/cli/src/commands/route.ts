@@ -57,7 +57,7 @@ export function routeCommand(): Command {
       const answer = await (
         await import('../actions/route-local.js')
       ).routeLocal(input, { ...options, router });
-      outputOf(options).answer(answer.value, () => [...rows(answer.decision), '', answer.decision.reason]);
+      outputOf(options).answer(answer.value, () => lines(answer.decision));
       return;
     }
     refuseGiven(command, OF_A_FOLDER, 'the mesh has its own; name a folder with --router, or leave it away');
@@ -80,8 +80,14 @@ export function routeCommand(): Command {
       lossUnit: decision.lossUnit,
       timingsMs: decision.timings_ms,
     };
-    outputOf(options).answer(value, () => [...rows(decision), '', decision.reason]);
+    outputOf(options).answer(value, () => lines(decision));
   });
+}
+
+/** The ranking, and why. */
+function lines(decision: DecisionJson): string[] {
+  const { reason, decidingStage } = decision;
+  return [...rows(decision), '', reason, ...(decidingStage ? [decidingStage.reason] : [])];
 }
 
 function rows(decision: DecisionJson): string[] {

@@ -76,9 +76,9 @@ function trainCommand(): Command {
     .addOption(
       new Option(
         '--encoder <name>',
-        'fast: static vectors of word pieces, no graph is run; accurate: the vector of the base as well',
+        'fast: static vectors of word pieces, no graph is run; accurate: the vector of the base as well; cascade: the second where the intervals of the first say that it matters',
       )
-        .choices(['fast', 'accurate'])
+        .choices(['fast', 'accurate', 'cascade'])
         .default('fast'),
     )
     .option('--seed <seed>', 'splits the table, and starts what is random', wholeNumber(0, 2_147_483_647), 0)

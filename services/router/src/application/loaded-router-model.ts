@@ -1,39 +1,28 @@
 import {
   materialiseBundle,
   openRouterBundle,
-  readSafetensors,
-  requireFloat32,
   type ArtifactStore,
   type Digest,
-  type OpenedBundle,
   type RouterManifest,
 } from '@thalamus/bundle';
 import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
-import {
-  DynamicBatcher,
-  PromptEncoder,
-  Tokenizer,
-  type PromptVectors,
-  type SubmitOptions,
-} from '@thalamus/inference';
+import { DynamicBatcher, type SubmitOptions, type TokenRow } from '@thalamus/inference';
 import {
   calibratedPredictions,
-  encoderFromTensors,
-  headsFromTensors,
+  decidingStage,
   predictLosses,
   prototypeDistances,
   regionIds,
-  riskRowsFromTensors,
-  type FeatureBlock,
-  type FeatureSpec,
-  type LossHeads,
+  regionOfStage,
+  stageVerdict,
+  type DecidingStage,
   type Prediction,
-  type RiskRows,
 } from '@thalamus/routing';
 import { counter } from '@thalamus/telemetry';
+import { openRouterParts, type RouterParts } from './open-router-parts.js';
 import { PromptCache } from './prompt-cache.js';
 import { RiskControl } from './risk-control.js';
+import { MAX_BATCH_TOKENS, SecondStage, type SecondAnswer } from './second-stage.js';
 import type { SharedEncoders } from './shared-encoders.js';
 
 /** What the model says of one prompt. */
@@ -46,6 +35,19 @@ export interface PromptPrediction {
   readonly outOfScope: boolean;
   readonly promptTokens: number;
   readonly truncated: boolean;
+  /** Of a model with two stages. */
+  readonly stage: DecidingStage | undefined;
+  readonly timings: RunTimings;
+}
+
+/** What the first stage says of one prompt, or the only one. */
+interface FirstAnswer {
+  /** As the heads give them, [candidates]. */
+  readonly losses: Float32Array;
+  readonly region: number;
+  /** From what the model was fitted on; 0 when the model has no prototypes. */
+  readonly distance: number;
+  readonly tokens: TokenRow;
   readonly timings: RunTimings;
 }
 
@@ -73,24 +75,11 @@ const NO_TIME: RunTimings = { tokeniseMs: 0, encodeMs: 0, predictMs: 0 };
 
 /** Letters of one token of English text, about: enough to tell long prompts from short ones. */
 const CHARACTERS_PER_TOKEN = 4;
-/** Most tokens of a batch, padding included; larger ones take no less time for each token. */
-const MAX_BATCH_TOKENS = 512;
-
-/** What a loaded model is made of. */
-interface RouterModelParts {
-  readonly manifest: RouterManifest;
-  readonly vectors: PromptVectors;
-  /** Gives the encoder back. */
-  readonly release: () => Promise<void>;
-  readonly heads: LossHeads;
-  readonly prototypes: Float32Array | undefined;
-  readonly centroids: Float32Array | undefined;
-  readonly riskRows: RiskRows | undefined;
-}
 
 /** A router model with its encoder, ready to predict. Immutable: a new model is a new one of these. */
 export class LoadedRouterModel {
-  private readonly batcher: DynamicBatcher<string, PromptPrediction>;
+  private readonly batcher: DynamicBatcher<string, FirstAnswer>;
+  private readonly second: SecondStage | undefined;
 
   /** Certifies bounds on the risk; undefined without rows to do so by. */
   readonly risk: RiskControl | undefined;
@@ -100,12 +89,13 @@ export class LoadedRouterModel {
 
   private constructor(
     readonly digest: Digest,
-    private readonly parts: RouterModelParts,
+    private readonly parts: RouterParts,
     options: RouterModelOptions,
   ) {
     const { maxTokens } = parts.manifest.encoder;
     this.cache = new PromptCache(options.promptCache);
     this.risk = parts.riskRows && new RiskControl(parts.riskRows);
+    this.second = parts.second && new SecondStage(parts.second, options);
     this.batcher = new DynamicBatcher({
       maxBatch: options.maxBatch,
       maxDelayMs: options.batchDelayMs,
@@ -129,15 +119,16 @@ export class LoadedRouterModel {
     options: RouterModelOptions,
   ): Promise<LoadedRouterModel> {
     const bundle = await openRouterBundle(await materialiseBundle(digest, store, options.cacheFolder));
-    const { manifest } = bundle;
-    const tensors = await readTensors(bundle);
-    const opened = await openVectors(bundle, tensors.spec, encoders);
-    const model = new LoadedRouterModel(digest, { manifest, ...opened, ...tensors }, options);
+    const parts = await openRouterParts(bundle, encoders);
+    const model = new LoadedRouterModel(digest, parts, options);
     try {
       // The first runs are compiled and allocated for; the first caller should not wait for that.
-      for (let run = 0; run < WARM_UP_RUNS; run++) await model.run(['warm-up']);
+      for (let run = 0; run < WARM_UP_RUNS; run++) {
+        const [answer] = await model.run(['warm-up']);
+        if (answer) await model.second?.run([{ text: 'warm-up', tokens: answer.tokens }]);
+      }
     } catch (fault) {
-      await opened.release();
+      await parts.release();
       throw fault;
     }
     return model;
@@ -166,7 +157,7 @@ export class LoadedRouterModel {
     options: SubmitOptions,
   ): Promise<PromptPrediction & { readonly queueMs: number }> {
     const startedAt = performance.now();
-    const work = this.batcher.submit(prompt, options);
+    const work = this.predictByStages(prompt, options);
     this.inFlight.add(work);
     try {
       const prediction = await work;
@@ -178,93 +169,66 @@ export class LoadedRouterModel {
     }
   }
 
+  /** Asks the second stage only where the first leaves open who is best. */
+  private async predictByStages(prompt: string, options: SubmitOptions): Promise<PromptPrediction> {
+    const first = await this.batcher.submit(prompt, options);
+    const { second } = this;
+    if (!second) return this.predictionOf(first);
+    const verdict = stageVerdict(first.losses, first.region, second.gate);
+    const answer = verdict.needsSecond
+      ? await second.predict({ text: prompt, tokens: first.tokens }, options)
+      : undefined;
+    const experts = this.manifest.candidates.map(({ expert }) => expert);
+    return this.predictionOf(
+      { ...first, region: regionOfStage(first.region, verdict.needsSecond, second.gate) },
+      answer,
+      decidingStage(verdict, second.gate, experts),
+    );
+  }
+
   /** Lets go of the encoder once the prompts that were given to it are answered. */
   async release(): Promise<void> {
     while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
     await this.parts.release();
   }
 
-  private async run(prompts: readonly string[]): Promise<PromptPrediction[]> {
-    const encoded = await this.parts.vectors.encode(prompts);
+  private async run(prompts: readonly string[]): Promise<FirstAnswer[]> {
+    const { vectors, heads, centroids, prototypes } = this.parts;
+    const { embeddings, width, rows, tokeniseMs, encodeMs } = await vectors.encode(prompts);
     const startedAt = performance.now();
-    const { candidates, calibration } = this.parts.manifest;
-    const losses = predictLosses(this.parts.heads, encoded.embeddings);
-    const regions = this.parts.centroids
-      ? regionIds(encoded.embeddings, this.parts.centroids, encoded.width)
-      : new Uint32Array(prompts.length);
-    const distances = this.parts.prototypes
-      ? prototypeDistances(encoded.embeddings, this.parts.prototypes, encoded.width)
-      : undefined;
-    const predictMs = performance.now() - startedAt;
-    return prompts.map((_, row) => {
-      const own = losses.subarray(row * candidates.length, (row + 1) * candidates.length);
-      const predictions = calibratedPredictions(own, regions[row] ?? 0, this.parts.manifest);
-      const outOfScopeScore =
-        calibration.abstention?.score === 'prototype-distance' ? (distances?.[row] ?? 0) : Math.min(...own);
-      return {
-        predictions,
-        regionId: regions[row] ?? 0,
-        outOfScopeScore,
-        outOfScope:
-          calibration.abstention !== undefined && outOfScopeScore > calibration.abstention.threshold,
-        promptTokens: encoded.tokenCounts[row] ?? 0,
-        truncated: encoded.truncated[row] ?? false,
-        timings: { tokeniseMs: encoded.tokeniseMs, encodeMs: encoded.encodeMs, predictMs },
-      };
-    });
+    const losses = predictLosses(heads, embeddings);
+    const regions = centroids ? regionIds(embeddings, centroids, width) : new Uint32Array(prompts.length);
+    const distances = prototypes ? prototypeDistances(embeddings, prototypes, width) : undefined;
+    const timings = { tokeniseMs, encodeMs, predictMs: performance.now() - startedAt };
+    const candidates = this.manifest.candidates.length;
+    return rows.map((tokens, row) => ({
+      losses: losses.subarray(row * candidates, (row + 1) * candidates),
+      region: regions[row] ?? 0,
+      distance: distances?.[row] ?? 0,
+      tokens,
+      timings,
+    }));
   }
-}
 
-async function readTensors(bundle: OpenedBundle<RouterManifest>) {
-  const { manifest } = bundle;
-  const { dimension, inputs, file: encoderFile } = manifest.encoder;
-  const file = readSafetensors(await bundle.readFile(manifest.heads.file));
-  const optional = (name: string) =>
-    file.tensors.has(name) ? requireFloat32(file, name, [-1, dimension]) : undefined;
-  const sizes = { dimension, candidates: manifest.candidates.length };
-  return {
-    heads: headsFromTensors(manifest.heads, sizes, (name, shape) => requireFloat32(file, name, shape)),
-    spec: inputs && (await readSpec(bundle, inputs, encoderFile)),
-    prototypes: optional('abstention.prototypes'),
-    centroids: optional('regions.centroids'),
-    riskRows: await readRiskRows(bundle),
-  };
-}
-
-async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
-  const { risk, candidates } = bundle.manifest;
-  if (!risk) return undefined;
-  const file = readSafetensors(await bundle.readFile(risk.file));
-  return riskRowsFromTensors({ ...risk, candidates: candidates.length }, (name, shape) =>
-    requireFloat32(file, name, shape),
-  );
-}
-
-/** Parts of the vector, with the tables that they are made from. */
-async function readSpec(
-  bundle: OpenedBundle<RouterManifest>,
-  blocks: readonly FeatureBlock[],
-  file: string | undefined,
-): Promise<FeatureSpec> {
-  const tables = file === undefined ? undefined : readSafetensors(await bundle.readFile(file));
-  return encoderFromTensors({ blocks }, (name, shape) => {
-    if (tables) return requireFloat32(tables, name, shape);
-    throw new ThalamusError('BUNDLE_INVALID', `router.json: encoder.file is missing, which holds ${name}.`);
-  });
-}
-
-/** What makes vectors of prompts, and how it is given back. A model that reads no graph opens none. */
-async function openVectors(
-  bundle: OpenedBundle<RouterManifest>,
-  spec: FeatureSpec | undefined,
-  encoders: SharedEncoders,
-): Promise<{ readonly vectors: PromptVectors; release(): Promise<void> }> {
-  const { digest, maxTokens, tokenizer } = bundle.manifest.encoder;
-  if (spec && tokenizer !== undefined && !spec.blocks.some(({ kind }) => kind === 'sentence')) {
-    const own = { tokenizer: Tokenizer.parse(await bundle.readFile(tokenizer)), maxTokens };
-    return { vectors: new PromptEncoder(own, spec), release: () => Promise.resolve() };
+  /** What both stages say together, calibrated. */
+  private predictionOf(first: FirstAnswer, second?: SecondAnswer, stage?: DecidingStage): PromptPrediction {
+    const { abstention } = this.manifest.calibration;
+    const losses = second?.losses ?? first.losses;
+    const outOfScopeScore = abstention?.score === 'prototype-distance' ? first.distance : Math.min(...losses);
+    const { tokeniseMs, encodeMs, predictMs } = first.timings;
+    return {
+      predictions: calibratedPredictions(losses, first.region, this.manifest),
+      regionId: first.region,
+      outOfScopeScore,
+      outOfScope: abstention !== undefined && outOfScopeScore > abstention.threshold,
+      promptTokens: first.tokens.ids.length,
+      truncated: first.tokens.truncated,
+      stage,
+      timings: {
+        tokeniseMs,
+        encodeMs: encodeMs + (second?.encodeMs ?? 0),
+        predictMs: predictMs + (second?.predictMs ?? 0),
+      },
+    };
   }
-  const lease = await encoders.acquire(digest, maxTokens);
-  const vectors = spec ? new PromptEncoder(lease.encoder, spec) : lease.encoder;
-  return { vectors, release: () => lease.release() };
 }

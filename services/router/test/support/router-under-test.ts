@@ -203,12 +203,19 @@ export class RouterUnderTest {
    * any other that `b` does; or of the first and the second that are named.
    */
   async storeCountingRouter(name: string, experts: readonly string[] = ['a', 'b']): Promise<Digest> {
+    return this.storeRouter(...(await this.countingRouter(name, experts)));
+  }
+
+  private async countingRouter(
+    name: string,
+    experts: readonly string[],
+  ): Promise<[Omit<RouterManifest, 'files'>, BundleFiles]> {
     const width = PROMPT_FEATURES.length;
     const weights = new Float32Array(2 * width);
     weights[PROMPT_FEATURES.indexOf('digitShare')] = -1;
     weights[width + PROMPT_FEATURES.indexOf('digitShare')] = 1;
     const manifest = constantManifest(name, experts, this.encoderDigest);
-    return this.storeRouter(
+    return [
       {
         ...manifest,
         encoder: {
@@ -229,6 +236,43 @@ export class RouterUnderTest {
           'prompt.deviation': float32Tensor([width], new Float32Array(width).fill(0.1)),
         }),
         'tokenizer.json': await readFile(join(ZOO, 'base', 'minilm-l6', 'tokenizer.json')),
+      },
+    ];
+  }
+
+  /**
+   * Stores a router model with two stages: of a prompt with as many digits as other characters the first cannot tell who is better, and the
+   * second says that `b` is; of any other the first decides as a counting router does. Losses of the second are 0.75 and 0.25.
+   */
+  async storeCascade(name: string, changes: { readonly encoder?: Digest; readonly width?: number } = {}) {
+    const width = PROMPT_FEATURES.length;
+    const sentence = changes.width ?? DIMENSION;
+    const dimension = sentence + width;
+    const [manifest, files] = await this.countingRouter(name, ['a', 'b']);
+    const prompt = { kind: 'prompt' as const, width, weight: 1 };
+    const scaled = (lower: number, upper: number, scales: number[]) =>
+      manifest.candidates.map(({ expert }) => ({ expert, lower, upper, scales }));
+    return this.storeRouter(
+      {
+        ...manifest,
+        encoder: { ...manifest.encoder, digest: changes.encoder ?? this.encoderDigest },
+        calibration: { coverage: 0.9, intervals: scaled(-0.25, 0.5, [1, 2]) },
+        regionCount: 2,
+        secondStage: {
+          dimension,
+          inputs: [{ kind: 'sentence', width: sentence, weight: 1 }, prompt],
+          heads: { kind: 'linear', file: 'second-heads.safetensors' },
+          threshold: 0.1,
+          margin: 0.01,
+          intervals: scaled(-0.1, 0.1, [1]),
+        },
+      },
+      {
+        ...files,
+        'second-heads.safetensors': writeSafetensors({
+          'heads.weight': float32Tensor([2, dimension], new Float32Array(2 * dimension)),
+          'heads.bias': float32Tensor([2], Float32Array.of(0.75, 0.25)),
+        }),
       },
     );
   }

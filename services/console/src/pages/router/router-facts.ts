@@ -16,6 +16,8 @@ const BASELINES: Readonly<Record<string, string>> = {
   labelThenBest: 'Best for the domain',
   knn: 'Nearest prompts',
   tfidfKnn: 'Nearest by words',
+  fastAlone: 'Fast stage alone',
+  accurateAlone: 'Accurate stage alone',
 };
 
 /** What each baseline knows, for who has not read the paper. */
@@ -27,6 +29,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   labelThenBest: 'is told the domain of the prompt, which a router is not',
   knn: 'experts that did well on similar vectors',
   tfidfKnn: 'experts that did well on similar words',
+  fastAlone: 'never runs the graph of the encoder',
+  accurateAlone: 'runs the graph of the encoder for every prompt',
 };
 
 /** A bar of the regret chart. */

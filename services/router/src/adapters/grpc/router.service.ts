@@ -126,6 +126,7 @@ function answer(routed: RoutedPrompt, topK: number): RouteAnswer {
       flags: flagsToMessages(routed.flags),
       outOfScopeScore: prediction.outOfScopeScore,
       ...(routed.risk ? { risk: routed.risk } : {}),
+      ...(prediction.stage ? { decidingStage: prediction.stage } : {}),
     },
     registryRevision: routed.registryRevision,
     timings: [...routed.timings],

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/router/v1/router.proto.
  */
 export const file_thalamus_router_v1_router: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aGFsYW11cy9yb3V0ZXIvdjEvcm91dGVyLnByb3RvEhJ0aGFsYW11cy5yb3V0ZXIudjEiZgoERmxhZxIMCgRuYW1lGAEgASgJEhAKBndlaWdodBgCIAEoAUgAEg8KBWxldmVsGAMgASgJSAASEQoHYXRfbW9zdBgEIAEoAUgAEhIKCGF0X2xlYXN0GAUgASgBSABCBgoEZm9ybSIpCglSaXNrQm91bmQSDQoFYWxwaGEYASABKAESDQoFZGVsdGEYAiABKAEinQEKCEhlbGRSaXNrEg0KBWFscGhhGAEgASgBEg0KBWRlbHRhGAIgASgBEgwKBHJ1bGUYAyABKAkSEQoJdGhyZXNob2xkGAQgASgBEhEKCXJlZmVyZW5jZRgFIAEoCRIRCgltZWFuX2xvc3QYBiABKAESDwoHcF92YWx1ZRgHIAEoARIMCgRyb3dzGAggASgNEg0KBXNhdmVzGAkgASgJIpUCCgxSb3V0ZVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEgwKBHRhc2sYAiABKAkSDgoGdGVuYW50GAMgASgJEicKBWZsYWdzGAQgAygLMhgudGhhbGFtdXMucm91dGVyLnYxLkZsYWcSDQoFdG9wX2sYBSABKA0SDwoHZXhwZXJ0cxgGIAMoCRIWCg5jb250ZXh0X3Rva2VucxgHIAEoDRIrCgRyaXNrGAggASgLMh0udGhhbGFtdXMucm91dGVyLnYxLlJpc2tCb3VuZBIdChVtaW5fcmVnaXN0cnlfcmV2aXNpb24YCSABKAQSEgoKcmVxdWVzdF9pZBgKIAEoCRIWCg5jdXJyZW50X2V4cGVydBgLIAEoCSI3CghDb3N0VGVybRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg4KBndlaWdodBgDIAEoASL8AQoMUmFua2VkRXhwZXJ0Eg4KBmV4cGVydBgBIAEoCRIWCg5maXR0ZWRfdmVyc2lvbhgCIAEoCRIRCglpbmhlcml0ZWQYAyABKAgSFgoOcHJlZGljdGVkX2xvc3MYBCABKAESEAoIbG9zc19sb3cYBSABKAESEQoJbG9zc19oaWdoGAYgASgBEisKBWNvc3RzGAcgAygLMhwudGhhbGFtdXMucm91dGVyLnYxLkNvc3RUZXJtEg0KBXRvdGFsGAggASgBEhIKCnByb3BlbnNpdHkYCSABKAESEgoKY29ycmVjdGlvbhgKIAEoARIQCghyYXdfbG9zcxgLIAEoASI/CglSZWplY3Rpb24SDgoGZmlsdGVyGAEgASgJEg0KBWNvdW50GAIgASgNEhMKC2Rlc2NyaXB0aW9uGAMgASgJIjEKC1N0YWdlVGltaW5nEg0KBXN0YWdlGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBIp0DCghEZWNpc2lvbhIwCgZyYW5rZWQYASADKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUmFua2VkRXhwZXJ0Ei8KCHJlamVjdGVkGAIgAygLMh0udGhhbGFtdXMucm91dGVyLnYxLlJlamVjdGlvbhIRCglhYnN0YWluZWQYAyABKAgSDgoGcmVhc29uGAQgASgJEhQKDHJvdXRlcl9tb2RlbBgFIAEoCRIcChRyb3V0ZXJfbW9kZWxfdmVyc2lvbhgGIAEoCRIRCglsb3NzX3VuaXQYByABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYCCABKAkSEQoJcmVnaW9uX2lkGAkgASgNEhUKDXByb21wdF90b2tlbnMYCiABKA0SEQoJdHJ1bmNhdGVkGAsgASgIEicKBWZsYWdzGAwgAygLMhgudGhhbGFtdXMucm91dGVyLnYxLkZsYWcSGgoSb3V0X29mX3Njb3BlX3Njb3JlGA0gASgBEioKBHJpc2sYDiABKAsyHC50aGFsYW11cy5yb3V0ZXIudjEuSGVsZFJpc2sipQEKDVJvdXRlUmVzcG9uc2USLgoIZGVjaXNpb24YASABKAsyHC50aGFsYW11cy5yb3V0ZXIudjEuRGVjaXNpb24SGQoRcmVnaXN0cnlfcmV2aXNpb24YAiABKAQSMAoHdGltaW5ncxgDIAMoCzIfLnRoYWxhbXVzLnJvdXRlci52MS5TdGFnZVRpbWluZxIXCg9zdHJpcHBlZF9wcm9tcHQYBCABKAkiRwoSUm91dGVTdHJlYW1SZXF1ZXN0EjEKB3JlcXVlc3QYASABKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXF1ZXN0IpsBChNSb3V0ZVN0cmVhbVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSNQoIcmVzcG9uc2UYAiABKAsyIS50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXNwb25zZUgAEi8KBWVycm9yGAMgASgLMh4udGhhbGFtdXMucm91dGVyLnYxLlJvdXRlRXJyb3JIAEIICgZyZXN1bHQiKwoKUm91dGVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiQwoORXhwbGFpblJlcXVlc3QSMQoHcmVxdWVzdBgBIAEoCzIgLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVJlcXVlc3Qi2gEKEkV4cGxhaW5lZENhbmRpZGF0ZRIwCgZleHBlcnQYASABKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUmFua2VkRXhwZXJ0EhMKC3JlamVjdGVkX2J5GAIgASgJEkoKCnByb3BlcnRpZXMYAyADKAsyNi50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpbmVkQ2FuZGlkYXRlLlByb3BlcnRpZXNFbnRyeRoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJGCglDb3N0U2NhbGUSDAoEdW5pdBgBIAEoCRIRCgl0cmFuc2Zvcm0YAiABKAkSCwoDbWluGAMgASgBEgsKA21heBgEIAEoASL4AgoNRGVjaXNpb25CYXNpcxJGCgtjb3N0X3NjYWxlcxgBIAMoCzIxLnRoYWxhbXVzLnJvdXRlci52MS5EZWNpc2lvbkJhc2lzLkNvc3RTY2FsZXNFbnRyeRJKCg12ZXJiYWxfbGV2ZWxzGAIgAygLMjMudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uQmFzaXMuVmVyYmFsTGV2ZWxzRW50cnkSGAoQYWJzdGVudGlvbl9zY29yZRgDIAEoCRIcChRhYnN0ZW50aW9uX3RocmVzaG9sZBgEIAEoARIUCgx1bmtub3duX2Nvc3QYBSABKAEaUAoPQ29zdFNjYWxlc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLnRoYWxhbXVzLnJvdXRlci52MS5Db3N0U2NhbGU6AjgBGjMKEVZlcmJhbExldmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiwAEKD0V4cGxhaW5SZXNwb25zZRI0CgdzdW1tYXJ5GAEgASgLMiEudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVzcG9uc2VIABI7CgljYW5kaWRhdGUYAiABKAsyJi50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpbmVkQ2FuZGlkYXRlSAASMgoFYmFzaXMYAyABKAsyIS50aGFsYW11cy5yb3V0ZXIudjEuRGVjaXNpb25CYXNpc0gAQgYKBHBhcnQiGQoXTGlzdFJvdXRlck1vZGVsc1JlcXVlc3QijwIKElJvdXRlck1vZGVsU3VtbWFyeRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIRCglsb3NzX3VuaXQYBCABKAkSEgoKY2FuZGlkYXRlcxgFIAMoCRIOCgZkaWdlc3QYBiABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYByABKAkSSgoKZXZhbHVhdGlvbhgIIAMoCzI2LnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZXJNb2RlbFN1bW1hcnkuRXZhbHVhdGlvbkVudHJ5GjEKD0V2YWx1YXRpb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIlIKGExpc3RSb3V0ZXJNb2RlbHNSZXNwb25zZRI2CgZtb2RlbHMYASADKAsyJi50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVyTW9kZWxTdW1tYXJ5MoYDCg1Sb3V0ZXJTZXJ2aWNlEkwKBVJvdXRlEiAudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVxdWVzdBohLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVJlc3BvbnNlEmIKC1JvdXRlU3RyZWFtEiYudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlU3RyZWFtUmVxdWVzdBonLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVN0cmVhbVJlc3BvbnNlKAEwARJUCgdFeHBsYWluEiIudGhhbGFtdXMucm91dGVyLnYxLkV4cGxhaW5SZXF1ZXN0GiMudGhhbGFtdXMucm91dGVyLnYxLkV4cGxhaW5SZXNwb25zZTABEm0KEExpc3RSb3V0ZXJNb2RlbHMSKy50aGFsYW11cy5yb3V0ZXIudjEuTGlzdFJvdXRlck1vZGVsc1JlcXVlc3QaLC50aGFsYW11cy5yb3V0ZXIudjEuTGlzdFJvdXRlck1vZGVsc1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch90aGFsYW11cy9yb3V0ZXIvdjEvcm91dGVyLnByb3RvEhJ0aGFsYW11cy5yb3V0ZXIudjEiZgoERmxhZxIMCgRuYW1lGAEgASgJEhAKBndlaWdodBgCIAEoAUgAEg8KBWxldmVsGAMgASgJSAASEQoHYXRfbW9zdBgEIAEoAUgAEhIKCGF0X2xlYXN0GAUgASgBSABCBgoEZm9ybSIpCglSaXNrQm91bmQSDQoFYWxwaGEYASABKAESDQoFZGVsdGEYAiABKAEinQEKCEhlbGRSaXNrEg0KBWFscGhhGAEgASgBEg0KBWRlbHRhGAIgASgBEgwKBHJ1bGUYAyABKAkSEQoJdGhyZXNob2xkGAQgASgBEhEKCXJlZmVyZW5jZRgFIAEoCRIRCgltZWFuX2xvc3QYBiABKAESDwoHcF92YWx1ZRgHIAEoARIMCgRyb3dzGAggASgNEg0KBXNhdmVzGAkgASgJIpUCCgxSb3V0ZVJlcXVlc3QSDgoGcHJvbXB0GAEgASgJEgwKBHRhc2sYAiABKAkSDgoGdGVuYW50GAMgASgJEicKBWZsYWdzGAQgAygLMhgudGhhbGFtdXMucm91dGVyLnYxLkZsYWcSDQoFdG9wX2sYBSABKA0SDwoHZXhwZXJ0cxgGIAMoCRIWCg5jb250ZXh0X3Rva2VucxgHIAEoDRIrCgRyaXNrGAggASgLMh0udGhhbGFtdXMucm91dGVyLnYxLlJpc2tCb3VuZBIdChVtaW5fcmVnaXN0cnlfcmV2aXNpb24YCSABKAQSEgoKcmVxdWVzdF9pZBgKIAEoCRIWCg5jdXJyZW50X2V4cGVydBgLIAEoCSI3CghDb3N0VGVybRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg4KBndlaWdodBgDIAEoASL8AQoMUmFua2VkRXhwZXJ0Eg4KBmV4cGVydBgBIAEoCRIWCg5maXR0ZWRfdmVyc2lvbhgCIAEoCRIRCglpbmhlcml0ZWQYAyABKAgSFgoOcHJlZGljdGVkX2xvc3MYBCABKAESEAoIbG9zc19sb3cYBSABKAESEQoJbG9zc19oaWdoGAYgASgBEisKBWNvc3RzGAcgAygLMhwudGhhbGFtdXMucm91dGVyLnYxLkNvc3RUZXJtEg0KBXRvdGFsGAggASgBEhIKCnByb3BlbnNpdHkYCSABKAESEgoKY29ycmVjdGlvbhgKIAEoARIQCghyYXdfbG9zcxgLIAEoASI/CglSZWplY3Rpb24SDgoGZmlsdGVyGAEgASgJEg0KBWNvdW50GAIgASgNEhMKC2Rlc2NyaXB0aW9uGAMgASgJIjEKC1N0YWdlVGltaW5nEg0KBXN0YWdlGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBIi4KDURlY2lkaW5nU3RhZ2USDQoFc3RhZ2UYASABKAkSDgoGcmVhc29uGAIgASgJItgDCghEZWNpc2lvbhIwCgZyYW5rZWQYASADKAsyIC50aGFsYW11cy5yb3V0ZXIudjEuUmFua2VkRXhwZXJ0Ei8KCHJlamVjdGVkGAIgAygLMh0udGhhbGFtdXMucm91dGVyLnYxLlJlamVjdGlvbhIRCglhYnN0YWluZWQYAyABKAgSDgoGcmVhc29uGAQgASgJEhQKDHJvdXRlcl9tb2RlbBgFIAEoCRIcChRyb3V0ZXJfbW9kZWxfdmVyc2lvbhgGIAEoCRIRCglsb3NzX3VuaXQYByABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYCCABKAkSEQoJcmVnaW9uX2lkGAkgASgNEhUKDXByb21wdF90b2tlbnMYCiABKA0SEQoJdHJ1bmNhdGVkGAsgASgIEicKBWZsYWdzGAwgAygLMhgudGhhbGFtdXMucm91dGVyLnYxLkZsYWcSGgoSb3V0X29mX3Njb3BlX3Njb3JlGA0gASgBEioKBHJpc2sYDiABKAsyHC50aGFsYW11cy5yb3V0ZXIudjEuSGVsZFJpc2sSOQoOZGVjaWRpbmdfc3RhZ2UYDyABKAsyIS50aGFsYW11cy5yb3V0ZXIudjEuRGVjaWRpbmdTdGFnZSKlAQoNUm91dGVSZXNwb25zZRIuCghkZWNpc2lvbhgBIAEoCzIcLnRoYWxhbXVzLnJvdXRlci52MS5EZWNpc2lvbhIZChFyZWdpc3RyeV9yZXZpc2lvbhgCIAEoBBIwCgd0aW1pbmdzGAMgAygLMh8udGhhbGFtdXMucm91dGVyLnYxLlN0YWdlVGltaW5nEhcKD3N0cmlwcGVkX3Byb21wdBgEIAEoCSJHChJSb3V0ZVN0cmVhbVJlcXVlc3QSMQoHcmVxdWVzdBgBIAEoCzIgLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVJlcXVlc3QimwEKE1JvdXRlU3RyZWFtUmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoCRI1CghyZXNwb25zZRgCIAEoCzIhLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZVJlc3BvbnNlSAASLwoFZXJyb3IYAyABKAsyHi50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVFcnJvckgAQggKBnJlc3VsdCIrCgpSb3V0ZUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJDCg5FeHBsYWluUmVxdWVzdBIxCgdyZXF1ZXN0GAEgASgLMiAudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVxdWVzdCLaAQoSRXhwbGFpbmVkQ2FuZGlkYXRlEjAKBmV4cGVydBgBIAEoCzIgLnRoYWxhbXVzLnJvdXRlci52MS5SYW5rZWRFeHBlcnQSEwoLcmVqZWN0ZWRfYnkYAiABKAkSSgoKcHJvcGVydGllcxgDIAMoCzI2LnRoYWxhbXVzLnJvdXRlci52MS5FeHBsYWluZWRDYW5kaWRhdGUuUHJvcGVydGllc0VudHJ5GjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIkYKCUNvc3RTY2FsZRIMCgR1bml0GAEgASgJEhEKCXRyYW5zZm9ybRgCIAEoCRILCgNtaW4YAyABKAESCwoDbWF4GAQgASgBIvgCCg1EZWNpc2lvbkJhc2lzEkYKC2Nvc3Rfc2NhbGVzGAEgAygLMjEudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uQmFzaXMuQ29zdFNjYWxlc0VudHJ5EkoKDXZlcmJhbF9sZXZlbHMYAiADKAsyMy50aGFsYW11cy5yb3V0ZXIudjEuRGVjaXNpb25CYXNpcy5WZXJiYWxMZXZlbHNFbnRyeRIYChBhYnN0ZW50aW9uX3Njb3JlGAMgASgJEhwKFGFic3RlbnRpb25fdGhyZXNob2xkGAQgASgBEhQKDHVua25vd25fY29zdBgFIAEoARpQCg9Db3N0U2NhbGVzRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0udGhhbGFtdXMucm91dGVyLnYxLkNvc3RTY2FsZToCOAEaMwoRVmVyYmFsTGV2ZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASLAAQoPRXhwbGFpblJlc3BvbnNlEjQKB3N1bW1hcnkYASABKAsyIS50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXNwb25zZUgAEjsKCWNhbmRpZGF0ZRgCIAEoCzImLnRoYWxhbXVzLnJvdXRlci52MS5FeHBsYWluZWRDYW5kaWRhdGVIABIyCgViYXNpcxgDIAEoCzIhLnRoYWxhbXVzLnJvdXRlci52MS5EZWNpc2lvbkJhc2lzSABCBgoEcGFydCIZChdMaXN0Um91dGVyTW9kZWxzUmVxdWVzdCKPAgoSUm91dGVyTW9kZWxTdW1tYXJ5EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgR0YXNrGAMgASgJEhEKCWxvc3NfdW5pdBgEIAEoCRISCgpjYW5kaWRhdGVzGAUgAygJEg4KBmRpZ2VzdBgGIAEoCRIWCg5lbmNvZGVyX2RpZ2VzdBgHIAEoCRJKCgpldmFsdWF0aW9uGAggAygLMjYudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlck1vZGVsU3VtbWFyeS5FdmFsdWF0aW9uRW50cnkaMQoPRXZhbHVhdGlvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiUgoYTGlzdFJvdXRlck1vZGVsc1Jlc3BvbnNlEjYKBm1vZGVscxgBIAMoCzImLnRoYWxhbXVzLnJvdXRlci52MS5Sb3V0ZXJNb2RlbFN1bW1hcnkyhgMKDVJvdXRlclNlcnZpY2USTAoFUm91dGUSIC50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVSZXF1ZXN0GiEudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlUmVzcG9uc2USYgoLUm91dGVTdHJlYW0SJi50aGFsYW11cy5yb3V0ZXIudjEuUm91dGVTdHJlYW1SZXF1ZXN0GicudGhhbGFtdXMucm91dGVyLnYxLlJvdXRlU3RyZWFtUmVzcG9uc2UoATABElQKB0V4cGxhaW4SIi50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpblJlcXVlc3QaIy50aGFsYW11cy5yb3V0ZXIudjEuRXhwbGFpblJlc3BvbnNlMAESbQoQTGlzdFJvdXRlck1vZGVscxIrLnRoYWxhbXVzLnJvdXRlci52MS5MaXN0Um91dGVyTW9kZWxzUmVxdWVzdBosLnRoYWxhbXVzLnJvdXRlci52MS5MaXN0Um91dGVyTW9kZWxzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * A caller's wish or limit about one property of an expert.
@@ -462,6 +462,34 @@ export const StageTimingSchema: GenMessage<StageTiming> = /*@__PURE__*/
   messageDesc(file_thalamus_router_v1_router, 7);
 
 /**
+ * Which stage of a router model with two of them predicted the losses of a prompt.
+ *
+ * @generated from message thalamus.router.v1.DecidingStage
+ */
+export type DecidingStage = Message<"thalamus.router.v1.DecidingStage"> & {
+  /**
+   * Stage: first (static vectors, no graph) or second (the vector of the encoder as well).
+   *
+   * @generated from field: string stage = 1;
+   */
+  stage: string;
+
+  /**
+   * Why, in one sentence.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message thalamus.router.v1.DecidingStage.
+ * Use `create(DecidingStageSchema)` to create a new message.
+ */
+export const DecidingStageSchema: GenMessage<DecidingStage> = /*@__PURE__*/
+  messageDesc(file_thalamus_router_v1_router, 8);
+
+/**
  * The ranked decision for one prompt.
  *
  * @generated from message thalamus.router.v1.Decision
@@ -524,7 +552,7 @@ export type Decision = Message<"thalamus.router.v1.Decision"> & {
   encoderDigest: string;
 
   /**
-   * Region of the embedding space the prompt fell into.
+   * Region of the embedding space the prompt fell into; the second stage of a router model has regions of its own.
    *
    * @generated from field: uint32 region_id = 9;
    */
@@ -564,6 +592,13 @@ export type Decision = Message<"thalamus.router.v1.Decision"> & {
    * @generated from field: thalamus.router.v1.HeldRisk risk = 14;
    */
   risk?: HeldRisk | undefined;
+
+  /**
+   * Stage that predicted the losses, and why; absent for a router model with one stage.
+   *
+   * @generated from field: thalamus.router.v1.DecidingStage deciding_stage = 15;
+   */
+  decidingStage?: DecidingStage | undefined;
 };
 
 /**
@@ -571,7 +606,7 @@ export type Decision = Message<"thalamus.router.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 8);
+  messageDesc(file_thalamus_router_v1_router, 9);
 
 /**
  * Answer to Route.
@@ -613,7 +648,7 @@ export type RouteResponse = Message<"thalamus.router.v1.RouteResponse"> & {
  * Use `create(RouteResponseSchema)` to create a new message.
  */
 export const RouteResponseSchema: GenMessage<RouteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 9);
+  messageDesc(file_thalamus_router_v1_router, 10);
 
 /**
  * One prompt of a stream.
@@ -634,7 +669,7 @@ export type RouteStreamRequest = Message<"thalamus.router.v1.RouteStreamRequest"
  * Use `create(RouteStreamRequestSchema)` to create a new message.
  */
 export const RouteStreamRequestSchema: GenMessage<RouteStreamRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 10);
+  messageDesc(file_thalamus_router_v1_router, 11);
 
 /**
  * One answer of a stream.
@@ -678,7 +713,7 @@ export type RouteStreamResponse = Message<"thalamus.router.v1.RouteStreamRespons
  * Use `create(RouteStreamResponseSchema)` to create a new message.
  */
 export const RouteStreamResponseSchema: GenMessage<RouteStreamResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 11);
+  messageDesc(file_thalamus_router_v1_router, 12);
 
 /**
  * Failure of one request of a stream.
@@ -706,7 +741,7 @@ export type RouteError = Message<"thalamus.router.v1.RouteError"> & {
  * Use `create(RouteErrorSchema)` to create a new message.
  */
 export const RouteErrorSchema: GenMessage<RouteError> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 12);
+  messageDesc(file_thalamus_router_v1_router, 13);
 
 /**
  * What is to be explained.
@@ -727,7 +762,7 @@ export type ExplainRequest = Message<"thalamus.router.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 13);
+  messageDesc(file_thalamus_router_v1_router, 14);
 
 /**
  * One candidate of an explained decision.
@@ -762,7 +797,7 @@ export type ExplainedCandidate = Message<"thalamus.router.v1.ExplainedCandidate"
  * Use `create(ExplainedCandidateSchema)` to create a new message.
  */
 export const ExplainedCandidateSchema: GenMessage<ExplainedCandidate> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 14);
+  messageDesc(file_thalamus_router_v1_router, 15);
 
 /**
  * A scale that a raw property is brought to a cost by: 0 at min, 1 at max, cut off outside of them.
@@ -804,7 +839,7 @@ export type CostScale = Message<"thalamus.router.v1.CostScale"> & {
  * Use `create(CostScaleSchema)` to create a new message.
  */
 export const CostScaleSchema: GenMessage<CostScale> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 15);
+  messageDesc(file_thalamus_router_v1_router, 16);
 
 /**
  * What a decision rests on beside the prompt and the candidates.
@@ -853,7 +888,7 @@ export type DecisionBasis = Message<"thalamus.router.v1.DecisionBasis"> & {
  * Use `create(DecisionBasisSchema)` to create a new message.
  */
 export const DecisionBasisSchema: GenMessage<DecisionBasis> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 16);
+  messageDesc(file_thalamus_router_v1_router, 17);
 
 /**
  * Part of an explanation.
@@ -898,7 +933,7 @@ export type ExplainResponse = Message<"thalamus.router.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 17);
+  messageDesc(file_thalamus_router_v1_router, 18);
 
 /**
  * Empty: all are listed.
@@ -913,7 +948,7 @@ export type ListRouterModelsRequest = Message<"thalamus.router.v1.ListRouterMode
  * Use `create(ListRouterModelsRequestSchema)` to create a new message.
  */
 export const ListRouterModelsRequestSchema: GenMessage<ListRouterModelsRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 18);
+  messageDesc(file_thalamus_router_v1_router, 19);
 
 /**
  * A router model that is served.
@@ -983,7 +1018,7 @@ export type RouterModelSummary = Message<"thalamus.router.v1.RouterModelSummary"
  * Use `create(RouterModelSummarySchema)` to create a new message.
  */
 export const RouterModelSummarySchema: GenMessage<RouterModelSummary> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 19);
+  messageDesc(file_thalamus_router_v1_router, 20);
 
 /**
  * The served router models.
@@ -1004,7 +1039,7 @@ export type ListRouterModelsResponse = Message<"thalamus.router.v1.ListRouterMod
  * Use `create(ListRouterModelsResponseSchema)` to create a new message.
  */
 export const ListRouterModelsResponseSchema: GenMessage<ListRouterModelsResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_router_v1_router, 20);
+  messageDesc(file_thalamus_router_v1_router, 21);
 
 /**
  * Decides which expert will do best at a prompt under the caller's constraints (Tryage, arXiv 2308.11601).
