@@ -9,8 +9,8 @@ import {
   abstentionThreshold,
   bestSingle,
   bootstrapMean,
+  calibrationFigures,
   encodeLossTable,
-  lossCalibrationError,
   nearOptimal,
   residualInterval,
   routingOutcomes,
@@ -72,6 +72,11 @@ function writeLossTable() {
   return digestOf(Buffer.from(table));
 }
 
+/** Expected calibration error over bins of equal mass, in the loss unit. */
+function calibrationErrorOf(predicted, measured) {
+  return calibrationFigures({ predicted, measured }).plain;
+}
+
 /** Fits every idea and judges it by its regret on the choosing half of the validation rows. */
 function tryHeads() {
   return headIdeas(data, K, settings.seed).map(({ name, fit }) => {
@@ -83,7 +88,7 @@ function tryHeads() {
       heads,
       regret: mean(outcomes.routed.map((loss, at) => loss - outcomes.oracle[at])),
       top1: mean(nearOptimal(outcomes, 0)),
-      calibration: lossCalibrationError(predicted, data.choose.losses),
+      calibration: calibrationErrorOf(predicted, data.choose.losses),
     };
     console.log(`${name.padEnd(44)} regret ${result.regret.toFixed(4)}  top-1 ${result.top1.toFixed(4)}`);
     return result;
@@ -140,8 +145,8 @@ function judge(heads, abstain, intervals) {
       },
     },
     bestSingle: experts[single].expert,
-    calibrationError: lossCalibrationError(predicted, data.test.losses),
-    chosenCalibrationError: lossCalibrationError(chosen.predicted, Float64Array.from(chosen.measured)),
+    calibrationError: calibrationErrorOf(predicted, data.test.losses),
+    chosenCalibrationError: calibrationErrorOf(chosen.predicted, chosen.measured),
     perSet,
     series: [
       { name: 'all nine experts', colour: '#1f6feb', bins: reliabilityBins(predicted, data.test.losses) },

@@ -68,7 +68,6 @@ export {
 export {
   bestSingle,
   bootstrapMean,
-  lossCalibrationError,
   nearOptimal,
   routingOutcomes,
   type Figure,

@@ -1,16 +1,11 @@
 import { createRandom } from '@thalamus/tensor';
 import { describe, expect, it } from 'vitest';
+import { calibrationFigures } from './calibration/reliability.js';
 import { bestCandidates, fitGatedLosses } from './fit-gated-losses.js';
 import { fitLinearLosses, rowCount, type LossRows } from './fit-linear-losses.js';
 import { fitMlpLosses, mlpObjective, prepareMlp } from './fit-mlp-losses.js';
 import { encodeLossTable, labelLoss, lossScale, parseLossTable, type LossTable } from './loss-table.js';
-import {
-  bestSingle,
-  bootstrapMean,
-  lossCalibrationError,
-  nearOptimal,
-  routingOutcomes,
-} from './routing-metrics.js';
+import { bestSingle, bootstrapMean, nearOptimal, routingOutcomes } from './routing-metrics.js';
 import { sphericalKMeans } from './spherical-k-means.js';
 
 function lossRows(seed: number, rows: number, noise: number): LossRows {
@@ -171,11 +166,10 @@ describe('figures of routing', () => {
   });
 
   it('measure calibration by bins of equal mass', () => {
-    expect(lossCalibrationError(Float32Array.of(1, 2, 3, 4), Float64Array.of(2, 1, 3, 8), 2)).toBeCloseTo(
-      1,
-      12,
-    );
-    expect(lossCalibrationError(Float32Array.of(1, 2), Float64Array.of(1, 2), 2)).toBe(0);
+    const error = (predicted: readonly number[], measured: readonly number[]) =>
+      calibrationFigures({ predicted, measured }, 2).plain;
+    expect(error([1, 2, 3, 4], [2, 1, 3, 8])).toBeCloseTo(1, 12);
+    expect(error([1, 2], [1, 2])).toBe(0);
   });
 
   it('give a seeded interval that holds the mean and is as wide as theory says', () => {

@@ -56,23 +56,6 @@ export function bestSingle(measured: Float64Array, candidates: number): number {
   return argMax(sums.map((sum) => -sum));
 }
 
-/**
- * Expected calibration error of predicted losses, in the loss unit: mean over `bins` bins of equal mass of
- * |mean predicted - mean measured|.
- */
-export function lossCalibrationError(predicted: Float32Array, measured: Float64Array, bins = 15): number {
-  const order = Array.from(predicted.keys()).sort((a, b) => predicted[a]! - predicted[b]! || a - b);
-  let error = 0;
-  for (let bin = 0; bin < bins; bin++) {
-    const from = Math.floor((bin * order.length) / bins);
-    const to = Math.floor(((bin + 1) * order.length) / bins);
-    let difference = 0;
-    for (const at of order.slice(from, to)) difference += predicted[at]! - measured[at]!;
-    error += Math.abs(difference) / order.length;
-  }
-  return error;
-}
-
 /** Mean of per-prompt values with a seeded percentile bootstrap over prompts. */
 export function bootstrapMean(values: ArrayLike<number>, seed: number, resamples = 1000): Figure {
   const random = createRandom(seed);
