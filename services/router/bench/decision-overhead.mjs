@@ -123,6 +123,7 @@ async function run(router) {
   for (const tokens of [16, 64, 128, 256]) {
     const times = { encoder: [], decision: [], call: [] };
     const stages = {};
+    let second = 0;
     for (let round = -20; round < rounds; round++) {
       const request = {
         prompt: text(tokens, round + 20),
@@ -151,8 +152,9 @@ async function run(router) {
         const durationMs = performance.now() - startedAt;
         if (round < 0) continue;
         times[name].push(durationMs);
-        if (name === 'decision')
-          for (const { stage, durationMs: spent } of answer.timings) (stages[stage] ??= []).push(spent);
+        if (name !== 'decision') continue;
+        if (answer.prediction.stage?.stage === 'second') second += 1;
+        for (const { stage, durationMs: spent } of answer.timings) (stages[stage] ??= []).push(spent);
       }
     }
     const medians = Object.fromEntries(
@@ -168,6 +170,8 @@ async function run(router) {
       decisionP95Ms: quantile(times.decision, 0.95),
       ratioOfMedians: medians.decision / medians.encoder,
       medianOfRatios: quantile(ratios, 0.5),
+      // Of a cascade: how many prompts ran the graph.
+      ...(model.manifest.secondStage ? { secondShare: second / rounds } : {}),
       stagesP50Ms: Object.fromEntries(
         Object.entries(stages).map(([stage, list]) => [stage, quantile(list, 0.5)]),
       ),
@@ -175,7 +179,7 @@ async function run(router) {
   }
   const result = {
     router: `${model.manifest.name}@${model.manifest.version}`,
-    encoder: isFast ? 'fast' : 'graph',
+    encoder: model.manifest.secondStage ? 'cascade' : isFast ? 'fast' : 'graph',
     candidates: model.manifest.candidates.length,
     cpu: cpus()[0]?.model,
     cores: cpus().length,
@@ -224,7 +228,9 @@ function report(result) {
         row.stagesP50Ms,
       )
         .map(([stage, value]) => `${stage} ${value.toFixed(3)}`)
-        .join(', ')} |`,
+        .join(
+          ', ',
+        )}${row.secondShare === undefined ? '' : `, second stage for ${(100 * row.secondShare).toFixed(0)} %`} |`,
   );
   process.stdout.write(
     `${result.router}, ${result.candidates} candidates, encoder ${result.encoder}; ${result.cpu}, ${result.cores} cores, Node ${result.node}, ${rounds} rounds, one thread\n\n| tokens | encoder p50 ms | decision p50 ms | ratio, median | decision p95 ms | over gRPC p50 ms | stages p50 ms |\n| -----: | -----: | -----: | -----: | -----: | -----: | :----- |\n${lines.join('\n')}\n\n`,
