@@ -5,7 +5,7 @@
 //   npm run results:masked-lm -- --train TRAIN --test TEST       (--seeds, --encoders)
 // Everything that is chosen is chosen on the table TRAIN; TEST is read once for each router. Writes docs/results/masked-lm-router.md and
 // docs/results/data/masked-lm-router.json.
-import { openRouterBundle, writeRouterBundle } from '@thalamus/bundle';
+import { digestOf, openRouterBundle, writeRouterBundle } from '@thalamus/bundle';
 import { OrtRuntime } from '@thalamus/inference';
 import { costOf } from '@thalamus/routing';
 import {
@@ -24,7 +24,15 @@ import {
   tryRouter,
 } from '@thalamus/training';
 import { createRandom } from '@thalamus/tensor';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -47,6 +55,7 @@ if (!values.train || !values.test) {
   console.error('Name the measured tables with --train TABLE and --test TABLE.');
   process.exit(2);
 }
+const CACHE = 'node_modules/.cache/thalamus/masked-lm-results';
 /** Share of the train table whose documents stop what is fitted in steps. */
 const VALIDATION = 0.1;
 /** Weights of the size of a model, nats for its whole scale. */
@@ -86,7 +95,7 @@ const embed = (texts) => {
 const runs = [];
 for (const encoder of values.encoders.split(','))
   for (const seed of values.seeds.split(',').map(Number)) {
-    const run = await judge(encoder, seed);
+    const run = await kept(encoder, seed);
     runs.push(run);
     const { router, labelThenBest, nearestDescription } = run.ways;
     console.log(
@@ -94,13 +103,28 @@ for (const encoder of values.encoders.split(','))
     );
   }
 const facts = {
-  models: test.models.map(({ expert }) => expert),
+  models: test.models.map(({ expert, flopsPerToken }, k) => ({
+    expert,
+    flopsPerToken,
+    loss: meanOf(test.rows.map(({ losses }) => losses[k])),
+  })),
   train: { n: train.rows.length, documents: documentsOf(train) },
   test: { n: test.rows.length, documents: documentsOf(test) },
 };
 writeFileSync('docs/results/data/masked-lm-router.json', `${JSON.stringify({ ...facts, runs }, null, 1)}\n`);
 writeFileSync('docs/results/masked-lm-router.md', await maskedLmPage(facts, runs));
 process.exit(0);
+
+/** What was measured of a router before, or is now; a run that was ended goes on from there. Remove CACHE once the code has changed. */
+async function kept(encoder, seed) {
+  const key = digestOf(Buffer.from([train.digest, test.digest, graph, encoder, seed].join())).slice(7, 23);
+  const path = join(CACHE, `${encoder}-${seed}-${key}.json`);
+  if (!existsSync(path)) {
+    mkdirSync(CACHE, { recursive: true });
+    writeFileSync(path, JSON.stringify(await judge(encoder, seed)));
+  }
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
 
 /** Trains a router on the train table and judges it and the other ways to choose on the test table. */
 async function judge(encoder, seed) {
