@@ -185,20 +185,19 @@ export { LEARNERS, type LearnerFamily } from './router/learners.js';
 export {
   MAX_PROMPTS_FILE_BYTES,
   MEASURED_TASKS,
-  readMeasuredPrompts,
   type MeasuredPrompt,
   type MeasuredTask,
 } from './measuring/measured-prompts.js';
 export {
-  MASK_SHARE,
-  MASKED_PROMPT_TOKENS,
   MAX_MASKS,
   runDigest,
-  sharedTask,
   type MaskSettings,
   type MeasuredBundle,
+  type TableExpert,
   type TableRun,
 } from './measuring/table-run.js';
+export { makeTableRun, type PromptFile } from './measuring/make-table-run.js';
+export { joinParts, ownsChunk, type TablePart } from './measuring/table-parts.js';
 export { PartialTable, type TableCell } from './measuring/partial-table.js';
 export {
   measureTable,

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { lossScale } from '../loss-table.js';
 import { expertName } from '../router/routing-table.js';
-import { promptChunks, type TableRun } from './table-run.js';
+import { promptChunks, type TableExpert, type TableRun } from './table-run.js';
 import type { TableCell } from './partial-table.js';
 
 /** Facts of a table that the run does not tell. */
@@ -47,7 +47,7 @@ const DECIMALS = { loss: 6, mask: 4 };
  * the losses of each expert by mask. Equal results give equal bytes.
  */
 export async function lossTableFile(
-  run: TableRun,
+  run: TableRun<TableExpert>,
   cellOf: (expert: number, chunk: number) => TableCell | undefined,
   facts: TableFacts,
 ): Promise<LossTableFile> {
@@ -94,7 +94,7 @@ export async function lossTableFile(
 }
 
 function metaOf(
-  { task, experts, prompts, labelCount, masking }: TableRun,
+  { task, experts, prompts, labelCount, masking }: TableRun<TableExpert>,
   { set, licence, origin }: TableFacts,
   losses: readonly (readonly (number | null)[])[],
 ) {

@@ -10,7 +10,8 @@ import { promptChunks, type MeasuredBundle, type TableRun } from './table-run.js
 
 /** What experts are opened with. */
 export interface MeasuringTools extends BaseTools {
-  readonly base: TrainingBase;
+  /** The base that the experts stand on; classifiers that stand alone need none. */
+  readonly base?: TrainingBase | undefined;
 }
 
 /** How a measurement is watched and ended. */
@@ -79,7 +80,10 @@ async function openExpert(
   tools: MeasuringTools,
 ): Promise<MeasuredExpert> {
   if (task === 'text-classification') return openLabelledMeasure(bundle, tools, labelCount);
-  return openMaskedMeasure(bundle, { base: tools.base, vocabulary: requireMask(tools.base), masking });
+  const { base } = tools;
+  if (!base)
+    throw new ThalamusError('INTERNAL', `No base was given to measure ${bundle.manifest.name} with.`);
+  return openMaskedMeasure(bundle, { base, vocabulary: requireMask(base), masking });
 }
 
 /**

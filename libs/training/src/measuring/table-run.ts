@@ -5,6 +5,14 @@ import { MEASURED_TASKS, type MeasuredPrompt, type MeasuredTask } from './measur
 /** An expert that is measured. */
 export type MeasuredBundle = OpenedBundle<ExpertManifest>;
 
+/** What a table says of an expert: whoever joins what others have measured needs no more of it. */
+export interface TableExpert {
+  readonly manifest: ExpertManifest;
+  readonly digest: Digest;
+  /** Where it was found, for messages: a folder, or name@version. */
+  readonly folder: string;
+}
+
 /** How masked language models are measured: disjoint masks of single word pieces, a function of text and seed alone. */
 export interface MaskSettings {
   /** Masks of each prompt. */
@@ -17,9 +25,9 @@ export interface MaskSettings {
 }
 
 /** Experts, prompts and how they are measured: what decides a table. */
-export interface TableRun {
+export interface TableRun<Expert extends TableExpert = MeasuredBundle> {
   readonly task: MeasuredTask;
-  readonly experts: readonly MeasuredBundle[];
+  readonly experts: readonly Expert[];
   readonly prompts: readonly MeasuredPrompt[];
   /** Largest number of labels of an expert; 0 for fill-mask. */
   readonly labelCount: number;
@@ -45,7 +53,7 @@ const MEASURE_VERSION = 1;
  * @throws CONFIG_INVALID for fewer than two or for two of one name; METHOD_UNSUPPORTED for another task, for several tasks and for what
  *   does not answer here
  */
-export function sharedTask(experts: readonly MeasuredBundle[]): MeasuredTask {
+export function sharedTask(experts: readonly TableExpert[]): MeasuredTask {
   if (experts.length < MIN_TABLE_EXPERTS)
     throw new ThalamusError(
       'CONFIG_INVALID',
@@ -62,7 +70,7 @@ export function sharedTask(experts: readonly MeasuredBundle[]): MeasuredTask {
     folderOf.set(manifest.name, folder);
     requireMeasured(manifest);
   }
-  const [{ manifest: first }] = experts as [MeasuredBundle];
+  const [{ manifest: first }] = experts as [TableExpert];
   const odd = experts.find(({ manifest }) => manifest.task !== first.task);
   if (odd)
     throw new ThalamusError(
@@ -84,7 +92,7 @@ function requireMeasured({ name, kind, task, problemType }: ExpertManifest): voi
 }
 
 /** Digest of everything that decides the figures: what one run has measured, another of the same digest can go on from. */
-export function runDigest({ task, experts, prompts, labelCount, masking }: TableRun): Digest {
+export function runDigest({ task, experts, prompts, labelCount, masking }: TableRun<TableExpert>): Digest {
   const how = task === 'fill-mask' ? masking : labelCount;
   const rows = prompts.map(({ id, text, label, group, domain }) => [id, text, label, group, domain]);
   return digestOf(
