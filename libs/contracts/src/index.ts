@@ -26,12 +26,17 @@ export { MAX_PROMPT_BYTES } from './prompt-limits.js';
 export { TASKS, isTask, type Task } from './tasks.js';
 export {
   evaluateParametersSchema,
+  expertRole,
+  isJobKind,
   JOB_ARTIFACTS,
   JOB_KINDS,
   JOB_PARAMETERS,
+  LOSS_TABLE_LIMITS,
+  lossTableParametersSchema,
   trainParametersSchema,
   type EvaluateParameters,
   type JobKind,
+  type LossTableParameters,
   type TrainParameters,
 } from './job-kinds.js';
 export {

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { JOB_KINDS, JOB_PARAMETERS, trainParametersSchema } from './job-kinds.js';
+import {
+  isJobKind,
+  JOB_KINDS,
+  JOB_PARAMETERS,
+  lossTableParametersSchema,
+  trainParametersSchema,
+} from './job-kinds.js';
 
 const page = readFileSync(new URL('../../../docs/reference/jobs.md', import.meta.url), 'utf8');
 
@@ -45,6 +51,28 @@ it('refuses what masked language models do not heed, and what only they heed', (
   expect(refused({ method: 'lora', startFrom: 'c@2' })).toEqual([
     'startFrom has no effect on text-classification',
   ]);
+});
+
+it('refuses parts of a loss table that are none, and experts that make no table', () => {
+  const refused = (more: object) =>
+    lossTableParametersSchema
+      .safeParse({ experts: ['a@1', 'b@2'], dataset: 'c@1', parts: 2, part: 2, ...more })
+      .error?.issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+  expect(refused({})).toBeUndefined();
+  expect(refused({ parts: 0, part: 0 })).toEqual(['parts must be 1 or more', 'part must be 1 or more']);
+  expect(refused({ part: 3 })).toEqual(['part must be 1 to 2, the number of parts']);
+  expect(refused({ experts: ['a@1'] })).toEqual([
+    'experts must name 2 or more: among fewer nothing is chosen',
+  ]);
+  expect(refused({ experts: ['a@1', 'b@1', 'a@2'] })).toEqual([
+    'experts has a twice; a table has one column for a name',
+  ]);
+  expect(refused({ experts: ['a', 'b@1'] })?.[0]).toMatch(/^experts\.0 must be name@version/);
+});
+
+it('tells the kinds that there are from those that are names of properties alone', () => {
+  expect(['train', 'evaluate', 'loss-table'].every(isJobKind)).toBe(true);
+  expect(['lossTable', 'repair', 'toString', ''].some(isJobKind)).toBe(false);
 });
 
 it('fills in the defaults that the page promises', () => {

@@ -3,10 +3,15 @@ import type { Task } from './tasks.js';
 import { hyperParameterShape, TRAINING_METHODS, withoutEffect } from './training-parameters.js';
 
 /** Kinds of jobs that this version runs. The only place where their names are written. */
-export const JOB_KINDS = { train: 'train', evaluate: 'evaluate' } as const;
+export const JOB_KINDS = { train: 'train', evaluate: 'evaluate', lossTable: 'loss-table' } as const;
 
 /** A kind of job. */
 export type JobKind = (typeof JOB_KINDS)[keyof typeof JOB_KINDS];
+
+/** Whether this version runs jobs of a kind. */
+export function isJobKind(kind: string): kind is JobKind {
+  return Object.values<string>(JOB_KINDS).includes(kind);
+}
 
 /** Roles of the artifacts that jobs read and write. */
 export const JOB_ARTIFACTS = {
@@ -18,7 +23,7 @@ export const JOB_ARTIFACTS = {
   base: 'base',
   /** Input: manifest of the masked language model that training begins with. */
   start: 'start',
-  /** Input: manifest of the version to be judged. */
+  /** Input: manifest of the version to be judged. Of several, numbered from 1 on: `expertRole`. */
   expert: 'expert',
   /** Output: manifest of the bundle that was made. As a checkpoint: the bundle that waits to be registered. */
   bundle: 'bundle',
@@ -28,7 +33,14 @@ export const JOB_ARTIFACTS = {
   features: 'features',
   /** Checkpoint: everything that a fine-tuning run is, between two steps. */
   training: 'training',
+  /** Output: what each expert loses on the prompts of a part, as JSONL without a word of them. As a checkpoint: what there is of it. */
+  losses: 'losses',
 } as const;
+
+/** Role of the manifest of one of several experts, which are numbered from 1 on: expert-1, expert-2, … */
+export function expertRole(number: number): string {
+  return `${JOB_ARTIFACTS.expert}-${number}`;
+}
 
 const name = z
   .string()
@@ -108,13 +120,60 @@ export const evaluateParametersSchema = z.strictObject({
   ignoredColumns,
 });
 
+/** Bounds of a loss table that is made by jobs. */
+export const LOSS_TABLE_LIMITS = {
+  /** Fewest experts: among fewer nothing is chosen. */
+  minExperts: 2,
+  maxExperts: 256,
+  /** Most jobs that a table is spread over. */
+  maxParts: 256,
+  /** Most disjoint masks of a prompt, each of 15 % of its word pieces. */
+  maxMasks: 6,
+} as const;
+
+const { minExperts, maxExperts, maxParts, maxMasks } = LOSS_TABLE_LIMITS;
+
+/** Parameters of a `loss-table` job: measures what each of several versions loses on the prompts of one part. */
+export const lossTableParametersSchema = z
+  .strictObject({
+    /** Registered versions, name@version, in the order of the columns of the table; each name once. */
+    experts: z
+      .array(reference)
+      .min(minExperts, `must name ${minExperts} or more: among fewer nothing is chosen`)
+      .max(maxExperts),
+    /** Registered prompts, name@version: JSONL with text, and label for text-classification; optionally id, group and domain. */
+    dataset: reference,
+    /** Registered feature-extraction version, name@version; default: that of the experts, else the only stable one. */
+    base: reference.optional(),
+    /** Jobs that the table is spread over. */
+    parts: z.number().int().min(1, 'must be 1 or more').max(maxParts),
+    /** Which of them this is, from 1 on. Part p has the chunks of prompts whose number leaves p - 1 when divided by `parts`. */
+    part: z.number().int().min(1, 'must be 1 or more'),
+    /** For fill-mask: disjoint masks of each prompt; default 4. */
+    masks: z.number().int().min(1).max(maxMasks).optional(),
+    /** For fill-mask: draws the masks; default 0. */
+    seed: z.number().int().min(0).max(2_147_483_647).optional(),
+  })
+  .superRefine(({ experts, part, parts }, context) => {
+    const refuse = (path: string, message: string) => {
+      context.addIssue({ code: 'custom', path: [path], message });
+    };
+    if (part > parts) refuse('part', `must be 1 to ${parts}, the number of parts`);
+    const names = experts.map((expert) => expert.split('@')[0] ?? '');
+    const twice = names.find((expert, at) => names.indexOf(expert) !== at);
+    if (twice !== undefined) refuse('experts', `has ${twice} twice; a table has one column for a name`);
+  });
+
 /** Parameters of a `train` job. */
 export type TrainParameters = z.infer<typeof trainParametersSchema>;
 /** Parameters of an `evaluate` job. */
 export type EvaluateParameters = z.infer<typeof evaluateParametersSchema>;
+/** Parameters of a `loss-table` job. */
+export type LossTableParameters = z.infer<typeof lossTableParametersSchema>;
 
 /** Schema of the parameters of each kind. */
 export const JOB_PARAMETERS = {
   train: trainParametersSchema,
   evaluate: evaluateParametersSchema,
+  'loss-table': lossTableParametersSchema,
 } as const satisfies Record<JobKind, z.ZodType>;

@@ -1,6 +1,6 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import {
-  isTask,
+  isJobKind,
   JOB_ARTIFACTS,
   JOB_KINDS,
   JOB_PARAMETERS,
@@ -8,32 +8,29 @@ import {
   registryV1,
   type EvaluateParameters,
   type JobKind,
+  type LossTableParameters,
   type TrainParameters,
 } from '@thalamus/contracts';
 import { ThalamusError, type FieldViolation } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
+import { invalid, json, type JobPlan } from './job-plan.js';
 import type { JobTable } from './job-table.js';
-
-const EMBEDDING_TASK = 'feature-extraction';
-const CLASSIFICATION_TASK = 'text-classification';
-const MASK_TASK = 'fill-mask';
-
-/** What a job will read. */
-interface Plan {
-  /** Parameters with every default filled in. */
-  readonly parameters: JsonObject;
-  readonly inputs: readonly { readonly name: string; readonly digest: string }[];
-}
+import { planLossTable } from './plan-loss-table.js';
+import { CLASSIFICATION_TASK, MASK_TASK, RegisteredInputs } from './registered-inputs.js';
 
 /**
  * Takes jobs: parameters are checked, names are looked up in the registry, and the digests that they stand for now are
  * fixed, so that every attempt reads the same bytes. What cannot work is refused before it is stored.
  */
 export class SubmitJob {
+  private readonly registered: RegisteredInputs;
+
   constructor(
     private readonly jobs: JobTable,
     private readonly view: RegistryView,
-  ) {}
+  ) {
+    this.registered = new RegisteredInputs(view);
+  }
 
   /** @throws REQUEST_INVALID by field, METHOD_UNSUPPORTED, EXPERT_NOT_FOUND, RESOURCE_NOT_FOUND, RATE_LIMITED */
   async run(request: jobV1.SubmitRequest): Promise<jobV1.Job> {
@@ -52,29 +49,31 @@ export class SubmitJob {
     );
   }
 
-  private plan(kind: JobKind, given: JsonObject): Plan {
+  private plan(kind: JobKind, given: JsonObject): JobPlan {
     switch (kind) {
       case JOB_KINDS.train:
         return this.planTrain(parse(kind, given) as TrainParameters);
       case JOB_KINDS.evaluate:
         return this.planEvaluate(parse(kind, given) as EvaluateParameters);
+      case JOB_KINDS.lossTable:
+        return planLossTable(parse(kind, given) as LossTableParameters, this.registered);
     }
   }
 
-  private planTrain(wanted: TrainParameters): Plan {
+  private planTrain(wanted: TrainParameters): JobPlan {
     const known = this.view.expert(wanted.expert);
     if (known && known.task !== wanted.task)
       throw invalid(
         'parameters.expert',
         `${wanted.expert} serves ${known.task}; what is trained serves ${wanted.task}`,
       );
-    const base = this.base(wanted.base);
+    const base = this.registered.base(wanted.base);
     const start = wanted.startFrom === undefined ? undefined : this.start(wanted.startFrom, base);
-    const data = this.dataset('parameters.dataset', wanted.dataset);
+    const data = this.registered.dataset('parameters.dataset', wanted.dataset);
     const test =
       wanted.testDataset === undefined
         ? undefined
-        : this.dataset('parameters.testDataset', wanted.testDataset);
+        : this.registered.dataset('parameters.testDataset', wanted.testDataset);
     const heldOut = data.split === 'test' ? data : this.testSplitOf(data);
     if (heldOut)
       throw invalid(
@@ -94,7 +93,7 @@ export class SubmitJob {
     };
   }
 
-  private planEvaluate(wanted: EvaluateParameters): Plan {
+  private planEvaluate(wanted: EvaluateParameters): JobPlan {
     const version = wanted.version ?? this.view.expert(wanted.expert)?.stable ?? '';
     const found = this.view.version(wanted.expert, version);
     if (!found)
@@ -110,11 +109,11 @@ export class SubmitJob {
         `${wanted.expert}@${version} is ${kind} for ${found.task}; evaluate judges local experts for ${CLASSIFICATION_TASK} and ${MASK_TASK}`,
       );
     }
-    const data = this.dataset('parameters.dataset', wanted.dataset);
+    const data = this.registered.dataset('parameters.dataset', wanted.dataset);
     // One that stands alone is measured with the tokenizer of the base.
     const base =
       found.task === MASK_TASK && found.baseDigest === ''
-        ? this.base(undefined).manifestDigest
+        ? this.registered.base(undefined).manifestDigest
         : found.baseDigest;
     return {
       parameters: json({ ...wanted, version }),
@@ -158,46 +157,10 @@ export class SubmitJob {
       );
     return others.every(({ split }) => split === 'test') ? others[0] : undefined;
   }
-
-  private dataset(field: string, reference: string): registryV1.Dataset {
-    const value = this.view.get(`dataset/${reference}`)?.value;
-    if (value?.case === 'dataset') return value.value;
-    throw new ThalamusError(
-      'RESOURCE_NOT_FOUND',
-      `No data set ${reference} is registered; register the file first.`,
-      { violations: [{ field, description: 'a registered data set, name@version' }] },
-    );
-  }
-
-  private base(reference: string | undefined): registryV1.ExpertVersion {
-    if (reference !== undefined) {
-      const [expert = '', version = ''] = reference.split('@');
-      const found = this.view.version(expert, version);
-      if (!found)
-        throw new ThalamusError(
-          'EXPERT_NOT_FOUND',
-          `No version ${reference} is registered; name a registered base.`,
-        );
-      if (found.task !== EMBEDDING_TASK)
-        throw invalid(
-          'parameters.base',
-          `${reference} serves ${found.task}; a base serves ${EMBEDDING_TASK}`,
-        );
-      return found;
-    }
-    const bases = this.view
-      .experts()
-      .filter(({ task }) => isTask(task) && task === EMBEDDING_TASK)
-      .flatMap(({ name }) => this.view.stableVersion(name) ?? []);
-    const [only, second] = bases;
-    if (only && !second) return only;
-    const names = bases.map(({ expert, version }) => `${expert}@${version}`).join(', ') || 'none';
-    throw invalid('parameters.base', `name the base to train on; registered are ${names}`);
-  }
 }
 
 function knownKind(kind: string): JobKind {
-  if (Object.hasOwn(JOB_KINDS, kind)) return kind as JobKind;
+  if (isJobKind(kind)) return kind;
   const known = Object.values(JOB_KINDS).join(', ');
   throw invalid('kind', `"${kind}" is unknown to this version; known are ${known}`);
 }
@@ -217,15 +180,4 @@ function parse(kind: JobKind, given: JsonObject): unknown {
   throw new ThalamusError('REQUEST_INVALID', `The parameters of the ${kind} job are not valid: ${list}.`, {
     violations,
   });
-}
-
-function invalid(field: string, description: string): ThalamusError {
-  return new ThalamusError('REQUEST_INVALID', `${field}: ${description}.`, {
-    violations: [{ field, description }],
-  });
-}
-
-/** Plain JSON: what is undefined is left out. */
-function json(value: object): JsonObject {
-  return JSON.parse(JSON.stringify(value)) as JsonObject;
 }

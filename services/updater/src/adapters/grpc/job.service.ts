@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { JOB_KINDS, jobV1 } from '@thalamus/contracts';
+import { isJobKind, JOB_KINDS, jobV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { JobTable } from '../../application/job-table.js';
@@ -28,7 +28,7 @@ export class JobGrpcService implements ServiceImplementation<typeof jobV1.JobSer
   }
 
   async list(request: jobV1.ListRequest) {
-    if (request.kind !== '' && !Object.hasOwn(JOB_KINDS, request.kind))
+    if (request.kind !== '' && !isJobKind(request.kind))
       throw invalid('kind', `"${request.kind}" is unknown; known are ${Object.values(JOB_KINDS).join(', ')}`);
     const start = request.pageToken === '' ? 0 : Number(request.pageToken);
     if (!Number.isInteger(start) || start < 0)

@@ -105,7 +105,7 @@ export type Job = Message<"thalamus.job.v1.Job"> & {
   id: string;
 
   /**
-   * Kind: train, evaluate. The kinds loss-table, compose and repair are reserved for later versions.
+   * Kind: train, evaluate, loss-table. The kinds compose and repair are reserved for later versions.
    *
    * @generated from field: string kind = 2;
    */
