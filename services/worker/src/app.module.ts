@@ -9,6 +9,7 @@ import { RegistryClient } from './adapters/grpc/registry-client.js';
 import { startJobProcess } from './adapters/child/start-job-process.js';
 import { JobInputs } from './application/job-inputs.js';
 import { RunEvaluate } from './application/run-evaluate.js';
+import { RunLossTable } from './application/run-loss-table.js';
 import { RunTrain } from './application/run-train.js';
 import { WorkLoop } from './application/work-loop.js';
 import type { WorkerSettings } from './config.js';
@@ -34,11 +35,13 @@ function components(settings: WorkerSettings): ServiceComponent[] {
   const supervision = { startWork: startJobProcess, store, checkpointMs };
   const train = new RunTrain(inputs, store, registry, supervision, threads);
   const evaluate = new RunEvaluate(inputs, store, registry, supervision, threads);
+  const lossTable = new RunLossTable(inputs, store, supervision, threads);
   const loop = new WorkLoop(
     jobs,
     {
       [JOB_KINDS.train]: (claim) => train.run(claim),
       [JOB_KINDS.evaluate]: (claim) => evaluate.run(claim),
+      [JOB_KINDS.lossTable]: (claim) => lossTable.run(claim),
     },
     { worker: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`, leaseMs, waitMs: WAIT_MS },
   );

@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf';
 import { FolderArtifactStore, importBundle } from '@thalamus/bundle';
 import { artifactV1, composerV1, jobV1, registryV1, releaseV1 } from '@thalamus/contracts';
 import { createClient } from '@thalamus/grpc';
@@ -118,11 +119,7 @@ export class MeshProcesses {
     return join(this.folder, `worker-${nth}`);
   }
 
-  async submit(
-    kind: string,
-    parameters: Record<string, string | number | boolean>,
-    maxAttempts = 3,
-  ): Promise<string> {
+  async submit(kind: string, parameters: JsonObject, maxAttempts = 3): Promise<string> {
     const { job } = await this.jobs.submit({ kind, parameters, maxAttempts });
     if (!job) throw new Error('no job was stored');
     return job.id;
@@ -166,7 +163,8 @@ export class MeshProcesses {
     await this.registerBundle(folder);
   }
 
-  private async registerBundle(folder: string): Promise<void> {
+  /** Stores and registers the bundle of a folder. */
+  async registerBundle(folder: string): Promise<void> {
     const store = new FolderArtifactStore(join(this.folder, 'artifacts'));
     const { digest } = await importBundle(folder, store);
     await this.registry.registerVersion({ version: { manifestDigest: digest } });

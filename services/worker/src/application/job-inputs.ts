@@ -52,11 +52,14 @@ export class JobInputs {
 
   /** Puts the checkpoint of an earlier attempt where the work looks for it; without any, nothing. Files by role. */
   async checkpoints(job: jobV1.Job, folder: string): Promise<Record<CheckpointRole, string>> {
-    const file = (role: CheckpointRole) => join(folder, `${role}.safetensors`);
-    const files = { features: file(JOB_ARTIFACTS.features), training: file(JOB_ARTIFACTS.training) };
+    const files: Record<string, string> & Record<CheckpointRole, string> = {
+      features: join(folder, `${JOB_ARTIFACTS.features}.safetensors`),
+      training: join(folder, `${JOB_ARTIFACTS.training}.safetensors`),
+      losses: join(folder, `${JOB_ARTIFACTS.losses}.jsonl`),
+    };
     const { name = '', digest = '' } = job.checkpoint ?? {};
-    if (name === JOB_ARTIFACTS.features || name === JOB_ARTIFACTS.training) {
-      const path = files[name];
+    const path = Object.hasOwn(files, name) ? files[name] : undefined;
+    if (path !== undefined) {
       // A checkpoint that is gone costs time only: the work begins anew.
       await this.file(parseDigest(digest), path).catch(() => rm(path, { force: true }));
     }

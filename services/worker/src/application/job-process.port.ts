@@ -1,6 +1,7 @@
 import type { EvaluationRow, ExpertManifest, TrainingDataRow } from '@thalamus/bundle';
 import type { HyperParameterName, JOB_ARTIFACTS, TrainParameters } from '@thalamus/contracts';
 import type { ErrorCode } from '@thalamus/errors';
+import type { MaskSettings, TablePart } from '@thalamus/training';
 
 /** A file of labelled rows, or of texts. */
 export interface DataFile {
@@ -48,10 +49,23 @@ export type JobWork =
       readonly predictionsFile: string;
       readonly date: string;
       readonly common: CommonWork;
+    }
+  | {
+      readonly kind: 'loss-table';
+      /** Prompts, JSONL. */
+      readonly data: DataFile;
+      /** Folders of the experts, in the order of the columns. */
+      readonly expertFolders: readonly string[];
+      /** Folder of the base that they stand on. */
+      readonly baseFolder: string | undefined;
+      readonly part: TablePart;
+      readonly masking: Pick<MaskSettings, 'masks' | 'seed'>;
+      /** The file of the checkpoint `losses` is the result. */
+      readonly common: CommonWork;
     };
 
 /** What another attempt can go on from. */
-export type CheckpointRole = (typeof JOB_ARTIFACTS)['features' | 'training'];
+export type CheckpointRole = (typeof JOB_ARTIFACTS)['features' | 'training' | 'losses'];
 
 /** What every kind of work needs. */
 export interface CommonWork {
@@ -89,6 +103,8 @@ export interface WorkResult {
   /** Rows that were measured on, or trained on, by use. */
   readonly rows: Readonly<Record<string, number>>;
   readonly evaluation: ExpertManifest['evaluation'];
+  /** Of a loss table: digest of what decides its figures. */
+  readonly run?: string | undefined;
 }
 
 /** What a job process is told. */

@@ -11,6 +11,7 @@ import type {
 import { CheckpointRequests } from './checkpoint-requests.js';
 import { evaluateExpert } from './evaluate-expert.js';
 import { Features } from './features.js';
+import { measureLosses } from './measure-losses.js';
 import { trainExpert } from './train-expert.js';
 import { TrainingReports } from './training-reports.js';
 import { WorkReporter } from './work-reporter.js';
@@ -42,18 +43,24 @@ async function run(work: JobWork): Promise<void> {
     requests,
     written(JOB_ARTIFACTS.features),
   );
+  const resultOf = (): Promise<WorkResult> => {
+    switch (work.kind) {
+      case 'train':
+        return trainExpert(work, {
+          features,
+          reporter,
+          reports: new TrainingReports((report) => void send({ kind: 'training', report })),
+          requests,
+          onCheckpoint: written(JOB_ARTIFACTS.training),
+        });
+      case 'evaluate':
+        return evaluateExpert(work, { features, reporter });
+      case 'loss-table':
+        return measureLosses(work, { reporter, requests, onCheckpoint: written(JOB_ARTIFACTS.losses) });
+    }
+  };
   try {
-    const result: WorkResult =
-      work.kind === 'train'
-        ? await trainExpert(work, {
-            features,
-            reporter,
-            reports: new TrainingReports((report) => void send({ kind: 'training', report })),
-            requests,
-            onCheckpoint: written(JOB_ARTIFACTS.training),
-          })
-        : await evaluateExpert(work, { features, reporter });
-    await send({ kind: 'done', result });
+    await send({ kind: 'done', result: await resultOf() });
   } catch (fault) {
     const { code, message, cause } = toThalamusError(fault);
     if (code === 'INTERNAL') createLogger('job-process').error({ error: cause }, 'work failed');
