@@ -1,3 +1,4 @@
+import { JOB_KINDS } from '@thalamus/contracts';
 import { Command, Option } from 'commander';
 import type * as actions from '../actions/jobs.js';
 import { meshVerb, wholeNumber } from '../mesh-command.js';
@@ -14,7 +15,7 @@ export function jobsCommand(): Command {
   const command = new Command('jobs').description('long work: see it, follow it, cancel it');
   command.addCommand(
     meshVerb('list', 'list jobs, newest first', ['thalamus jobs list --state running'])
-      .option('--kind <kind>', 'only this kind: train, evaluate')
+      .option('--kind <kind>', `only this kind: ${Object.values(JOB_KINDS).join(', ')}`)
       .addOption(new Option('--state <state>', 'only this state').choices(JOB_STATES))
       .option('--limit <count>', 'at most so many', wholeNumber(1, 1_000), 20)
       .action(async (...given: Parameters<typeof actions.list>) => (await load()).list(...given)),

@@ -1,10 +1,9 @@
 import { Command, Option } from 'commander';
-import type { RouterTableOptions } from '../actions/router-table-local.js';
 import type { ExtendRouterOptions } from '../actions/router-extend.js';
 import type { EvaluateRouterOptions } from '../actions/router-evaluate.js';
 import type { TrainRouterOptions } from '../actions/router-train.js';
-import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { numberIn, verb, wholeNumber } from '../mesh-command.js';
+import { tableCommand } from './router-table.js';
 
 /** `thalamus router`: router models from tables of measured prompts. */
 export function routerCommand(): Command {
@@ -14,53 +13,6 @@ export function routerCommand(): Command {
     .addCommand(trainCommand())
     .addCommand(evaluateCommand())
     .addCommand(extendCommand());
-}
-
-function tableCommand(): Command {
-  return verb(
-    'table',
-    'measure what each expert loses on each prompt, and write the table that routers are trained on',
-    [
-      'thalamus router table --experts zoo/language-models/mlm-clinical,zoo/language-models/mlm-patents --prompts texts.jsonl --out T.jsonl.gz',
-      'thalamus router table --experts zoo/experts/snips7 zoo/experts/banking77 --prompts labelled.jsonl --out T.jsonl.gz --json',
-    ],
-  )
-    .requiredOption(
-      '--experts <folders...>',
-      'folders of bundles of one task, with spaces or commas between them',
-      separated,
-    )
-    .requiredOption(
-      '--prompts <jsonl>',
-      'an object a line: text, and label for text-classification; optionally id, group and domain',
-    )
-    .requiredOption('--out <file>', 'file of the table, packed by gzip; must not be there yet')
-    .option(
-      '--masks <n>',
-      'fill-mask: disjoint masks of a prompt, each of 15 % of its word pieces',
-      wholeNumber(1, 6),
-      4,
-    )
-    .option('--seed <seed>', 'fill-mask: draws the masks', wholeNumber(0, 2_147_483_647), 0)
-    .option('--set <name>', 'what the table is called; default: the name of the file of prompts')
-    .option('--licence <spdx>', 'licence of the prompts', NO_LICENCE_STATED)
-    .option('--origin <text>', 'where the prompts come from', 'not stated')
-    .option('--base <folder>', 'base that the experts stand on; default: zoo/base/minilm-l6')
-    .option(
-      '--threads <n>',
-      'threads of one operator; default: as many as there are cores, at most 4',
-      wholeNumber(1, 64),
-    )
-    .option('--restart', 'forget what an interrupted run has measured', false)
-    .option('--json', 'print one JSON document', false)
-    .action(async (options: RouterTableOptions) =>
-      (await import('../actions/router-table-local.js')).routerTableLocal(options),
-    );
-}
-
-/** Collects names with commas between them, of one or several arguments. */
-function separated(value: string, previous: readonly string[] = []): string[] {
-  return [...previous, ...value.split(',').filter((name) => name !== '')];
 }
 
 function trainCommand(): Command {

@@ -45,6 +45,11 @@ export function subjectOf(job: jobV1.Job): string {
     const value = job.parameters?.[key];
     return typeof value === 'string' ? value : '';
   };
+  const experts = job.parameters?.['experts'];
+  if (Array.isArray(experts)) {
+    const number = (key: string) => Number(job.parameters?.[key] ?? 0);
+    return `${experts.length} experts on ${text('dataset')}, part ${number('part')} of ${number('parts')}`;
+  }
   const version = text('version') === '' ? '' : `@${text('version')}`;
   return `${text('expert')}${version} on ${text('dataset')}`;
 }

@@ -27,6 +27,21 @@ const RACES = 5;
 export async function registerData(options: MeshOptions, path: string, facts: DataFacts): Promise<string> {
   const bytes = readData(path);
   const count = isTextFile(path) ? readTextLines(bytes, path).length : countRows(bytes, path, facts);
+  return registerRows(options, { bytes, count }, facts);
+}
+
+/** Rows that have been checked. */
+export interface CheckedRows {
+  readonly bytes: Uint8Array;
+  readonly count: number;
+}
+
+/** Stores rows that have been checked and registers them as a data set. The same bytes are registered once. Resolves with name@version. */
+export async function registerRows(
+  options: MeshOptions,
+  { bytes, count }: CheckedRows,
+  facts: Omit<DataFacts, 'ignoredColumns'>,
+): Promise<string> {
   await withArtifacts(options, (store) => store.put(bytes));
   const digest = digestOf(bytes);
   return withRegistry(options, async (registry) => {

@@ -1,5 +1,31 @@
-import { MIN_USABLE_ROWS, type ExpertSummary, type LossTableFile, type TableRun } from '@thalamus/training';
+import {
+  MIN_USABLE_ROWS,
+  type ExpertSummary,
+  type LossTableFile,
+  type TableExpert,
+  type TableFacts,
+  type TableRun,
+} from '@thalamus/training';
+import { basename } from 'node:path';
 import { table as columns } from '../output.js';
+
+/** Options of `router table`, wherever it is measured. */
+export interface TableOptions {
+  readonly experts: readonly string[];
+  readonly prompts: string;
+  readonly out: string;
+  readonly masks: number;
+  readonly seed: number;
+  readonly set?: string;
+  readonly licence: string;
+  readonly origin: string;
+  readonly json: boolean;
+}
+
+/** What a table says of its prompts. */
+export function tableFacts({ set, prompts, licence, origin }: TableOptions): TableFacts {
+  return { set: set ?? basename(prompts), licence, origin };
+}
 
 /** What a measurement has done. */
 export interface MeasurementFacts {
@@ -27,7 +53,7 @@ export interface TableAnswer {
 
 /** What is said of a table that has been written. */
 export function tableAnswer(
-  { task, prompts, experts, masking }: TableRun,
+  { task, prompts, experts, masking }: TableRun<TableExpert>,
   { digest, experts: summaries, oracle }: LossTableFile,
   { path, measured, seconds }: MeasurementFacts,
 ): TableAnswer {
