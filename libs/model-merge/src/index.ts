@@ -27,3 +27,14 @@ export type { ParentTensor, StaticMethod, StaticParameters, TensorGroup } from '
 export { parseStaticParameters, type GivenParameters } from './static/static-parameters.js';
 export { startStaticMerge, type ParametersOfTensor, type StaticMerge } from './static/static-merge.js';
 export { STATIC_METHODS, staticMethod } from './static/static-methods.js';
+export { parseRecipeDocument } from './recipe/parse-recipe-document.js';
+export type {
+  ModelReference,
+  RecipeDataType,
+  RecipeDocument,
+  RecipeModel,
+  Setting,
+  SettingRule,
+  Settings,
+} from './recipe/recipe-document.js';
+export { recipeParameters } from './recipe/recipe-parameters.js';
