@@ -18,6 +18,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { embedAll } from './embeddings.mjs';
+import prettier from 'prettier';
 import { resultsPage } from './router/results-page.mjs';
 
 const CACHE = 'node_modules/.cache/thalamus/router-results';
@@ -25,7 +26,7 @@ const { values } = parseArgs({
   options: {
     data: { type: 'string' },
     tables: { type: 'string', default: 'routellm2_gsm8k,llmrouter9,routellm2_mmlu' },
-    encoders: { type: 'string', default: 'fast,accurate' },
+    encoders: { type: 'string', default: 'fast,accurate,cascade' },
     seeds: { type: 'string', default: '1,2,3' },
     // Writes the page from what is kept, and measures nothing.
     kept: { type: 'boolean', default: false },

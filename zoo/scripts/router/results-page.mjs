@@ -6,13 +6,25 @@ const percent = (x) => `${(100 * x).toFixed(1)} %`;
 const range = (interval) => (interval ? `${interval[0].toFixed(4)} to ${interval[1].toFixed(4)}` : '-');
 const row = (...cells) => `| ${cells.join(' | ')} |`;
 const head = (...cells) => [row(...cells), row(...cells.map(() => '---'))];
-const BASELINES = ['random', 'majority', 'bestSingle', 'knn', 'tfidfKnn', 'labelThenBest', 'oracle'];
+const BASELINES = [
+  'random',
+  'majority',
+  'bestSingle',
+  'knn',
+  'tfidfKnn',
+  'fastAlone',
+  'accurateAlone',
+  'labelThenBest',
+  'oracle',
+];
 const NAMES = {
   random: 'a model by chance',
   majority: 'most often best',
   bestSingle: 'best single model',
   knn: 'kNN on the router’s vectors',
   tfidfKnn: 'kNN on TF-IDF',
+  fastAlone: 'its first stage alone (fast)',
+  accurateAlone: 'its second stage alone (accurate)',
   labelThenBest: 'task label, then best (a control)',
   oracle: 'oracle',
 };
@@ -45,7 +57,7 @@ function qualityLines(runs) {
     );
   lines.push(figures('**router**', (test) => test.quality, undefined));
   lines.push(row('its 95 % interval', '', ...runs.map(({ test }) => range(test.intervals.quality)), ''));
-  for (const name of BASELINES)
+  for (const name of BASELINES.filter((known) => known in runs[0].test.baselines))
     lines.push(
       figures(
         NAMES[name],
@@ -62,6 +74,8 @@ function qualityLines(runs) {
     figures('Brier', (test) => test.brier),
   );
   lines.push(figures('90 % intervals hold', (test) => test.coverage));
+  if (runs[0].test.secondShare !== undefined)
+    lines.push(figures('prompts that the second stage decided', (test) => test.secondShare));
   return lines;
 }
 
@@ -122,10 +136,16 @@ function choiceLines(runs) {
   const [first] = runs;
   const lines = [
     '',
-    `Chosen: ${runs.map(({ seed, choice }) => `seed ${seed}: ${choice.chosen}`).join('; ')}. What was tried with seed ${first.seed} (cross-validation over ${first.choice.rows} rows or 4,000 of them; “with costs” is what the choice is made by):`,
+    `Chosen: ${runs.map(({ seed, choice }) => `seed ${seed}: ${choice.chosen}`).join('; ')}.`,
+  ];
+  // What a cascade tries is what its stages try alone.
+  if (first.encoder === 'cascade') return lines;
+  lines.push(
+    '',
+    `What was tried with seed ${first.seed} (cross-validation over ${first.choice.rows} rows or 4,000 of them; “with costs” is what the choice is made by):`,
     '',
     ...head('learner', 'setting', 'regret', 'with costs', 'behind the best'),
-  ];
+  );
   for (const item of first.choice.tried)
     lines.push(
       row(
@@ -178,7 +198,7 @@ export function resultsPage(runs) {
   const lines = [
     '# Routers from tables of measured prompts',
     '',
-    'Made by `npm run results:router -- --data DIR`, where DIR holds the public tables; `thalamus router train` and `thalamus router evaluate` give the same figures for one router. Rows are split by a digest of the prompt and the seed: 70 % train, 10 % validation, 20 % test. Learner and settings are chosen by five-fold cross-validation over the train and validation parts, by the simplest that is within one standard error of the best, and fitted on both; the test part is read once for each router. Intervals are 95 % bootstrap intervals over prompts. `fast` runs no graph; `accurate` reads the vector of the base as well. No router sees the task label. The lists of settings that are tried, and the width of static vectors, were drawn up on four fifths of llmrouter9 and some of gsm8k, which share rows with the test parts here: figures on these two may be slightly kind.',
+    'Made by `npm run results:router -- --data DIR`, where DIR holds the public tables; `thalamus router train` and `thalamus router evaluate` give the same figures for one router. Rows are split by a digest of the prompt and the seed: 70 % train, 10 % validation, 20 % test. Learner and settings are chosen by five-fold cross-validation over the train and validation parts, by the simplest that is within one standard error of the best, and fitted on both; the test part is read once for each router. Intervals are 95 % bootstrap intervals over prompts. `fast` runs no graph; `accurate` reads the vector of the base as well; `cascade` does so for the prompts that the first leaves open. No router sees the task label. The lists of settings that are tried, and the width of static vectors, were drawn up on four fifths of llmrouter9 and some of gsm8k, which share rows with the test parts here: figures on these two may be slightly kind.',
   ];
   lines.push('', ...summaryLines(runs));
   for (const [table, own] of grouped(runs, (run) => run.table)) {
