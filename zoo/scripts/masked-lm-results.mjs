@@ -37,6 +37,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import prettier from 'prettier';
 import { embedAll } from './embeddings.mjs';
 import { advantageOf, figuresOf, leastOf, meanOf } from './router/choice-figures.mjs';
 import { nearestDescriptions, wordDescriptions } from './router/description-selectors.mjs';
@@ -111,7 +112,13 @@ const facts = {
   train: { n: train.rows.length, documents: documentsOf(train) },
   test: { n: test.rows.length, documents: documentsOf(test) },
 };
-writeFileSync('docs/results/data/masked-lm-router.json', `${JSON.stringify({ ...facts, runs }, null, 1)}\n`);
+writeFileSync(
+  'docs/results/data/masked-lm-router.json',
+  await prettier.format(JSON.stringify({ ...facts, runs }), {
+    ...(await prettier.resolveConfig('docs')),
+    parser: 'json',
+  }),
+);
 writeFileSync('docs/results/masked-lm-router.md', await maskedLmPage(facts, runs));
 process.exit(0);
 
