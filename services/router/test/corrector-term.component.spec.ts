@@ -318,7 +318,8 @@ it('feedback waits when requests cannot be read within their time', async () => 
   try {
     const message = { requestId: 'r', tenant: 'default', label: '', score: 0 };
     const said = encodeEvent(TOPICS.feedbackGiven, message, { source: '/test', key: 'r' });
-    const ending = feedback?.(received(said), { signal: new AbortController().signal });
+    const record = { ...received(said), timestampMs: Date.now() };
+    const ending = feedback?.(record, { signal: new AbortController().signal });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await ending).toMatchObject({ kind: 'wait', error: { code: 'DEADLINE_EXCEEDED' } });
   } finally {

@@ -99,6 +99,8 @@ export class RiskControl {
         order.reject(fault);
       }
       this.making.delete(order.key);
+      // Many short ones would hold up all else, as a long one would.
+      await setImmediate();
     }
     this.isAtWork = false;
   }

@@ -99,6 +99,11 @@ export class CorrectionBook {
     this.isReadOn = true;
   }
 
+  /** How far both topics have been read is written with the next append, though nothing else is. */
+  readsOn(): void {
+    this.isReadOn = true;
+  }
+
   /** True for a request that the writer of what the books go on from had seen. */
   hasSeen(request: ReadRecord): boolean {
     return this.isOfEarlierRelease || this.requests.has(request);

@@ -12,7 +12,7 @@ import { counter, createLogger } from '@thalamus/telemetry';
 import type { CorrectionView } from './correction-view.js';
 import type { JudgeOutcome } from './judge-outcome.js';
 import { LedgerReader, type Reading } from './ledger-reader.js';
-import type { FeedbackEnd, LedgerParts, ScoredFeedback } from './outcome-ledger.js';
+import type { FeedbackEnd, LedgerParts, OutcomeLedger, ScoredFeedback } from './outcome-ledger.js';
 import { readFeedback } from './read-feedback.js';
 
 /** How the corrector works. */
@@ -125,26 +125,57 @@ export class CorrectorTerm {
     const reading = this.reading ?? (await this.read());
     if (!reading) throw outdated();
     const { ledger } = reading;
-    if (ledger.book.hasFolded(record)) return this.done('duplicate');
+    if (ledger.book.hasFolded(record)) {
+      // What it repeats may not be written yet.
+      await this.write(reading);
+      return this.done('duplicate');
+    }
     if (!feedback) ledger.book.passed(record);
-    else if (!ledger.knows(feedback)) await this.reader.catchUp(reading);
-    const end = feedback ? ledger.given(feedback) : 'unscored';
+    else if (!ledger.knows(feedback)) {
+      const { ageMs } = this.parts.settings.window;
+      if (feedback.atMs - ageMs < reading.sinceMs) return this.readBack(reading, feedback.atMs - ageMs);
+      await this.reader.catchUp(reading);
+    }
+    const end = feedback ? this.endOf(feedback, ledger) : 'unscored';
     if (end === undefined) return { kind: 'wait', error: unitUnknown() };
     await this.write(reading);
     return this.done(end);
   }
 
-  /** Reads what is written. Undefined once the term has ended. */
-  private read(): Promise<Reading | undefined> {
-    this.opening ??= this.open().finally(() => {
+  /** Undefined for feedback that is to come again. One that no loss unit comes for is given up, so that it does not hold all others. */
+  private endOf(feedback: ScoredFeedback, ledger: OutcomeLedger): FeedbackEnd | undefined {
+    const end = ledger.given(feedback);
+    if (end !== undefined || Date.now() - feedback.atMs <= this.parts.settings.window.ageMs) return end;
+    this.logger.warn(
+      { code: 'ROUTER_MODEL_NOT_FOUND', requestId: feedback.requestId },
+      'feedback is given up: the loss unit of its router model did not become known',
+    );
+    return ledger.givenUp(feedback);
+  }
+
+  /** Feedback that waited longer than the ledger reaches back, as while the bus was away: the ledger is read anew, further back. */
+  private async readBack(reading: Reading, sinceMs: number): Promise<Outcome> {
+    await this.write(reading);
+    if (this.reading === reading) {
+      this.reading = undefined;
+      const opened = this.read(sinceMs);
+      await this.reader.drop(reading);
+      await opened;
+    }
+    return { kind: 'wait', error: outdated() };
+  }
+
+  /** Reads what is written, and what came since a moment. Undefined once the term has ended. */
+  private read(sinceMs = Date.now() - this.parts.settings.window.ageMs): Promise<Reading | undefined> {
+    this.opening ??= this.open(sinceMs).finally(() => {
       this.opening = undefined;
     });
     return this.opening;
   }
 
-  private async open(): Promise<Reading | undefined> {
+  private async open(sinceMs: number): Promise<Reading | undefined> {
     await this.writing.catch(() => undefined);
-    this.reading = await this.reader.open();
+    this.reading = await this.reader.open(sinceMs);
     if (this.reading) this.sweep(Date.now());
     return this.reading;
   }
@@ -199,7 +230,10 @@ export class CorrectorTerm {
 }
 
 const outdated = () =>
-  new ThalamusError('KAFKA_UNREACHABLE', 'An earlier append failed; corrections are read again first.');
+  new ThalamusError(
+    'KAFKA_UNREACHABLE',
+    'Corrections are read again first, for an append failed or older requests are spoken of.',
+  );
 
 const unitUnknown = () =>
   new ThalamusError(

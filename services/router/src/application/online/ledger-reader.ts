@@ -6,7 +6,7 @@ import type { CorrectionView } from './correction-view.js';
 import { OutcomeLedger, type FeedbackEnd, type LedgerParts } from './outcome-ledger.js';
 import { readFeedback } from './read-feedback.js';
 
-/** How long reading what stands now may take, milliseconds. */
+/** How long reading what stands now may take, and how long nothing may come while a ledger is read, milliseconds. */
 const CATCH_UP_MS = 10_000;
 
 /** What a ledger is read from. */
@@ -19,12 +19,15 @@ export interface ReaderParts extends LedgerParts {
 export interface Reading {
   readonly ledger: OutcomeLedger;
   readonly requests: Follower;
+  /** Requests and feedback that came before are not in the ledger, Unix milliseconds. */
+  readonly sinceMs: number;
 }
 
 /** Reads ledgers from the bus: what is written, then requests as far back as feedback may speak of them, and the feedback of that time. */
 export class LedgerReader {
   private readonly followers = new Set<Follower>();
   private isClosed = false;
+  private heardAtMs = 0;
   private readonly logger = createLogger('corrector');
 
   /** @param onEarly told what became of feedback that came before its request */
@@ -33,18 +36,20 @@ export class LedgerReader {
     private readonly onEarly: (end: FeedbackEnd, ledger: OutcomeLedger) => void,
   ) {}
 
-  /** A ledger that knows all that stands, and goes on hearing of requests. Undefined when the reader was closed meanwhile. */
-  async open(): Promise<Reading | undefined> {
-    const { view, settings } = this.parts;
+  /**
+   * A ledger that knows all that stands since a moment, and goes on hearing of requests. Undefined when the reader was closed meanwhile.
+   * @throws DEADLINE_EXCEEDED when nothing more comes before the end is reached
+   */
+  async open(sinceMs: number): Promise<Reading | undefined> {
+    const { view } = this.parts;
     await within(view.refresh(), 'Corrections');
     if (this.isOver()) return undefined;
     const ledger = new OutcomeLedger(this.parts, view.records);
-    const sinceMs = Date.now() - settings.window.ageMs;
     const requests = await this.follow(TOPICS.requestCompleted.name, sinceMs, (record) => {
       this.completed(ledger, record);
     });
     try {
-      if (!this.isOver()) await requests.caughtUp;
+      if (!this.isOver()) await this.caughtUp(requests, 'Requests');
       if (!this.isOver()) await this.readBefore(ledger, sinceMs);
     } catch (fault) {
       await this.leave(requests);
@@ -52,7 +57,7 @@ export class LedgerReader {
     }
     if (this.isOver()) return this.leave(requests);
     ledger.book.begins();
-    return { ledger, requests };
+    return { ledger, requests, sinceMs };
   }
 
   /** Resolves once the requests that stand now are in the ledger. @throws DEADLINE_EXCEEDED, and what the bus throws */
@@ -84,7 +89,7 @@ export class LedgerReader {
       if (end) this.onEarly(end, ledger);
     });
     try {
-      if (!this.isOver()) await feedback.caughtUp;
+      if (!this.isOver()) await this.caughtUp(feedback, 'Feedback');
     } finally {
       await this.leave(feedback);
     }
@@ -112,13 +117,32 @@ export class LedgerReader {
     const follower = await this.parts.bus.follow({
       topic,
       sinceMs,
-      onRecord,
+      onRecord: (record) => {
+        this.heardAtMs = Date.now();
+        onRecord(record);
+      },
       onError: ({ code, message }) => {
         this.logger.warn({ code, topic, reason: message }, 'outcomes cannot be read just now');
       },
     });
     this.followers.add(follower);
     return follower;
+  }
+
+  /** What stands has been read. An hour of it may be much: only that nothing comes has a deadline. */
+  private async caughtUp(follower: Follower, what: string): Promise<void> {
+    this.heardAtMs = Date.now();
+    let timer: NodeJS.Timeout | undefined;
+    const stuck = new Promise<never>((_resolve, reject) => {
+      timer = setInterval(() => {
+        if (Date.now() - this.heardAtMs > CATCH_UP_MS) reject(late(what));
+      }, CATCH_UP_MS / 10);
+    });
+    try {
+      await Promise.race([follower.caughtUp, stuck]);
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   private async leave(follower: Follower): Promise<undefined> {
@@ -139,15 +163,20 @@ function unlessInvalid<T>(read: () => T, onFault: (error: ThalamusError) => void
 /** What is read within its time. @throws DEADLINE_EXCEEDED */
 async function within<T>(work: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
+  const over = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      const message = `${what} could not be read to their end within ${CATCH_UP_MS} ms; they are read again.`;
-      reject(new ThalamusError('DEADLINE_EXCEEDED', message));
+      reject(late(what));
     }, CATCH_UP_MS);
   });
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work, over]);
   } finally {
     clearTimeout(timer);
   }
 }
+
+const late = (what: string) =>
+  new ThalamusError(
+    'DEADLINE_EXCEEDED',
+    `${what}: nothing more came for ${CATCH_UP_MS} ms before the end was reached; all is read again.`,
+  );

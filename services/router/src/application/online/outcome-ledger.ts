@@ -54,8 +54,10 @@ export class OutcomeLedger {
     const request = this.window.completed(event, this.book.hasSeen(record));
     this.book.saw(record);
     if (!request) return undefined;
-    const early = this.window.takeEarly(event.tenant, event.requestId);
+    const early = this.window.takeEarly(request, event.requestId);
     if (!early) return undefined;
+    // That the request has been seen has to be written, whatever the verdict: else the next corrector would judge anew.
+    this.book.readsOn();
     // It has been read: there is no holding it back.
     return this.judge(request, early) ?? 'stale';
   }
@@ -88,6 +90,12 @@ export class OutcomeLedger {
     if (!request) this.window.wait(feedback);
     this.book.passed(feedback.record);
     return end;
+  }
+
+  /** Feedback that will not be judged: it has been read. */
+  givenUp(feedback: ScoredFeedback): FeedbackEnd {
+    this.book.passed(feedback.record);
+    return 'stale';
   }
 
   private judge(request: RememberedRequest, given: GivenScore): FeedbackEnd | undefined {

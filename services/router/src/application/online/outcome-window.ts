@@ -54,12 +54,14 @@ export class OutcomeWindow {
 
   /**
    * Remembers a request that the router decided and its chosen expert answered; undefined for one that nothing can be learned from,
-   * and for one that is known: its event came again.
+   * and for one that is known: its event came again. An id that is used anew once its first use is too old stands for the new request.
    */
   completed(event: eventsV1.RequestCompleted, wasSeen: boolean): RememberedRequest | undefined {
     const decided = decidedRequest(event);
-    if (!decided || this.requests.get(decided.tenant, event.requestId)) return undefined;
+    if (!decided) return undefined;
     const completedAtMs = event.completedAt ? timestampMs(event.completedAt) : 0;
+    const known = this.requests.get(decided.tenant, event.requestId);
+    if (known && !this.isOver(known.completedAtMs, completedAtMs)) return undefined;
     const request = { ...decided, completedAtMs, wasSeen, isJudged: false };
     this.requests.set(decided.tenant, event.requestId, request);
     return request;
@@ -68,19 +70,24 @@ export class OutcomeWindow {
   /** The request that feedback speaks of, of the same tenant and not too old. */
   find({ tenant, requestId, atMs }: GivenScore): RememberedRequest | undefined {
     const found = this.requests.get(tenant, requestId);
-    return found && atMs - found.completedAtMs <= this.limits.ageMs ? found : undefined;
+    return found && !this.isOver(found.completedAtMs, atMs) ? found : undefined;
   }
 
-  /** Keeps feedback whose request is not known yet; the first about a request stays. */
+  /** Keeps feedback whose request is not known yet; the first about a request stays while it is not too old. */
   wait(given: GivenScore): void {
-    if (!this.early.get(given.tenant, given.requestId)) this.early.set(given.tenant, given.requestId, given);
+    const first = this.early.get(given.tenant, given.requestId);
+    if (!first || this.isOver(first.atMs, given.atMs)) this.early.set(given.tenant, given.requestId, given);
   }
 
-  /** Feedback that came before this request of a tenant; it waits no longer. */
-  takeEarly(tenant: string, requestId: string): GivenScore | undefined {
+  /** Feedback that came before a request of a tenant, and not long before; it waits no longer. */
+  takeEarly({ tenant, completedAtMs }: RememberedRequest, requestId: string): GivenScore | undefined {
     const given = this.early.get(tenant, requestId);
     this.early.delete(tenant, requestId);
-    return given;
+    return given && !this.isOver(given.atMs, completedAtMs) ? given : undefined;
+  }
+
+  private isOver(atMs: number, nowMs: number): boolean {
+    return nowMs - atMs > this.limits.ageMs;
   }
 }
 
