@@ -165,9 +165,11 @@ describe('more experts than there is room for', () => {
     await start({ THALAMUS_MEMORY_LIMIT: String(size) });
     const [g0, g1] = [await followed('g0'), await followed('g1')];
     expect(await Promise.all(Array.from({ length: 16 }, () => plus(1)))).toEqual(new Array(16).fill(2));
-    await waitUntil('the host has said so', () => g1.length === 3 && g0.length === 3);
-    expect(g1).toEqual(['registered', 'loading', 'ready']);
-    expect(g0).toEqual(['ready', 'draining', 'registered']);
+    await waitUntil('the host has said so', () => g1.at(-1) === 'ready' && g0.at(-1) === 'registered');
+    // A state that has passed when its turn comes is not said.
+    const said = (states: string[], brief: string) => states.filter((state) => state !== brief);
+    expect(said(g1, 'loading')).toEqual(['registered', 'ready']);
+    expect(said(g0, 'draining')).toEqual(['ready', 'registered']);
   });
 
   it('are described without being loaded again', async () => {
