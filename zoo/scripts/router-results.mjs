@@ -1,5 +1,6 @@
 // Trains routers on public tables of measured prompts, judges them on their test parts, and writes docs/results/router.md.
 //   npm run results:router -- --data DIR     (DIR holds <table>.jsonl.gz; --tables, --encoders and --seeds name less)
+//   npm run results:router                   (draws the page and its pictures from docs/results/data/router.jsonl)
 // Learners and settings are chosen on train and validation rows; the test part of a table is read once for each router, by
 // `judge` below. What is measured is kept in node_modules/.cache/thalamus/router-results by table, base, encoder and seed, and a
 // run goes on from there: remove that folder once the code has changed.
@@ -18,8 +19,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { embedAll } from './embeddings.mjs';
-import prettier from 'prettier';
-import { resultsPage } from './router/results-page.mjs';
+import { drawResults, keepRuns, readRuns } from './router/kept-results.mjs';
 
 const CACHE = 'node_modules/.cache/thalamus/router-results';
 const { values } = parseArgs({
@@ -33,8 +33,11 @@ const { values } = parseArgs({
   },
 });
 if (!values.data) {
-  console.error('Name the folder of the tables with --data DIR.');
-  process.exit(2);
+  await drawResults(readRuns());
+  console.log(
+    'Drawn from the raw figures that are kept; measure anew with --data DIR, the folder of the public tables.',
+  );
+  process.exit(0);
 }
 const runtime = new OrtRuntime();
 const base = await openTrainingBase('zoo/base/minilm-l6', {
@@ -102,5 +105,6 @@ for (const name of values.tables.split(',')) {
       );
     }
 }
-writeFileSync('docs/results/router.md', resultsPage(runs));
+keepRuns(runs);
+await drawResults(runs);
 process.exit(0);

@@ -17,8 +17,8 @@ export function reliabilityBins(predicted, measured) {
   });
 }
 
-/** SVG of the bins of one or more series: `[{ name, colour, bins }]`, losses from 0 to `highest` nats. */
-export function reliabilityPicture(series, highest) {
+/** SVG of the bins of one or more series: `[{ name, colour, bins }]`, losses from 0 to `highest`, in `unit`. */
+export function reliabilityPicture(series, highest, unit = 'nats') {
   const at = (loss) => ((Math.min(highest, Math.max(0, loss)) / highest) * (SIZE - 2 * MARGIN)).toFixed(1);
   const x = (loss) => (MARGIN + Number(at(loss))).toFixed(1);
   const y = (loss) => (SIZE - MARGIN - Number(at(loss))).toFixed(1);
@@ -42,8 +42,8 @@ export function reliabilityPicture(series, highest) {
     ...axes,
     `<line x1="${x(0)}" y1="${y(0)}" x2="${x(highest)}" y2="${y(highest)}" stroke="#888888" stroke-dasharray="4 4"/>`,
     ...points,
-    `<text x="${SIZE / 2}" y="${SIZE - 14}" text-anchor="middle">predicted loss, nats</text>`,
-    `<text x="16" y="${SIZE / 2}" text-anchor="middle" transform="rotate(-90 16 ${SIZE / 2})">measured loss, nats</text>`,
+    `<text x="${SIZE / 2}" y="${SIZE - 14}" text-anchor="middle">predicted loss, ${unit}</text>`,
+    `<text x="16" y="${SIZE / 2}" text-anchor="middle" transform="rotate(-90 16 ${SIZE / 2})">measured loss, ${unit}</text>`,
     '</svg>',
     '',
   ].join('\n');

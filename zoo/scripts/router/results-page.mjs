@@ -193,16 +193,31 @@ function summaryLines(runs) {
   return lines;
 }
 
+/** Where the pictures of a table lie, beside the page. */
+export const picturesOf = (table) => ({
+  curve: `router-${table}-curve.svg`,
+  reliability: `router-${table}-reliability.svg`,
+});
+
+function pictureLines(table) {
+  const { curve, reliability } = picturesOf(table);
+  return [
+    `![Quality against cost on ${table}, seed 1](${curve})`,
+    '',
+    `![Measured against predicted loss on ${table}, seed 1](${reliability})`,
+  ];
+}
+
 /** The whole page. */
 export function resultsPage(runs) {
   const lines = [
     '# Routers from tables of measured prompts',
     '',
-    'Made by `npm run results:router -- --data DIR`, where DIR holds the public tables; `thalamus router train` and `thalamus router evaluate` give the same figures for one router. Rows are split by a digest of the prompt and the seed: 70 % train, 10 % validation, 20 % test. Learner and settings are chosen by five-fold cross-validation over the train and validation parts, by the simplest that is within one standard error of the best, and fitted on both; the test part is read once for each router. Intervals are 95 % bootstrap intervals over prompts. `fast` runs no graph; `accurate` reads the vector of the base as well; `cascade` does so for the prompts that the first leaves open. No router sees the task label. The lists of settings that are tried, and the width of static vectors, were drawn up on four fifths of llmrouter9 and some of gsm8k, which share rows with the test parts here: figures on these two may be slightly kind.',
+    'Made by `npm run results:router -- --data DIR`, where DIR holds the public tables (without it, drawn anew from [the raw figures](data/router.jsonl)); `thalamus router train` and `thalamus router evaluate` give the same figures for one router. Rows are split by a digest of the prompt and the seed: 70 % train, 10 % validation, 20 % test. Learner and settings are chosen by five-fold cross-validation over the train and validation parts, by the simplest that is within one standard error of the best, and fitted on both; the test part is read once for each router. Intervals are 95 % bootstrap intervals over prompts. `fast` runs no graph; `accurate` reads the vector of the base as well; `cascade` does so for the prompts that the first leaves open. No router sees the task label. The lists of settings that are tried, and the width of static vectors, were drawn up on four fifths of llmrouter9 and some of gsm8k, which share rows with the test parts here: figures on these two may be slightly kind.',
   ];
   lines.push('', ...summaryLines(runs));
   for (const [table, own] of grouped(runs, (run) => run.table)) {
-    lines.push('', `## ${table}`);
+    lines.push('', `## ${table}`, '', ...pictureLines(table));
     for (const [encoder, group] of grouped(own, (run) => run.encoder)) {
       lines.push(
         '',
