@@ -149,4 +149,5 @@ export {
   type StageGate,
   type StageVerdict,
 } from './stages/stages.js';
+export { secondStageFromTensors, type SecondStageModel } from './stages/second-stage-tensors.js';
 export { runCascade, type CascadeOutcome, type CascadeRule } from './cascade/run-cascade.js';

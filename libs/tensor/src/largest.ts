@@ -3,7 +3,7 @@
  * pivot). The values are put in another order: none that is larger stands after it. No value may be NaN.
  * @throws RangeError for a rank that no value has
  */
-export function rankedValue(values: Float64Array, rank: number): number {
+export function rankedValue(values: Float64Array | Uint32Array, rank: number): number {
   if (!(Number.isInteger(rank) && rank >= 0 && rank < values.length))
     throw new RangeError(`Rank ${rank} of ${values.length} values: it must be a whole number below that.`);
   let [low, high] = [0, values.length - 1];

@@ -114,33 +114,3 @@ export class MagnitudeRank {
     });
   }
 }
-
-/**
- * The element at `rank` (0 = the largest) of `scratch[0 .. length)`, which is reordered: Hoare's quickselect with the median
- * of three as pivot. For rows, where counting over 2^16 bins would cost more than the row.
- */
-export function selectDescending(scratch: Uint32Array, length: number, rank: number): number {
-  let low = 0;
-  let high = length - 1;
-  while (low < high) {
-    const a = scratch[low]!;
-    const b = scratch[(low + high) >>> 1]!;
-    const c = scratch[high]!;
-    const pivot = Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
-    let i = low;
-    let j = high;
-    while (i <= j) {
-      while (scratch[i]! > pivot) i++;
-      while (scratch[j]! < pivot) j--;
-      if (i <= j) {
-        const held = scratch[i]!;
-        scratch[i++] = scratch[j]!;
-        scratch[j--] = held;
-      }
-    }
-    if (rank <= j) high = j;
-    else if (rank >= i) low = i;
-    else return pivot;
-  }
-  return scratch[rank]!;
-}

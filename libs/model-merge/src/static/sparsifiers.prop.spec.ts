@@ -1,13 +1,7 @@
+import { rankedValue } from '@thalamus/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  BLOCK,
-  deltaBlock,
-  fillDelta,
-  MAGNITUDE,
-  MagnitudeRank,
-  selectDescending,
-} from './magnitude-rank.js';
+import { BLOCK, deltaBlock, fillDelta, MAGNITUDE, MagnitudeRank } from './magnitude-rank.js';
 import { keepBand, keepBandOfRows, middleBand, topBand, type Band, type Sparsifier } from './sparsifiers.js';
 
 /** Values with many ties, of every size: zeros, denormals, and neighbours that differ in the last bit. */
@@ -101,7 +95,7 @@ describe('selection', () => {
         const wanted = Array.from(bits).sort((a, b) => b - a)[rank]!;
         const [found] = new MagnitudeRank().ofDelta(deltaBlock(), zeros, data, [rank]);
         expect(found).toEqual({ bits: wanted, larger: bits.filter((value) => value > wanted).length });
-        expect(selectDescending(bits.slice(), bits.length, rank)).toBe(wanted);
+        expect(rankedValue(bits.slice(), rank)).toBe(wanted);
       }),
       RUNS,
     );

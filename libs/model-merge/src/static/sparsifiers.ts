@@ -1,3 +1,4 @@
+import { rankedValue } from '@thalamus/tensor';
 import { counterKey, counterRandom, type CounterKey } from './counter-random.js';
 import {
   BLOCK,
@@ -5,7 +6,6 @@ import {
   fillDelta,
   MAGNITUDE,
   type MagnitudeRank,
-  selectDescending,
   type DeltaBlock,
   type RankedMagnitude,
 } from './magnitude-rank.js';
@@ -108,7 +108,8 @@ export function keepBandOfRows(bandOf: (n: number) => Band): Sparsifier {
     const bits = new Uint32Array(scratch.buffer);
     const ranked = (rank: number): RankedMagnitude => {
       for (let j = 0; j < rowLength; j++) sorted[j] = bits[j]! & MAGNITUDE;
-      const value = selectDescending(sorted, rowLength, rank);
+      // Counting over 2^16 bins would cost more than the row.
+      const value = rankedValue(sorted.subarray(0, rowLength), rank);
       let larger = 0;
       for (let j = 0; j < rowLength; j++) if ((bits[j]! & MAGNITUDE) > value) larger += 1;
       return { bits: value, larger };

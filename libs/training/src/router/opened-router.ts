@@ -13,12 +13,13 @@ import {
   regionIds,
   regionOfStage,
   riskRowsFromTensors,
+  secondStageFromTensors,
   rowsForSecond,
   withSecondLosses,
   type FeatureSpec,
   type LossHeads,
   type RiskRows,
-  type StageGate,
+  type SecondStageModel,
 } from '@thalamus/routing';
 
 /** Tensor of the head file with the centres of regions. */
@@ -31,18 +32,11 @@ export interface OpenedRouter {
   readonly heads: LossHeads;
   readonly spec: FeatureSpec;
   /** Of a cascade. */
-  readonly second: OpenedSecondStage | undefined;
+  readonly second: SecondStageModel | undefined;
   /** Centres of regions, [count, dimension]. */
   readonly centroids: Float32Array | undefined;
   /** By which bounds on the risk are certified. */
   readonly riskRows: RiskRows | undefined;
-}
-
-/** The second stage of a router model. */
-export interface OpenedSecondStage {
-  readonly heads: LossHeads;
-  readonly spec: FeatureSpec;
-  readonly gate: StageGate;
 }
 
 /** What the first stage, or the only one, says of prompts. */
@@ -110,21 +104,18 @@ export async function openedRouter(bundle: OpenedBundle<RouterManifest>): Promis
 }
 
 /** The second stage of a cascade, which shares the tables of the first; undefined for one stage. @throws BUNDLE_INVALID */
-export async function readSecondStage(
+async function readSecondStage(
   bundle: OpenedBundle<RouterManifest>,
   first: FeatureSpec,
-): Promise<OpenedSecondStage | undefined> {
+): Promise<SecondStageModel | undefined> {
   const { secondStage, candidates, regionCount = 0 } = bundle.manifest;
   if (!secondStage) return undefined;
-  const { dimension, inputs, threshold, margin, intervals } = secondStage;
   const file = readSafetensors(await bundle.readFile(secondStage.heads.file));
-  return {
-    heads: headsFromTensors(secondStage.heads, { dimension, candidates: candidates.length }, (name, shape) =>
-      requireFloat32(file, name, shape),
-    ),
-    spec: { ...first, blocks: inputs },
-    gate: { threshold, margin, intervals, regions: regionCount / 2 },
-  };
+  return secondStageFromTensors(
+    secondStage,
+    { spec: first, candidates: candidates.length, regionCount },
+    (name, shape) => requireFloat32(file, name, shape),
+  );
 }
 
 /** Rows for bounds on the risk; undefined for a router model without any. @throws BUNDLE_INVALID */

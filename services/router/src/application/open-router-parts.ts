@@ -5,10 +5,12 @@ import {
   encoderFromTensors,
   headsFromTensors,
   riskRowsFromTensors,
+  secondStageFromTensors,
   type FeatureBlock,
   type FeatureSpec,
   type LossHeads,
   type RiskRows,
+  type SecondStageModel,
 } from '@thalamus/routing';
 import type { SecondStageParts } from './second-stage.js';
 import type { SharedEncoders } from './shared-encoders.js';
@@ -53,18 +55,18 @@ export async function openRouterParts(
 }
 
 /** Heads, parts and gate of the second stage, which shares the tables of the first. */
-async function readSecondStage(bundle: OpenedBundle<RouterManifest>, first: FeatureSpec) {
+async function readSecondStage(
+  bundle: OpenedBundle<RouterManifest>,
+  first: FeatureSpec,
+): Promise<SecondStageModel | undefined> {
   const { secondStage, candidates, regionCount = 0 } = bundle.manifest;
   if (!secondStage) return undefined;
-  const { dimension, inputs, threshold, margin, intervals } = secondStage;
   const file = readSafetensors(await bundle.readFile(secondStage.heads.file));
-  return {
-    heads: headsFromTensors(secondStage.heads, { dimension, candidates: candidates.length }, (name, shape) =>
-      requireFloat32(file, name, shape),
-    ),
-    spec: { ...first, blocks: inputs },
-    gate: { threshold, margin, intervals, regions: regionCount / 2 },
-  };
+  return secondStageFromTensors(
+    secondStage,
+    { spec: first, candidates: candidates.length, regionCount },
+    (name, shape) => requireFloat32(file, name, shape),
+  );
 }
 
 async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
@@ -92,7 +94,7 @@ async function readSpec(
 /** What reads a prompt. */
 interface Specs {
   readonly spec: FeatureSpec | undefined;
-  readonly second: Awaited<ReturnType<typeof readSecondStage>>;
+  readonly second: SecondStageModel | undefined;
 }
 
 /** What makes vectors of prompts, and how it is given back. A model that reads no graph opens none. */
