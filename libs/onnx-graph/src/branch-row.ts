@@ -1,5 +1,6 @@
 import { tensor, toFloat16Bits, type Tensor } from '@thalamus/tensor';
-import { BRANCH_INPUTS, type GatheredBranch } from './gathered-branches.js';
+import type { GatheredBranch } from './encoder-layers.js';
+import { BRANCH_INPUTS } from './gathered-branches.js';
 
 /** Factors of one adapter in PEFT's layout: the weight [out, in] becomes W + scale B A. */
 export interface BranchFactors {

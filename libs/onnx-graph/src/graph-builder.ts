@@ -153,6 +153,31 @@ export class GraphBuilder {
     return Object.fromEntries(graph.output.map(({ name }) => [name, rename(name)]));
   }
 
+  /** Takes over an input of another graph under its own name. */
+  copyInput(info: ValueInfoProto): void {
+    this.claim(info.name);
+    this.inputs.push(info);
+  }
+
+  /** Takes over a constant of another graph under its own name. */
+  copyConstant(constant: TensorProto): void {
+    this.claim(constant.name);
+    this.initializers.push(constant);
+  }
+
+  /** Takes over a node of another graph: its inputs must be known here, its outputs keep their names. */
+  copyNode(node: NodeProto): void {
+    for (const input of node.input) if (input !== '') this.need(input, node.opType);
+    for (const name of node.output) if (name !== '') this.claim(name);
+    this.nodes.push({ ...node, name: `${node.opType}_${this.nodes.length}` });
+  }
+
+  /** Takes over an output of another graph; the value must be known here. */
+  copyOutput(info: ValueInfoProto): void {
+    this.need(info.name, 'output');
+    this.outputs.push(info);
+  }
+
   /** The finished model. */
   build(options: BuildOptions): OnnxModel {
     const opsetImport = [

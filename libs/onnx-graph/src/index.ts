@@ -23,12 +23,16 @@ export {
 } from './bert-encoder.js';
 export { readBertWeights, readMatrix, WORDS, type BertWeights } from './read-bert-weights.js';
 export { quantiseBlocks, type QuantisedMatrix } from './quantise.js';
+export { addGatheredBranches, BRANCH_INPUTS, type BranchedEncoder } from './gathered-branches.js';
+export type { GatheredBranch } from './encoder-layers.js';
+export { addMixture } from './mixture/add-mixture.js';
 export {
-  addGatheredBranches,
-  BRANCH_INPUTS,
-  type BranchedEncoder,
-  type GatheredBranch,
-} from './gathered-branches.js';
+  MIXTURE_INPUTS,
+  type MatrixChange,
+  type Mixture,
+  type MixtureOptions,
+  type VectorChange,
+} from './mixture/mixture.js';
 export { branchRow, oneAdapterFeeds, type BranchFactors } from './branch-row.js';
 export {
   buildGatheredMaskedLmHead,
