@@ -1,6 +1,6 @@
 import type { MergeMethod } from './merge-method.js';
 import { derivedLicence, isShareAlike } from './licences.js';
-import { unionLabels } from './union-labels.js';
+import { unionLabels } from './heads/union-labels.js';
 
 /** What is known of a parent without opening its weights. */
 export interface ParentFacts {

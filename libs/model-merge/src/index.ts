@@ -11,10 +11,28 @@ export {
   type MergeParameters,
 } from './merge-method.js';
 export { MERGE_METHODS, mergeMethod } from './merge-methods.js';
-export { TWIN_METHOD, TWIN_PARAMETERS } from './methods/twin.js';
-export { buildTwinGraph } from './twin-graph.js';
-export { parentLogits, parentProbabilities, TWIN_VALUES } from './twin-values.js';
-export { unionLabels, type UnionLabels } from './union-labels.js';
+export { SWITCH_METHOD, SWITCH_PARAMETERS } from './switch/switch-method.js';
+export { buildSwitchGraph } from './switch/switch-graph.js';
+export { buildTwinGraph, type TwinGraphInput } from './twin/twin-graph.js';
+export {
+  decomposeExclusiveVectors,
+  requireSameTensors,
+  type DecomposeOptions,
+  type ExclusiveVectors,
+  type ParentWeights,
+} from './twin/exclusive-vectors.js';
+export { chooseRanks, FACTOR_BYTES, maxRankOf, type RankRule, type Spectrum } from './twin/choose-ranks.js';
+export { pairBucket, routerLogits, softmaxInPlace, type TokenRouter } from './twin/token-router.js';
+export {
+  fitTokenRouter,
+  scoreRouter,
+  type FitTokenRouter,
+  type RouterRow,
+  type RouterScore,
+} from './twin/fit-token-router.js';
+export type { HeadedParent } from './heads/linear.js';
+export { parentLogits, parentProbabilities, TWIN_VALUES } from './heads/twin-values.js';
+export { unionLabels, type UnionLabels } from './heads/union-labels.js';
 export {
   findObstacles,
   type BaseFacts,

@@ -2,7 +2,7 @@ import { ThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
 import { parseMergeParameters } from './merge-method.js';
 import { MERGE_METHODS, mergeMethod } from './merge-methods.js';
-import { TWIN_METHOD } from './methods/twin.js';
+import { SWITCH_METHOD } from './switch/switch-method.js';
 
 const caught = (work: () => unknown): ThalamusError => {
   try {
@@ -15,7 +15,7 @@ const caught = (work: () => unknown): ThalamusError => {
 
 describe('merge methods', () => {
   it('are found by name, and an unknown name is told the known ones', () => {
-    expect(mergeMethod('twin')).toBe(TWIN_METHOD);
+    expect(mergeMethod('twin')).toBe(SWITCH_METHOD);
     expect(caught(() => mergeMethod('ties'))).toMatchObject({
       code: 'REQUEST_INVALID',
       message: 'The merge method "ties" is unknown; known are twin.',
@@ -31,12 +31,12 @@ describe('merge methods', () => {
   });
 
   it('take values at the ends of a range and name every fault at once', () => {
-    expect(parseMergeParameters(TWIN_METHOD, { router_l2: 1, rows_per_parent: 20 })).toEqual({
+    expect(parseMergeParameters(SWITCH_METHOD, { router_l2: 1, rows_per_parent: 20 })).toEqual({
       router_l2: 1,
       rows_per_parent: 20,
     });
     const error = caught(() =>
-      parseMergeParameters(TWIN_METHOD, { router_l2: NaN, rows_per_parent: 20.5, rank: 3 }),
+      parseMergeParameters(SWITCH_METHOD, { router_l2: NaN, rows_per_parent: 20.5, rank: 3 }),
     );
     expect(error.code).toBe('REQUEST_INVALID');
     expect(error.violations).toEqual([
@@ -44,7 +44,7 @@ describe('merge methods', () => {
       { field: 'recipe.parameters.rows_per_parent', description: 'must be a whole number' },
       { field: 'recipe.parameters.rank', description: 'is unknown; twin takes router_l2, rows_per_parent' },
     ]);
-    expect(caught(() => parseMergeParameters(TWIN_METHOD, { rows_per_parent: 19 })).message).toContain(
+    expect(caught(() => parseMergeParameters(SWITCH_METHOD, { rows_per_parent: 19 })).message).toContain(
       'must be 20 to 5500',
     );
   });

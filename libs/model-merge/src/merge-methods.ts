@@ -1,9 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { MergeMethod } from './merge-method.js';
-import { TWIN_METHOD } from './methods/twin.js';
+import { SWITCH_METHOD } from './switch/switch-method.js';
 
 /** Every merge method, by name. */
-export const MERGE_METHODS: readonly MergeMethod[] = [TWIN_METHOD];
+export const MERGE_METHODS: readonly MergeMethod[] = [SWITCH_METHOD];
 
 /** The method of a name. @throws REQUEST_INVALID that lists the known ones */
 export function mergeMethod(name: string): MergeMethod {

@@ -1,7 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { branchRow, type GatheredBranch } from '@thalamus/onnx-graph';
 import { tensor, type Tensor } from '@thalamus/tensor';
-import type { LowRankBranches, MergeParent } from './merge-method.js';
+import type { LowRankBranches, MergeParent } from '../merge-method.js';
 
 /** The factors of all low-rank parents, one row each. */
 export interface BranchStacks {

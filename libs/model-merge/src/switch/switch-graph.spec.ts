@@ -3,10 +3,10 @@ import { encodeModel, GraphBuilder, inspectGraph, type OnnxModel } from '@thalam
 import { tensor } from '@thalamus/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { MergeParent } from './merge-method.js';
+import type { MergeParent } from '../merge-method.js';
 import { createHash } from 'node:crypto';
-import { buildTwinGraph } from './twin-graph.js';
-import { parentLogits, parentProbabilities } from './twin-values.js';
+import { buildSwitchGraph } from './switch-graph.js';
+import { parentLogits, parentProbabilities } from '../heads/twin-values.js';
 
 const WIDTH = 3;
 
@@ -50,9 +50,9 @@ const refusal = (work: () => unknown): string => {
   throw new Error('nothing was refused');
 };
 
-describe('buildTwinGraph', () => {
+describe('buildSwitchGraph', () => {
   it('gives a graph that stands alone: our own inspection passes, batch and length vary, outputs are as promised', () => {
-    const { model, parents, labels } = buildTwinGraph({
+    const { model, parents, labels } = buildSwitchGraph({
       base: picoBase(),
       parents: [parent('b', ['no', 'yes']), parent('a', ['yes', 'maybe', 'other'])],
     });
@@ -79,7 +79,7 @@ describe('buildTwinGraph', () => {
   });
 
   it('makes of probes the graph that it made before there were low-rank parents, to the byte', () => {
-    const { model } = buildTwinGraph({
+    const { model } = buildSwitchGraph({
       base: picoBase(),
       parents: [parent('b', ['no', 'yes']), parent('a', ['yes', 'maybe', 'other'])],
     });
@@ -94,10 +94,12 @@ describe('buildTwinGraph', () => {
         router: { weights: new Float32Array(WIDTH).fill(index), bias: new Float32Array([index]) },
       }),
     );
-    const expected = encodeModel(buildTwinGraph({ base: picoBase(), parents }).model);
+    const expected = encodeModel(buildSwitchGraph({ base: picoBase(), parents }).model);
     fc.assert(
       fc.property(fc.shuffledSubarray(parents, { minLength: parents.length }), (shuffled) => {
-        expect(encodeModel(buildTwinGraph({ base: picoBase(), parents: shuffled }).model)).toEqual(expected);
+        expect(encodeModel(buildSwitchGraph({ base: picoBase(), parents: shuffled }).model)).toEqual(
+          expected,
+        );
       }),
       { seed: 11, numRuns: 30 },
     );
@@ -105,7 +107,7 @@ describe('buildTwinGraph', () => {
 
   it('refuses parents that do not fit', () => {
     const base = picoBase();
-    const build = (...parents: MergeParent[]) => refusal(() => buildTwinGraph({ base, parents }));
+    const build = (...parents: MergeParent[]) => refusal(() => buildSwitchGraph({ base, parents }));
     expect(build()).toBe('COMPOSITION_REFUSED: There is no parent; name at least one.');
     expect(build(parent('a', ['x', 'y']), parent('a', ['x', 'z']))).toContain('a is a parent twice');
     expect(build(parent('a', ['x', 'x']))).toContain('a has a label twice');
@@ -121,7 +123,7 @@ describe('buildTwinGraph', () => {
 
   it('refuses bases of another shape', () => {
     const parents = [parent('a', ['x', 'y'])];
-    const build = (base: OnnxModel) => refusal(() => buildTwinGraph({ base, parents }));
+    const build = (base: OnnxModel) => refusal(() => buildSwitchGraph({ base, parents }));
     expect(build(picoBase({ output: 'hidden' }))).toContain(
       'GRAPH_INVALID: The base has no output "embedding"',
     );

@@ -7,9 +7,10 @@ import {
 } from '@thalamus/onnx-graph';
 import { tensor, type Tensor } from '@thalamus/tensor';
 import { checkLayers, stackBranches } from './branch-stacks.js';
-import { chooseParent, type Choice } from './choose-parent.js';
-import type { MergeInput, MergeParent } from './merge-method.js';
-import { BASE_PREFIX, TWIN_VALUES, type TwinInputs } from './twin-values.js';
+import type { Choice } from '../heads/merge-heads.js';
+import { chooseParent } from './choose-parent.js';
+import type { MergeInput, MergeParent } from '../merge-method.js';
+import { BASE_PREFIX, TWIN_VALUES, type TwinInputs } from '../heads/twin-values.js';
 
 /** Encodings of a batch, and who answers. */
 export interface EncodedTwice extends Choice {

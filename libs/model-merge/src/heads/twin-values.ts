@@ -1,4 +1,4 @@
-import type { ValueName } from '@thalamus/onnx-graph';
+import type { GraphBuilder, ValueName } from '@thalamus/onnx-graph';
 
 /** Names of what a twin graph takes and gives; shapes are in `buildTwinGraph`. */
 export const TWIN_VALUES = {
@@ -12,6 +12,8 @@ export const TWIN_VALUES = {
   logits: 'logits',
   scores: 'scores',
   label: 'label',
+  /** Whether no parent covers the text; of graphs that mix weights. */
+  abstain: 'abstain',
 } as const;
 
 /** Output with a parent's own logits: of a probe whoever was chosen, of a low-rank parent where it was chosen, else -1e9. */
@@ -33,3 +35,13 @@ export interface TwinInputs {
 
 /** Prefix of the base inside the graph; names of experts never begin with an underscore. */
 export const BASE_PREFIX = '_base/';
+
+/** Declares the inputs of a composed graph. */
+export function twinInputs(builder: GraphBuilder): TwinInputs {
+  const tokens = (name: string) => builder.input(name, 'int64', ['batch', 'sequence']);
+  return {
+    ids: tokens(TWIN_VALUES.inputIds),
+    mask: tokens(TWIN_VALUES.attentionMask),
+    task: builder.input(TWIN_VALUES.task, 'int64', ['batch']),
+  };
+}

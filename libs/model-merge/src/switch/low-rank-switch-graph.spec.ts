@@ -2,8 +2,8 @@ import { ThalamusError } from '@thalamus/errors';
 import { encodeModel, graphOf, inspectGraph, type OnnxModel } from '@thalamus/onnx-graph';
 import { linearGraph, PICO_CONFIG, picoEncoder, picoFactors, picoHead } from '@thalamus/testing';
 import { describe, expect, it } from 'vitest';
-import type { LowRankBranches, MergeParent } from './merge-method.js';
-import { buildTwinGraph } from './twin-graph.js';
+import type { LowRankBranches, MergeParent } from '../merge-method.js';
+import { buildSwitchGraph } from './switch-graph.js';
 
 const base = picoEncoder(1, { kind: 'int8', blockSize: 16 });
 const LABELS = ['x', 'y'];
@@ -30,17 +30,17 @@ function constants({ graph }: Pick<OnnxModel, 'graph'>): { name: string; dims: n
 
 const refusal = (...parents: MergeParent[]): string => {
   try {
-    buildTwinGraph({ base, parents });
+    buildSwitchGraph({ base, parents });
   } catch (error) {
     if (ThalamusError.is(error)) return `${error.code}: ${error.message}`;
   }
   throw new Error('nothing was refused');
 };
 
-describe('buildTwinGraph with low-rank parents', () => {
+describe('buildSwitchGraph with low-rank parents', () => {
   it('takes and gives what it does with probes, and passes our own inspection', () => {
-    const mixed = buildTwinGraph({ base, parents: [probe('a'), lowRank('b', 2), lowRank('c', 4)] });
-    const probes = buildTwinGraph({ base, parents: ['a', 'b', 'c'].map(probe) });
+    const mixed = buildSwitchGraph({ base, parents: [probe('a'), lowRank('b', 2), lowRank('c', 4)] });
+    const probes = buildSwitchGraph({ base, parents: ['a', 'b', 'c'].map(probe) });
     const [of, before] = [mixed, probes].map(({ model }) => inspectGraph(encodeModel(model)));
     expect({ inputs: of?.inputs, outputs: of?.outputs }).toEqual({
       inputs: before?.inputs,
@@ -50,7 +50,7 @@ describe('buildTwinGraph with low-rank parents', () => {
   });
 
   it('holds every weight of the base once, and a row of factors for each low-rank parent and one of zeros', () => {
-    const { model } = buildTwinGraph({ base, parents: [probe('a'), lowRank('b', 2), lowRank('c', 4)] });
+    const { model } = buildSwitchGraph({ base, parents: [probe('a'), lowRank('b', 2), lowRank('c', 4)] });
     const held = constants(model);
     for (const { name } of graphOf(base).initializer)
       expect(held.filter((constant) => constant.name === `_base/${name}`)).toHaveLength(1);
@@ -61,14 +61,14 @@ describe('buildTwinGraph with low-rank parents', () => {
 
   it('has branches beside the layers that a parent changes only', () => {
     const factors = picoFactors(2, 1).filter(({ layer }) => layer.endsWith('.query'));
-    const { model } = buildTwinGraph({ base, parents: [probe('a'), lowRank('b', 2, { factors })] });
+    const { model } = buildSwitchGraph({ base, parents: [probe('a'), lowRank('b', 2, { factors })] });
     expect(constants(model).filter(({ name }) => name.endsWith('.down'))).toHaveLength(PICO_CONFIG.layers);
   });
 
   it('gives the same bytes whatever the order of the parents', () => {
     const parents = [probe('a'), lowRank('b', 2), lowRank('c', 4)];
-    expect(encodeModel(buildTwinGraph({ base, parents: parents.toReversed() }).model)).toEqual(
-      encodeModel(buildTwinGraph({ base, parents }).model),
+    expect(encodeModel(buildSwitchGraph({ base, parents: parents.toReversed() }).model)).toEqual(
+      encodeModel(buildSwitchGraph({ base, parents }).model),
     );
   });
 
@@ -100,7 +100,7 @@ describe('buildTwinGraph with low-rank parents', () => {
   it('refuses a base without linear layers of an encoder', () => {
     const graph = graphOf(linearGraph());
     expect(() =>
-      buildTwinGraph({
+      buildSwitchGraph({
         base: {
           ...base,
           graph: {

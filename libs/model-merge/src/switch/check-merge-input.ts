@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { graphOf, type OnnxModel } from '@thalamus/onnx-graph';
-import type { LinearLayer, LowRankBranches, MergeParent } from './merge-method.js';
+import type { LinearLayer, LowRankBranches, MergeParent } from '../merge-method.js';
 
 /**
  * Parents must have different names, labels that are told apart, and numbers of the sizes that they claim.

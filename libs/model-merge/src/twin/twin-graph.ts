@@ -1,0 +1,71 @@
+import { addMixture, GraphBuilder, type Mixture, type OnnxModel } from '@thalamus/onnx-graph';
+import { tensor } from '@thalamus/tensor';
+import { writeHeads } from '../heads/merge-heads.js';
+import type { HeadedParent } from '../heads/linear.js';
+import { TWIN_VALUES, twinInputs, type TwinInputs } from '../heads/twin-values.js';
+import type { MergedGraph } from '../merge-method.js';
+import { operatorSets } from '../switch/check-merge-input.js';
+import { bindMixture, writeWeights } from './mixture-weights.js';
+import { writeRouterLogits, writeTokenLogits } from './router-graph.js';
+import type { TokenRouter } from './token-router.js';
+import { embedWith, writeTwoRounds } from './two-rounds.js';
+
+/** What a Twin graph is made of. */
+export interface TwinGraphInput {
+  /** The shared expert: an encoder that `buildBertEncoder` made, in any storage. */
+  readonly encoder: OnnxModel;
+  /** What parents add to it; absent for a static merge, which all texts are run through alike. */
+  readonly mixture?: Mixture | undefined;
+  /** Most parents whose weights a text mixes; undefined: all of them. */
+  readonly top?: number | undefined;
+  /** float32 [groups, parents]: a text takes the nearest of these weights; undefined: its own. */
+  readonly groups?: Float32Array | undefined;
+  /** A router with a vector needs the shared expert's encoding first: the encoder is run twice. */
+  readonly router: TokenRouter;
+  /** A text whose largest weight is below this is covered by no parent. */
+  readonly abstainBelow: number;
+  /** Sorted by name, in the order of the mixture and the router. */
+  readonly parents: readonly HeadedParent[];
+}
+
+/**
+ * Twin-Merging as one graph (arXiv 2406.15479, section 3.2): shared weights once, an exclusive vector of each parent beside them,
+ * mixed for every text by weights that a router inside gives. Inputs and outputs are those of `TWIN_VALUES`: `task` names the
+ * parent whose weights and head are to be used, or leaves both to the router; the head is that of the largest weight. `abstain`
+ * bool [batch] says that no parent covers the text.
+ * @throws COMPOSITION_REFUSED for a mixture that does not fit the encoder
+ */
+export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
+  const { encoder, mixture, parents } = input;
+  const b = new GraphBuilder();
+  const inputs = twinInputs(b);
+  const { routed, embedding } = writeEncoding(b, input, inputs);
+  const zero = b.constant('zero', tensor('int64', [], BigInt64Array.of(0n)));
+  const byRouter = b.node('ArgMax', [routed], { attributes: { axis: 1, keepdims: 0 } });
+  const parent = b.node('Where', [b.node('Less', [inputs.task, zero]), byRouter, inputs.task], {
+    name: TWIN_VALUES.parent,
+  });
+  const heads = parents.map((it) => ({ ...it, encoding: embedding, isIfChosen: mixture !== undefined }));
+  const labels = writeHeads(b, heads, () => ({ weights: routed, parent }));
+  const least = b.constant('abstain_below', tensor('float32', [], Float32Array.of(input.abstainBelow)));
+  const axis = b.constant('abstain_axis', tensor('int64', [1], BigInt64Array.of(1n)));
+  const heaviest = b.node('ReduceMax', [routed, axis], { attributes: { keepdims: 0 } });
+  b.output(b.node('Less', [heaviest, least], { name: TWIN_VALUES.abstain }), 'bool', ['batch']);
+  const model = b.build({ name: 'twin', ...operatorSets(encoder) });
+  return { model, parents: parents.map(({ name }) => name), labels };
+}
+
+/** What the heads read, float32 [batch, width], and the router's weights, float32 [batch, parents]. */
+function writeEncoding(b: GraphBuilder, input: TwinGraphInput, inputs: TwinInputs) {
+  const { encoder, mixture, router, top, groups, parents } = input;
+  const rule = { count: parents.length, top, groups };
+  const tokens = writeTokenLogits(b, router, inputs);
+  const model = mixture ? addMixture(encoder, mixture, { top }) : encoder;
+  if (mixture && router.vector) return writeTwoRounds(b, { model, inputs, router, tokens, rule });
+  // A static merge is one encoding for all: its router may read it without a second round.
+  const plain = mixture ? undefined : embedWith(b, model, inputs, {});
+  const logits = writeRouterLogits(b, router, tokens, plain);
+  const routed = b.node('Softmax', [logits], { name: TWIN_VALUES.routerWeights, attributes: { axis: -1 } });
+  const bound = () => bindMixture(b, rule, writeWeights(b, rule, routed, inputs.task));
+  return { routed, embedding: plain ?? embedWith(b, model, inputs, bound()) };
+}
