@@ -24,6 +24,11 @@ export interface TwinGraphInput {
   readonly router: TokenRouter;
   /** A text whose largest weight is below this is covered by no parent. */
   readonly abstainBelow: number;
+  /**
+   * Whether every head reads the encoding of every text, whoever its weights are of, and each parent's own answer says what came of
+   * it: what the protocol with the true head given is measured by. Else a parent answers only where it was chosen.
+   */
+  readonly readsAllHeads?: boolean;
   /** Sorted by name, in the order of the mixture and the router. */
   readonly parents: readonly HeadedParent[];
 }
@@ -36,7 +41,7 @@ export interface TwinGraphInput {
  * @throws COMPOSITION_REFUSED for a mixture that does not fit the encoder
  */
 export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
-  const { encoder, mixture, parents } = input;
+  const { encoder, mixture, parents, readsAllHeads = false } = input;
   const b = new GraphBuilder();
   const inputs = twinInputs(b);
   const { routed, embedding } = writeEncoding(b, input, inputs);
@@ -45,7 +50,11 @@ export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
   const parent = b.node('Where', [b.node('Less', [inputs.task, zero]), byRouter, inputs.task], {
     name: TWIN_VALUES.parent,
   });
-  const heads = parents.map((it) => ({ ...it, encoding: embedding, isIfChosen: mixture !== undefined }));
+  const heads = parents.map((it) => ({
+    ...it,
+    encoding: embedding,
+    isIfChosen: mixture !== undefined && !readsAllHeads,
+  }));
   const labels = writeHeads(b, heads, () => ({ weights: routed, parent }));
   const least = b.constant('abstain_below', tensor('float32', [], Float32Array.of(input.abstainBelow)));
   const axis = b.constant('abstain_axis', tensor('int64', [1], BigInt64Array.of(1n)));

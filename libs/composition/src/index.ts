@@ -1,0 +1,21 @@
+export { openParent, PARENT_KINDS, type OpenedParent } from './open-parent.js';
+export { mergeWeights, type MergeHooks, type StaticRecipe } from './shared-expert.js';
+export {
+  fitRouter,
+  ROUTER_DEFAULTS,
+  type FittedRouter,
+  type RouterParts,
+  type RouterSettings,
+  type TaskTexts,
+} from './fit-router.js';
+export { ComposedGraph, OPEN_TASK, type ComposedAnswer } from './composed-graph.js';
+export {
+  largestParityGap,
+  materialise,
+  mixedWeights,
+  PARITY_TOLERANCE,
+  requireParity,
+  type MixingRule,
+  type ParityParts,
+  type ParityRow,
+} from './check-parity.js';

@@ -1,0 +1,64 @@
+import {
+  requireSameTensors,
+  startStaticMerge,
+  staticMethod,
+  type ParametersOfTensor,
+  type ParentWeights,
+  type TensorGroup,
+} from '@thalamus/model-merge';
+import type { Weights } from '@thalamus/onnx-graph';
+import { tensor } from '@thalamus/tensor';
+
+/** A static merge of the weights of parents over a base. */
+export interface StaticRecipe {
+  /** Name in `STATIC_METHODS`. */
+  readonly method: string;
+  readonly parameters: ParametersOfTensor;
+}
+
+/** Of single texts there is one type, whose row the positions hold. */
+const TOKEN_TYPES = 'embeddings.token_type_embeddings.weight';
+
+/** What a merge may read besides weights. */
+export interface MergeHooks {
+  /** Diagonal Fisher information of a parent by tensor; for methods that ask for it. */
+  readonly information?: ((parent: string) => Weights) | undefined;
+  /** Told how many tensors have been merged; what it throws ends the work. */
+  readonly onTensor?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * Merges parents tensor by tensor. Equal input, equal bits.
+ * @throws COMPOSITION_REFUSED for parents whose tensors do not fit, REQUEST_INVALID for parameters
+ */
+export function mergeWeights(
+  recipe: StaticRecipe,
+  base: Weights,
+  parents: readonly ParentWeights[],
+  hooks: MergeHooks = {},
+): Weights {
+  for (const parent of parents) requireSameTensors(base, parent);
+  const method = staticMethod(recipe.method);
+  const merge = startStaticMerge(method, recipe.parameters);
+  const groupOf = (name: string): TensorGroup => ({
+    name,
+    dims: base.get(name)!.shape,
+    base: base.get(name)!.data,
+    parents: parents.map(({ name: parent, weights }) => ({
+      name: parent,
+      data: weights.get(name)!.data,
+      ...(method.needsInformation ? { information: hooks.information?.(parent).get(name)?.data } : {}),
+    })),
+  });
+  const names = [...base.keys()].filter((name) => name !== TOKEN_TYPES);
+  while (merge.needsPass) {
+    for (const name of names) merge.observe(groupOf(name));
+    merge.endPass();
+  }
+  const merged = new Map([...base].filter(([name]) => name === TOKEN_TYPES));
+  names.forEach((name, at) => {
+    merged.set(name, tensor('float32', base.get(name)!.shape, merge.merge(groupOf(name))));
+    hooks.onTensor?.(at + 1, names.length);
+  });
+  return merged;
+}
