@@ -155,7 +155,7 @@ export default tseslint.config(
   },
   {
     // Index arithmetic over typed arrays: every index is bounded by the loop around it.
-    files: ['libs/training/**/*.ts'],
+    files: ['libs/training/**/*.ts', 'libs/composition/**/*.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {

@@ -25,7 +25,7 @@ export interface MixingRule {
 export function mixedWeights(
   routed: ArrayLike<number>,
   { top, groups }: MixingRule,
-  task: number | undefined = undefined,
+  task?: number,
 ): Float64Array {
   const count = routed.length;
   if (task !== undefined && task >= 0)

@@ -48,7 +48,7 @@ export class ComposedGraph {
    */
   async answer(
     ids: readonly (readonly number[])[],
-    tasks: readonly number[] | undefined = undefined,
+    tasks?: readonly number[],
     onRows?: (done: number) => void,
   ): Promise<ComposedAnswer[]> {
     const result = new Array<ComposedAnswer>(ids.length);

@@ -19,3 +19,16 @@ export {
   type ParityParts,
   type ParityRow,
 } from './check-parity.js';
+export type { CompositionTask, DataFile, MadeComposition, TaskParent } from './composition-task.js';
+export { makeComposition } from './make-composition.js';
+export { figuresOf } from './figures.js';
+export { STAGES, type OnProgress, type Progress, type Stage } from './progress.js';
+export {
+  checkSettings,
+  sharedRecipe,
+  staticRecipe,
+  storageOf,
+  switchSettings,
+  twinSettings,
+} from './recipe-settings.js';
+export { normalizedOf, type CompositionQuality, type ParentQuality } from './describe-composition.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { findObstacles, type BaseFacts, type ParentFacts } from './find-obstacles.js';
 import { combinedLicence, derivedLicence } from './licences.js';
-import { TWIN_METHOD } from './methods/twin.js';
+import { SWITCH } from './switch/switch-method.js';
 
 const BASE: BaseFacts = {
   id: 'pico@1',
@@ -26,7 +26,7 @@ function facts(id: string, change: Partial<ParentFacts> = {}): ParentFacts {
 }
 
 const kinds = (changed: Partial<ParentFacts>, base: BaseFacts | undefined = BASE) =>
-  findObstacles(TWIN_METHOD, [facts('a@1'), facts('b@1', changed)], base).map(({ kind, parent }) =>
+  findObstacles(SWITCH, [facts('a@1'), facts('b@1', changed)], base).map(({ kind, parent }) =>
     `${kind} ${parent}`.trim(),
   );
 
@@ -59,7 +59,7 @@ describe('findObstacles', () => {
 
   it('says everything at once, and what to do', () => {
     const found = findObstacles(
-      TWIN_METHOD,
+      SWITCH,
       [facts('a@1', { task: 'fill-mask', hasTrainingRows: false }), facts('b@1')],
       undefined,
     );

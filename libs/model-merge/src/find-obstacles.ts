@@ -1,4 +1,4 @@
-import type { MergeMethod } from './merge-method.js';
+import type { CompositionMethod } from './composition-method.js';
 import { derivedLicence, isShareAlike } from './licences.js';
 import { unionLabels } from './heads/union-labels.js';
 
@@ -53,7 +53,7 @@ const MAX_LABELS = 4096;
  * that of the first parent; undefined when it is unknown.
  */
 export function findObstacles(
-  method: MergeMethod,
+  method: CompositionMethod,
   parents: readonly ParentFacts[],
   base: BaseFacts | undefined,
 ): readonly Obstacle[] {
@@ -64,7 +64,11 @@ export function findObstacles(
   ];
 }
 
-function obstaclesOf(method: MergeMethod, parent: ParentFacts, base: BaseFacts | undefined): Obstacle[] {
+function obstaclesOf(
+  method: CompositionMethod,
+  parent: ParentFacts,
+  base: BaseFacts | undefined,
+): Obstacle[] {
   const found: Obstacle[] = [];
   const say = (kind: ObstacleKind, description: string) =>
     found.push({ kind, parent: parent.id, description });

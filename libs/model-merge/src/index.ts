@@ -1,17 +1,15 @@
-export {
-  parseMergeParameters,
-  type LayerFactors,
-  type LinearLayer,
-  type LowRankBranches,
-  type MergedGraph,
-  type MergeInput,
-  type MergeMethod,
-  type MergeParent,
-  type MergeParameter,
-  type MergeParameters,
+export type {
+  LayerFactors,
+  LinearLayer,
+  LowRankBranches,
+  MergedGraph,
+  MergeInput,
+  MergeParent,
 } from './merge-method.js';
-export { MERGE_METHODS, mergeMethod } from './merge-methods.js';
-export { SWITCH_METHOD, SWITCH_PARAMETERS } from './switch/switch-method.js';
+export { parameterFacts, type CompositionMethod, type ParameterFacts } from './composition-method.js';
+export { COMPOSITION_METHODS, compositionMethod, WEIGHTED_KINDS } from './composition-methods.js';
+export { switchParameters } from './switch/switch-method.js';
+export { givenRankRules, rankRuleOf, TWIN, twinParameters, type TwinParameters } from './twin/twin-method.js';
 export { buildSwitchGraph } from './switch/switch-graph.js';
 export { buildTwinGraph, type TwinGraphInput } from './twin/twin-graph.js';
 export {

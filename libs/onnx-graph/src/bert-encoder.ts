@@ -14,11 +14,16 @@ export interface BertConfig {
 }
 
 /** How matrices are stored. */
-export type Storage = Float32Storage | Int8Storage;
+export type Storage = Float32Storage | Float16Storage | Int8Storage;
 
 /** Matrices as they are. */
 export interface Float32Storage {
   readonly kind: 'float32';
+}
+
+/** Matrices as float16; they are computed with as float32. */
+export interface Float16Storage {
+  readonly kind: 'float16';
 }
 
 /** Matrices as int8 in blocks along the summed dimension. */
@@ -160,13 +165,12 @@ class EncoderWriter {
   private matrix(name: string): ValueName {
     const transposed = transpose(this.weight(name));
     if (this.storage.kind === 'float32') return this.builder.constant(name, transposed);
-    const { blockSize, float16 } = this.storage;
-    if (float16?.(name) ?? false) {
+    if (this.storage.kind === 'float16' || (this.storage.float16?.(name) ?? false))
       return this.builder.node('Cast', [this.builder.constant(`${name}.float16`, halves(transposed))], {
         name,
         attributes: { to: 1 },
       });
-    }
+    const { blockSize } = this.storage;
     const size = name === WORD_PROJECTION ? wordBlockSize(this.storage) : blockSize;
     return matrixOfBlocks(this.builder, name, transposed, size);
   }
@@ -176,6 +180,11 @@ class EncoderWriter {
     const b = this.builder;
     const table = this.weight(name);
     if (this.storage.kind === 'float32') return b.node('Gather', [b.constant(name, table), ids]);
+    if (this.storage.kind === 'float16')
+      return b.node('Cast', [b.node('Gather', [b.constant(`${name}.float16`, halves(table)), ids])], {
+        name,
+        attributes: { to: 1 },
+      });
     const size = wordBlockSize(this.storage);
     const { values, scales } = blocksOfRows(table, size);
     const rows = b.node('Cast', [b.node('Gather', [b.constant(`${name}.int8`, values), ids])], {
@@ -202,7 +211,7 @@ class EncoderWriter {
     const sum = tensor('float32', table.shape, data);
     const first = (rows: ValueName, options: NodeOptions = {}) =>
       b.node('Slice', [rows, this.ints('zero', [0]), length, this.ints('zero_axis', [0])], options);
-    if (this.storage.kind === 'float32' || !this.storage.isWhole)
+    if (this.storage.kind !== 'int8' || !this.storage.isWhole)
       return first(b.constant(POSITIONS, sum), { name: 'positions' });
     const { blockSize } = this.storage;
     const { values, scales } = blocksOfRows(sum, blockSize);

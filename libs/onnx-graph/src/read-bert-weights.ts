@@ -82,7 +82,7 @@ export function readMatrix(model: OnnxModel, name: string): TensorOf<'float32'> 
 
 /** float32 [rows, width] of an embedding table; int8 values have a scale for each block along the row. */
 function tableOf(constants: Constants, name: string): TensorOf<'float32'> {
-  const plain = constants.get(name);
+  const plain = constants.get(name) ?? constants.get(`${name}.float16`);
   if (plain) return float32Of(plain);
   const values = need(constants, `${name}.int8`);
   const scales = float32Of(need(constants, `${name}.scale`));

@@ -34,6 +34,7 @@ function components(settings: ComposerSettings): ServiceComponent[] {
     { registry, plans, maker, registrar, fetch: new FetchParts(store, join(settings.dataFolder, 'bundles')) },
     {
       threads: settings.threads,
+      maxLossPoints: settings.maxLossPoints,
       maxQueue: settings.maxQueue,
       workFolder: join(settings.dataFolder, 'work'),
       codeVersion: codeVersion(),

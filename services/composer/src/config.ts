@@ -26,6 +26,11 @@ export const composerSettings = defineSettings({
     count(8),
     'Compositions that may wait while one is made; more are refused.',
   ),
+  maxLossPoints: setting(
+    'THALAMUS_MAX_LOSS_POINTS',
+    count(20),
+    'Most points of accuracy, of 100, that the task of a parent may lose in a composition; one that loses more is not registered.',
+  ),
   stallMs: setting(
     'THALAMUS_STALL_MS',
     milliseconds(120_000),

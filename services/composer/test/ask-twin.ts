@@ -1,5 +1,5 @@
 import type { InferenceRuntime } from '@thalamus/inference';
-import { buildTwinGraph, type MergeInput, type MergeParent } from '@thalamus/model-merge';
+import { buildSwitchGraph, type MergeInput, type MergeParent } from '@thalamus/model-merge';
 import { encodeModel, inspectGraph } from '@thalamus/onnx-graph';
 import { asFloat32, tensor } from '@thalamus/tensor';
 import { PICO_CONFIG, picoId } from '@thalamus/testing';
@@ -29,7 +29,7 @@ export async function askTwin(
   texts: readonly Tokens[],
   tasks: readonly number[] = texts.map(() => -1),
 ) {
-  const graph = buildTwinGraph(input);
+  const graph = buildSwitchGraph(input);
   const bytes = encodeModel(graph.model);
   inspectGraph(bytes);
   const session = await runtime.load({ bytes });

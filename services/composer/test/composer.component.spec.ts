@@ -21,7 +21,7 @@ const LAW_LABELS = ['appeal', 'other'];
 const mesh = new ComposerMesh();
 
 const recipe = (parents: readonly string[], more: Record<string, unknown> = {}) => ({
-  method: 'twin',
+  method: 'switch',
   parents: parents.map((expert) => ({ expert })),
   ...more,
 });
@@ -76,10 +76,16 @@ afterAll(() => mesh.stop());
 describe('the composer', () => {
   it('lists its methods', async () => {
     const { methods } = await mesh.composer.listMethods({});
-    expect(methods.map(({ name, parentKinds }) => [name, parentKinds])).toEqual([
-      ['twin', ['probe', 'lowrank']],
-    ]);
-    expect(methods[0]!.parameters.map(({ name }) => name)).toEqual(['router_l2', 'rows_per_parent']);
+    const kinds = new Map(methods.map(({ name, parentKinds }) => [name, parentKinds]));
+    expect(kinds.get('twin')).toEqual(['full', 'lowrank', 'probe']);
+    expect(kinds.get('switch')).toEqual(['probe', 'lowrank']);
+    expect(kinds.has('ties')).toBe(true);
+    const twin = methods.find(({ name }) => name === 'twin')!;
+    expect(twin.parameters.find(({ name }) => name === 'shared_weight')).toMatchObject({
+      defaultValue: 0.3,
+      defaultJson: '0.3',
+    });
+    expect(twin.parameters.find(({ name }) => name === 'shared')?.defaultJson).toBe('"task_arithmetic"');
   });
 
   it('composes, registers what stands alone and does what its parents do, and finds it again in whatever order', async () => {
@@ -99,7 +105,7 @@ describe('the composer', () => {
     ]);
     expect(steps.at(-1)).toMatchObject({ stage: 'register', done: 1n, total: 1n });
     expect(made).toMatchObject({
-      expert: `twin-${before.recipeDigest.slice(7, 19)}`,
+      expert: `switch-${before.recipeDigest.slice(7, 19)}`,
       version: '1',
       recipeDigest: before.recipeDigest,
       parents: ['bank-desk@1', 'court@1'],
@@ -171,18 +177,18 @@ describe('the composer', () => {
     ['an unknown parent', recipe(['court', 'ghost']), 'EXPERT_NOT_FOUND', 'No expert "ghost" is registered'],
     [
       'an unknown version',
-      { method: 'twin', parents: [{ expert: 'court', version: '9' }, { expert: 'bank-desk' }] },
+      { method: 'switch', parents: [{ expert: 'court', version: '9' }, { expert: 'bank-desk' }] },
       'EXPERT_NOT_FOUND',
       'court has no version 9',
     ],
     ['a parent twice', recipe(['court', 'court']), 'REQUEST_INVALID', 'names court again'],
-    ['one parent', recipe(['court']), 'REQUEST_INVALID', 'names 1 parents; twin takes 2 to 64'],
+    ['one parent', recipe(['court']), 'REQUEST_INVALID', 'names 1 parents; switch takes 2 to 64'],
     ['no recipe', undefined, 'REQUEST_INVALID', 'recipe is missing'],
     [
       'an unknown method',
-      recipe(['court', 'bank-desk'], { method: 'ties' }),
+      recipe(['court', 'bank-desk'], { method: 'tweed' }),
       'REQUEST_INVALID',
-      '"ties" is unknown; known are twin',
+      '"tweed" is unknown; known are twin, switch',
     ],
     [
       'an unknown parameter',
@@ -192,7 +198,7 @@ describe('the composer', () => {
     ],
     [
       'a weight',
-      { method: 'twin', parents: [{ expert: 'court', weight: 2 }, { expert: 'bank-desk' }] },
+      { method: 'switch', parents: [{ expert: 'court', weight: 2 }, { expert: 'bank-desk' }] },
       'REQUEST_INVALID',
       'parents[0].weight must be 0',
     ],
@@ -301,7 +307,7 @@ async function matchesParents(manifestDigest: string): Promise<void> {
   const { manifest } = bundle;
   expect(manifest.labels).toEqual(['block', 'other', 'refund', 'appeal']);
   expect(manifest.lineage?.parents.map(({ name }) => name)).toEqual(['bank-desk', 'court']);
-  expect(JSON.parse(manifest.lineage?.recipe ?? '')).toMatchObject({ method: 'twin', seed: 0 });
+  expect(JSON.parse(manifest.lineage?.recipe ?? '')).toMatchObject({ method: 'switch', seed: 0 });
   expect(manifest.lineage?.codeVersion).toMatch(/^thalamus \d/);
   const runtime = new ChildProcessRuntime();
   try {

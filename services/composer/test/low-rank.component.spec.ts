@@ -25,7 +25,7 @@ const PARENTS = ['bank-desk', 'tuned-court', 'tuned-desk'];
 const mesh = new ComposerMesh();
 
 const recipe = (parents: readonly string[]) => ({
-  method: 'twin',
+  method: 'switch',
   parents: parents.map((expert) => ({ expert })),
 });
 

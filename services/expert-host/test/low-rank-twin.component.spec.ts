@@ -1,5 +1,5 @@
 import { openBundle, readClassifierHead, readLowRankAdapter, writeBundle } from '@thalamus/bundle';
-import { buildTwinGraph, type MergeParent } from '@thalamus/model-merge';
+import { buildSwitchGraph, type MergeParent } from '@thalamus/model-merge';
 import { decodeModel, encodeModel } from '@thalamus/onnx-graph';
 import { picoHead, picoTokenizer, writePicoBase, writePicoLowRank, writePicoProbe } from '@thalamus/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -30,7 +30,7 @@ async function writeTwin(base: Uint8Array): Promise<void> {
       branches: bundle.manifest.kind === 'lowrank' ? await readLowRankAdapter(bundle) : undefined,
     })),
   );
-  const { model, labels } = buildTwinGraph({ base: decodeModel(base), parents });
+  const { model, labels } = buildSwitchGraph({ base: decodeModel(base), parents });
   const { files, base: none, ...facts } = opened[0]!.manifest;
   expect([files.length, none?.name]).toEqual([1, 'pico']);
   await writeBundle(

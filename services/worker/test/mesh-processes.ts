@@ -82,7 +82,7 @@ export class MeshProcesses {
     });
     return {
       compose: async (name, parents) => {
-        const recipe = { name, method: 'twin', parents: parents.map((expert) => ({ expert })) };
+        const recipe = { name, method: 'switch', parents: parents.map((expert) => ({ expert })) };
         for await (const { event } of client.compose({ recipe })) if (event.case === 'composition') return;
         throw new Error('the composer ended without a composition');
       },

@@ -80,7 +80,7 @@ describe('recipes in mergekit’s YAML', () => {
         '    - { filter: self_attn, value: [0, 0.5, 1] }',
         '    - { filter: "*", value: 0.5 }',
         'tokenizer_source: base',
-        'dtype: bfloat16',
+        'dtype: float16',
         'out_dtype: float32',
       ),
     );
@@ -191,7 +191,7 @@ describe('faults of recipes', () => {
       { field: 'models[2].paramters', description: '(line 10) is unknown; known are model, parameters' },
       { field: 'models[2]', description: '(line 10) has no model' },
       { field: 'models', description: '(line 3) gives law no weight; ties has no default for it' },
-      { field: 'dtype', description: '(line 13) must be float32, float16, bfloat16' },
+      { field: 'dtype', description: '(line 13) must be float32, float16, int8' },
     ]);
     expect(error.message).toContain('parameters.lambda (line 12) must be a finite number; ');
   });
@@ -265,13 +265,13 @@ describe('faults of recipes', () => {
       'half a row of twin',
       'merge_method: twin\nmodels: [{model: a}, {model: b}]\nparameters: {rows_per_parent: 20.5}',
       'parameters.rows_per_parent',
-      '(line 3) must be a whole number',
+      '(line 3) must be a whole number, 20 to 100000',
     ],
     [
-      'a type of twin',
-      'merge_method: twin\nmodels: [{model: a}, {model: b}]\ndtype: float16',
+      'a type of switch',
+      'merge_method: switch\nmodels: [{model: a}, {model: b}]\ndtype: float16',
       'dtype',
-      '(line 3) is not for twin: its graph keeps the base as it is',
+      '(line 3) is not for switch: its graph keeps the base as it is',
     ],
     [
       'a rule without value',

@@ -1,9 +1,7 @@
-import { z } from 'zod';
-import { MERGE_METHODS } from '../merge-methods.js';
-import type { MergeMethod, MergeParameter } from '../merge-method.js';
-import { STATIC_METHODS } from '../static/static-methods.js';
-import type { StaticMethod } from '../static/static-method.js';
-import { readSettings, type ParameterSchemas } from './read-settings.js';
+import type { z } from 'zod';
+import type { CompositionMethod } from '../composition-method.js';
+import { COMPOSITION_METHODS } from '../composition-methods.js';
+import { readSettings } from './read-settings.js';
 import type {
   ModelReference,
   RecipeDataType,
@@ -33,19 +31,6 @@ const FIELDS = [
   ...Object.keys(UNSUPPORTED),
 ];
 
-const DATA_TYPES: readonly RecipeDataType[] = ['float32', 'float16', 'bfloat16'];
-
-/** What a recipe needs to know of its method. */
-interface MethodShape {
-  readonly name: string;
-  readonly base: 'required' | 'among models' | 'optional';
-  readonly takesDataType: boolean;
-  readonly minModels: number;
-  readonly maxModels: number;
-  readonly shared: ParameterSchemas;
-  readonly perModel: ParameterSchemas;
-}
-
 /**
  * Reads a merge recipe in mergekit's YAML, `merge_method: twin` besides. Gradients and filters are read, slices and modules
  * refused. A field or parameter that is unknown, or that would do nothing, is an error.
@@ -66,52 +51,25 @@ export function parseRecipeDocument(text: string): RecipeDocument {
   return document;
 }
 
-function readMethod(reader: RecipeReader, field: Field | undefined): MethodShape | undefined {
+function readMethod(reader: RecipeReader, field: Field | undefined): CompositionMethod | undefined {
   if (!field) {
     reader.say(reader.root, 'has no merge_method');
     return undefined;
   }
   const name = reader.text(field);
   if (name === undefined) return undefined;
-  const fixed = STATIC_METHODS.find((method) => method.name === name);
-  if (fixed) return shapeOfStatic(fixed);
-  const graph = MERGE_METHODS.find((method) => method.name === name);
-  if (graph) return shapeOfGraph(graph);
-  const known = [...STATIC_METHODS, ...MERGE_METHODS].map((method) => method.name).join(', ');
+  const method = COMPOSITION_METHODS.find((candidate) => candidate.name === name);
+  if (method) return method;
+  const known = COMPOSITION_METHODS.map((candidate) => candidate.name).join(', ');
   reader.say(field, `"${name.slice(0, 60)}" is unknown; known are ${known}`);
   return undefined;
 }
 
-function shapeOfStatic(method: StaticMethod): MethodShape {
-  return {
-    name: method.name,
-    base: method.needsBase ? 'required' : 'among models',
-    takesDataType: true,
-    minModels: method.minParents,
-    maxModels: method.maxParents,
-    shared: method.shared.shape,
-    perModel: method.perParent.shape,
-  };
-}
-
-function shapeOfGraph(method: MergeMethod): MethodShape {
-  const schema = ({ minimum, maximum, isWhole }: MergeParameter) => {
-    const range = `must be ${minimum} to ${maximum}`;
-    const number = z.number(range).min(minimum, range).max(maximum, range);
-    return (isWhole ? number.int('must be a whole number') : number).optional();
-  };
-  return {
-    name: method.name,
-    base: 'optional',
-    takesDataType: false,
-    minModels: method.minParents,
-    maxModels: method.maxParents,
-    shared: Object.fromEntries(method.parameters.map((parameter) => [parameter.name, schema(parameter)])),
-    perModel: {},
-  };
-}
-
-function readRest(reader: RecipeReader, fields: Map<string, Field>, method: MethodShape): RecipeDocument {
+function readRest(
+  reader: RecipeReader,
+  fields: Map<string, Field>,
+  method: CompositionMethod,
+): RecipeDocument {
   const settings = readSettings(reader, fields.get('parameters'), { ...method.perModel, ...method.shared });
   const baseField = fields.get('base_model');
   const base = baseField && readReference(reader, baseField);
@@ -121,9 +79,11 @@ function readRest(reader: RecipeReader, fields: Map<string, Field>, method: Meth
     reader.say(reader.root, `has no base_model; ${method.name} needs one`);
   if (method.base === 'among models' && baseField && !listed.some((model) => isSame(model, base)))
     reader.say(baseField, `is not one of models; ${method.name} takes its inputs from there alone`);
-  if (fields.has('models') && (models.length < method.minModels || models.length > method.maxModels)) {
+  if (fields.has('models') && (models.length < method.minParents || models.length > method.maxParents)) {
     const range =
-      method.minModels === method.maxModels ? method.minModels : `${method.minModels} to ${method.maxModels}`;
+      method.minParents === method.maxParents
+        ? method.minParents
+        : `${method.minParents} to ${method.maxParents}`;
     const besides = method.base === 'among models' ? '' : ' besides the base';
     reader.say(
       fields.get('models')!,
@@ -144,7 +104,7 @@ function readRest(reader: RecipeReader, fields: Map<string, Field>, method: Meth
 function readModels(
   reader: RecipeReader,
   field: Field | undefined,
-  method: MethodShape,
+  method: CompositionMethod,
   base: ModelReference | undefined,
 ): readonly RecipeModel[] {
   if (!field) {
@@ -193,7 +153,7 @@ function readReference(reader: RecipeReader, field: Field): ModelReference | und
 function requireParameters(
   reader: RecipeReader,
   fields: Map<string, Field>,
-  { name, shared, perModel }: MethodShape,
+  { name, shared, perModel }: CompositionMethod,
   { models, settings }: { models: readonly RecipeModel[]; settings: Settings },
 ): void {
   const isRequired = ([, schema]: [string, z.ZodType]) => !schema.safeParse(undefined).success;
@@ -212,14 +172,15 @@ function requireParameters(
 function readDataTypes(
   reader: RecipeReader,
   fields: Map<string, Field>,
-  { name, takesDataType }: MethodShape,
+  { name, dataTypes }: CompositionMethod,
 ): RecipeDataType | undefined {
   const read = (field: Field | undefined): RecipeDataType | undefined => {
     if (!field) return undefined;
-    if (!takesDataType) reader.say(field, `is not for ${name}: its graph keeps the base as it is`);
+    if (dataTypes.length === 0) reader.say(field, `is not for ${name}: its graph keeps the base as it is`);
     const text = reader.text(field);
-    const found = DATA_TYPES.find((type) => type === text);
-    if (text !== undefined && !found) reader.say(field, `must be ${DATA_TYPES.join(', ')}`);
+    const found = dataTypes.find((type) => type === text);
+    if (text !== undefined && !found && dataTypes.length > 0)
+      reader.say(field, `must be ${dataTypes.join(', ')}`);
     return found;
   };
   const dtype = read(fields.get('dtype'));

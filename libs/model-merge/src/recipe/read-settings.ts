@@ -1,9 +1,7 @@
 import type { z } from 'zod';
+import type { ParameterSchemas } from '../composition-method.js';
 import type { Scalar, Setting, SettingRule, Settings } from './recipe-document.js';
 import type { Field, RecipeReader } from './recipe-reader.js';
-
-/** Schemas of parameters by name. */
-export type ParameterSchemas = Readonly<Record<string, z.ZodType>>;
 
 /**
  * Reads a mapping of parameters, each a value, a gradient (a list of values), or rules with filters, as mergekit has them.

@@ -28,12 +28,12 @@ export interface RecipeModel extends ModelReference {
   readonly settings: Settings;
 }
 
-/** What merged weights are stored as; they are computed in float32 whatever it is. */
-export type RecipeDataType = 'float32' | 'float16' | 'bfloat16';
+/** What merged weights are stored as; they are computed in float32 whatever it is. mergekit knows no int8. */
+export type RecipeDataType = 'float32' | 'float16' | 'int8';
 
 /** A recipe that was read and found to say what its method needs. */
 export interface RecipeDocument {
-  /** Name in `STATIC_METHODS` or `MERGE_METHODS`. */
+  /** Name in `COMPOSITION_METHODS`. */
   readonly method: string;
   /** Undefined when the method takes none, or finds it itself. */
   readonly base: ModelReference | undefined;

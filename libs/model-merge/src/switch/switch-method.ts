@@ -1,40 +1,36 @@
-import { buildSwitchGraph } from './switch-graph.js';
-import type { MergeMethod } from '../merge-method.js';
+import { z } from 'zod';
+import type { CompositionMethod } from '../composition-method.js';
 
-/** Names of the parameters of `switch`, for code that reads them. */
-export const SWITCH_PARAMETERS = { routerL2: 'router_l2', rowsPerParent: 'rows_per_parent' } as const;
+/** Parameters of `switch`. */
+export const switchParameters = z.strictObject({
+  router_l2: z
+    .number('must be 0 to 1')
+    .min(0, 'must be 0 to 1')
+    .max(1, 'must be 0 to 1')
+    .default(0)
+    .describe(
+      'Strength of the router’s regularisation, relative to its mean loss in nats; 0 means the one with the least loss on held-out rows.',
+    ),
+  rows_per_parent: z
+    .number('must be 20 to 5500')
+    .int('must be a whole number')
+    .min(20, 'must be 20 to 5500')
+    .max(5500, 'must be 20 to 5500')
+    .default(1000)
+    .describe('Most training rows of each parent that the router is fitted on.'),
+});
 
-/**
- * Twin-Merging of experts over one base. The shared weights are those of the base; what a low-rank expert adds is its
- * exclusive vector, of low rank already, so that nothing is compressed further. Probes add none: for them the encoder runs
- * once, and what is left is the router on its embedding and the heads.
- */
-export const SWITCH_METHOD: MergeMethod = {
+/** One graph in which a router lets one parent answer each text, exactly as it does alone. */
+export const SWITCH: CompositionMethod = {
   name: 'switch',
   reference:
-    'Twin-Merging, arXiv 2406.15479, section 3; exclusive vectors are the low-rank branches, zero for probes',
+    'Twin-Merging, arXiv 2406.15479, with one-hot weights, the base as shared expert, and exclusive vectors of full rank: the hard routing that it is measured against',
+  chooses: 'parent',
   parentKinds: ['probe', 'lowrank'],
   minParents: 2,
   maxParents: 64,
-  takesWeights: false,
-  parameters: [
-    {
-      name: SWITCH_PARAMETERS.routerL2,
-      description:
-        'Strength of the router’s regularisation, relative to its mean loss in nats; 0 means the one with the least loss on held-out rows.',
-      defaultValue: 0,
-      minimum: 0,
-      maximum: 1,
-      isWhole: false,
-    },
-    {
-      name: SWITCH_PARAMETERS.rowsPerParent,
-      description: 'Most training rows of each parent that the router is fitted on.',
-      defaultValue: 1000,
-      minimum: 20,
-      maximum: 5500,
-      isWhole: true,
-    },
-  ],
-  merge: buildSwitchGraph,
+  base: 'optional',
+  dataTypes: [],
+  shared: switchParameters.shape,
+  perModel: {},
 };

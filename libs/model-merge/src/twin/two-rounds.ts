@@ -67,7 +67,7 @@ function roundOf({ model, inputs, router, tokens, rule }: Rounds): OnnxModel {
   const weights = body.input(named('weights_before'), 'float32', ['batch', rule.count]);
   const routedBefore = body.input(named('routed_before'), 'float32', ['batch', rule.count]);
   body.input(named('embedding_before'), 'float32', ['rows', 'width']);
-  for (const name of [...Object.values(inputs), tokens] as ValueName[]) body.outer(name);
+  for (const name of [inputs.ids, inputs.mask, inputs.task, tokens]) body.outer(name);
 
   const embedding = embedWith(body, model, inputs, bindMixture(body, rule, weights));
   const logits = writeRouterLogits(body, router, tokens, embedding);

@@ -94,17 +94,17 @@ class MixtureWriter {
     if (group) this.writeBranches(group);
     const [output = ''] = node.output;
     const linear = this.bySum.get(output);
-    if (linear) return this.writeSum(node, linear);
+    if (linear) { this.writeSum(node, linear); return; }
     if (node.opType === 'LayerNormalization' && this.vectors.has(node.input[1] ?? ''))
-      return this.writeNorm(node);
+      { this.writeNorm(node); return; }
     if (output === WORDS || (node.opType === 'Gather' && node.input[0] === WORDS))
-      return this.writeRows(node, WORDS, (stack) =>
+      { this.writeRows(node, WORDS, (stack) =>
         this.b.node('Gather', [stack, 'input_ids'], { attributes: { axis: 0 } }),
-      );
+      ); return; }
     if (output === POSITION_ROWS)
-      return this.writeRows(node, POSITIONS, (stack) =>
+      { this.writeRows(node, POSITIONS, (stack) =>
         this.b.node('Slice', [stack, 'zero', 'length', 'zero_axis']),
-      );
+      ); return; }
     this.b.copyNode(node);
   }
 
@@ -122,7 +122,7 @@ class MixtureWriter {
     const bias = this.vectors.get(`${layer}.bias`);
     const input = bias === undefined ? node.input : [node.input[0] ?? '', bias];
     const branch = this.made.get(layer);
-    if (branch === undefined) return this.b.copyNode({ ...node, input });
+    if (branch === undefined) { this.b.copyNode({ ...node, input }); return; }
     const plain = `${layer}/plain`;
     this.b.copyNode({ ...node, input, output: [plain] });
     this.b.copyNode(nodeOf('Add', [plain, branch], output));
@@ -146,7 +146,7 @@ class MixtureWriter {
     const changes = this.mixture.matrices.get(name);
     const parents = changes ? columnParents(changes) : new Int32Array();
     const [output = ''] = node.output;
-    if (!changes || parents.length === 0) return this.b.copyNode(node);
+    if (!changes || parents.length === 0) { this.b.copyNode(node); return; }
     const rank = changes.find((change) => change.rank > 0)!;
     const [rows, width] = [rank.left.length / rank.rank, rank.right.length / rank.rank];
     const plain = `${name}/plain`;
@@ -194,7 +194,7 @@ class MixtureWriter {
     const pieces = b.nodeWithOutputs(
       'Split',
       [b.node('Unsqueeze', [sum, axis]), b.constant('sizes', tensor('int64', [sizes.length], sizes))],
-      entries.map(([name]) => `${name}`),
+      entries.map(([name]) => name),
       { attributes: { axis: -1 } },
     );
     return new Map(entries.map(([name], at) => [name, pieces[at]!]));
@@ -206,15 +206,15 @@ class MixtureWriter {
       linears.map(({ layer, inputs, outputs }) => [`${layer}.weight`, [outputs, inputs]]),
     );
     for (const name of [WORDS, POSITIONS]) {
-      const stored = this.graph.initializer.find(
-        (constant) => constant.name === name || constant.name === `${name}.int8`,
+      const stored = this.graph.initializer.find((constant) =>
+        ['', '.int8', '.float16'].some((form) => constant.name === `${name}${form}`),
       );
       if (stored) shapes.set(name, stored.dims.map(Number));
     }
     for (const name of this.mixture.matrices.keys()) {
       const shape = shapes.get(name);
       if (!shape) refuse(`it changes ${name}, which the encoder does not have`);
-      checkMatrixChanges(name, shape!, this.mixture);
+      checkMatrixChanges(name, shape, this.mixture);
     }
     const constants = new Set(this.graph.initializer.map(({ name }) => name));
     for (const name of this.mixture.vectors.keys())

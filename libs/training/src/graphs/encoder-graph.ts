@@ -121,6 +121,8 @@ const WORDS = 'embeddings.word_embeddings.weight';
 /** The word embeddings [vocabulary, inner] that the encoder looks words up in, as float32. */
 function wordTable(builder: GraphBuilder, storage: Storage): string {
   if (storage.kind === 'float32') return WORDS;
+  if (storage.kind === 'float16')
+    return builder.node('Cast', [`${WORDS}.float16`], { attributes: { to: 1 } });
   const scale = `${WORDS}.scale`;
   const factors = isWhole(storage) ? builder.node('Cast', [scale], { attributes: { to: 1 } }) : scale;
   return builder.node('DequantizeLinear', [`${WORDS}.int8`, factors], {

@@ -1,6 +1,6 @@
 import { openBundle, writeBundle, type ExpertManifest } from '@thalamus/bundle';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
-import { buildTwinGraph } from '@thalamus/model-merge';
+import { buildSwitchGraph } from '@thalamus/model-merge';
 import { encodeModel, GraphBuilder, graphOf, type OnnxModel } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import {
@@ -153,7 +153,7 @@ describe('experts with a graph of their own, measured', () => {
       { name: 'left', labels: left, head: picoHead(2, 3), router: router(5) },
       { name: 'right', labels: right, head: picoHead(3, 4), router: router(-5) },
     ];
-    const { model, labels } = buildTwinGraph({ base: picoEncoder(), parents });
+    const { model, labels } = buildSwitchGraph({ base: picoEncoder(), parents });
     const twin = await written({ task: 'text-classification', kind: 'twin', labels: [...labels] }, model);
     const [byLeft, byRight] = [await probe('left', 3, left), await probe('right', 4, right)];
     const absent = -(Math.log(5) + 1);

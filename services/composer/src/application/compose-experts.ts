@@ -1,10 +1,10 @@
+import type { CompositionTask, OnProgress } from '@thalamus/composition';
 import { ThalamusError } from '@thalamus/errors';
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { OnProgress } from '../domain/progress.js';
 import type { Recipe } from '../domain/recipe.js';
-import type { CompositionMaker, MakingTask } from './composition-maker.port.js';
+import type { CompositionMaker } from './composition-maker.port.js';
 import type { FetchParts } from './fetch-parts.js';
 import { findComposition, type FoundComposition } from './find-composition.js';
 import type { CompositionPlan, PlanComposition } from './plan-composition.js';
@@ -17,6 +17,8 @@ export interface ComposeOptions {
   /** Folder for what is being made; emptied at start. */
   readonly workFolder: string;
   readonly threads: number;
+  /** Most points of accuracy, of 100, that a parent's task may lose. */
+  readonly maxLossPoints: number;
   /** Compositions that may wait while one is made. */
   readonly maxQueue: number;
   /** Version of this program, for the lineage. */
@@ -132,12 +134,11 @@ export class ComposeExperts {
     version: string,
     folder: string,
     onStep: (done: number, total: number) => void,
-  ): Promise<MakingTask> {
+  ): Promise<CompositionTask> {
     const { base, parents } = await this.parts.fetch.run(plan, folder, onStep);
     const { recipe } = plan;
     return {
-      method: recipe.method.name,
-      parameters: recipe.parameters,
+      document: recipe.document,
       seed: recipe.seed,
       recipe: plan.canonical,
       parents,
@@ -150,6 +151,7 @@ export class ComposeExperts {
       },
       outputFolder: join(folder, 'bundle'),
       threads: this.options.threads,
+      maxLossPoints: this.options.maxLossPoints,
     };
   }
 }

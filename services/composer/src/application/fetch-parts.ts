@@ -3,7 +3,7 @@ import type { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DataFile, MakingParent, MakingTask } from './composition-maker.port.js';
+import type { CompositionTask, DataFile, TaskParent } from '@thalamus/composition';
 import type { CompositionPlan } from './plan-composition.js';
 
 /** Largest file of labelled rows, bytes. */
@@ -21,7 +21,7 @@ export class FetchParts {
     plan: CompositionPlan,
     folder: string,
     onStep: (done: number, total: number) => void,
-  ): Promise<Pick<MakingTask, 'base' | 'parents'>> {
+  ): Promise<Pick<CompositionTask, 'base' | 'parents'>> {
     const { base } = plan;
     if (!base) throw new ThalamusError('INTERNAL', 'A plan without a base passed its preflight.');
     const total = 1 + plan.parents.reduce((sum, { train, test }) => sum + 1 + train.length + test.length, 0);
@@ -40,7 +40,7 @@ export class FetchParts {
       return fetched;
     };
     const baseFolder = await bundle(base.digest);
-    const parents: MakingParent[] = [];
+    const parents: TaskParent[] = [];
     for (const { name, version, digest, train, test } of plan.parents)
       parents.push({
         name,

@@ -52,6 +52,8 @@ export interface CompositionPlan {
   readonly memoryBytes: number;
 }
 
+/** The rank fraction that sizes are estimated by. */
+const DEFAULT_FRACTION = 0.1;
 /** The composing process itself with both runtimes, measured. */
 const PROCESS_BYTES = 160 * 2 ** 20;
 /** Copies of the base's graph that are held at the worst moment: files, parsed graphs and sessions of base and result. */
@@ -70,8 +72,10 @@ export class PlanComposition {
 
   /** @throws EXPERT_NOT_FOUND for a parent that is not registered, ARTIFACT_NOT_FOUND for a manifest that is not stored */
   async run(recipe: Recipe): Promise<CompositionPlan> {
-    const parents = await Promise.all(recipe.parents.map((parent, index) => this.parent(parent, index)));
-    const base = await this.base(parents);
+    const parents = await Promise.all(
+      recipe.document.models.map((parent, index) => this.parent(parent, index)),
+    );
+    const base = await this.base(parents, recipe);
     const canonical = canonicalRecipe(recipe, parents);
     const digest = recipeDigest(canonical);
     const obstacles = findObstacles(
@@ -86,10 +90,22 @@ export class PlanComposition {
     );
     const expert = expertNameOf(recipe, digest);
     await this.checkName(expert);
-    return { recipe, canonical, digest, expert, parents, base, obstacles, ...estimate(parents, base) };
+    return {
+      recipe,
+      canonical,
+      digest,
+      expert,
+      parents,
+      base,
+      obstacles,
+      ...estimate(recipe, parents, base),
+    };
   }
 
-  private async parent({ name, version }: Recipe['parents'][number], index: number): Promise<PlannedParent> {
+  private async parent(
+    { name, version }: Recipe['document']['models'][number],
+    index: number,
+  ): Promise<PlannedParent> {
     const expert = await this.registry.expert(name);
     const number = version || (expert?.stable ?? '');
     const known = number === '' ? undefined : await this.registry.version(name, number);
@@ -122,7 +138,7 @@ export class PlanComposition {
     const hasTrainingRows = train.length > 0;
     if (manifest) {
       const { kind, task, licence, labels = [] } = manifest;
-      const baseDigest = manifest.base?.digest ?? '';
+      const baseDigest = standsOn(manifest)?.digest ?? '';
       const tokenizerDigest = fileDigest(manifest, 'tokenizer.json');
       const hasExclusiveLabels = manifest.problemType !== 'multi_label_classification';
       return {
@@ -151,10 +167,23 @@ export class PlanComposition {
     };
   }
 
-  private async base(parents: readonly PlannedParent[]): Promise<PlannedBase | undefined> {
-    const wanted = parents.find(({ manifest }) => manifest?.base !== undefined)?.manifest?.base;
+  private async base(
+    parents: readonly PlannedParent[],
+    { document }: Recipe,
+  ): Promise<PlannedBase | undefined> {
+    const wanted = parents.map(({ manifest }) => standsOn(manifest)).find((base) => base !== undefined);
     const versions = wanted ? await this.registry.versions(wanted.name) : [];
-    if (!wanted || !versions.some(({ manifestDigest }) => manifestDigest === wanted.digest)) return undefined;
+    const known = versions.find(({ manifestDigest }) => manifestDigest === wanted?.digest);
+    if (!wanted || !known) return undefined;
+    const named = document.base;
+    const isIt =
+      !named || (named.name === wanted.name && (named.version === '' || named.version === known.version));
+    if (!isIt)
+      throw new ThalamusError(
+        'REQUEST_INVALID',
+        `The recipe names the base ${named.name}${named.version && `@${named.version}`}, but its parents stand on ${wanted.name}@${known.version}; name that one, or leave base_model out where the method allows it.`,
+        { violations: [{ field: 'recipe.base_model', description: `must be ${wanted.name}` }] },
+      );
     return { digest: wanted.digest, manifest: await this.readManifest(wanted.digest) };
   }
 
@@ -178,7 +207,38 @@ function fileDigest(manifest: ExpertManifest | undefined, path: string): string 
   return manifest?.files.find((file) => file.path === path)?.sha256 ?? '';
 }
 
-function estimate(parents: readonly PlannedParent[], base: PlannedBase | undefined) {
+/** The base that a manifest's weights stand on; what was fully trained names it as what it comes from. */
+function standsOn(manifest: ExpertManifest | undefined): { name: string; digest: Digest } | undefined {
+  if (manifest?.kind === 'full') return manifest.lineage?.parents[0];
+  return manifest?.base;
+}
+
+/** Sessions and copies of one encoder in float32 at the worst moment, parents not counted. */
+const MERGED_COPIES = 6;
+/** Tables of the router, with their gradients while it is fitted: bytes a parent. */
+const ROUTER_BYTES = 2 * 2 ** 20;
+/** Factors of a rank fraction take about this many times the fraction of the weights, two bytes a number. */
+const FACTOR_SHARE = 1.3;
+
+function estimate(recipe: Recipe, parents: readonly PlannedParent[], base: PlannedBase | undefined) {
+  if (recipe.method.chooses === 'parent') return estimateSwitch(parents, base);
+  const weights = base?.manifest.parameterCount ?? 0;
+  const dense = 4 * weights;
+  const stored = { int8: 1.1, float16: 2, float32: 4 }[recipe.document.dtype ?? 'float32'] * weights;
+  const fraction = recipe.method.chooses === 'weights' ? DEFAULT_FRACTION : 0;
+  const factors = 2 * FACTOR_SHARE * fraction * weights * parents.length;
+  return {
+    sizeBytes: Math.round(stored + factors + ROUTER_BYTES * parents.length),
+    memoryBytes: Math.round(
+      PROCESS_BYTES +
+        (parents.length + MERGED_COPIES) * dense +
+        6 * factors +
+        8 * ROUTER_BYTES * parents.length,
+    ),
+  };
+}
+
+function estimateSwitch(parents: readonly PlannedParent[], base: PlannedBase | undefined) {
   const bytesOf = (manifest: ExpertManifest | undefined, path: string) =>
     manifest?.files.find((file) => file.path === path)?.bytes ?? 0;
   const baseBytes = base?.manifest.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;

@@ -7,8 +7,7 @@ import {
   readArtifact,
   type ArtifactStore,
 } from '@thalamus/bundle';
-import { figuresOf } from '../domain/figures.js';
-import type { MadeComposition } from './composition-maker.port.js';
+import { figuresOf, type MadeComposition } from '@thalamus/composition';
 import type { FoundComposition } from './find-composition.js';
 import type { CompositionPlan } from './plan-composition.js';
 import type { Registry } from './registry.port.js';
@@ -80,7 +79,7 @@ export class RegisterComposition {
         expert: plan.expert,
         version: result.version,
         parents,
-        method: plan.recipe.method.name,
+        method: plan.recipe.document.method,
         metrics: { ...result.metrics },
       },
       signal,
@@ -91,7 +90,7 @@ export class RegisterComposition {
 
 function describe({ parents, recipe }: CompositionPlan): string {
   const names = parents.map(({ name, version }) => `${name}@${version}`).join(', ');
-  return `Composed by ${recipe.method.name} of ${names}: one graph that chooses among them for each text.`.slice(
+  return `Composed by ${recipe.document.method} of ${names}: one graph that chooses among them for each text.`.slice(
     0,
     2000,
   );

@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { canonicalRecipe, expertNameOf, parseRecipe, recipeDigest } from './recipe.js';
 
 const wish = (parents: readonly { expert: string; version: string; weight: number }[], more = {}) => ({
-  method: 'twin',
+  method: 'switch',
   parents,
   parameters: {},
   seed: 0n,
   name: '',
+  document: '',
   ...more,
 });
 const PARENTS = ['a', 'b', 'c', 'd-1'].map((expert) => ({ expert, version: '1', weight: 0 }));
@@ -50,7 +51,7 @@ describe('recipes', () => {
 
   it('name their expert after themselves unless told otherwise', () => {
     const recipe = parseRecipe(wish(PARENTS));
-    expect(expertNameOf(recipe, `sha256:${'ab'.repeat(32)}`)).toBe('twin-abababababab');
+    expect(expertNameOf(recipe, `sha256:${'ab'.repeat(32)}`)).toBe('switch-abababababab');
     expect(expertNameOf(parseRecipe(wish(PARENTS, { name: 'mine' })), `sha256:${'ab'.repeat(32)}`)).toBe(
       'mine',
     );

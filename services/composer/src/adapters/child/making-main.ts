@@ -1,6 +1,6 @@
 import { toThalamusError } from '@thalamus/errors';
 import { OrtRuntime } from '@thalamus/inference';
-import { makeComposition } from '../../application/make-composition.js';
+import { makeComposition } from '@thalamus/composition';
 import type { MakingReply, MakingRequest } from './making-protocol.js';
 
 /** The process that one composition is made in: ONNX Runtime and the fitting live and end here. */

@@ -1,11 +1,10 @@
 import type { ErrorCode, FieldViolation } from '@thalamus/errors';
-import type { MadeComposition, MakingTask } from '../../application/composition-maker.port.js';
-import type { Progress } from '../../domain/progress.js';
+import type { CompositionTask, MadeComposition, Progress } from '@thalamus/composition';
 
 /** What the service asks of the composing process, once. */
 export interface MakingRequest {
   readonly kind: 'make';
-  readonly task: MakingTask;
+  readonly task: CompositionTask;
 }
 
 /** What the composing process says. */

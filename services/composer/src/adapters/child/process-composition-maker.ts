@@ -2,12 +2,8 @@ import { ThalamusError } from '@thalamus/errors';
 import { fork, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type {
-  CompositionMaker,
-  MadeComposition,
-  MakingTask,
-} from '../../application/composition-maker.port.js';
-import type { OnProgress } from '../../domain/progress.js';
+import type { CompositionMaker } from '../../application/composition-maker.port.js';
+import type { CompositionTask, MadeComposition, OnProgress } from '@thalamus/composition';
 import type { MakingReply, MakingRequest } from './making-protocol.js';
 
 /** How the process is watched. */
@@ -27,7 +23,7 @@ export class ProcessCompositionMaker implements CompositionMaker {
     return [...this.running].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   }
 
-  make(task: MakingTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
+  make(task: CompositionTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
     signal.throwIfAborted();
     const child = fork(childScript(), [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -3,7 +3,8 @@ import { parseDigest } from '@thalamus/bundle';
 import type { composerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
-import { MERGE_METHODS } from '@thalamus/model-merge';
+import { COMPOSITION_METHODS } from '@thalamus/model-merge';
+import { describeMethod } from './describe-method.js';
 import type { Registry } from '../../application/registry.port.js';
 import type { ComposeExperts } from '../../application/compose-experts.js';
 import { findComposition, type FoundComposition } from '../../application/find-composition.js';
@@ -64,18 +65,7 @@ export class ComposerGrpcService implements ServiceImplementation<typeof compose
   }
 
   listMethods() {
-    const methods = MERGE_METHODS.map(({ name, reference, parameters, parentKinds }) => ({
-      name,
-      reference,
-      parameters: parameters.map(({ name: parameter, description, defaultValue, minimum, maximum }) => ({
-        name: parameter,
-        description,
-        defaultValue,
-        minimum,
-        maximum,
-      })),
-      parentKinds: [...parentKinds],
-    }));
+    const methods = COMPOSITION_METHODS.map(describeMethod);
     return Promise.resolve({ methods });
   }
 }

@@ -1,4 +1,4 @@
-import type { Progress, Stage } from '../../domain/progress.js';
+import type { Progress, Stage } from '@thalamus/composition';
 
 /** Progress on its way to a caller. A slow one sees the last state of each step, not every one: what waits is bounded. */
 export class ProgressChannel implements AsyncIterable<Progress> {

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/composer/v1/composer.proto.
  */
 export const file_thalamus_composer_v1_composer: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aGFsYW11cy9jb21wb3Nlci92MS9jb21wb3Nlci5wcm90bxIUdGhhbGFtdXMuY29tcG9zZXIudjEiOQoGUGFyZW50Eg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBndlaWdodBgDIAEoASLYAQoGUmVjaXBlEg4KBm1ldGhvZBgBIAEoCRItCgdwYXJlbnRzGAIgAygLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuUGFyZW50EkAKCnBhcmFtZXRlcnMYAyADKAsyLC50aGFsYW11cy5jb21wb3Nlci52MS5SZWNpcGUuUGFyYW1ldGVyc0VudHJ5EgwKBHNlZWQYBCABKAQSDAoEbmFtZRgFIAEoCRoxCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASI9CghPYnN0YWNsZRIMCgRraW5kGAEgASgJEg4KBnBhcmVudBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCSJAChBQcmVmbGlnaHRSZXF1ZXN0EiwKBnJlY2lwZRgBIAEoCzIcLnRoYWxhbXVzLmNvbXBvc2VyLnYxLlJlY2lwZSKZAQoRUHJlZmxpZ2h0UmVzcG9uc2USMQoJb2JzdGFjbGVzGAEgAygLMh4udGhhbGFtdXMuY29tcG9zZXIudjEuT2JzdGFjbGUSFQoNcmVjaXBlX2RpZ2VzdBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEEhQKDG1lbW9yeV9ieXRlcxgEIAEoBBIQCghleGlzdGluZxgFIAEoCSJnCg5Db21wb3NlUmVxdWVzdBIsCgZyZWNpcGUYASABKAsyHC50aGFsYW11cy5jb21wb3Nlci52MS5SZWNpcGUSDwoHZHJ5X3J1bhgCIAEoCBIWCg50aW1lX3RvX2xpdmVfcxgDIAEoBCLxAQoLQ29tcG9zaXRpb24SDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GAMgASgJEhUKDXJlY2lwZV9kaWdlc3QYBCABKAkSDwoHcGFyZW50cxgFIAMoCRI/CgdtZXRyaWNzGAYgAygLMi4udGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zaXRpb24uTWV0cmljc0VudHJ5Eg8KB2V4aXN0ZWQYByABKAgaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEijwEKD0NvbXBvc2VSZXNwb25zZRI5Cghwcm9ncmVzcxgBIAEoCzIlLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkNvbXBvc2VQcm9ncmVzc0gAEjgKC2NvbXBvc2l0aW9uGAIgASgLMiEudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zaXRpb25IAEIHCgVldmVudCI9Cg9Db21wb3NlUHJvZ3Jlc3MSDQoFc3RhZ2UYASABKAkSDAoEZG9uZRgCIAEoBBINCgV0b3RhbBgDIAEoBCIuChVHZXRDb21wb3NpdGlvblJlcXVlc3QSFQoNcmVjaXBlX2RpZ2VzdBgBIAEoCSJQChZHZXRDb21wb3NpdGlvblJlc3BvbnNlEjYKC2NvbXBvc2l0aW9uGAEgASgLMiEudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zaXRpb24iFAoSTGlzdE1ldGhvZHNSZXF1ZXN0Im0KD01ldGhvZFBhcmFtZXRlchIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhUKDWRlZmF1bHRfdmFsdWUYAyABKAESDwoHbWluaW11bRgEIAEoARIPCgdtYXhpbXVtGAUgASgBInoKBk1ldGhvZBIMCgRuYW1lGAEgASgJEhEKCXJlZmVyZW5jZRgCIAEoCRI5CgpwYXJhbWV0ZXJzGAMgAygLMiUudGhhbGFtdXMuY29tcG9zZXIudjEuTWV0aG9kUGFyYW1ldGVyEhQKDHBhcmVudF9raW5kcxgEIAMoCSJEChNMaXN0TWV0aG9kc1Jlc3BvbnNlEi0KB21ldGhvZHMYASADKAsyHC50aGFsYW11cy5jb21wb3Nlci52MS5NZXRob2QymgMKD0NvbXBvc2VyU2VydmljZRJcCglQcmVmbGlnaHQSJi50aGFsYW11cy5jb21wb3Nlci52MS5QcmVmbGlnaHRSZXF1ZXN0GicudGhhbGFtdXMuY29tcG9zZXIudjEuUHJlZmxpZ2h0UmVzcG9uc2USWAoHQ29tcG9zZRIkLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkNvbXBvc2VSZXF1ZXN0GiUudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zZVJlc3BvbnNlMAESawoOR2V0Q29tcG9zaXRpb24SKy50aGFsYW11cy5jb21wb3Nlci52MS5HZXRDb21wb3NpdGlvblJlcXVlc3QaLC50aGFsYW11cy5jb21wb3Nlci52MS5HZXRDb21wb3NpdGlvblJlc3BvbnNlEmIKC0xpc3RNZXRob2RzEigudGhhbGFtdXMuY29tcG9zZXIudjEuTGlzdE1ldGhvZHNSZXF1ZXN0GikudGhhbGFtdXMuY29tcG9zZXIudjEuTGlzdE1ldGhvZHNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CiN0aGFsYW11cy9jb21wb3Nlci92MS9jb21wb3Nlci5wcm90bxIUdGhhbGFtdXMuY29tcG9zZXIudjEiOQoGUGFyZW50Eg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBndlaWdodBgDIAEoASLqAQoGUmVjaXBlEg4KBm1ldGhvZBgBIAEoCRItCgdwYXJlbnRzGAIgAygLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuUGFyZW50EkAKCnBhcmFtZXRlcnMYAyADKAsyLC50aGFsYW11cy5jb21wb3Nlci52MS5SZWNpcGUuUGFyYW1ldGVyc0VudHJ5EgwKBHNlZWQYBCABKAQSDAoEbmFtZRgFIAEoCRIQCghkb2N1bWVudBgGIAEoCRoxCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASI9CghPYnN0YWNsZRIMCgRraW5kGAEgASgJEg4KBnBhcmVudBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCSJAChBQcmVmbGlnaHRSZXF1ZXN0EiwKBnJlY2lwZRgBIAEoCzIcLnRoYWxhbXVzLmNvbXBvc2VyLnYxLlJlY2lwZSKZAQoRUHJlZmxpZ2h0UmVzcG9uc2USMQoJb2JzdGFjbGVzGAEgAygLMh4udGhhbGFtdXMuY29tcG9zZXIudjEuT2JzdGFjbGUSFQoNcmVjaXBlX2RpZ2VzdBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEEhQKDG1lbW9yeV9ieXRlcxgEIAEoBBIQCghleGlzdGluZxgFIAEoCSJnCg5Db21wb3NlUmVxdWVzdBIsCgZyZWNpcGUYASABKAsyHC50aGFsYW11cy5jb21wb3Nlci52MS5SZWNpcGUSDwoHZHJ5X3J1bhgCIAEoCBIWCg50aW1lX3RvX2xpdmVfcxgDIAEoBCLxAQoLQ29tcG9zaXRpb24SDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GAMgASgJEhUKDXJlY2lwZV9kaWdlc3QYBCABKAkSDwoHcGFyZW50cxgFIAMoCRI/CgdtZXRyaWNzGAYgAygLMi4udGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zaXRpb24uTWV0cmljc0VudHJ5Eg8KB2V4aXN0ZWQYByABKAgaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEijwEKD0NvbXBvc2VSZXNwb25zZRI5Cghwcm9ncmVzcxgBIAEoCzIlLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkNvbXBvc2VQcm9ncmVzc0gAEjgKC2NvbXBvc2l0aW9uGAIgASgLMiEudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zaXRpb25IAEIHCgVldmVudCI9Cg9Db21wb3NlUHJvZ3Jlc3MSDQoFc3RhZ2UYASABKAkSDAoEZG9uZRgCIAEoBBINCgV0b3RhbBgDIAEoBCIuChVHZXRDb21wb3NpdGlvblJlcXVlc3QSFQoNcmVjaXBlX2RpZ2VzdBgBIAEoCSJQChZHZXRDb21wb3NpdGlvblJlc3BvbnNlEjYKC2NvbXBvc2l0aW9uGAEgASgLMiEudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zaXRpb24iFAoSTGlzdE1ldGhvZHNSZXF1ZXN0IpcBCg9NZXRob2RQYXJhbWV0ZXISDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIVCg1kZWZhdWx0X3ZhbHVlGAMgASgBEg8KB21pbmltdW0YBCABKAESDwoHbWF4aW11bRgFIAEoARIUCgxkZWZhdWx0X2pzb24YBiABKAkSEgoKcGVyX3BhcmVudBgHIAEoCCJ6CgZNZXRob2QSDAoEbmFtZRgBIAEoCRIRCglyZWZlcmVuY2UYAiABKAkSOQoKcGFyYW1ldGVycxgDIAMoCzIlLnRoYWxhbXVzLmNvbXBvc2VyLnYxLk1ldGhvZFBhcmFtZXRlchIUCgxwYXJlbnRfa2luZHMYBCADKAkiRAoTTGlzdE1ldGhvZHNSZXNwb25zZRItCgdtZXRob2RzGAEgAygLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuTWV0aG9kMpoDCg9Db21wb3NlclNlcnZpY2USXAoJUHJlZmxpZ2h0EiYudGhhbGFtdXMuY29tcG9zZXIudjEuUHJlZmxpZ2h0UmVxdWVzdBonLnRoYWxhbXVzLmNvbXBvc2VyLnYxLlByZWZsaWdodFJlc3BvbnNlElgKB0NvbXBvc2USJC50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NlUmVxdWVzdBolLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkNvbXBvc2VSZXNwb25zZTABEmsKDkdldENvbXBvc2l0aW9uEisudGhhbGFtdXMuY29tcG9zZXIudjEuR2V0Q29tcG9zaXRpb25SZXF1ZXN0GiwudGhhbGFtdXMuY29tcG9zZXIudjEuR2V0Q29tcG9zaXRpb25SZXNwb25zZRJiCgtMaXN0TWV0aG9kcxIoLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkxpc3RNZXRob2RzUmVxdWVzdBopLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkxpc3RNZXRob2RzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * A parent of a composition.
@@ -54,7 +54,7 @@ export const ParentSchema: GenMessage<Parent> = /*@__PURE__*/
  */
 export type Recipe = Message<"thalamus.composer.v1.Recipe"> & {
   /**
-   * Method: twin, linear, ties, dare_ties, ...
+   * Method: twin, switch, linear, ties, dare_ties, ...
    *
    * @generated from field: string method = 1;
    */
@@ -68,7 +68,7 @@ export type Recipe = Message<"thalamus.composer.v1.Recipe"> & {
   parents: Parent[];
 
   /**
-   * Parameters of the method by name.
+   * Parameters of the method by name, those that are numbers.
    *
    * @generated from field: map<string, double> parameters = 3;
    */
@@ -87,6 +87,14 @@ export type Recipe = Message<"thalamus.composer.v1.Recipe"> & {
    * @generated from field: string name = 5;
    */
   name: string;
+
+  /**
+   * The recipe in mergekit's YAML, `merge_method: twin` and `switch` besides; method, parents and parameters are then empty. At
+   * most 262144 characters.
+   *
+   * @generated from field: string document = 6;
+   */
+  document: string;
 };
 
 /**
@@ -343,7 +351,7 @@ export const ComposeResponseSchema: GenMessage<ComposeResponse> = /*@__PURE__*/
  */
 export type ComposeProgress = Message<"thalamus.composer.v1.ComposeProgress"> & {
   /**
-   * Step: preflight, fetch, router, graph, parity, register.
+   * Step: preflight, fetch, merge, factors, router, graph, parity, quality, register.
    *
    * @generated from field: string stage = 1;
    */
@@ -463,11 +471,25 @@ export type MethodParameter = Message<"thalamus.composer.v1.MethodParameter"> & 
   minimum: number;
 
   /**
-   * Largest value, in the same unit.
+   * Largest value, in the same unit; not above the smallest: no range is stated.
    *
    * @generated from field: double maximum = 5;
    */
   maximum: number;
+
+  /**
+   * Value when absent as JSON text, for what is no number as well; empty: it has to be given, or nothing stands for it.
+   *
+   * @generated from field: string default_json = 6;
+   */
+  defaultJson: string;
+
+  /**
+   * Whether each parent may have a value of its own.
+   *
+   * @generated from field: bool per_parent = 7;
+   */
+  perParent: boolean;
 };
 
 /**
@@ -505,7 +527,7 @@ export type Method = Message<"thalamus.composer.v1.Method"> & {
   parameters: MethodParameter[];
 
   /**
-   * Kinds of expert that it can take: probe, lowrank, full.
+   * Kinds of expert that it can take: full, lowrank, probe.
    *
    * @generated from field: repeated string parent_kinds = 4;
    */

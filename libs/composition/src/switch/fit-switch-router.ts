@@ -22,7 +22,7 @@ export interface ParentTexts {
 }
 
 /** How the router is fitted. */
-export interface FitRouterOptions {
+export interface FitSwitchRouterOptions {
   /** Strength of the regularisation; 0: the one with the least loss on held-out rows. */
   readonly l2: number;
   /** Most rows of each parent. */
@@ -34,7 +34,7 @@ export interface FitRouterOptions {
 }
 
 /** A fitted router: one output for each parent, sorted by name. */
-export interface FittedRouter {
+export interface FittedSwitchRouter {
   readonly head: LinearHead;
   readonly width: number;
   /** Share of the held-out rows that it gave to their parent. */
@@ -49,11 +49,11 @@ export interface FittedRouter {
  * split, in whatever case and spacing, are never among the rows.
  * @throws DATASET_INVALID with too few rows to hold some out
  */
-export async function fitRouter(
+export async function fitSwitchRouter(
   encoder: BatchEncoder,
   parents: readonly ParentTexts[],
-  options: FitRouterOptions,
-): Promise<FittedRouter> {
+  options: FitSwitchRouterOptions,
+): Promise<FittedSwitchRouter> {
   const names = parents.map(({ name }) => name).sort();
   const rows = parents.flatMap((parent) =>
     chosenTexts(parent, parents, options).map((text) => ({ text, label: parent.name })),
@@ -89,7 +89,7 @@ export async function fitRouter(
 function chosenTexts(
   parent: ParentTexts,
   parents: readonly ParentTexts[],
-  { rowsPerParent, seed }: FitRouterOptions,
+  { rowsPerParent, seed }: FitSwitchRouterOptions,
 ): string[] {
   const held = new Set(parents.flatMap(({ test }) => test.map(normalised)));
   const texts = new Map(parent.train.map((text) => [normalised(text), text]));

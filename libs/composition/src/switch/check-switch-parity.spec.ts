@@ -1,10 +1,10 @@
 import { toThalamusError } from '@thalamus/errors';
 import { ChildProcessRuntime, TextEncoder, Tokenizer } from '@thalamus/inference';
-import { buildTwinGraph, type LinearLayer, type LowRankBranches } from '@thalamus/model-merge';
+import { buildSwitchGraph, type LinearLayer, type LowRankBranches } from '@thalamus/model-merge';
 import { encodeModel } from '@thalamus/onnx-graph';
 import { PICO_CONFIG, picoEncoder, picoFactors, picoHead, picoTokenizer } from '@thalamus/testing';
 import { afterAll, describe, expect, it } from 'vitest';
-import { checkParity } from './check-parity.js';
+import { checkSwitchParity } from './check-switch-parity.js';
 import { LowRankEncoders } from './low-rank-encoder.js';
 
 const runtime = new ChildProcessRuntime();
@@ -34,7 +34,7 @@ async function check(
   branches?: { readonly fused: LowRankBranches; readonly alone: LowRankBranches },
 ) {
   const names = ['law', 'bank'] as const;
-  const graph = buildTwinGraph({
+  const graph = buildSwitchGraph({
     base,
     parents: names.map((name) => ({
       name,
@@ -53,7 +53,7 @@ async function check(
   const lowRankBase = { graph: encodeModel(base), tokenizer, maxTokens, threads: 1 };
   const branched = own && (await LowRankEncoders.open(runtime, lowRankBase, [own])).of(own);
   const steps: string[] = [];
-  const report = await checkParity(
+  const report = await checkSwitchParity(
     { graph, composed, tokenizer, maxTokens },
     names.map((name) => ({
       name,
@@ -78,7 +78,7 @@ const refusal = async (work: Promise<unknown>) => {
   return `${error.code}: ${error.message}`;
 };
 
-describe('checkParity', () => {
+describe('checkSwitchParity', () => {
   it('passes a graph that does what its parents do, and counts every row of every parent', async () => {
     const { report, steps } = await check();
     expect(report.maxAbs).toBeLessThan(1e-5);

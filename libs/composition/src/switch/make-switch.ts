@@ -2,30 +2,25 @@ import {
   openBundle,
   readClassifierHead,
   readLowRankAdapter,
-  writeBundle,
-  type BundleFiles,
   type ExpertManifest,
   type LowRankAdapter,
   type OpenedBundle,
 } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { TextEncoder, Tokenizer, type InferenceRuntime } from '@thalamus/inference';
-import { mergeMethod, TWIN_PARAMETERS, type MergedGraph } from '@thalamus/model-merge';
+import { buildSwitchGraph, type MergedGraph } from '@thalamus/model-merge';
 import { decodeModel, encodeModel, inspectGraph } from '@thalamus/onnx-graph';
-import { readCsv, type LabelledText, type LinearHead } from '@thalamus/training';
-import { readFile } from 'node:fs/promises';
-import { figuresOf } from '../domain/figures.js';
-import type { OnProgress } from '../domain/progress.js';
-import { checkParity } from './check-parity.js';
-import type { DataFile, MadeComposition, MakingParent, MakingTask } from './composition-maker.port.js';
-import { describeComposition } from './describe-composition.js';
-import { fitRouter, type FittedRouter } from './fit-router.js';
+import type { LabelledText, LinearHead } from '@thalamus/training';
+import type { CompositionTask, TaskParent } from '../composition-task.js';
+import type { MadeParts } from '../describe-composition.js';
+import type { OnProgress } from '../progress.js';
+import { switchSettings } from '../recipe-settings.js';
+import { readRows, unlabelled } from '../task-rows.js';
+import { checkSwitchParity } from './check-switch-parity.js';
+import { fitSwitchRouter, type FittedSwitchRouter } from './fit-switch-router.js';
 import { LowRankEncoders } from './low-rank-encoder.js';
 
-/** Rows of each parent that its parity is checked on when it has no test split. */
-const MAX_CHECKED_ROWS = 200;
-
-interface LoadedParent extends MakingParent {
+interface LoadedParent extends TaskParent {
   readonly bundle: OpenedBundle<ExpertManifest>;
   readonly head: LinearHead;
   /** Undefined for a probe. */
@@ -34,17 +29,24 @@ interface LoadedParent extends MakingParent {
   readonly testRows: readonly LabelledText[];
 }
 
+/** What making a composition gives. */
+export interface MadeGraph extends MadeParts {
+  readonly bytes: Uint8Array;
+  readonly parents: readonly (TaskParent & { readonly bundle: OpenedBundle<ExpertManifest> })[];
+}
+
 /**
- * Makes a composition from fetched files: fits the router, builds the graph, looks at it as a host would, checks it
- * against its parents and writes the bundle. Heavy: it belongs in a process of its own.
+ * Makes one graph in which a router lets one parent answer each text: fits the router, builds the graph, and checks it against its
+ * parents.
  * @throws COMPOSITION_REFUSED, GRAPH_INVALID, BUNDLE_INVALID, DATASET_INVALID
  */
-export async function makeComposition(
-  task: MakingTask,
+export async function makeSwitch(
+  task: CompositionTask,
+  base: OpenedBundle<ExpertManifest>,
   runtime: InferenceRuntime,
   onProgress: OnProgress,
-): Promise<MadeComposition> {
-  const base = await openBundle(task.base.folder);
+): Promise<MadeGraph> {
+  const settings = switchSettings(task.document);
   const graphBytes = await base.readFile('model.onnx');
   const width = widthOf(graphBytes, base.manifest.name);
   const parents = await Promise.all(task.parents.map((parent) => load(parent, width)));
@@ -52,15 +54,15 @@ export async function makeComposition(
   const session = await runtime.load({ bytes: graphBytes }, { threads: task.threads });
   const encoder = new TextEncoder(tokenizer, session, base.manifest.maxTokens);
 
-  const router = await fitRouter(encoder, parents.map(textsOf), {
-    l2: task.parameters[TWIN_PARAMETERS.routerL2] ?? 0,
-    rowsPerParent: task.parameters[TWIN_PARAMETERS.rowsPerParent] ?? Infinity,
+  const router = await fitSwitchRouter(encoder, parents.map(textsOf), {
+    l2: settings.router_l2,
+    rowsPerParent: settings.rows_per_parent,
     seed: task.seed,
     onEmbedded: (done, total) => onProgress({ stage: 'router', done, total }),
   });
 
   onProgress({ stage: 'graph', done: 0, total: 1 });
-  const graph = merge(task, graphBytes, parents, router);
+  const graph = merge(graphBytes, parents, router);
   const bytes = encodeModel(graph.model);
   const { parameterCount } = inspectGraph(bytes);
   onProgress({ stage: 'graph', done: 1, total: 1 });
@@ -71,7 +73,7 @@ export async function makeComposition(
   const lowRankBase = { graph: graphBytes, tokenizer, maxTokens, threads: task.threads };
   const branched =
     adapters.length > 0 ? await LowRankEncoders.open(runtime, lowRankBase, adapters) : undefined;
-  const report = await checkParity(
+  const report = await checkSwitchParity(
     { graph, composed, tokenizer, maxTokens },
     parents.map((parent) => ({
       name: parent.name,
@@ -83,18 +85,21 @@ export async function makeComposition(
     })),
     (done, total) => onProgress({ stage: 'parity', done, total }),
   );
-  const manifest = describeComposition(task, base.manifest, parents, {
+  return {
     graph,
-    router,
-    report,
+    bytes,
+    parents,
     parameterCount,
-  });
-  const written = await writeBundle(task.outputFolder, manifest, {
-    'model.onnx': bytes,
-    ...(await besideGraph(base)),
-  });
-  const { manifest: whole } = await openBundle(written.folder);
-  return { digest: written.digest, metrics: figuresOf(whole) };
+    precision: base.manifest.precision,
+    flopsPerToken: base.manifest.flopsPerToken,
+    description: `One graph of ${graph.parents.join(', ')} that chooses among them for each text.`,
+    quality: {
+      parents: report.parents,
+      routerValidation: { accuracy: router.validationAccuracy, n: router.validationRows },
+      routerRows: router.rows,
+      parity: { maxAbs: report.maxAbs, n: report.n },
+    },
+  };
 }
 
 function widthOf(graph: Uint8Array, name: string): number {
@@ -105,7 +110,7 @@ function widthOf(graph: Uint8Array, name: string): number {
   throw new ThalamusError('GRAPH_INVALID', `The base ${name} has no output "embedding" of a fixed width.`);
 }
 
-async function load(parent: MakingParent, width: number): Promise<LoadedParent> {
+async function load(parent: TaskParent, width: number): Promise<LoadedParent> {
   const bundle = await openBundle(parent.folder);
   const head = await readClassifierHead(bundle, width);
   const adapter = bundle.manifest.kind === 'lowrank' ? await readLowRankAdapter(bundle) : undefined;
@@ -114,35 +119,18 @@ async function load(parent: MakingParent, width: number): Promise<LoadedParent> 
     bundle,
     head,
     adapter,
-    trainRows: await rowsOf(parent.train),
-    testRows: await rowsOf(parent.test),
+    trainRows: await readRows(parent.train),
+    testRows: await readRows(parent.test),
   };
-}
-
-async function rowsOf(files: readonly DataFile[]): Promise<LabelledText[]> {
-  const read = await Promise.all(
-    files.map(async ({ path, dataset }) => readCsv(await readFile(path), dataset)),
-  );
-  return read.flat();
 }
 
 function textsOf({ name, trainRows, testRows }: LoadedParent) {
   return { name, train: trainRows.map(({ text }) => text), test: testRows.map(({ text }) => text) };
 }
 
-/** Texts to compare answers on; what they say of accuracy would flatter, so the labels are left out. */
-function unlabelled(rows: readonly LabelledText[]): LabelledText[] {
-  return rows.slice(0, MAX_CHECKED_ROWS).map(({ text }) => ({ text, label: '' }));
-}
-
-function merge(
-  task: MakingTask,
-  base: Uint8Array,
-  parents: readonly LoadedParent[],
-  router: FittedRouter,
-): MergedGraph {
+function merge(base: Uint8Array, parents: readonly LoadedParent[], router: FittedSwitchRouter): MergedGraph {
   const names = parents.map(({ name }) => name).sort();
-  return mergeMethod(task.method).merge({
+  return buildSwitchGraph({
     base: decodeModel(base),
     parents: parents.map(({ name, bundle, head, adapter }) => {
       const row = names.indexOf(name);
@@ -158,13 +146,4 @@ function merge(
       };
     }),
   });
-}
-
-/** Files of the base that the result needs: the tokenizer, and notices that must go along. */
-async function besideGraph(base: OpenedBundle<ExpertManifest>): Promise<BundleFiles> {
-  const paths = base.manifest.files
-    .map(({ path }) => path)
-    .filter((path) => path !== 'model.onnx' && path !== 'README.md');
-  const files = await Promise.all(paths.map(async (path) => [path, await base.readFile(path)] as const));
-  return Object.fromEntries(files);
 }

@@ -1,6 +1,6 @@
 import { toThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
-import { fitRouter, type FitRouterOptions, type ParentTexts } from './fit-router.js';
+import { fitSwitchRouter, type FitSwitchRouterOptions, type ParentTexts } from './fit-switch-router.js';
 
 /** Remembers what it was asked; a text that begins with "a" lies on one axis, every other text on another. */
 function rememberingEncoder() {
@@ -18,7 +18,7 @@ function rememberingEncoder() {
 
 const rows = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix} row ${index}`);
-const options = (change: Partial<FitRouterOptions> = {}): FitRouterOptions => ({
+const options = (change: Partial<FitSwitchRouterOptions> = {}): FitSwitchRouterOptions => ({
   l2: 0,
   rowsPerParent: 1000,
   seed: 0,
@@ -30,7 +30,7 @@ const parents = (change: Partial<ParentTexts> = {}): ParentTexts[] => [
   { name: 'apple', train: rows('a', 60), test: [], ...change },
 ];
 
-describe('fitRouter', () => {
+describe('fitSwitchRouter', () => {
   it('tells parents apart, in the order of their names, whatever the strength', async () => {
     for (const l2 of [0, 0.001]) {
       const {
@@ -38,7 +38,7 @@ describe('fitRouter', () => {
         width,
         validationAccuracy,
         rows: counts,
-      } = await fitRouter(rememberingEncoder(), parents(), options({ l2 }));
+      } = await fitSwitchRouter(rememberingEncoder(), parents(), options({ l2 }));
       expect(width).toBe(2);
       expect(validationAccuracy).toBe(1);
       expect([...counts]).toEqual([
@@ -54,7 +54,7 @@ describe('fitRouter', () => {
   it('never embeds a text of any test split, whatever its case and spacing', async () => {
     const encoder = rememberingEncoder();
     const test = ['  A ROW   3', 'a row 4', 'z row 5'];
-    const { rows: counts } = await fitRouter(encoder, parents({ test }), options());
+    const { rows: counts } = await fitSwitchRouter(encoder, parents({ test }), options());
     expect(encoder.seen.filter((text) => ['a row 3', 'a row 4', 'z row 5'].includes(text))).toEqual([]);
     expect([...counts.values()]).toEqual([58, 59]);
   });
@@ -63,7 +63,7 @@ describe('fitRouter', () => {
     const run = async (seed: number) => {
       const encoder = rememberingEncoder();
       const twice = [...rows('a', 60), ...rows('a', 60)];
-      const { rows: counts } = await fitRouter(
+      const { rows: counts } = await fitSwitchRouter(
         encoder,
         parents({ train: twice }),
         options({ rowsPerParent: 30, seed }),
@@ -76,7 +76,7 @@ describe('fitRouter', () => {
   });
 
   it('refuses a parent whose every row is a test row', async () => {
-    const work = fitRouter(rememberingEncoder(), parents({ test: rows('a', 60) }), options());
+    const work = fitSwitchRouter(rememberingEncoder(), parents({ test: rows('a', 60) }), options());
     const error = toThalamusError(
       await work.then(
         () => undefined,

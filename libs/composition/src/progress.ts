@@ -1,5 +1,15 @@
 /** Steps of composing, in order. */
-export const STAGES = ['preflight', 'fetch', 'router', 'graph', 'parity', 'register'] as const;
+export const STAGES = [
+  'preflight',
+  'fetch',
+  'merge',
+  'factors',
+  'router',
+  'graph',
+  'parity',
+  'quality',
+  'register',
+] as const;
 
 /** A step of composing. */
 export type Stage = (typeof STAGES)[number];

@@ -5,28 +5,52 @@ import {
   type TrainingDataRow,
 } from '@thalamus/bundle';
 import { combinedLicence, TWIN_VALUES, type MergedGraph } from '@thalamus/model-merge';
-import { figure, FIGURES, WHOLE } from '../domain/figures.js';
-import type { ParityReport } from './parity-tally.js';
-import type { MakingParent, MakingTask } from './composition-maker.port.js';
-import type { FittedRouter } from './fit-router.js';
+import type { CompositionTask, TaskParent } from './composition-task.js';
+import { figure, FIGURES, WHOLE } from './figures.js';
 
 /** A parent with its manifest. */
-export interface DescribedParent extends MakingParent {
+export interface DescribedParent extends TaskParent {
   readonly bundle: { readonly manifest: ExpertManifest };
+}
+
+/** How a parent's task fares. */
+export interface ParentQuality {
+  readonly name: string;
+  /** Labelled rows that nothing was fitted to. */
+  readonly n: number;
+  /** Right answers of the parent alone, of those rows. */
+  readonly rightAlone: number;
+  /** Right answers of the composition when its router chooses. */
+  readonly rightRouted: number;
+  /** Rows that the router gives to this parent. */
+  readonly routedHere: number;
+}
+
+/** What was measured of a composition. */
+export interface CompositionQuality {
+  readonly parents: readonly ParentQuality[];
+  readonly routerValidation: { readonly accuracy: number; readonly n: number };
+  /** Training rows of each parent that the router was fitted to. */
+  readonly routerRows: ReadonlyMap<string, number>;
+  /** Largest difference of a probability to what the graph stands for, and the rows that were compared. */
+  readonly parity: { readonly maxAbs: number; readonly n: number };
 }
 
 /** What came of making a composition. */
 export interface MadeParts {
   readonly graph: MergedGraph;
-  readonly router: FittedRouter;
-  readonly report: ParityReport;
+  readonly quality: CompositionQuality;
+  readonly description: string;
+  readonly precision: ExpertManifest['precision'];
+  /** Multiplications and additions a token, twice the multiplied weights. */
+  readonly flopsPerToken: number;
   /** Constant elements of the graph. */
   readonly parameterCount: number;
 }
 
 /** The manifest of a composition: where it comes from, how it fares on each parent's held-out rows, under which licence. */
 export function describeComposition(
-  task: MakingTask,
+  task: CompositionTask,
   base: ExpertManifest,
   parents: readonly DescribedParent[],
   made: MadeParts,
@@ -38,10 +62,7 @@ export function describeComposition(
     ...identity,
     kind: 'twin',
     task: 'text-classification',
-    description: `One graph of ${made.graph.parents.join(', ')} that chooses among them for each text.`.slice(
-      0,
-      2000,
-    ),
+    description: made.description.slice(0, 2000),
     labels: [...made.graph.labels],
     inputs: [
       ...[TWIN_VALUES.inputIds, TWIN_VALUES.attentionMask].map((name) => ({
@@ -53,17 +74,17 @@ export function describeComposition(
     ],
     maxTokens: base.maxTokens,
     parameterCount: made.parameterCount,
-    flopsPerToken: base.flopsPerToken,
-    precision: base.precision,
+    flopsPerToken: made.flopsPerToken,
+    precision: made.precision,
     licence: combinedLicence([base, ...manifests].map(({ licence }) => licence)),
-    trainingData: trainingData(parents, made.router),
+    trainingData: trainingData(parents, made.quality),
     lineage: {
       recipe: task.recipe,
       parents: task.parents.map(({ name, version, digest }) => ({ name, version, digest })),
       seed: task.seed,
       codeVersion,
     },
-    evaluation: evaluation(task, made.router, made.report),
+    evaluation: evaluation(task, made.quality),
     trust: {
       signed: false,
       scanned: base.trust.scanned && manifests.every(({ trust }) => trust.scanned),
@@ -73,21 +94,25 @@ export function describeComposition(
 }
 
 /** What the parents were fitted on, and what the router was. */
-function trainingData(parents: readonly DescribedParent[], router: FittedRouter): TrainingDataRow[] {
+function trainingData(
+  parents: readonly DescribedParent[],
+  { routerRows }: CompositionQuality,
+): TrainingDataRow[] {
   const own = parents.flatMap(({ bundle }) => bundle.manifest.trainingData);
   const routed = parents.map(({ name, train }) => ({
     name: `router: ${train.map(({ dataset }) => dataset).join(', ')}`,
     licence: combinedLicence(train.map(({ licence }) => licence)),
     origin: [...new Set(train.map(({ origin }) => origin))].join('; '),
-    rows: router.rows.get(name) ?? 0,
+    rows: routerRows.get(name) ?? 0,
   }));
   return [...own, ...routed];
 }
 
-function evaluation(task: MakingTask, router: FittedRouter, report: ParityReport): EvaluationRow[] {
+function evaluation(task: CompositionTask, quality: CompositionQuality): EvaluationRow[] {
+  const { routerValidation, parity } = quality;
   const date = task.result.releaseDate;
-  const judged = report.parents.filter(({ n }) => n > 0);
-  const sum = (read: (parent: ParityReport['parents'][number]) => number) =>
+  const judged = quality.parents.filter(({ n }) => n > 0);
+  const sum = (read: (parent: ParentQuality) => number) =>
     judged.reduce((total, parent) => total + read(parent), 0);
   const n = sum((parent) => parent.n);
   const whole = (metric: string, value: number, rows: number, split: EvaluationRow['split'] = 'test') =>
@@ -96,11 +121,12 @@ function evaluation(task: MakingTask, router: FittedRouter, report: ParityReport
     ...(n === 0
       ? []
       : [
+          whole(FIGURES.normalized, normalizedOf(judged), n),
           whole(FIGURES.accuracy, sum(({ rightRouted }) => rightRouted) / n, n),
           whole(FIGURES.routerAccuracy, sum(({ routedHere }) => routedHere) / n, n),
         ]),
-    whole(FIGURES.routerValidationAccuracy, router.validationAccuracy, router.validationRows, 'validation'),
-    whole(FIGURES.parity, report.maxAbs, report.n, n === 0 ? 'train' : 'test'),
+    whole(FIGURES.routerValidationAccuracy, routerValidation.accuracy, routerValidation.n, 'validation'),
+    whole(FIGURES.parity, parity.maxAbs, parity.n, n === 0 ? 'train' : 'test'),
     ...judged.flatMap((parent) => {
       const row = (metric: string, count: number) =>
         figure({ dataset: parent.name, metric, split: 'test' }, count / parent.n, parent.n, date);
@@ -111,4 +137,13 @@ function evaluation(task: MakingTask, router: FittedRouter, report: ParityReport
       ];
     }),
   ];
+}
+
+/**
+ * Normalised score: the mean over the parents of the composition's accuracy divided by the parent's own (Twin-Merging, arXiv
+ * 2406.15479, section 4), 1 for a composition that does as well. A parent that is never right is left out.
+ */
+export function normalizedOf(parents: readonly ParentQuality[]): number {
+  const able = parents.filter(({ rightAlone }) => rightAlone > 0);
+  return able.reduce((sum, { rightRouted, rightAlone }) => sum + rightRouted / rightAlone, 0) / able.length;
 }

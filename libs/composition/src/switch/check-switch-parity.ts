@@ -32,7 +32,7 @@ const BATCH = 16;
  * Batches mix the parents; every other one names them, the rest leave the choice to the router.
  * @throws COMPOSITION_REFUSED when a probability is off by more than the tolerance, or the router's choice is not followed
  */
-export async function checkParity(
+export async function checkSwitchParity(
   parts: ParityParts,
   parents: readonly ParentAlone[],
   onProgress: (done: number, total: number) => void,

@@ -5,12 +5,14 @@ export const WHOLE = 'composition';
 
 /** Metrics of a composed manifest. Those of one parent have the parent as their data set. */
 export const FIGURES = {
-  /** Largest difference between a probability of the graph and of a parent, each parent named and all heads compared. */
+  /** Largest difference between a probability of the graph and of what it stands for: merged weights, or a parent. */
   parity: 'parity-max-abs',
   /** Share of the parents' held-out rows that the router gives to their own parent. */
   routerAccuracy: 'router-accuracy',
   /** The same on the rows that chose the regularisation. */
   routerValidationAccuracy: 'router-validation-accuracy',
+  /** Mean over the parents of accuracy divided by parent-accuracy. */
+  normalized: 'normalized',
   /** Share of right answers when the router chooses. */
   accuracy: 'accuracy',
   /** Share of right answers of the parent alone on the same rows. */

@@ -1,0 +1,76 @@
+import {
+  openBundle,
+  writeBundle,
+  type BundleFiles,
+  type ExpertManifest,
+  type OpenedBundle,
+} from '@thalamus/bundle';
+import { ThalamusError } from '@thalamus/errors';
+import type { InferenceRuntime } from '@thalamus/inference';
+import { compositionMethod } from '@thalamus/model-merge';
+import type { CompositionTask, MadeComposition } from './composition-task.js';
+import { describeComposition, type CompositionQuality } from './describe-composition.js';
+import { figuresOf } from './figures.js';
+import { makeMerged } from './make-merged.js';
+import type { OnProgress } from './progress.js';
+import { makeSwitch } from './switch/make-switch.js';
+
+/**
+ * Makes a composition from files: merges, fits the router, builds the graph, checks it, measures every parent's task, and writes the
+ * bundle. Heavy: it belongs in a process of its own. Equal tasks give equal bytes.
+ * @throws COMPOSITION_REFUSED when a check fails or a parent loses too much, REQUEST_INVALID, GRAPH_INVALID, BUNDLE_INVALID,
+ * DATASET_INVALID
+ */
+export async function makeComposition(
+  task: CompositionTask,
+  runtime: InferenceRuntime,
+  onProgress: OnProgress,
+): Promise<MadeComposition> {
+  const base = await openBundle(task.base.folder);
+  const made =
+    compositionMethod(task.document.method).chooses === 'parent'
+      ? await makeSwitch(task, base, runtime, onProgress)
+      : await makeMerged(task, runtime, onProgress);
+  requireQuality(made.quality, task.maxLossPoints);
+  const manifest = describeComposition(task, base.manifest, made.parents, made);
+  const written = await writeBundle(task.outputFolder, manifest, {
+    'model.onnx': made.bytes,
+    ...(await besideGraph(base)),
+  });
+  const { manifest: whole } = await openBundle(written.folder);
+  return { digest: written.digest, metrics: figuresOf(whole) };
+}
+
+/** @throws COMPOSITION_REFUSED that names every parent whose task loses more than is allowed */
+function requireQuality({ parents }: CompositionQuality, maxLossPoints: number): void {
+  const lost = parents.flatMap(({ name, n, rightAlone, rightRouted }) => {
+    const points = n === 0 ? 0 : (100 * (rightAlone - rightRouted)) / n;
+    return points > maxLossPoints ? [{ name, n, points }] : [];
+  });
+  if (lost.length === 0) return;
+  const list = lost
+    .map(
+      ({ name, n, points }) =>
+        `${name} loses ${points.toFixed(1)} points of accuracy on ${n} rows of its task`,
+    )
+    .join(', ');
+  throw new ThalamusError(
+    'COMPOSITION_REFUSED',
+    `The composition does too much worse than its parents: ${list}, and ${maxLossPoints} are allowed. Leave out parents whose texts are alike, register more training rows for the router, or raise the rank. Nothing was registered.`,
+    {
+      violations: lost.map(({ name, points }) => ({
+        field: name,
+        description: `loses ${points.toFixed(1)} points`,
+      })),
+    },
+  );
+}
+
+/** Files of the base that the result needs: the tokenizer, and notices that must go along. */
+async function besideGraph(base: OpenedBundle<ExpertManifest>): Promise<BundleFiles> {
+  const paths = base.manifest.files
+    .map(({ path }) => path)
+    .filter((path) => path !== 'model.onnx' && path !== 'README.md');
+  const files = await Promise.all(paths.map(async (path) => [path, await base.readFile(path)] as const));
+  return Object.fromEntries(files);
+}

@@ -1,0 +1,186 @@
+import { ThalamusError } from '@thalamus/errors';
+import { Tokenizer, type InferenceRuntime } from '@thalamus/inference';
+import {
+  buildTwinGraph,
+  chooseRanks,
+  compositionMethod,
+  decomposeExclusiveVectors,
+  maxRankOf,
+  rankRuleOf,
+} from '@thalamus/model-merge';
+import {
+  buildBertEncoder,
+  encodeModel,
+  inspectGraph,
+  type Mixture,
+  type Weights,
+} from '@thalamus/onnx-graph';
+import { openTrainingBase, type LabelledText, type TrainingBase } from '@thalamus/training';
+import { checkMerged } from './check-merged.js';
+import type { CompositionTask } from './composition-task.js';
+import { fitRouter, ROUTER_DEFAULTS, type RouterSettings, type TaskTexts } from './fit-router.js';
+import { openParent, type OpenedParent } from './open-parent.js';
+import type { OnProgress } from './progress.js';
+import { sharedRecipe, staticRecipe, storageOf, twinSettings } from './recipe-settings.js';
+import { mergeWeights, type StaticRecipe } from './shared-expert.js';
+import { branchFlops } from './branch-flops.js';
+import type { MadeGraph } from './switch/make-switch.js';
+import { readRows, unlabelled } from './task-rows.js';
+
+/** What a recipe asks for once its parents are open. */
+interface MergePlan {
+  readonly shared: StaticRecipe;
+  readonly router: RouterSettings;
+  /** Absent for a static merge. */
+  readonly twin: ReturnType<typeof twinSettings> | undefined;
+}
+
+/**
+ * Makes one graph of merged weights: the same for all texts (a static merge), or mixed for every text (Twin-Merging). Parents are
+ * opened with all their weights, the shared expert is merged, exclusive vectors are decomposed, the router is fitted, and the graph
+ * is compared with materialised weights.
+ * @throws COMPOSITION_REFUSED, GRAPH_INVALID, BUNDLE_INVALID, DATASET_INVALID, REQUEST_INVALID
+ */
+export async function makeMerged(
+  task: CompositionTask,
+  runtime: InferenceRuntime,
+  onProgress: OnProgress,
+): Promise<MadeGraph> {
+  const { threads } = task;
+  const readTokenizer = (json: Uint8Array) => Tokenizer.parse(json);
+  const base = await openTrainingBase(task.base.folder, { runtime, threads, readTokenizer });
+  const sorted = task.parents.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const opened: OpenedParent[] = [];
+  for (const { name, folder } of sorted) opened.push({ ...(await openParent(folder, base)), name });
+  opened.forEach((parent) => requireChange(parent, base));
+  const plan = planOf(task, base, opened);
+  const shared = mergeWeights(plan.shared, base.read.weights, opened, {
+    onTensor: (done, total) => onProgress({ stage: 'merge', done, total }),
+  });
+  const mixture = plan.twin && mixtureOf(plan.twin, shared, opened, { seed: task.seed, onProgress });
+  const rows = await Promise.all(
+    sorted.map(async ({ train, test }) => ({ train: await readRows(train), test: await readRows(test) })),
+  );
+  const fitted = await fitRouter(textsOf(opened, rows), plan.router, {
+    shared,
+    config: base.read.config,
+    tokens: base.tokens,
+    maxTokens: base.manifest.maxTokens,
+    runtime,
+    threads,
+    seed: task.seed,
+    onProgress: (done, total) => onProgress({ stage: 'router', done, total }),
+  });
+  onProgress({ stage: 'graph', done: 0, total: 1 });
+  const storage = storageOf(task.document);
+  const rule = {
+    top: plan.twin && plan.twin.top > 0 ? Math.min(plan.twin.top, opened.length) : undefined,
+    groups: fitted.groups,
+  };
+  const graph = buildTwinGraph({
+    encoder: buildBertEncoder(base.read.config, shared, storage),
+    mixture,
+    ...rule,
+    router: fitted.router,
+    abstainBelow: fitted.abstainBelow,
+    parents: opened,
+  });
+  const bytes = encodeModel(graph.model);
+  const { parameterCount } = inspectGraph(bytes);
+  onProgress({ stage: 'graph', done: 1, total: 1 });
+  const checked = await checkMerged(
+    { base, graph, bytes, mixture, rule, fitted, shared, isExact: storage.kind === 'float32' },
+    opened.map((parent, at) => ({
+      parent,
+      rows: rows[at]!.test.length > 0 ? rows[at]!.test : unlabelled(rows[at]!.train),
+    })),
+    onProgress,
+  );
+  return {
+    graph,
+    bytes,
+    parameterCount,
+    parents: sorted.map((parent, at) => ({ ...parent, bundle: opened[at]!.bundle })),
+    precision: storage.kind,
+    flopsPerToken:
+      base.manifest.flopsPerToken * (plan.router.passes === 2 ? 2 : 1) + branchFlops(mixture, rule.top),
+    description: describe(task, graph.parents),
+    quality: {
+      ...checked,
+      routerValidation: { accuracy: fitted.validation.accuracy, n: fitted.validation.n },
+      routerRows: new Map(opened.map(({ name }, at) => [name, fitted.rows[at] ?? 0])),
+    },
+  };
+}
+
+/** Rows of a parent's task. */
+interface ParentRows {
+  readonly train: readonly LabelledText[];
+  readonly test: readonly LabelledText[];
+}
+
+/** Texts by parent; what chooses is held out of what is trained on. */
+function textsOf(parents: readonly OpenedParent[], rows: readonly ParentRows[]): Map<string, TaskTexts> {
+  const texts = (of: readonly LabelledText[]) => of.map(({ text }) => text);
+  return new Map(
+    parents.map(({ name }, at) => [
+      name,
+      { train: texts(rows[at]!.train), validation: [], test: texts(rows[at]!.test) },
+    ]),
+  );
+}
+
+function planOf(task: CompositionTask, base: TrainingBase, parents: readonly OpenedParent[]): MergePlan {
+  const { document, seed } = task;
+  if (compositionMethod(document.method).chooses === 'static')
+    return {
+      shared: staticRecipe(document, base.read.config.layers),
+      router: ROUTER_DEFAULTS,
+      twin: undefined,
+    };
+  const twin = twinSettings(document);
+  const names = parents.map(({ name }) => name);
+  const router: RouterSettings = {
+    ...ROUTER_DEFAULTS,
+    passes: twin.passes === 2 ? 2 : 1,
+    rowsPerParent: twin.rows_per_parent,
+    groups: twin.groups,
+    coverage: twin.coverage,
+  };
+  return { shared: sharedRecipe(twin, names, seed), router, twin };
+}
+
+function mixtureOf(
+  twin: ReturnType<typeof twinSettings>,
+  shared: Weights,
+  parents: readonly OpenedParent[],
+  { seed, onProgress }: { readonly seed: number; readonly onProgress: OnProgress },
+): Mixture {
+  const rule = rankRuleOf(twin);
+  const vectors = decomposeExclusiveVectors(shared, parents, {
+    maxRank: maxRankOf(rule),
+    seed,
+    onMatrix: (done, total) => onProgress({ stage: 'factors', done, total }),
+  });
+  return vectors.mixture(chooseRanks(vectors.spectra, rule));
+}
+
+/** @throws COMPOSITION_REFUSED for weights that were trained and are those of the base */
+function requireChange({ name, weights, bundle }: OpenedParent, base: TrainingBase): void {
+  if (bundle.manifest.kind === 'probe') return;
+  const isChanged = [...base.read.weights].some(([tensor, { data }]) =>
+    data.some((value, at) => weights.get(tensor)?.data[at] !== value),
+  );
+  if (isChanged) return;
+  throw new ThalamusError(
+    'COMPOSITION_REFUSED',
+    `${name} cannot be a parent: its weights are those of ${base.manifest.name}, so that it brings nothing to merge. Train it, or leave it out.`,
+  );
+}
+
+function describe({ document: { method } }: CompositionTask, parents: readonly string[]): string {
+  const names = parents.join(', ');
+  return method === 'twin'
+    ? `Twin-Merging of ${names}: one graph whose weights are mixed for each text.`
+    : `${method} of ${names}: one set of weights for all of them, whose head a router chooses.`;
+}

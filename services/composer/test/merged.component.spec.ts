@@ -1,0 +1,141 @@
+import { materialiseBundle, openBundle, parseDigest } from '@thalamus/bundle';
+import type { composerV1 } from '@thalamus/contracts';
+import { toThalamusError } from '@thalamus/errors';
+import { STATIC_METHODS } from '@thalamus/model-merge';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ComposerMesh, texts } from './composer-mesh.js';
+
+// Processes and ONNX Runtime on a machine that may be busy: bounds against hanging, not promises.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const BANK = ['card', 'lost', 'money', 'block', 'my'];
+const LAW = ['law', 'court', 'the', 'hello', 'world'];
+const PARENTS = ['bank-desk', 'tuned-court', 'tuned-desk'];
+const mesh = new ComposerMesh();
+
+/** A recipe in YAML. */
+const document = (
+  method: string,
+  parameters: Record<string, unknown> = {},
+  more: Record<string, unknown> = {},
+) =>
+  JSON.stringify({
+    merge_method: method,
+    models: PARENTS.map((model) => ({ model })),
+    ...(Object.keys(parameters).length > 0 ? { parameters } : {}),
+    ...more,
+  });
+
+async function compose(yaml: string, more: { seed?: bigint; name?: string; dryRun?: boolean } = {}) {
+  const steps: string[] = [];
+  const { dryRun = false, ...recipe } = more;
+  const request = { recipe: { document: yaml, ...recipe }, dryRun };
+  let made: composerV1.Composition | undefined;
+  for await (const { event } of mesh.composer.compose(request, { deadlineMs: 100_000 }))
+    if (event.case === 'composition') made = event.value;
+    else if (event.case === 'progress') steps.push(event.value.stage);
+  return { steps: [...new Set(steps)], made: made! };
+}
+
+const refusal = async (yaml: string) =>
+  toThalamusError(
+    await compose(yaml).then(
+      () => new Error('nothing was refused'),
+      (fault: unknown) => fault,
+    ),
+  );
+
+async function opened(digest: string) {
+  return openBundle(await materialiseBundle(parseDigest(digest), mesh.store, join(mesh.folder, 'opened')));
+}
+
+beforeAll(async () => {
+  await mesh.start();
+  await mesh.addBase('pico', 1);
+  const probe = {
+    name: 'bank-desk',
+    labels: ['block', 'other', 'refund'],
+    seed: 11,
+    texts: texts(BANK, 120),
+  };
+  await mesh.addParent(probe);
+  await mesh.addTrained({ ...probe, name: 'tuned-desk', labels: ['urgent', 'other'] }, 4);
+  const court = { name: 'tuned-court', labels: ['appeal', 'other'], seed: 12, texts: texts(LAW, 120) };
+  await mesh.addTrained(court, 2);
+});
+afterAll(() => mesh.stop());
+
+describe('the composer, of recipes in YAML', () => {
+  it('mixes weights by text, checks them against materialised ones, and finds the composition again', async () => {
+    const yaml = document('twin', { rank: 4 }, { base_model: 'pico' });
+    const { made, steps } = await compose(yaml);
+    expect(steps).toEqual([
+      'preflight',
+      'fetch',
+      'merge',
+      'factors',
+      'router',
+      'graph',
+      'quality',
+      'parity',
+      'register',
+    ]);
+    expect(made.parents).toEqual(PARENTS.map((name) => `${name}@1`));
+    expect(made.metrics['parity_max_abs']).toBeLessThan(1e-4);
+    const { manifest } = await opened(made.manifestDigest);
+    expect(manifest).toMatchObject({
+      kind: 'twin',
+      labels: ['block', 'other', 'refund', 'appeal', 'urgent'],
+    });
+    expect(JSON.parse(manifest.lineage?.recipe ?? '')).toMatchObject({ method: 'twin', seed: 0 });
+    expect((await compose(yaml)).made).toEqual({ ...made, existed: true });
+  });
+
+  it('gives the same bytes for the same recipe and seed, and others for another seed', async () => {
+    const digest = async (name: string, seed: bigint) => {
+      const { made } = await compose(document('twin', { rank: 2 }), { seed, name });
+      const { manifest } = await opened(made.manifestDigest);
+      return manifest.files.find(({ path }) => path === 'model.onnx')?.sha256;
+    };
+    const first = await digest('once', 5n);
+    expect(await digest('twice', 5n)).toBe(first);
+    expect(await digest('other', 6n)).not.toBe(first);
+  });
+
+  const free = STATIC_METHODS.filter(
+    ({ needsInformation, maxParents }) => !needsInformation && maxParents > 1,
+  );
+  it.each(free.map(({ name }) => name))(
+    'merges by %s into one set of weights for all texts',
+    async (method) => {
+      const needsBase = method === 'linear' ? {} : { base_model: 'pico' };
+      const { made } = await compose(document(method, { weight: 0.5 }, needsBase));
+      expect(made.metrics['parity_max_abs']).toBeLessThan(1e-4);
+      expect(made.expert.startsWith(method.replaceAll('_', '-'))).toBe(true);
+    },
+  );
+
+  it('runs the encoder twice where the router is to read the shared expert, and stores int8 where asked', async () => {
+    const twice = await compose(document('twin', { rank: 2, passes: 2, top: 0 }));
+    expect(twice.made.metrics['parity_max_abs']).toBeLessThan(1e-4);
+    const small = await compose(document('twin', { rank: 2 }, { dtype: 'float16' }));
+    expect(small.made.metrics['bytes']).toBeLessThan(twice.made.metrics['bytes']!);
+  });
+
+  it.each([
+    ['an unknown field', document('twin', {}, { slice: 1 }), /slice \(line 1\) is unknown/],
+    ['two rules of rank', document('twin', { rank: 2, rank_energy: 0.9 }), /cannot be given beside rank/],
+    ['a gradient', document('twin', { rank: [1, 2] }), /must be one value/],
+    ['another base', document('ties', { weight: 1 }, { base_model: 'nowhere' }), /parents stand on pico@1/],
+    ['information', document('fisher'), /Fisher information/],
+    ['a rank beyond the matrix', document('twin', { rank: 9999 }), /must be a whole number, 1 to 4096/],
+  ])('refuses %s before any work', async (_, yaml, message) => {
+    expect((await refusal(yaml)).message).toMatch(message);
+  });
+
+  it('refuses a document beside other fields', async () => {
+    const recipe = { document: document('twin'), method: 'twin' };
+    await expect(mesh.composer.preflight({ recipe })).rejects.toThrow(/cannot be given beside method/);
+  });
+});
