@@ -15,6 +15,7 @@ import { JobTable } from './application/job-table.js';
 import { ManageKeys } from './application/manage-keys.js';
 import { RegisterVersion } from './application/register-version.js';
 import { RegistryWriter } from './application/registry-writer.js';
+import { RenewExpert } from './application/renew-expert.js';
 import { SetChannel } from './application/set-channel.js';
 import { StoreResources } from './application/store-resources.js';
 import { SubmitJob } from './application/submit-job.js';
@@ -44,6 +45,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const jobs = new JobTable(bus, writer);
   const register = new RegisterVersion(view, writer, store, SignaturePolicy.load(settings));
   const resources = new StoreResources(view, writer, store);
+  const renewals = new RenewExpert(view, writer);
   const expiry = new ExpireExperts(view, resources, writer);
   const server: GrpcServer = new GrpcServer({
     host: settings.host,
@@ -51,7 +53,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     services: [
       implementService(
         registryV1.RegistryService,
-        new RegistryGrpcService({ view, writer, register, channels, resources, keys }),
+        new RegistryGrpcService({ view, writer, register, channels, resources, keys, renewals }),
       ),
       implementService(artifactV1.ArtifactService, new ArtifactGrpcService(store)),
       implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),

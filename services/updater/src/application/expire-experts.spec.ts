@@ -3,6 +3,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
+import type { StoreResources } from './store-resources.js';
 import { ExpireExperts } from './expire-experts.js';
 
 const expert = (name: string, expiresAtMs?: number) =>
@@ -13,14 +14,17 @@ const expert = (name: string, expiresAtMs?: number) =>
 
 function setUp(isLeader: boolean) {
   const experts = [expert('kept'), expert('later', 2_001), expert('stood-on', 1_000), expert('due', 2_000)];
-  const removed: string[] = [];
+  const removed: Parameters<StoreResources['removeExpert']>[0][] = [];
   const expiry = new ExpireExperts(
-    { experts: () => experts },
     {
-      removeExpert: ({ expert: name }) => {
-        if (name === 'stood-on')
+      experts: () => experts,
+      get: (key) => create(registryV1.ResourceSchema, { key, revision: BigInt(key.length) }),
+    },
+    {
+      removeExpert: (request) => {
+        if (request.expert === 'stood-on')
           return Promise.reject(new ThalamusError('REVISION_CONFLICT', 'another stands on it'));
-        removed.push(name);
+        removed.push(request);
         return Promise.resolve(1n);
       },
     },
@@ -31,10 +35,12 @@ function setUp(isLeader: boolean) {
 }
 
 describe('ExpireExperts', () => {
-  it('removes what is due and nothing else; one that must stay stops no other', async () => {
+  it('removes what is due and nothing else, as it was seen; one that must stay stops no other', async () => {
     const { expiry, removed } = setUp(true);
     await expiry.sweep();
-    expect(removed).toEqual(['due']);
+    expect(removed.map(({ expert: name, expectedRevision }) => [name, expectedRevision])).toEqual([
+      ['due', BigInt('expert/due'.length)],
+    ]);
   });
 
   it('leaves it to the elected writer', async () => {

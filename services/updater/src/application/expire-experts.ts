@@ -23,7 +23,7 @@ export class ExpireExperts {
   private readonly logger = createLogger('expiry');
 
   constructor(
-    private readonly view: Pick<RegistryView, 'experts'>,
+    private readonly view: Pick<RegistryView, 'experts' | 'get'>,
     private readonly resources: Pick<StoreResources, 'removeExpert'>,
     private readonly writer: Pick<RegistryWriter, 'isLeader'>,
     private readonly now: () => number = Date.now,
@@ -48,11 +48,13 @@ export class ExpireExperts {
     if (!this.writer.isLeader) return;
     const due = this.view
       .experts()
-      .filter(({ expiresAt }) => expiresAt !== undefined && timestampMs(expiresAt) <= this.now());
-    for (const { name } of due) {
+      .filter(({ expiresAt }) => expiresAt !== undefined && timestampMs(expiresAt) <= this.now())
+      .map(({ name }) => ({ name, revision: this.view.get(`expert/${name}`)?.revision }));
+    for (const { name, revision } of due) {
       try {
+        // One that is used in this moment has another revision by then, and stays.
         await this.resources.removeExpert(
-          create(registryV1.RemoveExpertRequestSchema, { expert: name }),
+          create(registryV1.RemoveExpertRequestSchema, { expert: name, expectedRevision: revision }),
           ACTOR,
         );
         this.logger.info({ expert: name }, 'expert removed: its time to live has passed');

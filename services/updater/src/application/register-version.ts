@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { timestampFromDate, timestampMs } from '@bufbuild/protobuf/wkt';
 import {
   MAX_MANIFEST_BYTES,
   parseDigest,
@@ -113,7 +113,7 @@ export class RegisterVersion {
         description: request.description || manifest.description,
         stable: version.version,
         tenants: request.tenants,
-        ...(request.expiresAt ? { expiresAt: request.expiresAt } : {}),
+        ...endOf(request),
       });
     if (expert.task !== version.task)
       throw new ThalamusError(
@@ -271,4 +271,11 @@ function checkClaims(claimed: registryV1.ExpertVersion, facts: registryV1.Expert
       });
     }
   }
+}
+
+/** When a new expert ends, and how long it lives from a use on. */
+function endOf({ expiresAt }: registryV1.RegisterVersionRequest) {
+  if (!expiresAt) return {};
+  const liveS = Math.max(1, Math.ceil((timestampMs(expiresAt) - Date.now()) / 1000));
+  return { expiresAt, timeToLiveS: BigInt(liveS) };
 }

@@ -6,6 +6,7 @@ import type { RegistryView } from '@thalamus/registry';
 import type { ManageKeys } from '../../application/manage-keys.js';
 import type { RegisterVersion } from '../../application/register-version.js';
 import type { RegistryWriter } from '../../application/registry-writer.js';
+import type { RenewExpert } from '../../application/renew-expert.js';
 import type { SetChannel } from '../../application/set-channel.js';
 import type { StoreResources } from '../../application/store-resources.js';
 import { actorOf } from './actor.js';
@@ -20,6 +21,7 @@ export interface RegistryUseCases {
   readonly channels: SetChannel;
   readonly resources: StoreResources;
   readonly keys: ManageKeys;
+  readonly renewals: RenewExpert;
 }
 
 /** thalamus.registry.v1: decodes, calls one use case, encodes. */
@@ -39,6 +41,10 @@ export class RegistryGrpcService implements ServiceImplementation<typeof registr
     return {
       revision: await this.uses.resources.removeExpert(request, actorOf(context, 'registry.RemoveExpert')),
     };
+  }
+
+  async renewExpert({ expert }: registryV1.RenewExpertRequest, context: CallContext) {
+    return { ...(await this.uses.renewals.run(expert, actorOf(context, 'registry.RenewExpert'))) };
   }
 
   async registerRouterModel(request: registryV1.RegisterRouterModelRequest, context: CallContext) {
