@@ -43,6 +43,7 @@ export async function settingsFor(
     THALAMUS_ARTIFACTS_FOLDER: join(data, 'artifacts'),
     THALAMUS_UPDATER_ADDRESS: at('updater'),
     THALAMUS_ROUTER_ADDRESS: at('router'),
+    THALAMUS_COMPOSER_ADDRESS: at('composer'),
     THALAMUS_BOOTSTRAP_KEY_FILE: join(folder, 'admin.key'),
     THALAMUS_ANONYMOUS: 'viewer',
     THALAMUS_LOG_LEVEL: 'warn',

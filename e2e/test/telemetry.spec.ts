@@ -267,7 +267,7 @@ describe('metrics', { timeout: 60_000 }, () => {
       'trainingValidationLoss',
       'trainingCheckpointAge',
       'chatCost',
-      ...(['predictedLoss', 'observedLoss'] as const),
+      ...(['compositions', 'predictedLoss', 'observedLoss'] as const),
     ] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))

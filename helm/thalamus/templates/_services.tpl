@@ -4,7 +4,7 @@ open to callers of the mesh, "rest" is the HTTP form of a service behind the gat
 "npm run helm:check" compares this table with the settings of the services.
 */}}
 {{- define "thalamus.services" -}}
-gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, bus: true, upstreams: true, calls: [router, expert-host, updater] }
+gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, bus: true, upstreams: true, calls: [router, expert-host, composer, updater] }
 router: { folder: router, grpc: 7402, ops: 7502, bus: true, calls: [updater] }
 expertHost: { advertises: true, folder: expert-host, grpc: 7403, rest: 7603, ops: 7503, bus: true, calls: [updater] }
 updater: { advertises: true, folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [] }
@@ -73,6 +73,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $_ := set $settings "THALAMUS_KAFKA_BROKERS" (join "," $root.Values.kafka.brokers) }}
 {{- end }}
 {{- if has "router" .service.calls }}{{ $_ := set $settings "THALAMUS_ROUTER_ADDRESS" (printf "%s-router:7402" $full) }}{{ end }}
+{{- if has "composer" .service.calls }}{{ $_ := set $settings "THALAMUS_COMPOSER_ADDRESS" (printf "%s-composer:7404" $full) }}{{ end }}
 {{- if has "updater" .service.calls }}
 {{- $_ := set $settings "THALAMUS_UPDATER_ADDRESS" (printf "%s-updater:7401" $full) }}
 {{- if not .service.upstreams }}{{ $_ := set $settings "THALAMUS_ARTIFACTS" "updater" }}{{ end }}

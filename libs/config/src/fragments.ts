@@ -188,3 +188,7 @@ export const updaterAddress = () => ({
 export const routerAddress = () => ({
   routerAddress: addressSetting('THALAMUS_ROUTER_ADDRESS', '127.0.0.1:7402', 'router'),
 });
+/** Address of the composer. */
+export const composerAddress = () => ({
+  composerAddress: addressSetting('THALAMUS_COMPOSER_ADDRESS', '127.0.0.1:7404', 'composer'),
+});

@@ -16,6 +16,7 @@ export {
   artifactSettings,
   busSettings,
   bytes,
+  composerAddress,
   count,
   dataSettings,
   grpcSettings,

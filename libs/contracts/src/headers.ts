@@ -46,6 +46,8 @@ export const HTTP_HEADERS = {
   version: 'x-thalamus-version',
   /** In answers: how the expert was chosen. */
   decision: 'x-thalamus-decision',
+  /** In answers: the composition that was asked for, what answered, and why. */
+  composition: 'x-thalamus-composition',
   /** Longest time the caller waits, milliseconds. */
   requestTimeoutMs: 'x-request-timeout-ms',
 } as const;

@@ -187,6 +187,11 @@ export const METRICS = {
     'expertName',
     'outcome',
   ]),
+  compositions: counter(
+    'thalamus.gateway.compositions',
+    'Requests for compositions, by outcome: it answered because it was `found` or `built`, or its parents did for it was `building`, `busy`, `full`, `unavailable`, `failed` or `loading`.',
+    ['outcome'],
+  ),
   chatCost: counter(
     'thalamus.chat.cost',
     'What the tokens of chat answers cost, by the prices that are registered.',

@@ -33,27 +33,25 @@ import { Authenticate } from './application/authenticate.js';
 import { Conversations } from './application/chat/conversations.js';
 import { CompleteChat, type ChatRouting } from './application/chat/complete-chat.js';
 import { ChooseHost } from './application/choose-host.js';
-import { ClassifyText } from './application/classify-text.js';
 import { DescribeExperts } from './application/describe-experts.js';
 import { DescribeHosts } from './application/describe-hosts.js';
 import { DescribeRouters } from './application/describe-routers.js';
 import { DescribeTraining } from './application/describe-training.js';
-import { EmbedTexts } from './application/embed-texts.js';
 import { FallbackExpert } from './application/fallback-expert.js';
 import { HostConnections } from './application/host-connections.js';
 import { InferOnHost } from './application/infer-on-host.js';
-import { InferTensors } from './application/infer-tensors.js';
 import { LiveBoard, type PriceOf } from './application/live-board.js';
 import { ListExperts } from './application/list-experts.js';
 import { OipFront } from './application/oip-front.js';
-import { RankExperts } from './application/rank-experts.js';
 import { RecordOutcome } from './application/record-outcome.js';
+import { RenewExperts } from './application/renew-experts.js';
 import { ResolveExpert } from './application/resolve-expert.js';
 import { RouteText } from './application/route-text.js';
 import { WarmStable } from './application/warm-stable.js';
 import { WatchTraffic } from './application/watch-traffic.js';
 import type { UseCases } from './application/use-cases.js';
 import { environment, type GatewaySettings } from './config.js';
+import { wireUseCases } from './wire-use-cases.js';
 
 /** Nest token of what the HTTP adapter takes besides controllers. */
 export const HTTP_PARTS = Symbol('thalamus.gateway.http-parts');
@@ -111,7 +109,9 @@ function wire(settings: GatewaySettings) {
   const inferOnHost = new InferOnHost(new ChooseHost(residency, view), hosts);
   const warmStable = new WarmStable(view, residency);
   const resolveExpert = new ResolveExpert(view, warmStable);
-  const recordOutcome = new RecordOutcome(spool);
+  const updater = new AskUpdater(settings.updaterAddress);
+  const renewExperts = new RenewExperts(view, (expert) => updater.renew(expert));
+  const recordOutcome = new RecordOutcome(spool, renewExperts);
   const routeText = new RouteText(router);
   const fallback = new FallbackExpert(view, resolveExpert);
   const guard = new AddressGuard(settings.upstreamAllow);
@@ -123,19 +123,18 @@ function wire(settings: GatewaySettings) {
     view,
     recordOutcome,
   });
-  const updater = new AskUpdater(settings.updaterAddress);
   const listExperts = new ListExperts(view);
   const watchTraffic = new WatchTraffic(bus, new LiveBoard(priceOf(view)));
-  const useCases: UseCases = {
-    classifyText: new ClassifyText(resolveExpert, routeText, inferOnHost, fallback, recordOutcome),
-    embedTexts: new EmbedTexts(resolveExpert, inferOnHost, recordOutcome),
-    listExperts,
-    rankExperts: new RankExperts(routeText, recordOutcome),
-    inferTensors: new InferTensors(resolveExpert, inferOnHost, recordOutcome),
+  const { useCases, close: closeCompositions } = wireUseCases(settings, {
+    view,
+    residency,
     resolveExpert,
+    routeText,
+    fallback,
     inferOnHost,
+    listExperts,
     recordOutcome,
-  };
+  });
   const authenticate = new Authenticate(view, settings.anonymous);
   const admission = new Admission(view, settings.maxInFlight);
   const scopes = new CallScopes({
@@ -154,6 +153,7 @@ function wire(settings: GatewaySettings) {
     closing(() => {
       router.close();
       updater.close();
+      closeCompositions();
       return upstream.close();
     }),
     {

@@ -1,5 +1,6 @@
 import {
   busSettings,
+  composerAddress,
   count,
   dataSettings,
   defineSettings,
@@ -25,6 +26,7 @@ export const gatewaySettings = defineSettings({
   ...dataSettings('gateway'),
   ...routerAddress(),
   ...updaterAddress(),
+  ...composerAddress(),
   ...httpSettings(8080, 1_048_576),
   ...requestTimeoutSettings(10_000),
   anonymous: setting(
@@ -75,6 +77,45 @@ export const gatewaySettings = defineSettings({
     'THALAMUS_CONVERSATIONS',
     z.coerce.number('must be a number').int('must be a whole number').min(0).max(1_000_000).default(10_000),
     'Conversations whose expert is remembered; of more, the tenant with most forgets its oldest; 0: none.',
+  ),
+  composeAtOnce: setting(
+    'THALAMUS_COMPOSE_AT_ONCE',
+    count(1),
+    'Compositions that are made at once because requests ask for them.',
+  ),
+  composeQueue: setting(
+    'THALAMUS_COMPOSE_QUEUE',
+    z.coerce.number('must be a number').int('must be a whole number').min(0).max(1_000).default(8),
+    'Compositions that may wait to be made because requests ask for them; requests for more are routed among the parents.',
+  ),
+  composePerTenant: setting(
+    'THALAMUS_COMPOSE_PER_TENANT',
+    count(2),
+    'Compositions of one tenant that are made or wait because its requests ask for them.',
+  ),
+  composeKept: setting(
+    'THALAMUS_COMPOSE_KEPT',
+    z.coerce.number('must be a number').int('must be a whole number').min(0).max(10_000).default(32),
+    'Experts with a time to live up to which compositions are made because requests ask for them; 0: none is made.',
+  ),
+  composeTimeoutMs: setting(
+    'THALAMUS_COMPOSE_TIMEOUT_MS',
+    milliseconds(900_000),
+    'How long making a composition that requests ask for may take, its wait in the composer included, milliseconds.',
+  ),
+  composeTimeToLiveMs: setting(
+    'THALAMUS_COMPOSE_TIME_TO_LIVE_MS',
+    z.coerce
+      .number('must be a number of milliseconds')
+      .int('must be whole milliseconds')
+      .min(1_000, 'must be at least 1000')
+      .default(86_400_000),
+    'How long a composition that requests asked for stays without being used, milliseconds; whole seconds count.',
+  ),
+  composeFailureMs: setting(
+    'THALAMUS_COMPOSE_FAILURE_MS',
+    milliseconds(30_000),
+    'How long a composition that could not be made is not tried again, milliseconds.',
   ),
   maxInFlight: setting('THALAMUS_MAX_IN_FLIGHT', count(512), 'Requests served at once; more are refused.'),
 });

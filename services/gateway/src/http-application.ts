@@ -26,7 +26,8 @@ export async function httpApplication(
     logger: false,
     bodyLimit: settings.maxBodyBytes,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 200 },
+    // A composition is named by its parents.
+    routerOptions: { maxParamLength: 512 },
     clientErrorHandler: answerUnreadable,
     frameworkErrors: onFault,
   });

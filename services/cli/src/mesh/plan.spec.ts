@@ -37,6 +37,7 @@ describe('the settings of a mesh that listens on every address', () => {
     expect(settingsOf('gateway', options, addresses)).toMatchObject({
       THALAMUS_ANONYMOUS: 'off',
       THALAMUS_ROUTER_ADDRESS: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
+      THALAMUS_COMPOSER_ADDRESS: `127.0.0.1:${addresses.get('composer')?.grpcPort ?? 0}`,
     });
   });
 

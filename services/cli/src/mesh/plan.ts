@@ -117,6 +117,7 @@ export function settingsOf(
         ...data,
         ...doorOf(options),
         THALAMUS_ROUTER_ADDRESS: at('router'),
+        THALAMUS_COMPOSER_ADDRESS: at('composer'),
         THALAMUS_UPDATER_ADDRESS: at('updater'),
       };
     case 'replay':

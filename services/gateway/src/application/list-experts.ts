@@ -1,6 +1,7 @@
 import type { registryV1 } from '@thalamus/contracts';
 import type { RegistryView } from '@thalamus/registry';
 import type { Caller } from '../domain/caller.js';
+import { isOpenTo } from './expert-access.js';
 
 /** An expert with the version that answers for it. */
 export interface ListedExpert {
@@ -16,7 +17,7 @@ export class ListExperts {
     const allowed = this.view.policy(caller.tenant)?.allowedExperts ?? [];
     return this.view
       .experts()
-      .filter(({ tenants }) => tenants.length === 0 || tenants.includes(caller.tenant))
+      .filter(({ name, stable }) => isOpenTo(this.view, name, stable, caller.tenant))
       .filter(({ name }) => allowed.length === 0 || allowed.includes(name))
       .map((expert) => ({ expert, stable: this.view.stableVersion(expert.name) }))
       .sort((a, b) => (a.expert.name < b.expert.name ? -1 : 1));

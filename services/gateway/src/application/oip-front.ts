@@ -2,10 +2,18 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { RPC_METADATA, type inference, type OipCalls } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import type { RequestScope } from '../domain/caller.js';
-import { AUTO, AUTO_METADATA, autoWish, isAuto } from '../domain/oip-auto.js';
+import { isComposition, parseCompositionName } from '../domain/composition-name.js';
+import {
+  AUTO,
+  AUTO_METADATA,
+  autoWish,
+  compositionMetadata,
+  isAnsweredByLabel,
+  isAuto,
+} from '../domain/oip-auto.js';
 import { autoAnswer } from '../domain/oip-auto-answer.js';
 import { textsOf } from '../domain/oip-questions.js';
-import { needText } from '../domain/texts.js';
+import { invalid, needText } from '../domain/texts.js';
 import type { HostClient } from './host-connections.js';
 import type { ResolvedExpert } from './resolve-expert.js';
 import type { UseCases } from './use-cases.js';
@@ -20,8 +28,8 @@ export type ScopeOf = () => RequestScope;
 const NOT_SERVED: ReadonlySet<string> = new Set(['EXPERT_NOT_READY', 'EXPERT_NOT_FOUND']);
 
 /**
- * The Open Inference Protocol at the front door, for gRPC and HTTP: `auto` routes each text and answers label, score and expert;
- * any other model goes to a host that has it, tensors untouched.
+ * The Open Inference Protocol at the front door, for gRPC and HTTP: `auto` routes each text and answers label, score and expert, and
+ * so does a composition, made or not yet; any other model goes to a host that has it, tensors untouched.
  */
 export class OipFront implements OipCalls<ScopeOf> {
   constructor(
@@ -45,6 +53,10 @@ export class OipFront implements OipCalls<ScopeOf> {
   async modelReady(request: inference.ModelReadyRequest, scopeOf: ScopeOf) {
     const scope = scopeOf();
     if (isAuto(request.name)) return { ready: this.ready() };
+    if (isComposition(request.name)) {
+      this.checkComposition(request.name, request.version, scope);
+      return { ready: this.ready() };
+    }
     const target = this.target(request.name, request.version, scope);
     try {
       return await this.host(target).modelReady(named(target), within(scope));
@@ -60,13 +72,17 @@ export class OipFront implements OipCalls<ScopeOf> {
   ): Promise<MessageInitShape<typeof inference.ModelMetadataResponseSchema>> {
     const scope = scopeOf();
     if (isAuto(request.name)) return AUTO_METADATA;
+    if (isComposition(request.name)) {
+      this.checkComposition(request.name, request.version, scope);
+      return compositionMetadata(request.name);
+    }
     const target = this.target(request.name, request.version, scope);
     return this.host(target).modelMetadata(named(target), within(scope));
   }
 
   async modelInfer(request: inference.ModelInferRequest, scopeOf: ScopeOf): Promise<Answer> {
     const scope = scopeOf();
-    if (!isAuto(request.modelName)) return this.useCases.inferTensors.run(request, scope);
+    if (!isAnsweredByLabel(request.modelName)) return this.useCases.inferTensors.run(request, scope);
     const { timeoutMs, ...wish } = autoWish(request);
     const texts = textsOf(request);
     texts.forEach((text, index) => {
@@ -122,6 +138,12 @@ export class OipFront implements OipCalls<ScopeOf> {
       }),
     );
     return { modelStats: answers.flat() };
+  }
+
+  /** A composition is ready when its parents are there: until it is made, they answer. @throws for a parent that cannot be used */
+  private checkComposition(name: string, version: string, scope: RequestScope): void {
+    if (version !== '') throw invalid('version', 'must be empty: a composition has no versions');
+    this.useCases.compositions.pinned(parseCompositionName(name), scope);
   }
 
   private target(name: string, version: string, { caller }: RequestScope): ResolvedExpert {

@@ -14,6 +14,11 @@ export interface OutcomeSink {
   enqueue(record: BusRecord): void;
 }
 
+/** Hears of every expert that has answered; never waits, never fails. */
+export interface ExpertUses {
+  used(expert: string): void;
+}
+
 /** What a request was about, as far as it got. */
 interface Common {
   /** classifications, embeddings, route, ModelInfer. */
@@ -34,7 +39,10 @@ export class RecordOutcome {
   private readonly requests = counter(METRICS.requests);
   private readonly chatCost = counter(METRICS.chatCost);
 
-  constructor(private readonly sink: OutcomeSink) {}
+  constructor(
+    private readonly sink: OutcomeSink,
+    private readonly uses: ExpertUses = { used: () => undefined },
+  ) {}
 
   succeeded(
     outcome: Common & {
@@ -46,6 +54,7 @@ export class RecordOutcome {
       readonly timingsMs: Readonly<Record<string, number>>;
     },
   ): void {
+    if (outcome.target) this.uses.used(outcome.target.expert);
     if (outcome.costUsd !== undefined && outcome.target)
       this.chatCost.add(outcome.costUsd, { [ATTRIBUTES.expertName]: outcome.target.expert });
     this.record(outcome, {

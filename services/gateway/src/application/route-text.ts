@@ -16,6 +16,8 @@ export interface RouteWish {
   readonly risk?: { readonly alpha: number; readonly delta: number };
   /** Expert that the conversation has had so far. */
   readonly currentExpert?: string | undefined;
+  /** Only these are ranked; left out: all. */
+  readonly experts?: readonly string[];
 }
 
 /** A decision, and what an expert should be given. */
@@ -44,6 +46,7 @@ export class RouteText {
       ...(wish.risk ? { risk: { alpha: wish.risk.alpha, delta: wish.risk.delta } } : {}),
       requestId: scope.requestId,
       currentExpert: wish.currentExpert ?? '',
+      experts: [...(wish.experts ?? [])],
     };
     const metadata = { [RPC_METADATA.requestId]: scope.requestId };
     const answer = await this.router

@@ -1,4 +1,5 @@
 import type { ClassifyText } from './classify-text.js';
+import type { ComposeOnRequest } from './compositions/compose-on-request.js';
 import type { EmbedTexts } from './embed-texts.js';
 import type { InferOnHost } from './infer-on-host.js';
 import type { InferTensors } from './infer-tensors.js';
@@ -10,6 +11,7 @@ import type { ResolveExpert } from './resolve-expert.js';
 /** What the gateway does, for the protocols it does it by. */
 export interface UseCases {
   readonly classifyText: ClassifyText;
+  readonly compositions: ComposeOnRequest;
   readonly embedTexts: EmbedTexts;
   readonly rankExperts: RankExperts;
   readonly inferTensors: InferTensors;

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { joinBytesElements, type inference } from '@thalamus/contracts';
-import { AUTO } from './oip-auto.js';
+import { compositionText, usedByAll, type CompositionUse } from './composition-use.js';
+import { AUTO, isAuto } from './oip-auto.js';
 import type { LabelScore } from './oip-answers.js';
 
 /** What one text got of the expert that was chosen for it. */
@@ -10,14 +11,23 @@ export interface AutoAnswer {
   /** Best first. */
   readonly scores: readonly LabelScore[];
   readonly truncated: boolean;
+  readonly composition?: CompositionUse | undefined;
 }
+
+/** Parameters of the answer. */
+const PARAMETERS = {
+  /** Whether an expert saw only the first tokens of a text. */
+  truncated: 'truncated',
+  /** What became of a composition: `compose:a@2+b@1; answered=parents; reason=building`. */
+  composition: 'composition',
+} as const;
 
 type Response = MessageInitShape<typeof inference.ModelInferResponseSchema>;
 
 const encoder = new TextEncoder();
 
 /**
- * The answer of `auto`: label, score and expert, or those of them that are asked for, one entry a text. In the form in which it was asked: raw contents to clients
+ * The answer of `auto` and of compositions: label, score and expert, or those of them that are asked for, one entry a text. In the form in which it was asked: raw contents to clients
  * that send raw contents, which is all that some of them read, typed ones to the others.
  */
 export function autoAnswer(request: inference.ModelInferRequest, answers: readonly AutoAnswer[]): Response {
@@ -43,7 +53,8 @@ export function autoAnswer(request: inference.ModelInferRequest, answers: readon
       raw: () => joinBytesElements(experts),
     },
   ].filter(({ tensor }) => wanted.size === 0 || wanted.has(tensor.name));
-  const head = { id: request.id, modelName: AUTO, parameters: truncationOf(answers) };
+  const modelName = isAuto(request.modelName) ? AUTO : request.modelName;
+  const head = { id: request.id, modelName, parameters: parametersOf(answers) };
   if (request.rawInputContents.length === 0)
     return { ...head, outputs: outputs.map(({ tensor, contents }) => ({ ...tensor, contents })) };
   return {
@@ -53,9 +64,17 @@ export function autoAnswer(request: inference.ModelInferRequest, answers: readon
   };
 }
 
-function truncationOf(answers: readonly AutoAnswer[]) {
+function parametersOf(answers: readonly AutoAnswer[]) {
   const boolParam = answers.some(({ truncated }) => truncated);
-  return { truncated: { parameterChoice: { case: 'boolParam' as const, value: boolParam } } };
+  const use = usedByAll(answers);
+  return {
+    [PARAMETERS.truncated]: { parameterChoice: { case: 'boolParam' as const, value: boolParam } },
+    ...(use && {
+      [PARAMETERS.composition]: {
+        parameterChoice: { case: 'stringParam' as const, value: compositionText(use) },
+      },
+    }),
+  };
 }
 
 function rawFloats(values: readonly number[]): Uint8Array {

@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { isTask, TASKS, type inference } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { mergeFlags, parseFlags, parseModelName, type Flag } from '@thalamus/routing';
+import { isComposition } from './composition-name.js';
 import { invalid } from './texts.js';
 
 /** Name of the model that is chosen anew for each text. */
@@ -43,7 +44,17 @@ export function isAuto(modelName: string): boolean {
   return modelName === AUTO || modelName.startsWith(`${AUTO}:`);
 }
 
-/** What a request to `auto` asks besides its texts. @throws REQUEST_INVALID, ROUTER_MODEL_NOT_FOUND, FLAG_INVALID */
+/** True for what answers with label, score and expert, whoever it is: `auto` and compositions. */
+export function isAnsweredByLabel(modelName: string): boolean {
+  return isAuto(modelName) || isComposition(modelName);
+}
+
+/** What ModelMetadata says of a composition: it answers as `auto` does. */
+export function compositionMetadata(name: string): typeof AUTO_METADATA {
+  return { ...AUTO_METADATA, name, platform: 'thalamus_composition' };
+}
+
+/** What a request to `auto` or a composition asks besides its texts. @throws REQUEST_INVALID, ROUTER_MODEL_NOT_FOUND, FLAG_INVALID */
 export function autoWish(request: inference.ModelInferRequest): {
   readonly model: string;
   readonly flags: readonly Flag[];
@@ -51,44 +62,53 @@ export function autoWish(request: inference.ModelInferRequest): {
   /** Milliseconds from now; Infinity without the parameter `timeout`. */
   readonly timeoutMs: number;
 } {
+  const isComposed = isComposition(request.modelName);
+  const what = isComposed ? 'a composition' : AUTO;
   if (request.modelVersion !== '')
-    throw invalid('model_version', 'must be empty: auto has no versions; name the expert to pin one');
+    throw invalid(
+      'model_version',
+      isComposed
+        ? 'must be empty: a composition has no versions; pin its parents, as in compose:a@2+b'
+        : 'must be empty: auto has no versions; name the expert to pin one',
+    );
   for (const name of Object.keys(request.parameters))
     if (!Object.hasOwn(PARAMETERS, name))
       throw invalid(
         `parameters.${name.slice(0, 64)}`,
-        `is unknown to auto; known are ${Object.keys(PARAMETERS).join(', ')}`,
+        `is unknown to ${what}; known are ${Object.keys(PARAMETERS).join(', ')}`,
       );
-  checkOutputs(request);
-  checkTask(textParameter(request, PARAMETERS.task) ?? TASK);
+  checkOutputs(request, what);
+  checkTask(textParameter(request, PARAMETERS.task) ?? TASK, what);
   const flags = parseFlags(textParameter(request, PARAMETERS.flags) ?? '');
+  const common = { topLabels: 1, timeoutMs: timeoutOf(request) };
+  if (isComposed) return { model: request.modelName, flags, ...common };
   const named = parseModelName(request.modelName);
   if (named.model !== AUTO) throw invalid('model_name', 'must be auto, or auto:size=0.5 with its flags');
-  return { model: AUTO, flags: mergeFlags(flags, named.flags), topLabels: 1, timeoutMs: timeoutOf(request) };
+  return { model: AUTO, flags: mergeFlags(flags, named.flags), ...common };
 }
 
 /** What is wished of outputs is done or refused, never ignored. */
-function checkOutputs({ outputs }: inference.ModelInferRequest): void {
+function checkOutputs({ outputs }: inference.ModelInferRequest, what: string): void {
   outputs.forEach(({ name, parameters }, index) => {
     const isRepeated = outputs.findIndex((output) => output.name === name) < index;
     const parameter = Object.keys(parameters)[0];
     const fault = !OUTPUTS.includes(name)
-      ? `is unknown to auto; there are ${OUTPUTS.join(', ')}`
+      ? `is unknown to ${what}; there are ${OUTPUTS.join(', ')}`
       : isRepeated
         ? 'is asked for twice'
         : parameter === undefined
           ? undefined
-          : `has the parameter ${parameter.slice(0, 64)}, which auto does not know`;
+          : `has the parameter ${parameter.slice(0, 64)}, which ${what} does not know`;
     if (fault !== undefined) throw invalid(`outputs.${name.slice(0, 64)}`, fault);
   });
 }
 
-function checkTask(task: string): void {
+function checkTask(task: string, what: string): void {
   if (task === TASK) return;
   if (!isTask(task)) throw invalid(`parameters.${PARAMETERS.task}`, `must be one of ${TASKS.join(', ')}`);
   throw new ThalamusError(
     'ROUTER_MODEL_NOT_FOUND',
-    `auto answers ${TASK} by this protocol, not ${task}; name an expert for that.`,
+    `${what} answers ${TASK} by this protocol, not ${task}; name an expert for that.`,
     { violations: [{ field: `parameters.${PARAMETERS.task}`, description: `must be ${TASK}` }] },
   );
 }

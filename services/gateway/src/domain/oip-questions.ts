@@ -21,14 +21,13 @@ export function textsRequest(texts: readonly string[], id: string): TextsRequest
 
 type TextInput = inference.ModelInferRequest_InferInputTensor;
 
-/** Most texts of one request to `auto`. */
+/** Most texts of one request to `auto` or a composition. */
 const MAX_TEXTS = 256;
 
 /** Texts of the one BYTES input `text`, typed or raw. @throws TENSOR_INVALID */
 export function textsOf(request: inference.ModelInferRequest): string[] {
   const [input, ...others] = request.inputs;
-  if (input?.name !== 'text' || others.length > 0)
-    throw invalid('text', 'the model auto takes this one input');
+  if (input?.name !== 'text' || others.length > 0) throw invalid('text', 'this model takes this one input');
   const count = textCount(input);
   const entries = entriesOf(input, request.rawInputContents, count);
   if (entries.length !== count)

@@ -252,7 +252,7 @@ export const CASES: readonly Case[] = [
   },
   { name: 'a path that is no UTF-8', path: '/v1/models/%ff', method: 'GET', ...invalid },
   { name: 'a path that is cut off', path: '/v1/models/%2', method: 'GET', ...invalid },
-  { name: 'a name that is too long', path: `/v1/models/${'x'.repeat(300)}`, method: 'GET', ...invalid },
+  { name: 'a name that is too long', path: `/v1/models/${'x'.repeat(600)}`, method: 'GET', ...invalid },
   {
     name: 'an unknown model of the list',
     path: '/v1/models/nobody',

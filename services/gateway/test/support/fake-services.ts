@@ -1,10 +1,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { inference, routerV1 } from '@thalamus/contracts';
+import { composerV1, inference, routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { GrpcServer, implementService, type CallContext, type ServiceImplementation } from '@thalamus/grpc';
 
 type RouteAnswer = MessageInitShape<typeof routerV1.RouteResponseSchema>;
 type InferAnswer = MessageInitShape<typeof inference.ModelInferResponseSchema>;
+type CheckAnswer = MessageInitShape<typeof composerV1.PreflightResponseSchema>;
+type Made = MessageInitShape<typeof composerV1.CompositionSchema>;
 type Host = ServiceImplementation<typeof inference.GRPCInferenceService>;
 
 /** What the next calls of a fake are answered with; tests set it, `reset` sets it back. */
@@ -74,6 +76,54 @@ function decided(request: routerV1.RouteRequest): Promise<RouteAnswer> {
   });
 }
 
+/** A composer that can make nothing until a test says what it makes. */
+export class FakeComposer implements ServiceImplementation<typeof composerV1.ComposerService> {
+  readonly checks: composerV1.PreflightRequest[] = [];
+  readonly builds: composerV1.ComposeRequest[] = [];
+  /** Builds that the caller has given up before they were made. */
+  cancelled = 0;
+  check: (request: composerV1.PreflightRequest) => Promise<CheckAnswer> = away;
+  make: (request: composerV1.ComposeRequest) => Promise<Made> = away;
+
+  reset(): void {
+    this.checks.length = 0;
+    this.builds.length = 0;
+    this.cancelled = 0;
+    this.check = away;
+    this.make = away;
+  }
+
+  preflight(request: composerV1.PreflightRequest): Promise<CheckAnswer> {
+    this.checks.push(request);
+    return this.check(request);
+  }
+
+  async *compose(
+    request: composerV1.ComposeRequest,
+    context: CallContext,
+  ): AsyncIterable<MessageInitShape<typeof composerV1.ComposeResponseSchema>> {
+    this.builds.push(request);
+    let isMade = false;
+    context.signal.addEventListener('abort', () => (this.cancelled += isMade ? 0 : 1));
+    yield { event: { case: 'progress', value: { stage: 'router', done: 1n, total: 2n } } };
+    const made = await this.make(request);
+    isMade = true;
+    yield { event: { case: 'composition', value: made } };
+  }
+
+  getComposition(): Promise<never> {
+    return away();
+  }
+
+  listMethods() {
+    return Promise.resolve({ methods: [] });
+  }
+}
+
+function away(): Promise<never> {
+  return Promise.reject(new ThalamusError('UPSTREAM_UNAVAILABLE', 'The composer is away.'));
+}
+
 /** A host that classifies every text alike: `card_lost` 0.75, `other` 0.25. */
 export class FakeHost {
   readonly requests: inference.ModelInferRequest[] = [];
@@ -140,12 +190,13 @@ function unsupported(): ThalamusError {
 }
 
 /** Starts a server of fakes on a free port of this machine. */
-export async function serve(router: FakeRouter, host: FakeHost): Promise<GrpcServer> {
+export async function serve(router: FakeRouter, host: FakeHost, composer: FakeComposer): Promise<GrpcServer> {
   const server = new GrpcServer({
     host: '127.0.0.1',
     port: 0,
     services: [
       implementService(routerV1.RouterService, router),
+      implementService(composerV1.ComposerService, composer),
       implementService(inference.GRPCInferenceService, host.implementation()),
     ],
   });

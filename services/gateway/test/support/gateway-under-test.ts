@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { AppModule, GRPC_SERVER, HTTP_PARTS, type HttpParts } from '../../src/app.module.js';
 import { gatewaySettings } from '../../src/config.js';
 import { httpApplication } from '../../src/http-application.js';
-import { FakeHost, FakeRouter, serve } from './fake-services.js';
+import { FakeComposer, FakeHost, FakeRouter, serve } from './fake-services.js';
 import { UpdaterProcess } from './updater-process.js';
 
 type Value = NonNullable<MessageInitShape<typeof registryV1.ResourceSchema>['value']>;
@@ -65,6 +65,7 @@ export interface Residence {
 export class GatewayUnderTest {
   readonly router = new FakeRouter();
   readonly host = new FakeHost();
+  readonly composer = new FakeComposer();
   readonly completed: Completed[] = [];
   private revision = 0n;
   private stopFollowing: (() => Promise<void>) | undefined;
@@ -94,7 +95,7 @@ export class GatewayUnderTest {
     await bus.start();
     await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));
     const made = new GatewayUnderTest(folder, bus);
-    made.fakes = await serve(made.router, made.host);
+    made.fakes = await serve(made.router, made.host, made.composer);
     await made.fillRegistry();
     if (parts.updater) made.updater = await UpdaterProcess.start(folder);
     const settings = loadSettings(gatewaySettings, {
@@ -105,6 +106,7 @@ export class GatewayUnderTest {
       THALAMUS_HTTP_PORT: '0',
       THALAMUS_OPS_PORT: '0',
       THALAMUS_ROUTER_ADDRESS: `127.0.0.1:${made.fakes.port}`,
+      THALAMUS_COMPOSER_ADDRESS: `127.0.0.1:${made.fakes.port}`,
       THALAMUS_MAX_BODY_BYTES: '600000',
       THALAMUS_UPSTREAM_ALLOW: '127.0.0.1',
       ...(made.updater ? { THALAMUS_UPDATER_ADDRESS: made.updater.address } : {}),

@@ -2,16 +2,20 @@ import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { GatewayUnderTest } from './gateway-under-test.js';
 
 /** One gateway for the tests of a file, handed over when it has started; its fakes are as new before each test. */
-export function useGateway(handOver: (gateway: GatewayUnderTest) => void): void {
+export function useGateway(
+  handOver: (gateway: GatewayUnderTest) => void,
+  environment: Readonly<Record<string, string>> = {},
+): void {
   let gateway: GatewayUnderTest;
   beforeAll(async () => {
-    gateway = await GatewayUnderTest.start();
+    gateway = await GatewayUnderTest.start(environment);
     handOver(gateway);
   });
   afterAll(() => gateway.stop());
   beforeEach(() => {
     gateway.router.reset();
     gateway.host.reset();
+    gateway.composer.reset();
   });
 }
 

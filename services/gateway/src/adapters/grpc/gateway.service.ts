@@ -43,6 +43,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
         truncated: answer.truncated,
         promptTokens: answer.promptTokens,
         ...(answer.decision ? { decision: answer.decision } : {}),
+        ...(answer.composition ? { composition: answer.composition } : {}),
       };
     });
   }
@@ -72,6 +73,7 @@ export class GatewayGrpcService implements ServiceImplementation<typeof gatewayV
       needText(request.input, 'input');
       const wish = {
         prompt: request.input,
+        model: request.model || 'auto',
         task,
         flags: flagsFromMessages(request.flags),
         topK: request.topK,

@@ -1,5 +1,6 @@
 import { ERROR_CODES } from '@thalamus/errors';
 import { z } from 'zod';
+import { COMPOSITION_REASONS } from '../../domain/composition-use.js';
 
 const label = z.object({ label: z.string(), score: z.number().describe('Probability, 0 to 1.') });
 const cost = z.looseObject({
@@ -35,6 +36,15 @@ const decisionFields = {
 };
 const milliseconds = z.record(z.string(), z.number()).describe('Milliseconds by stage.');
 const decision = z.looseObject(decisionFields).describe('thalamus.router.v1.Decision in proto3 JSON.');
+const composition = z.object({
+  model: z
+    .string()
+    .describe('What was asked for: compose:a@2+b@1, parents by name with the versions that answer for them.'),
+  answered: z
+    .enum(['composition', 'parents'])
+    .describe('composition, or parents: the router chose one of them for each text.'),
+  reason: z.enum(COMPOSITION_REASONS).describe('Why: found or built, else why the parents answered.'),
+});
 const usage = z.object({ prompt_tokens: z.int(), total_tokens: z.int() });
 
 const model = z.object({
@@ -67,6 +77,10 @@ export const answers = {
       }),
     ),
     usage,
+    thalamus: z
+      .object({ composition })
+      .optional()
+      .describe('What became of the composition that was asked for; absent when none was.'),
   }),
   completion: z
     .looseObject({

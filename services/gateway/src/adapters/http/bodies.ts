@@ -77,6 +77,13 @@ export const riskField = z.strictObject({
 export const routeBody = z
   .strictObject({
     input: text,
+    model: z
+      .string()
+      .max(512)
+      .default('auto')
+      .describe(
+        'auto, auto:size=0.5, or compose:a+b: only these experts are ranked, and nothing is composed.',
+      ),
     task: z.enum(['text-classification', 'fill-mask', 'text-generation']).default('text-classification'),
     flags: flagsField.optional(),
     top_k: z.int().min(1).max(256).default(8).describe('Experts to return, best first.'),

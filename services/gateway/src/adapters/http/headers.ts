@@ -1,6 +1,7 @@
 import { HTTP_HEADERS, type routerV1 } from '@thalamus/contracts';
 import { parseFlags, type Flag } from '@thalamus/routing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { compositionText, type CompositionUse } from '../../domain/composition-use.js';
 
 /** Flags of the header. @throws FLAG_INVALID */
 export function headerFlags(request: FastifyRequest): Flag[] {
@@ -24,4 +25,9 @@ export function nameDecision(reply: FastifyReply, decision: routerV1.Decision, e
   const abstained = decision.abstained ? '; abstained' : '';
   const value = `${decision.routerModel}@${decision.routerModelVersion}${facts}${abstained}`;
   void reply.header(HTTP_HEADERS.decision, value);
+}
+
+/** Header that says what became of a composition: `compose:a@2+b@1; answered=parents; reason=building`. */
+export function nameComposition(reply: FastifyReply, use: CompositionUse): void {
+  void reply.header(HTTP_HEADERS.composition, compositionText(use));
 }

@@ -21,7 +21,7 @@ export const oipSchemas = {
       parameters: parameters
         .optional()
         .describe(
-          'timeout (microseconds), binary_data_output (all outputs as binary data), those of the model; for auto task and flags.',
+          'timeout (microseconds), binary_data_output (all outputs as binary data), those of the model; for auto and compositions task and flags.',
         ),
       inputs: z.array(
         z.strictObject({

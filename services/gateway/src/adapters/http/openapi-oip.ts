@@ -3,6 +3,7 @@ import type { ErrorCode } from '@thalamus/errors';
 import { oipSchemas } from './oip-schemas.js';
 import {
   CALLING,
+  COMPOSING,
   get,
   GUARDED,
   open,
@@ -71,10 +72,10 @@ const CALLS: Readonly<Record<string, Described>> = {
   ModelInfer: {
     id: 'oipInfer',
     summary:
-      'Infer with a named model, or with auto, which routes each text of its BYTES input text. Tensors are JSON, or binary data behind it (Inference-Header-Content-Length); bodies plain, gzip or deflate.',
+      'Infer with a named model, or with auto or compose:a+b, which answer for each text of their BYTES input text. Tensors are JSON, or binary data behind it (Inference-Header-Content-Length); bodies plain, gzip or deflate.',
     body: oipSchemas.inferBody,
     answer: oipSchemas.inferAnswer,
-    errors: [...WITH_BODY, ...ROUTING, ...RUNNING, 'TENSOR_INVALID', 'NO_SUITABLE_EXPERT'],
+    errors: [...WITH_BODY, ...ROUTING, ...RUNNING, ...COMPOSING, 'TENSOR_INVALID', 'NO_SUITABLE_EXPERT'],
   },
   RepositoryIndex: {
     id: 'oipIndex',
@@ -119,7 +120,7 @@ function operationOf({ method, path, rpc }: OipRoute): Record<string, object> {
     errorSchema: 'OipError',
     parameters: [
       ...parts.map((name) =>
-        pathParameter(name, name === 'model' ? 'An expert, or auto.' : 'Version of it.'),
+        pathParameter(name, name === 'model' ? 'An expert, auto, or compose:a+b.' : 'Version of it.'),
       ),
       PARAMETERS.requestId,
       ...(isOpen ? [] : [PARAMETERS.timeout]),

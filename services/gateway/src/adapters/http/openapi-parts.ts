@@ -68,6 +68,15 @@ export const DECISION = {
   ),
 };
 
+/** Header of answers to who asked for a composition. */
+export const COMPOSITION = {
+  [HTTP_HEADERS.composition]: text(
+    'What became of the composition that was asked for: compose:a@2+b@1; answered=parents; reason=building. Absent when none was.',
+  ),
+};
+/** Codes of compositions that cannot be made. */
+export const COMPOSING: readonly ErrorCode[] = ['COMPOSITION_REFUSED', 'SIGNATURE_REFUSED'];
+
 const WHOLE = 'application/json';
 const EVENTS = 'text/event-stream';
 

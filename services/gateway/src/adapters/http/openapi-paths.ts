@@ -3,6 +3,8 @@ import { classificationBody, embeddingBody, feedbackBody, routeBody } from './bo
 import { chatBody, completionBody } from './chat-bodies.js';
 import {
   CALLING,
+  COMPOSING,
+  COMPOSITION,
   DECISION,
   EXPERT,
   get,
@@ -24,8 +26,8 @@ export function askingPaths() {
       summary: 'Classify texts with the best expert or a named one.',
       body: classificationBody,
       answer: answers.classifications,
-      errors: [...WITH_BODY, ...ROUTING, ...RUNNING, 'NO_SUITABLE_EXPERT'],
-      headers: { ...EXPERT, ...DECISION },
+      errors: [...WITH_BODY, ...ROUTING, ...RUNNING, ...COMPOSING, 'NO_SUITABLE_EXPERT'],
+      headers: { ...EXPERT, ...DECISION, ...COMPOSITION },
       parameters: [requestId, timeout, flags],
     }),
     '/v1/embeddings': post({
@@ -42,7 +44,7 @@ export function askingPaths() {
       summary: 'Rank the experts for a text without running any.',
       body: routeBody,
       answer: answers.route,
-      errors: [...WITH_BODY, ...ROUTING],
+      errors: [...WITH_BODY, ...ROUTING, 'EXPERT_NOT_FOUND', 'PERMISSION_DENIED'],
       headers: DECISION,
       parameters: [requestId, timeout, flags],
     }),

@@ -3,9 +3,10 @@ import { ThalamusError } from '@thalamus/errors';
 import { mergeFlags } from '@thalamus/routing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { UseCases } from '../../application/use-cases.js';
+import { usedByAll } from '../../domain/composition-use.js';
 import { AUTO_MODEL, classificationJson, decisionJson, embeddingsJson, modelJson } from './answers.js';
 import { classificationBody, embeddingBody, feedbackBody, flagsOf, routeBody } from './bodies.js';
-import { headerFlags, nameDecision, nameExperts } from './headers.js';
+import { headerFlags, nameComposition, nameDecision, nameExperts } from './headers.js';
 import { readBody } from './read-body.js';
 import { callerScope } from './request-scopes.js';
 
@@ -28,6 +29,8 @@ export class V1Controller {
     const answers = await this.useCases.classifyText.runAll(texts, wish, scope);
     const promptTokens = answers.reduce((sum, answer) => sum + answer.promptTokens, 0);
     nameExperts(reply, answers);
+    const composition = usedByAll(answers);
+    if (composition) nameComposition(reply, composition);
     const [only, ...others] = answers;
     if (only?.decision && others.length === 0) nameDecision(reply, only.decision, only.expert);
     return {
@@ -38,6 +41,7 @@ export class V1Controller {
         classificationJson(answer, index, body.thalamus?.decision ?? false),
       ),
       usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+      ...(composition ? { thalamus: { composition } } : {}),
     };
   }
 
@@ -57,8 +61,8 @@ export class V1Controller {
     const body = readBody(routeBody, request.body);
     const scope = callerScope(request);
     const flags = mergeFlags(flagsOf(body.flags), headerFlags(request));
-    const { input: prompt, task, top_k: topK, risk } = body;
-    const wish = { prompt, task, flags, topK, ...(risk ? { risk } : {}) };
+    const { input: prompt, model, task, top_k: topK, risk } = body;
+    const wish = { prompt, model, task, flags, topK, ...(risk ? { risk } : {}) };
     const routed = await this.useCases.rankExperts.run(wish, scope);
     nameDecision(reply, routed.decision, routed.decision.ranked[0]?.expert ?? '');
     return {

@@ -2,7 +2,9 @@ import { artifactV1, registryV1, releaseV1, RPC_METADATA } from '@thalamus/contr
 import { toThalamusError, type ThalamusError } from '@thalamus/errors';
 import { createClient, type RpcClient } from '@thalamus/grpc';
 import { RemoteArtifactStore } from '@thalamus/registry';
+import { randomUUID } from 'node:crypto';
 import type { RequestScope } from '../../domain/caller.js';
+import { MESH_TENANT } from '../../domain/tenancy.js';
 
 /** What an updater offers to the admin API. */
 export interface UpdaterClients {
@@ -49,6 +51,19 @@ export class AskUpdater {
         if (!this.turnTo(error, connection) || hops >= MAX_HOPS) throw error;
       }
     }
+  }
+
+  /** Says that an expert is in use, in the name of the gateway. @throws as `run` */
+  async renew(expert: string): Promise<void> {
+    const caller = { tenant: MESH_TENANT, role: 'operator', id: 'gateway' } as const;
+    const scope = {
+      caller,
+      requestId: randomUUID(),
+      signal: AbortSignal.timeout(DEFAULT_DEADLINE_MS),
+      deadlineAtMs: Date.now() + DEFAULT_DEADLINE_MS,
+      completion: { isRecorded: false },
+    };
+    await this.run(scope, ({ registry }, call) => registry.renewExpert({ expert }, call));
   }
 
   close(): void {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/gateway/v1/gateway.proto.
  */
 export const file_thalamus_gateway_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aGFsYW11cy9nYXRld2F5L3YxL2dhdGV3YXkucHJvdG8SE3RoYWxhbXVzLmdhdGV3YXkudjEigAEKD0NsYXNzaWZ5UmVxdWVzdBINCgVpbnB1dBgBIAEoCRINCgVtb2RlbBgCIAEoCRInCgVmbGFncxgDIAMoCzIYLnRoYWxhbXVzLnJvdXRlci52MS5GbGFnEhIKCnRvcF9sYWJlbHMYBCABKA0SEgoKcmVxdWVzdF9pZBgFIAEoCSIqCgpMYWJlbFNjb3JlEg0KBWxhYmVsGAEgASgJEg0KBXNjb3JlGAIgASgBIs4CChBDbGFzc2lmeVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSLwoGc2NvcmVzGAQgAygLMh8udGhhbGFtdXMuZ2F0ZXdheS52MS5MYWJlbFNjb3JlEi4KCGRlY2lzaW9uGAUgASgLMhwudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uEkgKCnRpbWluZ3NfbXMYBiADKAsyNC50aGFsYW11cy5nYXRld2F5LnYxLkNsYXNzaWZ5UmVzcG9uc2UuVGltaW5nc01zRW50cnkSEQoJdHJ1bmNhdGVkGAcgASgIEhUKDXByb21wdF90b2tlbnMYCCABKA0aMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASItCgxFbWJlZFJlcXVlc3QSDgoGaW5wdXRzGAEgAygJEg0KBW1vZGVsGAIgASgJIhsKCUVtYmVkZGluZxIOCgZ2YWx1ZXMYASADKAIiewoNRW1iZWRSZXNwb25zZRIyCgplbWJlZGRpbmdzGAEgAygLMh4udGhhbGFtdXMuZ2F0ZXdheS52MS5FbWJlZGRpbmcSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSFQoNcHJvbXB0X3Rva2VucxgEIAEoDSKkAQoMUm91dGVSZXF1ZXN0Eg0KBWlucHV0GAEgASgJEgwKBHRhc2sYAiABKAkSJwoFZmxhZ3MYAyADKAsyGC50aGFsYW11cy5yb3V0ZXIudjEuRmxhZxINCgV0b3BfaxgEIAEoDRISCgpyZXF1ZXN0X2lkGAUgASgJEisKBHJpc2sYBiABKAsyHS50aGFsYW11cy5yb3V0ZXIudjEuUmlza0JvdW5kIswBCg1Sb3V0ZVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSLgoIZGVjaXNpb24YAiABKAsyHC50aGFsYW11cy5yb3V0ZXIudjEuRGVjaXNpb24SRQoKdGltaW5nc19tcxgDIAMoCzIxLnRoYWxhbXVzLmdhdGV3YXkudjEuUm91dGVSZXNwb25zZS5UaW1pbmdzTXNFbnRyeRowCg5UaW1pbmdzTXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIlYKE0dpdmVGZWVkYmFja1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgVzY29yZRgCIAEoAUgAiAEBEg0KBWxhYmVsGAMgASgJQggKBl9zY29yZSIoChRHaXZlRmVlZGJhY2tSZXNwb25zZRIQCghldmVudF9pZBgBIAEoCTLuAgoOR2F0ZXdheVNlcnZpY2USVwoIQ2xhc3NpZnkSJC50aGFsYW11cy5nYXRld2F5LnYxLkNsYXNzaWZ5UmVxdWVzdBolLnRoYWxhbXVzLmdhdGV3YXkudjEuQ2xhc3NpZnlSZXNwb25zZRJOCgVFbWJlZBIhLnRoYWxhbXVzLmdhdGV3YXkudjEuRW1iZWRSZXF1ZXN0GiIudGhhbGFtdXMuZ2F0ZXdheS52MS5FbWJlZFJlc3BvbnNlEk4KBVJvdXRlEiEudGhhbGFtdXMuZ2F0ZXdheS52MS5Sb3V0ZVJlcXVlc3QaIi50aGFsYW11cy5nYXRld2F5LnYxLlJvdXRlUmVzcG9uc2USYwoMR2l2ZUZlZWRiYWNrEigudGhhbGFtdXMuZ2F0ZXdheS52MS5HaXZlRmVlZGJhY2tSZXF1ZXN0GikudGhhbGFtdXMuZ2F0ZXdheS52MS5HaXZlRmVlZGJhY2tSZXNwb25zZWIGcHJvdG8z", [file_thalamus_router_v1_router]);
+  fileDesc("CiF0aGFsYW11cy9nYXRld2F5L3YxL2dhdGV3YXkucHJvdG8SE3RoYWxhbXVzLmdhdGV3YXkudjEigAEKD0NsYXNzaWZ5UmVxdWVzdBINCgVpbnB1dBgBIAEoCRINCgVtb2RlbBgCIAEoCRInCgVmbGFncxgDIAMoCzIYLnRoYWxhbXVzLnJvdXRlci52MS5GbGFnEhIKCnRvcF9sYWJlbHMYBCABKA0SEgoKcmVxdWVzdF9pZBgFIAEoCSIqCgpMYWJlbFNjb3JlEg0KBWxhYmVsGAEgASgJEg0KBXNjb3JlGAIgASgBIogDChBDbGFzc2lmeVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSLwoGc2NvcmVzGAQgAygLMh8udGhhbGFtdXMuZ2F0ZXdheS52MS5MYWJlbFNjb3JlEi4KCGRlY2lzaW9uGAUgASgLMhwudGhhbGFtdXMucm91dGVyLnYxLkRlY2lzaW9uEkgKCnRpbWluZ3NfbXMYBiADKAsyNC50aGFsYW11cy5nYXRld2F5LnYxLkNsYXNzaWZ5UmVzcG9uc2UuVGltaW5nc01zRW50cnkSEQoJdHJ1bmNhdGVkGAcgASgIEhUKDXByb21wdF90b2tlbnMYCCABKA0SOAoLY29tcG9zaXRpb24YCSABKAsyIy50aGFsYW11cy5nYXRld2F5LnYxLkNvbXBvc2l0aW9uVXNlGjAKDlRpbWluZ3NNc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiQQoOQ29tcG9zaXRpb25Vc2USDQoFbW9kZWwYASABKAkSEAoIYW5zd2VyZWQYAiABKAkSDgoGcmVhc29uGAMgASgJIi0KDEVtYmVkUmVxdWVzdBIOCgZpbnB1dHMYASADKAkSDQoFbW9kZWwYAiABKAkiGwoJRW1iZWRkaW5nEg4KBnZhbHVlcxgBIAMoAiJ7Cg1FbWJlZFJlc3BvbnNlEjIKCmVtYmVkZGluZ3MYASADKAsyHi50aGFsYW11cy5nYXRld2F5LnYxLkVtYmVkZGluZxIOCgZleHBlcnQYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIVCg1wcm9tcHRfdG9rZW5zGAQgASgNIrMBCgxSb3V0ZVJlcXVlc3QSDQoFaW5wdXQYASABKAkSDAoEdGFzaxgCIAEoCRInCgVmbGFncxgDIAMoCzIYLnRoYWxhbXVzLnJvdXRlci52MS5GbGFnEg0KBXRvcF9rGAQgASgNEhIKCnJlcXVlc3RfaWQYBSABKAkSKwoEcmlzaxgGIAEoCzIdLnRoYWxhbXVzLnJvdXRlci52MS5SaXNrQm91bmQSDQoFbW9kZWwYByABKAkizAEKDVJvdXRlUmVzcG9uc2USEgoKcmVxdWVzdF9pZBgBIAEoCRIuCghkZWNpc2lvbhgCIAEoCzIcLnRoYWxhbXVzLnJvdXRlci52MS5EZWNpc2lvbhJFCgp0aW1pbmdzX21zGAMgAygLMjEudGhhbGFtdXMuZ2F0ZXdheS52MS5Sb3V0ZVJlc3BvbnNlLlRpbWluZ3NNc0VudHJ5GjAKDlRpbWluZ3NNc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiVgoTR2l2ZUZlZWRiYWNrUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKBXNjb3JlGAIgASgBSACIAQESDQoFbGFiZWwYAyABKAlCCAoGX3Njb3JlIigKFEdpdmVGZWVkYmFja1Jlc3BvbnNlEhAKCGV2ZW50X2lkGAEgASgJMu4CCg5HYXRld2F5U2VydmljZRJXCghDbGFzc2lmeRIkLnRoYWxhbXVzLmdhdGV3YXkudjEuQ2xhc3NpZnlSZXF1ZXN0GiUudGhhbGFtdXMuZ2F0ZXdheS52MS5DbGFzc2lmeVJlc3BvbnNlEk4KBUVtYmVkEiEudGhhbGFtdXMuZ2F0ZXdheS52MS5FbWJlZFJlcXVlc3QaIi50aGFsYW11cy5nYXRld2F5LnYxLkVtYmVkUmVzcG9uc2USTgoFUm91dGUSIS50aGFsYW11cy5nYXRld2F5LnYxLlJvdXRlUmVxdWVzdBoiLnRoYWxhbXVzLmdhdGV3YXkudjEuUm91dGVSZXNwb25zZRJjCgxHaXZlRmVlZGJhY2sSKC50aGFsYW11cy5nYXRld2F5LnYxLkdpdmVGZWVkYmFja1JlcXVlc3QaKS50aGFsYW11cy5nYXRld2F5LnYxLkdpdmVGZWVkYmFja1Jlc3BvbnNlYgZwcm90bzM", [file_thalamus_router_v1_router]);
 
 /**
  * A text to classify.
@@ -152,6 +152,13 @@ export type ClassifyResponse = Message<"thalamus.gateway.v1.ClassifyResponse"> &
    * @generated from field: uint32 prompt_tokens = 8;
    */
   promptTokens: number;
+
+  /**
+   * What became of the composition that was asked for; absent when none was.
+   *
+   * @generated from field: thalamus.gateway.v1.CompositionUse composition = 9;
+   */
+  composition?: CompositionUse | undefined;
 };
 
 /**
@@ -160,6 +167,41 @@ export type ClassifyResponse = Message<"thalamus.gateway.v1.ClassifyResponse"> &
  */
 export const ClassifyResponseSchema: GenMessage<ClassifyResponse> = /*@__PURE__*/
   messageDesc(file_thalamus_gateway_v1_gateway, 2);
+
+/**
+ * A composition that was asked for, and what answered.
+ *
+ * @generated from message thalamus.gateway.v1.CompositionUse
+ */
+export type CompositionUse = Message<"thalamus.gateway.v1.CompositionUse"> & {
+  /**
+   * What was asked for: compose:a@2+b@1, parents by name with the versions that answer for them.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * composition, or parents: the router chose one of them for each text.
+   *
+   * @generated from field: string answered = 2;
+   */
+  answered: string;
+
+  /**
+   * Why: found or built; building, busy, full, unavailable, failed or loading when the parents answered.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message thalamus.gateway.v1.CompositionUse.
+ * Use `create(CompositionUseSchema)` to create a new message.
+ */
+export const CompositionUseSchema: GenMessage<CompositionUse> = /*@__PURE__*/
+  messageDesc(file_thalamus_gateway_v1_gateway, 3);
 
 /**
  * Texts to embed.
@@ -187,7 +229,7 @@ export type EmbedRequest = Message<"thalamus.gateway.v1.EmbedRequest"> & {
  * Use `create(EmbedRequestSchema)` to create a new message.
  */
 export const EmbedRequestSchema: GenMessage<EmbedRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 3);
+  messageDesc(file_thalamus_gateway_v1_gateway, 4);
 
 /**
  * One vector.
@@ -208,7 +250,7 @@ export type Embedding = Message<"thalamus.gateway.v1.Embedding"> & {
  * Use `create(EmbeddingSchema)` to create a new message.
  */
 export const EmbeddingSchema: GenMessage<Embedding> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 4);
+  messageDesc(file_thalamus_gateway_v1_gateway, 5);
 
 /**
  * Vectors in the order of the texts.
@@ -250,7 +292,7 @@ export type EmbedResponse = Message<"thalamus.gateway.v1.EmbedResponse"> & {
  * Use `create(EmbedResponseSchema)` to create a new message.
  */
 export const EmbedResponseSchema: GenMessage<EmbedResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 5);
+  messageDesc(file_thalamus_gateway_v1_gateway, 6);
 
 /**
  * A text to rank experts for.
@@ -299,6 +341,13 @@ export type RouteRequest = Message<"thalamus.gateway.v1.RouteRequest"> & {
    * @generated from field: thalamus.router.v1.RiskBound risk = 6;
    */
   risk?: RiskBound | undefined;
+
+  /**
+   * auto, with flags or without, or compose:a+b: only these experts are ranked, and nothing is composed. Empty means auto.
+   *
+   * @generated from field: string model = 7;
+   */
+  model: string;
 };
 
 /**
@@ -306,7 +355,7 @@ export type RouteRequest = Message<"thalamus.gateway.v1.RouteRequest"> & {
  * Use `create(RouteRequestSchema)` to create a new message.
  */
 export const RouteRequestSchema: GenMessage<RouteRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 6);
+  messageDesc(file_thalamus_gateway_v1_gateway, 7);
 
 /**
  * The ranked experts.
@@ -341,7 +390,7 @@ export type RouteResponse = Message<"thalamus.gateway.v1.RouteResponse"> & {
  * Use `create(RouteResponseSchema)` to create a new message.
  */
 export const RouteResponseSchema: GenMessage<RouteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 7);
+  messageDesc(file_thalamus_gateway_v1_gateway, 8);
 
 /**
  * How good an answer was.
@@ -376,7 +425,7 @@ export type GiveFeedbackRequest = Message<"thalamus.gateway.v1.GiveFeedbackReque
  * Use `create(GiveFeedbackRequestSchema)` to create a new message.
  */
 export const GiveFeedbackRequestSchema: GenMessage<GiveFeedbackRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 8);
+  messageDesc(file_thalamus_gateway_v1_gateway, 9);
 
 /**
  * Accepted.
@@ -397,7 +446,7 @@ export type GiveFeedbackResponse = Message<"thalamus.gateway.v1.GiveFeedbackResp
  * Use `create(GiveFeedbackResponseSchema)` to create a new message.
  */
 export const GiveFeedbackResponseSchema: GenMessage<GiveFeedbackResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_gateway_v1_gateway, 9);
+  messageDesc(file_thalamus_gateway_v1_gateway, 10);
 
 /**
  * The typed front door, for callers who want the decision with the answer. OIP v2 clients use
