@@ -19,6 +19,10 @@ interface Answer {
     readonly decision?: DecisionJson;
     readonly timings_ms: Readonly<Record<string, number>>;
   }[];
+  /** When a composition was asked for. */
+  readonly thalamus?: {
+    readonly composition: { readonly model: string; readonly answered: string; readonly reason: string };
+  };
 }
 
 const BAR = 24;
@@ -44,17 +48,18 @@ export function askCommand(): Command {
         thalamus: { decision: true },
         ...(flags === undefined ? {} : { flags }),
       };
-      const { data } = await askGateway<Answer>(options, 'POST', '/v1/classifications', body);
+      const { data, thalamus } = await askGateway<Answer>(options, 'POST', '/v1/classifications', body);
       const [answer] = data;
       if (!answer) return;
       const { expert, version, label, scores, decision, timings_ms: timingsMs } = answer;
       const shown = decision === undefined ? null : shortDecision(decision);
       outputOf(options).answer(
-        { expert, version, output: { label, scores }, decision: shown, timingsMs },
+        { expert, version, output: { label, scores }, decision: shown, timingsMs, ...thalamus },
         () => [
           `${label}   (${expert}@${version}, ${timingsMs['total'] ?? 0} ms)`,
           ...scores.map((item) => `  ${bar(item.score)} ${item.score.toFixed(3)}  ${item.label}`),
           ...(decision === undefined ? [] : [`  ${decision.reason}`]),
+          ...(thalamus ? [`  ${compositionLine(thalamus.composition)}`] : []),
         ],
       );
     });
@@ -63,4 +68,14 @@ export function askCommand(): Command {
 function bar(share: number): string {
   const filled = Math.round(share * BAR);
   return `${'█'.repeat(filled)}${'·'.repeat(BAR - filled)}`;
+}
+
+function compositionLine({
+  model,
+  answered,
+  reason,
+}: NonNullable<Answer['thalamus']>['composition']): string {
+  return answered === 'composition'
+    ? `${model} was ${reason}`
+    : `${model} did not answer (${reason}): one of its parents did`;
 }
