@@ -115,7 +115,7 @@ export const gatewaySettings = defineSettings({
   composeFailureMs: setting(
     'THALAMUS_COMPOSE_FAILURE_MS',
     milliseconds(30_000),
-    'How long a composition that could not be made is not tried again, milliseconds.',
+    'How long a composition that could not be made is not tried again, milliseconds; at least four times as long as it ran.',
   ),
   maxInFlight: setting('THALAMUS_MAX_IN_FLIGHT', count(512), 'Requests served at once; more are refused.'),
 });

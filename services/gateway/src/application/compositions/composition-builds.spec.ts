@@ -108,6 +108,18 @@ describe('CompositionBuilds', () => {
     expect(ask('a').kind).toBe('begun');
   });
 
+  it('leaves a build alone for four times as long as it ran before it failed', async () => {
+    const { makers, clock, ask } = setUp();
+    const first = ask('a');
+    clock.now = 100_000;
+    makers.get('a')?.reject(new ThalamusError('COMPOSITION_REFUSED', 'no'));
+    await ended(first);
+    clock.now = 499_999;
+    expect(ask('a').kind).toBe('failed');
+    clock.now = 500_000;
+    expect(ask('a').kind).toBe('begun');
+  });
+
   it('a failure lets the next one begin', async () => {
     const { made, makers, ask } = setUp();
     const states = [ask('a'), ask('b')];

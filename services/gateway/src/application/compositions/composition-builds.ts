@@ -4,6 +4,9 @@ import { compositionName, type PinnedParent } from '../../domain/composition-nam
 import type { MadeComposition } from './composer.port.js';
 import { RecentFailures } from './recent-failures.js';
 
+/** A failed build is left alone for so many times as long as it ran: one that fails each time takes a fifth of a turn at most. */
+const REST_FACTOR = 4;
+
 /** Bounds of what is made because requests ask for it. */
 export interface BuildLimits {
   /** Compositions that are made at once. */
@@ -12,7 +15,7 @@ export interface BuildLimits {
   readonly queue: number;
   /** Compositions of one tenant, made or waiting. */
   readonly perTenant: number;
-  /** How long a failure is remembered, milliseconds. */
+  /** How long a failure is remembered at least, milliseconds. */
   readonly rememberMs: number;
 }
 
@@ -63,7 +66,7 @@ export class CompositionBuilds {
   constructor(
     private readonly make: (build: Build, signal: AbortSignal) => Promise<MadeComposition>,
     private readonly limits: BuildLimits,
-    now: () => number = Date.now,
+    private readonly now: () => number = Date.now,
   ) {
     this.failures = new RecentFailures(limits.rememberMs, now);
   }
@@ -119,13 +122,14 @@ export class CompositionBuilds {
 
   private async run(build: Build): Promise<BuildOutcome> {
     const composition = compositionName(build.parents);
+    const startedAt = this.now();
     try {
       const made = await this.make(build, this.aborter.signal);
       this.logger.info({ composition, expert: made.expert, tenant: build.tenant }, 'composed on request');
       return { kind: 'made', made };
     } catch (fault) {
       const error = toThalamusError(fault);
-      this.failures.add(build.key, error);
+      this.failures.add(build.key, error, REST_FACTOR * (this.now() - startedAt));
       const facts = { composition, tenant: build.tenant, code: error.code, reason: error.message };
       if (!this.aborter.signal.aborted) this.logger.warn(facts, 'a composition could not be made on request');
       return { kind: 'failed', error };

@@ -18,9 +18,9 @@ export class RecentFailures {
     private readonly now: () => number,
   ) {}
 
-  /** Remembers a failure for a while, and longer when it says itself when to try again. */
-  add(key: string, error: ThalamusError): void {
-    const until = this.now() + Math.max(this.rememberMs, error.retryAfterMs ?? 0);
+  /** Remembers a failure for a while, and longer when it says itself when to try again, or cost so much: `atLeastMs`. */
+  add(key: string, error: ThalamusError, atLeastMs = 0): void {
+    const until = this.now() + Math.max(this.rememberMs, error.retryAfterMs ?? 0, atLeastMs);
     this.failures.delete(key);
     this.failures.set(key, { error, until });
     const oldest = this.failures.keys().next();
