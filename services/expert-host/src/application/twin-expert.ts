@@ -32,6 +32,8 @@ interface TwinAnswer extends TextFacts {
   readonly routerWeights: Float32Array;
   /** Index of the parent that answered. */
   readonly parent: number;
+  /** Whether no parent covers the text. */
+  readonly abstains: boolean;
 }
 
 /** Index of the parent that a text is for. */
@@ -45,9 +47,17 @@ interface OpenedTwin {
   readonly session: InferenceSession;
   /** In the order of the graph's router weights. */
   readonly parents: readonly string[];
+  /** Whether the graph says which texts no parent covers; those that choose one parent a text do not. */
+  readonly canAbstain: boolean;
 }
 
-const { task: TASK, parent: PARENT, routerWeights: ROUTER_WEIGHTS, logits: LOGITS } = TWIN_VALUES;
+const {
+  task: TASK,
+  parent: PARENT,
+  routerWeights: ROUTER_WEIGHTS,
+  logits: LOGITS,
+  abstain: ABSTAIN,
+} = TWIN_VALUES;
 /** Value of the input `task` that leaves the choice to the router inside the graph. */
 const ROUTED = -1;
 
@@ -78,6 +88,7 @@ export class TwinExpert implements ServedExpert {
       ...classifierOutputs(this.labelSet.labels.length),
       { name: ROUTER_WEIGHTS, datatype: 'FP32', shape: [-1, opened.parents.length] },
       { name: PARENT, datatype: 'BYTES', shape: [-1] },
+      ...(opened.canAbstain ? [{ name: ABSTAIN, datatype: 'BOOL', shape: [-1] } as const] : []),
     ];
     this.queue = new TextQueue({
       ...settings,
@@ -104,7 +115,8 @@ export class TwinExpert implements ServedExpert {
       );
     const tokenizer = Tokenizer.parse(await bundle.readFile('tokenizer.json'));
     const session = await runtime.load({ path: bundle.filePath(MODEL_FILE) });
-    return new TwinExpert({ bundle, tokenizer, session, parents }, settings);
+    const canAbstain = summary.outputs.some(({ name }) => name === ABSTAIN);
+    return new TwinExpert({ bundle, tokenizer, session, parents, canAbstain }, settings);
   }
 
   async infer(inputs: ReadonlyMap<string, Tensor>, options: InferOptions): Promise<ExpertAnswer> {
@@ -125,6 +137,10 @@ export class TwinExpert implements ServedExpert {
     outputs.set(ROUTER_WEIGHTS, tensor('float32', [answers.length, parents.length], weights));
     const names = answers.map(({ parent }) => parents[parent] ?? '');
     outputs.set(PARENT, tensor('string', [answers.length], names));
+    if (this.opened.canAbstain) {
+      const abstains = Uint8Array.from(answers, (answer) => (answer.abstains ? 1 : 0));
+      outputs.set(ABSTAIN, tensor('bool', [answers.length], abstains));
+    }
     return { outputs, labels: this.labelSet.labels, ...facts(answers) };
   }
 
@@ -140,10 +156,12 @@ export class TwinExpert implements ServedExpert {
       [TWIN_VALUES.attentionMask]: batch.attentionMask,
       [TASK]: tensor('int64', [items.length], tasks),
     };
-    const results = await this.opened.session.run(feeds, { outputs: [LOGITS, ROUTER_WEIGHTS, PARENT] });
+    const wanted = [LOGITS, ROUTER_WEIGHTS, PARENT, ...(this.opened.canAbstain ? [ABSTAIN] : [])];
+    const results = await this.opened.session.run(feeds, { outputs: wanted });
     const logits = asFloat32(results[LOGITS], LOGITS);
     const weights = asFloat32(results[ROUTER_WEIGHTS], ROUTER_WEIGHTS);
     const parent = results[PARENT];
+    const abstain = results[ABSTAIN];
     const row = ({ data, shape }: typeof logits, index: number) => {
       const width = shape[1] ?? 0;
       return data.slice(index * width, (index + 1) * width);
@@ -152,6 +170,7 @@ export class TwinExpert implements ServedExpert {
       logits: row(logits, index),
       routerWeights: row(weights, index),
       parent: parent?.dtype === 'int64' ? Number(parent.data[index]) : ROUTED,
+      abstains: abstain?.dtype === 'bool' && abstain.data[index] === 1,
       tokenCount: tokens.ids.length,
       truncated: tokens.truncated,
       batchSize: items.length,
