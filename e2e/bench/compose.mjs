@@ -1,0 +1,119 @@
+// Latency of Twin graphs, routing included, beside their base: interleaved runs of the same texts, ratios of medians.
+//   npm run bench:compose [-- --rounds 40] [--threads 1] [--lengths 16,64,128] [--parents 8] [--json]
+// Parents are experts of the zoo; nothing is fetched. Graphs are built anew, which takes a minute or two.
+import { openParent } from '@thalamus/composition';
+import { OrtRuntime, Tokenizer } from '@thalamus/inference';
+import { buildTwinGraph, chooseRanks, decomposeExclusiveVectors, maxRankOf } from '@thalamus/model-merge';
+import { buildBertEncoder, encodeModel } from '@thalamus/onnx-graph';
+import { mergeWeights } from '@thalamus/composition';
+import { createRandom, tensor } from '@thalamus/tensor';
+import { openTrainingBase } from '@thalamus/training';
+import { readdirSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '40' },
+    threads: { type: 'string', default: '1' },
+    lengths: { type: 'string', default: '16,64,128' },
+    batches: { type: 'string', default: '1,8' },
+    parents: { type: 'string', default: '8' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const threads = Number(values.threads);
+const WARM_UP = 5;
+const RULE = { kind: 'fraction', fraction: 0.1 };
+const say = (line) => {
+  if (!values.json) console.log(line);
+};
+const runtime = new OrtRuntime();
+const readTokenizer = (json) => Tokenizer.parse(json);
+const base = await openTrainingBase('zoo/base/minilm-l6', { runtime, threads, readTokenizer });
+const names = readdirSync('zoo/experts')
+  .filter((name) => name !== 'clinc150')
+  .sort()
+  .slice(0, Number(values.parents));
+const parents = [];
+for (const name of names) parents.push(await openParent(`zoo/experts/${name}`, base));
+const parameters = { shared: {}, parents: names.map((name) => ({ name, parameters: { weight: 0.3 } })) };
+const shared = mergeWeights({ method: 'task_arithmetic', parameters }, base.read.weights, parents);
+say(`decomposing ${names.length} parents at rank fraction ${RULE.fraction} ...`);
+const vectors = decomposeExclusiveVectors(shared, parents, { maxRank: maxRankOf(RULE), seed: 0 });
+const mixture = vectors.mixture(chooseRanks(vectors.spectra, RULE));
+const random = createRandom(1);
+const table = (size) => Float32Array.from({ length: size }, () => 0.05 * random.normal());
+const [vocabulary, width] = shared.get('embeddings.word_embeddings.weight').shape;
+// The router's numbers decide whose weights a text gets, not how long that takes.
+const router = (hasVector) => ({
+  parents: parents.length,
+  vocabulary,
+  buckets: 65_536,
+  words: table(vocabulary * parents.length),
+  means: table(vocabulary * parents.length),
+  pairs: table(65_536 * parents.length),
+  bias: table(parents.length),
+  sharpness: 1,
+  ...(hasVector ? { vector: table(width * parents.length) } : {}),
+});
+const graphOf = (storage, options, twice = false) =>
+  buildTwinGraph({
+    encoder: buildBertEncoder(base.read.config, shared, storage),
+    mixture,
+    router: router(twice),
+    abstainBelow: 0,
+    parents,
+    ...options,
+  }).model;
+const float32 = { kind: 'float32' };
+const int8 = { kind: 'int8', blockSize: 32 };
+const GRAPHS = {
+  base: () => buildBertEncoder(base.read.config, shared, float32),
+  'one pass, top 1': () => graphOf(float32, { top: 1 }),
+  'one pass, top 2': () => graphOf(float32, { top: 2 }),
+  'one pass, all parents': () => graphOf(float32, {}),
+  'two passes, top 2': () => graphOf(float32, { top: 2 }, true),
+  'base, int8': () => buildBertEncoder(base.read.config, shared, int8),
+  'one pass, top 2, int8': () => graphOf(int8, { top: 2 }),
+};
+const BASE_OF = (name) => (name.endsWith('int8') ? 'base, int8' : 'base');
+const sessions = new Map();
+for (const [name, build] of Object.entries(GRAPHS))
+  sessions.set(name, await runtime.load({ bytes: encodeModel(build()) }, { threads }));
+
+const results = [];
+for (const batch of values.batches.split(',').map(Number))
+  for (const length of values.lengths.split(',').map(Number)) {
+    const times = new Map([...sessions.keys()].map((name) => [name, []]));
+    for (let round = 0; round < Number(values.rounds) + WARM_UP; round++) {
+      const ids = BigInt64Array.from({ length: batch * length }, () => BigInt(1_000 + random.below(20_000)));
+      const feeds = {
+        input_ids: tensor('int64', [batch, length], ids),
+        attention_mask: tensor('int64', [batch, length], new BigInt64Array(batch * length).fill(1n)),
+      };
+      const task = tensor('int64', [batch], new BigInt64Array(batch).fill(-1n));
+      for (const [name, session] of sessions) {
+        const isBase = name === BASE_OF(name);
+        const startedAt = process.hrtime.bigint();
+        await session.run(isBase ? feeds : { ...feeds, task }, {
+          outputs: [isBase ? 'embedding' : 'logits'],
+        });
+        if (round >= WARM_UP) times.get(name).push(Number(process.hrtime.bigint() - startedAt) / 1e6);
+      }
+    }
+    const median = (of) => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)];
+    for (const [name, own] of times) {
+      const ratio = median(own) / median(times.get(BASE_OF(name)));
+      results.push({ graph: name, batch, length, p50Ms: median(own), ratio, times: own });
+      say(
+        `batch ${batch}, ${length} tokens, ${name}: ${median(own).toFixed(2)} ms, ${ratio.toFixed(2)} of its base`,
+      );
+    }
+  }
+const { model } = cpus()[0];
+if (values.json)
+  console.log(
+    JSON.stringify({ parents: names, rule: RULE, threads, cpu: model, load: loadavg(), results }, null, 2),
+  );
+process.exit(0);
