@@ -70,6 +70,8 @@ export async function writePage(kept) {
     .replace('{{declared}}', DECLARED.map((set) => `\`${set}\``).join(', '))
     .replace('{{routing}}', routing(of(chosen)).toFixed(2))
     .replace('{{routing declared}}', routing(of(chosen), DECLARED).toFixed(2))
+    .replace('{{rank base}}', `${((DENSE_BYTES * tasks.length) / 1e6).toFixed(0)} MB in float32`)
+    .replace('{{says}}', readFileSync('zoo/scripts/compose/says.md', 'utf8'))
     .replace('{{main}}', main)
     .replace('{{ranks}}', ranks)
     .replace('{{byTask}}', byTask);
