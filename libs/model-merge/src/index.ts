@@ -21,13 +21,8 @@ export {
 } from './twin/exclusive-vectors.js';
 export { chooseRanks, FACTOR_BYTES, maxRankOf, type RankRule, type Spectrum } from './twin/choose-ranks.js';
 export { pairBucket, routerLogits, softmaxInPlace, type TokenRouter } from './twin/token-router.js';
-export {
-  fitTokenRouter,
-  scoreRouter,
-  type FitTokenRouter,
-  type RouterRow,
-  type RouterScore,
-} from './twin/fit-token-router.js';
+export { fitTokenRouter, type FitTokenRouter } from './twin/fit-token-router.js';
+export { scoreRouter, type RouterRow, type RouterScore } from './twin/score-router.js';
 export type { HeadedParent } from './heads/linear.js';
 export { parentLogits, parentProbabilities, TWIN_VALUES } from './heads/twin-values.js';
 export { unionLabels, type UnionLabels } from './heads/union-labels.js';

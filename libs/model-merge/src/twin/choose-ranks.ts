@@ -13,7 +13,7 @@ export type RankRule =
   | { readonly kind: 'fraction'; readonly fraction: number }
   /** The same rank for every matrix. */
   | { readonly kind: 'rank'; readonly rank: number }
-  /** For each matrix the least rank that keeps this share of its energy. */
+  /** For each matrix the least rank that keeps this share of its energy; at most half its smaller side. */
   | { readonly kind: 'energy'; readonly share: number }
   /** The ranks that keep most energy in this many bytes of factors, two bytes a number. */
   | { readonly kind: 'bytes'; readonly bytes: number };
@@ -59,7 +59,10 @@ function leastRank({ s, energy }: Spectrum, share: number): number {
   return s.length;
 }
 
-/** Greedy: directions in the order of energy a byte, until the budget is spent. Within a matrix that is their own order. */
+/**
+ * Greedy: directions in the order of energy a byte; what no longer fits is passed over. Within a matrix that is their own order.
+ * A larger budget keeps no less energy, though a single matrix may have a lower rank.
+ */
 function withinBytes(spectra: ReadonlyMap<string, readonly Spectrum[]>, budget: number) {
   const ranks = new Map([...spectra].map(([name, all]) => [name, all.map(() => 0)]));
   const directions = [...spectra].flatMap(([name, all]) =>

@@ -1,15 +1,6 @@
 import { createRandom } from '@thalamus/tensor';
-import { pairBucket, routerLogits, softmaxInPlace, type TokenRouter } from './token-router.js';
-
-/** A text that belongs to a parent. */
-export interface RouterRow {
-  /** Token ids, special ones included. */
-  readonly ids: readonly number[];
-  /** Index of its parent. */
-  readonly parent: number;
-  /** float32 [width]: vector of the shared expert, where the router reads one. */
-  readonly vector?: Float32Array | undefined;
-}
+import { sharpened, type RouterRow, type RouterScore } from './score-router.js';
+import { pairBucket, softmaxInPlace, type TokenRouter } from './token-router.js';
 
 /** What a router is fitted with. */
 export interface FitTokenRouter {
@@ -29,16 +20,6 @@ export interface FitTokenRouter {
   readonly onEpoch?: (done: number, total: number) => void;
 }
 
-/** How a router does on rows that it was not fitted to. */
-export interface RouterScore {
-  /** Mean over the parents of the share of their rows that it gives to them. */
-  readonly accuracy: number;
-  /** The share of each parent; NaN for one without rows. */
-  readonly byParent: readonly number[];
-  /** Mean cross-entropy of a row's parent, nats, each parent's rows counting alike. */
-  readonly logLoss: number;
-}
-
 /** Mean token embeddings are small numbers: what brings them to the size of the other inputs. */
 const EMBEDDING_SCALE = 8;
 /** Step size of dense inputs, relative to that of tables. */
@@ -46,9 +27,6 @@ const DENSE_RATE = 0.1;
 /** Share of the step size that is left in the last pass. */
 const LAST_RATE = 0.02;
 const FLOOR = 1e-8;
-/** Sharpnesses that are tried on the validation rows. */
-const SHARPNESSES = [0.5, 0.7, 0.85, 1, 1.2, 1.5, 2, 2.5, 3];
-
 /**
  * Fits a router: multinomial logistic regression of a text's parent by AdaGrad (Duchi et al. 2011), rows one by one. Passes and
  * sharpness are those of the least loss on the validation rows (Twin-Merging's released code chooses by the test rows). Equal
@@ -71,42 +49,12 @@ export function fitTokenRouter(
     for (const at of order) fit.step(rows[at]!, rate);
     // The first half still moves far: not worth measuring.
     if (epoch >= options.epochs / 2 - 1) {
-      const router = sharpened(fit.router(), options.validation);
-      const score = scoreRouter(router, options.validation);
-      if (!best || score.logLoss < best.score.logLoss) best = { router, score };
+      const now = sharpened(fit.router(), options.validation);
+      if (!best || now.score.logLoss < best.score.logLoss) best = now;
     }
     options.onEpoch?.(epoch + 1, options.epochs);
   }
   return best!;
-}
-
-/** @see RouterScore */
-export function scoreRouter(router: TokenRouter, rows: readonly RouterRow[]): RouterScore {
-  const [right, count, loss] = [0, 1, 2].map(() => new Float64Array(router.parents)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
-  for (const { ids, parent, vector } of rows) {
-    const weights = softmaxInPlace(routerLogits(router, ids, vector));
-    count[parent]! += 1;
-    loss[parent]! -= Math.log(Math.max(weights[parent]!, 1e-12));
-    if (weights.every((weight, k) => k === parent || weight < weights[parent]!)) right[parent]! += 1;
-  }
-  const seen = [...count.keys()].filter((parent) => count[parent]! > 0);
-  const mean = (of: Float64Array) =>
-    seen.reduce((sum, parent) => sum + of[parent]! / count[parent]!, 0) / seen.length;
-  return {
-    accuracy: mean(right),
-    byParent: Array.from(right, (value, parent) => value / count[parent]!),
-    logLoss: mean(loss),
-  };
-}
-
-function sharpened(router: TokenRouter, validation: readonly RouterRow[]): TokenRouter {
-  const tried = SHARPNESSES.map((sharpness) => ({ ...router, sharpness }));
-  const losses = tried.map((each) => scoreRouter(each, validation).logLoss);
-  return tried[losses.indexOf(Math.min(...losses))] ?? router;
 }
 
 /** A table of numbers with the sum of the squares of its gradients. */

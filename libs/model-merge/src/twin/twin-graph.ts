@@ -16,7 +16,7 @@ export interface TwinGraphInput {
   readonly encoder: OnnxModel;
   /** What parents add to it; absent for a static merge, which all texts are run through alike. */
   readonly mixture?: Mixture | undefined;
-  /** Most parents whose weights a text mixes; undefined: all of them. */
+  /** Most parents whose weights a text mixes; undefined, or no fewer than there are: all of them. */
   readonly top?: number | undefined;
   /** float32 [groups, parents]: a text takes the nearest of these weights; undefined: its own. */
   readonly groups?: Float32Array | undefined;
@@ -37,7 +37,8 @@ export interface TwinGraphInput {
  * Twin-Merging as one graph (arXiv 2406.15479, section 3.2): shared weights once, an exclusive vector of each parent beside them,
  * mixed for every text by weights that a router inside gives. Inputs and outputs are those of `TWIN_VALUES`: `task` names the
  * parent whose weights and head are to be used, or leaves both to the router; the head is that of the largest weight. `abstain`
- * bool [batch] says that no parent covers the text.
+ * bool [batch] says that no parent covers the text, by the router's weights even where a task is named. A `task` that no parent has
+ * is an error of ONNX Runtime (`INFERENCE_FAILED`), which the whole batch fails with.
  * @throws COMPOSITION_REFUSED for a mixture that does not fit the encoder
  */
 export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
@@ -66,7 +67,9 @@ export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
 
 /** What the heads read, float32 [batch, width], and the router's weights, float32 [batch, parents]. */
 function writeEncoding(b: GraphBuilder, input: TwinGraphInput, inputs: TwinInputs) {
-  const { encoder, mixture, router, top, groups, parents } = input;
+  const { encoder, mixture, router, groups, parents } = input;
+  // All parents of a text are all there are: nothing to choose among, and nothing to gather.
+  const top = input.top !== undefined && input.top < parents.length ? input.top : undefined;
   const rule = { count: parents.length, top, groups };
   const tokens = writeTokenLogits(b, router, inputs);
   const model = mixture ? addMixture(encoder, mixture, { top }) : encoder;
