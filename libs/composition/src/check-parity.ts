@@ -1,5 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { TokenRouter } from '@thalamus/model-merge';
+import type { HeadedParent, TokenRouter } from '@thalamus/model-merge';
 import { encodeModel, type BertConfig, type Mixture, type Weights } from '@thalamus/onnx-graph';
 import { asFloat32, decodeFloat16, encodeFloat16, tensor } from '@thalamus/tensor';
 import {
@@ -10,7 +10,6 @@ import {
   type GraphRuntime,
 } from '@thalamus/training';
 import type { ComposedAnswer } from './composed-graph.js';
-import type { OpenedParent } from './open-parent.js';
 
 /** Largest difference of a probability that passes, for weights that are stored as float32. */
 export const PARITY_TOLERANCE = 1e-4;
@@ -107,7 +106,7 @@ export interface ParityParts {
   readonly rule: MixingRule;
   readonly router: TokenRouter;
   /** In the order of the graph. */
-  readonly parents: readonly OpenedParent[];
+  readonly parents: readonly HeadedParent[];
   /** Labels of the graph. */
   readonly labels: readonly string[];
 }

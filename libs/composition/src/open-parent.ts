@@ -55,13 +55,16 @@ export async function openParent(folder: string, base: TrainingBase): Promise<Op
   return { ...known, head, weights: foldBranches(base.read.weights, adapter.factors, adapter.scale) };
 }
 
-function requireBase({ name, kind, task, base: own, lineage }: ExpertManifest, base: TrainingBase): void {
+function requireBase(manifest: ExpertManifest, base: TrainingBase): void {
+  const { name, kind, task, problemType, base: own, lineage } = manifest;
   const say = (reason: string): never => {
     throw new ThalamusError('COMPOSITION_REFUSED', `${name} cannot be a parent: ${reason}`);
   };
   if (!PARENT_KINDS.some((each) => each === kind))
     say(`it is of the kind ${kind}, and parents are ${PARENT_KINDS.join(', ')}.`);
   if (task !== 'text-classification') say(`it serves ${task}, and parents serve text-classification.`);
+  if (problemType === 'multi_label_classification')
+    say('it may give a text several labels, and a composition gives one. Name an expert that chooses one.');
   const stands = own?.digest ?? lineage?.parents[0]?.digest;
   if (stands !== base.digest)
     say(
@@ -77,8 +80,10 @@ function weightsOf(name: string, model: OnnxModel, labels: number): Pick<OpenedP
     if (bias.data.length !== labels)
       throw new ThalamusError(
         'BUNDLE_INVALID',
-        `its head has ${bias.data.length} outputs for ${labels} labels`,
+        `its head has ${bias.data.length} outputs for ${labels} labels.`,
       );
+    if (![head, bias].every(({ data }) => data.every(Number.isFinite)))
+      throw new ThalamusError('BUNDLE_INVALID', 'its head holds NaN or infinity; train it again.');
     return { weights, head: { weights: head.data, bias: bias.data } };
   } catch (fault) {
     if (!ThalamusError.is(fault)) throw fault;
