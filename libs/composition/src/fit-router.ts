@@ -83,7 +83,7 @@ const LEAST_ROWS = 20;
 
 /**
  * Fits the router of a composition to texts of the parents' tasks (Twin-Merging, arXiv 2406.15479, section 3.2: the task of a text
- * is its label). Texts of a test split, in whatever case and spacing, are never among them.
+ * is its label). Texts of a test or validation split of any task, in whatever case and spacing, are never among them.
  * @throws DATASET_INVALID for a parent with too few texts
  */
 export async function fitRouter(
@@ -126,19 +126,22 @@ export async function fitRouter(
 }
 
 function splitTexts(tasks: ReadonlyMap<string, TaskTexts>, most: number, seed: number) {
-  const held = new Set([...tasks.values()].flatMap(({ test }) => test.map(normalised)));
+  const keysOf = (split: 'test' | 'validation') =>
+    [...tasks.values()].flatMap((task) => task[split].map(normalised));
+  const judging = new Set(keysOf('test'));
+  const held = new Set([...judging, ...keysOf('validation')]);
+  const without = (keys: ReadonlySet<string>, texts: readonly string[]) =>
+    [...new Map(texts.map((text) => [normalised(text), text]))]
+      .filter(([key]) => !keys.has(key))
+      .map(([, text]) => text);
   return [...tasks].map(([name, { train, validation }], at) => {
-    const open = (texts: readonly string[]) =>
-      [...new Map(texts.map((text) => [normalised(text), text]))]
-        .filter(([key]) => !held.has(key))
-        .map(([, text]) => text);
-    const all = createRandom(seed + at + 1).shuffle(open(train));
+    const all = createRandom(seed + at + 1).shuffle(without(held, train));
     if (all.length < LEAST_ROWS)
       throw new ThalamusError(
         'DATASET_INVALID',
-        `${name} has ${all.length} training texts that are in no test split; a router needs ${LEAST_ROWS} of each parent. Register more, or name a file with --data.`,
+        `${name} has ${all.length} training texts that are in no test or validation split; a router needs ${LEAST_ROWS} of each parent. Register more, or name a file with --data.`,
       );
-    const chosen = open(validation);
+    const chosen = without(judging, validation);
     const cut = chosen.length > 0 ? 0 : Math.ceil(HELD_OUT * all.length);
     return { train: all.slice(cut, cut + most), validation: cut > 0 ? all.slice(0, cut) : chosen };
   });
@@ -186,27 +189,26 @@ async function sharedVectors(
 /** Value below which a share of the values lies. */
 function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+  // What is left of a share, such as 1 - 0.9, may be a bit less than it is meant to be.
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length + 1e-9))] ?? 0;
 }
 
-/** Means of weights that are alike: float32 [groups, parents] (group-wise merging, section 3.3 of the paper). */
+/** Means of weights that are alike: float32 [groups, parents] (group-wise merging, section 3.3 of the paper); fewer where fewer are found. */
 function groupsOf(weights: readonly Float64Array[], groups: number, seed: number): Float32Array {
   const parents = weights[0]?.length ?? 0;
-  const count = Math.min(groups, weights.length);
-  const flat = Float32Array.from(weights.flatMap((row) => [...row]));
-  const centres = sphericalKMeans(flat, parents, count, seed);
+  const units = Float32Array.from(
+    weights.flatMap((row) => [...row].map((value) => value / Math.hypot(...row))),
+  );
+  const centres = sphericalKMeans(units, parents, Math.min(groups, weights.length), seed);
   const nearest = (row: Float64Array) => {
-    const nearness = Array.from({ length: count }, (_, group) =>
+    const nearness = Array.from({ length: centres.length / parents }, (_, group) =>
       row.reduce((sum, value, k) => sum + value * centres[group * parents + k]!, 0),
     );
     return nearness.indexOf(Math.max(...nearness));
   };
-  const sums = new Float32Array(count * parents);
-  const counts = new Float32Array(count);
-  for (const row of weights) {
-    const group = nearest(row);
-    counts[group]! += 1;
-    row.forEach((value, k) => (sums[group * parents + k]! += value));
-  }
-  return sums.map((value, at) => value / Math.max(1, counts[Math.floor(at / parents)] ?? 1));
+  // A centre that no row is near has no mean: weights of zero would be those of no parent.
+  const means = [...Map.groupBy(weights, nearest).values()].map((rows) =>
+    Array.from({ length: parents }, (_, k) => rows.reduce((sum, row) => sum + row[k]!, 0) / rows.length),
+  );
+  return Float32Array.from(means.flat());
 }
