@@ -45,6 +45,15 @@ export {
   routerEvaluationSchema,
   type RouterEvaluationReport,
 } from './router-evaluation.js';
+export {
+  COMPOSITION_REPORT,
+  MAX_COMPOSITION_BYTES,
+  MAX_COMPOSITION_PARENTS,
+  compositionReportSchema,
+  encodeCompositionReport,
+  parseCompositionReport,
+  type CompositionReport,
+} from './composition-report.js';
 export type {
   ArtifactSource,
   ArtifactStat,

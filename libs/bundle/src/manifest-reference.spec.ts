@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { compositionReportSchema } from './composition-report.js';
 import { EXPERT_KINDS, expertManifestSchema, PRECISIONS } from './expert-manifest.js';
 import { TASKS } from './manifest-fields.js';
 import { parseExpertManifest, parseRouterManifest } from './parse-manifest.js';
@@ -62,6 +63,10 @@ describe('docs/reference/manifest.md', () => {
 
   it('names every field of evaluation.json, and no other', () => {
     expect(documented('evaluation.json')).toEqual(fieldsOf(routerEvaluationSchema, ''));
+  });
+
+  it('names every field of composition.json, and no other', () => {
+    expect(documented('composition.json')).toEqual(fieldsOf(compositionReportSchema, ''));
   });
 
   it('names every kind, task and precision', () => {

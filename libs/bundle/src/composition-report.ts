@@ -1,0 +1,133 @@
+import { ThalamusError } from '@thalamus/errors';
+import { z } from 'zod';
+import { bundleName, count, digestText, versionText } from './manifest-fields.js';
+
+/** File of a composed expert's bundle that says what was measured while it was made; a bundle without it serves as well. */
+export const COMPOSITION_REPORT = 'composition.json';
+/** Largest `composition.json`, bytes. */
+export const MAX_COMPOSITION_BYTES = 256 * 1024;
+/** Most parents of a composition. */
+export const MAX_COMPOSITION_PARENTS = 256;
+
+const share = z.number().min(0).max(1);
+/** Accuracy over a parent's own: above 1 where the composition does better. */
+const normalized = z.number().nonnegative();
+const size = z.strictObject({
+  /** Of the factors that the rank leaves. */
+  bytes: count,
+  /** Share of the exclusive vectors' energy (sum of squares) that the rank keeps. */
+  energy: share,
+});
+
+const parent = z.strictObject({
+  name: bundleName,
+  version: versionText,
+  digest: digestText,
+  /** Rows that it was judged on; 0 where there were none, and then the figures below are null. */
+  n: count,
+  /** Share that the parent alone gets right. */
+  parentAccuracy: share.nullable(),
+  /** Share that the composition gets right. */
+  accuracy: share.nullable(),
+  /** `accuracy / parentAccuracy`; null too where the parent gets nothing right. */
+  normalized: normalized.nullable(),
+  /** Share of its rows that the router gives to it. */
+  routedHere: share.nullable(),
+});
+
+const rank = size.extend({
+  /** Share of the full rank that is kept. */
+  fraction: z.number().gt(0).max(1),
+});
+
+const fields = z.strictObject({
+  schemaVersion: z.literal(1),
+  /** Merge method, by the name that recipes have for it. */
+  method: z.string().min(1).max(64),
+  /** `honest`: heads and weights chosen by the router, which is told nothing of the true task. */
+  protocol: z.literal('honest'),
+  parents: z.array(parent).min(1).max(MAX_COMPOSITION_PARENTS),
+  /** Mean of the parents' `normalized`; null where no parent has one. */
+  normalized: normalized.nullable(),
+  /** Mean of the parents' `routedHere`; null where no parent has one. */
+  routerAccuracy: share.nullable(),
+  /** The same on the rows that the router's settings were chosen by; null where there were none. */
+  routerValidationAccuracy: share.nullable(),
+  /** Of the files of the bundle that were there before this one. */
+  bytes: count,
+  /** Of all parents' bundles with their base as dense float32 weights: what hosting them apart in full would take. */
+  parentBytes: count,
+  /** What ranks cost and keep, by rising fraction; empty for methods without ranks. */
+  ranks: z.array(rank).max(64),
+  /** What was chosen; null for methods without ranks. */
+  chosen: size.nullable(),
+  /** Largest weight of a parent below which an input counts as covered by none; null where it never abstains. */
+  abstainBelow: z.number().nullable(),
+});
+
+type Fields = z.infer<typeof fields>;
+
+const hasRepeats = (values: readonly string[]): boolean => new Set(values).size !== values.length;
+
+function checkParents(
+  { parents }: Fields,
+  issue: (path: (string | number)[], message: string) => void,
+): void {
+  if (hasRepeats(parents.map(({ name, version }) => `${name}@${version}`)))
+    issue(['parents'], 'hold the same version twice');
+  for (const [at, { n, parentAccuracy, accuracy, normalized: ratio, routedHere }] of parents.entries()) {
+    const measured = [parentAccuracy, accuracy];
+    if (n === 0 && [...measured, ratio, routedHere].some((figure) => figure !== null))
+      issue(['parents', at, 'n'], 'is 0, so that the figures must be null');
+    if (n > 0 && measured.includes(null))
+      issue(['parents', at, 'accuracy'], `must be given, and parentAccuracy too, for ${n} rows`);
+    if ((ratio !== null) !== (parentAccuracy !== null && parentAccuracy > 0))
+      issue(['parents', at, 'normalized'], 'must be given where parentAccuracy is above 0, and only there');
+  }
+}
+
+/** Schema of `composition.json`: figures alone, no text of a prompt. Strict and bounded. */
+export const compositionReportSchema = fields.superRefine((value, context) => {
+  const issue = (path: (string | number)[], message: string) =>
+    context.addIssue({ code: 'custom', path, message });
+  checkParents(value, issue);
+  const fractions = value.ranks.map(({ fraction }) => fraction);
+  if (fractions.some((fraction, at) => at > 0 && fraction <= (fractions[at - 1] ?? 0)))
+    issue(['ranks'], 'must stand by rising fraction');
+});
+
+/** Contents of `composition.json`. */
+export type CompositionReport = z.infer<typeof compositionReportSchema>;
+
+/** Reads a report. @throws BUNDLE_INVALID that names the first fault; `where` is shown in the message */
+export function parseCompositionReport(
+  bytes: Uint8Array,
+  where: string = COMPOSITION_REPORT,
+): CompositionReport {
+  const refuse = (reason: string, cause?: unknown): never => {
+    throw new ThalamusError(
+      'BUNDLE_INVALID',
+      `${where} ${reason}; compose the expert again with thalamus compose run.`,
+      { cause },
+    );
+  };
+  if (bytes.byteLength > MAX_COMPOSITION_BYTES) refuse(`is larger than ${MAX_COMPOSITION_BYTES} bytes`);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    refuse('is not JSON in UTF-8', cause);
+  }
+  const result = compositionReportSchema.safeParse(value);
+  if (result.success) return result.data;
+  const [first] = result.error.issues;
+  const unknown = first?.code === 'unrecognized_keys' ? ` (${first.keys.join(', ')})` : '';
+  return refuse(`is wrong at ${first?.path.join('.') || 'its top'}: ${first?.message ?? ''}${unknown}`);
+}
+
+/** Bytes of a report. @throws BUNDLE_INVALID when it breaks its schema */
+export function encodeCompositionReport(report: CompositionReport): Uint8Array {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(report)}\n`);
+  parseCompositionReport(bytes);
+  return bytes;
+}
