@@ -6,6 +6,19 @@ import { bundleName, count, digestText, versionText } from './manifest-fields.js
 export const COMPOSITION_REPORT = 'composition.json';
 /** Largest `composition.json`, bytes. */
 export const MAX_COMPOSITION_BYTES = 256 * 1024;
+/**
+ * What a composed manifest calls its main figures: rows of `evaluation` whose data set is the name of a parent, or `whole` for what
+ * is about no single one.
+ */
+export const COMPOSITION_FIGURES = {
+  whole: 'composition',
+  /** Share of right answers when the router chooses. */
+  accuracy: 'accuracy',
+  /** Share of right answers of the parent alone on the same rows. */
+  parentAccuracy: 'parent-accuracy',
+  /** Share of the parents' rows that the router gives to their own parent. */
+  routerAccuracy: 'router-accuracy',
+} as const;
 /** Most parents of a composition. */
 export const MAX_COMPOSITION_PARENTS = 256;
 

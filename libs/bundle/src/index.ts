@@ -46,6 +46,7 @@ export {
   type RouterEvaluationReport,
 } from './router-evaluation.js';
 export {
+  COMPOSITION_FIGURES,
   COMPOSITION_REPORT,
   MAX_COMPOSITION_BYTES,
   MAX_COMPOSITION_PARENTS,

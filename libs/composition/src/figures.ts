@@ -1,22 +1,22 @@
-import type { EvaluationRow, ExpertManifest } from '@thalamus/bundle';
+import { COMPOSITION_FIGURES, type EvaluationRow, type ExpertManifest } from '@thalamus/bundle';
 
 /** What rows of a composed manifest are about, when not about one parent. */
-export const WHOLE = 'composition';
+export const WHOLE = COMPOSITION_FIGURES.whole;
 
 /** Metrics of a composed manifest. Those of one parent have the parent as their data set. */
 export const FIGURES = {
   /** Largest difference between a probability of the graph and of what it stands for: merged weights, or a parent. */
   parity: 'parity-max-abs',
   /** Share of the parents' held-out rows that the router gives to their own parent. */
-  routerAccuracy: 'router-accuracy',
+  routerAccuracy: COMPOSITION_FIGURES.routerAccuracy,
   /** The same on the rows that chose the regularisation. */
   routerValidationAccuracy: 'router-validation-accuracy',
   /** Mean over the parents of accuracy divided by parent-accuracy. */
   normalized: 'normalized',
   /** Share of right answers when the router chooses. */
-  accuracy: 'accuracy',
+  accuracy: COMPOSITION_FIGURES.accuracy,
   /** Share of right answers of the parent alone on the same rows. */
-  parentAccuracy: 'parent-accuracy',
+  parentAccuracy: COMPOSITION_FIGURES.parentAccuracy,
   /** What the router costs: parent-accuracy minus accuracy. */
   accuracyLoss: 'accuracy-loss',
 } as const;

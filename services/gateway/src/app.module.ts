@@ -15,6 +15,7 @@ import { AdminKeysController } from './adapters/http/admin-keys.controller.js';
 import { AdminPoliciesController } from './adapters/http/admin-policies.controller.js';
 import { AdminRoutersController } from './adapters/http/admin-routers.controller.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './adapters/http/admin-use-cases.js';
+import { AdminCompositionsController } from './adapters/http/admin-compositions.controller.js';
 import { AdminController } from './adapters/http/admin.controller.js';
 import { ChatController, COMPLETE_CHAT } from './adapters/http/chat.controller.js';
 import { HttpServer } from './adapters/http/http-server.js';
@@ -33,6 +34,7 @@ import { Authenticate } from './application/authenticate.js';
 import { Conversations } from './application/chat/conversations.js';
 import { CompleteChat, type ChatRouting } from './application/chat/complete-chat.js';
 import { ChooseHost } from './application/choose-host.js';
+import { DescribeCompositions } from './application/describe-compositions.js';
 import { DescribeExperts } from './application/describe-experts.js';
 import { DescribeHosts } from './application/describe-hosts.js';
 import { DescribeRouters } from './application/describe-routers.js';
@@ -73,6 +75,7 @@ const ADMIN_CONTROLLERS = [
   AdminExpertsController,
   AdminHostsController,
   AdminRoutersController,
+  AdminCompositionsController,
   AdminPoliciesController,
   AdminKeysController,
 ];
@@ -217,6 +220,7 @@ function wireAdmin(
     describeHosts: new DescribeHosts(parts.listExperts, parts.residency),
     describeTraining: new DescribeTraining(parts.listExperts, view, updater),
     describeRouters: new DescribeRouters(parts.listExperts, view, updater),
+    describeCompositions: new DescribeCompositions(parts.listExperts, view, updater),
     watchTraffic,
     manageExperts: new ManageExperts(updater, view, (url) => {
       guard.check(url);

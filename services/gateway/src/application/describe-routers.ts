@@ -12,9 +12,9 @@ import type { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { Caller, RequestScope } from '../domain/caller.js';
-import { runsMesh } from '../domain/tenancy.js';
 import type { AskUpdater } from './admin/ask-updater.js';
 import type { ListExperts } from './list-experts.js';
+import { hiddenOf, shownNames } from './shown-names.js';
 
 /** A registered router model as a caller may see it. */
 export interface DescribedRouter {
@@ -41,7 +41,7 @@ export class DescribeRouters {
 
   /** By task; the one that decides for it first, then the newest. */
   run(caller: Caller): DescribedRouter[] {
-    const nameFor = this.namesFor(caller);
+    const nameFor = shownNames(this.list, this.view, caller);
     return this.view
       .routerModels()
       .map((model) => described(model, nameFor(model.candidates)))
@@ -59,7 +59,7 @@ export class DescribeRouters {
         'ROUTER_MODEL_NOT_FOUND',
         `There is no router model ${name}@${version}; GET /admin/v1/routers lists those that there are.`,
       );
-    const names = this.namesFor(scope.caller)(model.candidates);
+    const names = shownNames(this.list, this.view, scope.caller)(model.candidates);
     const report = await this.updater.run(scope, async ({ artifacts }) => {
       const manifest = parseRouterManifest(
         await readArtifact(artifacts, parseDigest(model.manifestDigest), MAX_MANIFEST_BYTES),
@@ -71,22 +71,10 @@ export class DescribeRouters {
     });
     return { ...described(model, names), evaluation: report && renamed(report, names) };
   }
-
-  /** Names of experts as a caller may read them: all for who runs the mesh. What no expert is registered as is no secret. */
-  private namesFor(caller: Caller): (experts: readonly string[]) => ReadonlyMap<string, string> {
-    const open = new Set(this.list.run(caller).map(({ expert }) => expert.name));
-    const isHidden = (name: string) =>
-      !runsMesh(caller) && this.view.expert(name) !== undefined && !open.has(name);
-    return (experts) => {
-      let hidden = 0;
-      return new Map(experts.map((name) => [name, isHidden(name) ? `hidden-${++hidden}` : name]));
-    };
-  }
 }
 
 function described(model: registryV1.RouterModel, names: ReadonlyMap<string, string>): DescribedRouter {
-  const experts = [...names.values()];
-  return { model, experts, hidden: [...names].filter(([name, shown]) => name !== shown).length };
+  return { model, experts: [...names.values()], hidden: hiddenOf(names) };
 }
 
 /** A report with other names of experts in it. */

@@ -49,6 +49,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/hosts': 'viewer',
   'GET /admin/v1/routers': 'viewer',
   'GET /admin/v1/routers/:name/versions/:version/evaluation': 'viewer',
+  'GET /admin/v1/compositions': 'viewer',
+  'GET /admin/v1/compositions/:name/versions/:version': 'viewer',
   'POST /admin/v1/experts': 'operator',
   'DELETE /admin/v1/experts/:name': 'operator',
   'POST /admin/v1/experts/:name/channels': 'operator',

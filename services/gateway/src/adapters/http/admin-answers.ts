@@ -146,6 +146,7 @@ export function keyJson({ id, tenant, role, description, createdAt, revokedAt }:
   };
 }
 
-function isoTime(time: Timestamp | undefined): string | null {
+/** A time in ISO 8601; null where there is none. */
+export function isoTime(time: Timestamp | undefined): string | null {
   return time ? timestampDate(time).toISOString() : null;
 }

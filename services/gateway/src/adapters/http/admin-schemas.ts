@@ -1,6 +1,7 @@
 import { routerEvaluationSchema } from '@thalamus/bundle';
 import { z } from 'zod';
 import { policyBody } from './admin-bodies.js';
+import { compositionAnswers } from './composition-schemas.js';
 
 const version = z.object({
   version: z.string(),
@@ -164,6 +165,7 @@ export const adminAnswers = {
         'evaluation.json of its bundle, as docs/reference/manifest.md has it; null where it holds none.',
       ),
   }),
+  ...compositionAnswers,
   registered: z.object({
     object: z.literal('expert'),
     name: z.string(),

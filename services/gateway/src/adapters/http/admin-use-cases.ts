@@ -1,6 +1,7 @@
 import type { ManageExperts } from '../../application/admin/manage-experts.js';
 import type { ManageKeys } from '../../application/admin/manage-keys.js';
 import type { ManagePolicies } from '../../application/admin/manage-policies.js';
+import type { DescribeCompositions } from '../../application/describe-compositions.js';
 import type { DescribeExperts } from '../../application/describe-experts.js';
 import type { DescribeHosts } from '../../application/describe-hosts.js';
 import type { DescribeRouters } from '../../application/describe-routers.js';
@@ -16,6 +17,7 @@ export interface AdminUseCases {
   readonly describeHosts: DescribeHosts;
   readonly describeTraining: DescribeTraining;
   readonly describeRouters: DescribeRouters;
+  readonly describeCompositions: DescribeCompositions;
   readonly watchTraffic: WatchTraffic;
   readonly manageExperts: ManageExperts;
   readonly managePolicies: ManagePolicies;

@@ -52,6 +52,7 @@ export function adminPaths() {
       parameters,
     }),
     ...routerPaths(),
+    ...compositionPaths(),
     ...expertPaths(),
     ...policyPaths(),
     ...keyPaths(),
@@ -76,6 +77,30 @@ function routerPaths() {
       parameters: [
         pathParameter('name', 'Name of the router model.'),
         pathParameter('version', 'Version of the router model.'),
+        ...parameters,
+      ],
+    }),
+  };
+}
+
+function compositionPaths() {
+  const parameters = [PARAMETERS.requestId];
+  return {
+    '/admin/v1/compositions': get({
+      id: 'listCompositions',
+      summary: 'The composed experts that the caller may use, with their parents and what each keeps.',
+      answer: adminAnswers.compositions,
+      errors: GUARDED,
+      parameters,
+    }),
+    '/admin/v1/compositions/{name}/versions/{version}': get({
+      id: 'getComposition',
+      summary: 'A composed version: where it comes from, and what was measured when it was made.',
+      answer: adminAnswers.composition,
+      errors: [...GUARDED, ...CALLING, 'RESOURCE_NOT_FOUND', 'ARTIFACT_CORRUPT', 'BUNDLE_INVALID'],
+      parameters: [
+        pathParameter('name', 'Name of the composed expert.'),
+        pathParameter('version', 'Its version.'),
         ...parameters,
       ],
     }),
