@@ -20,6 +20,9 @@ const HostsPage = lazy(async () => ({
 const RouterPage = lazy(async () => ({
   default: (await import('./pages/router/router-page.js')).RouterPage,
 }));
+const CompositionsPage = lazy(async () => ({
+  default: (await import('./pages/compositions/compositions-page.js')).CompositionsPage,
+}));
 const KeysPage = lazy(async () => ({
   default: (await import('./pages/keys/keys-page.js')).KeysPage,
 }));
@@ -76,6 +79,8 @@ export function App() {
             <Route path="/hosts" component={HostsPage} />
             <Route path="/router" component={RouterPage} />
             <Route path="/router/:name/:version" component={RouterPage} />
+            <Route path="/compositions" component={CompositionsPage} />
+            <Route path="/compositions/:name/:version" component={CompositionsPage} />
             <Route path="/keys" component={isAdmin ? KeysPage : Home} />
             <Route path="/policies" component={isAdmin ? PoliciesPage : Home} />
             <Route component={NothingHere} />

@@ -1,3 +1,4 @@
+import type { Composition, CompositionRow, Weighing } from './composition-types.js';
 import type {
   Classification,
   Decision,
@@ -12,6 +13,7 @@ import type {
   Task,
   TrainingLosses,
 } from './types.js';
+import { readWeighing, weighQuestion } from './weigh-prompt.js';
 
 const KEY_STORAGE = 'thalamus.key';
 const CALL_TIMEOUT_MS = 15_000;
@@ -70,13 +72,24 @@ export async function send(path: string, options: CallOptions = {}): Promise<Res
     throw faultOf(fault);
   }
   if (response.ok) return response;
-  const told = (await response.json().catch(() => undefined)) as
-    { error?: { code?: string | null; message?: string } } | undefined;
+  const told = (await response.json().catch(() => undefined)) as { error?: WireError | string } | undefined;
+  const { code, message } = typeof told?.error === 'string' ? codeAndText(told.error) : (told?.error ?? {});
   throw new ApiError(
     response.status,
-    told?.error?.code ?? 'UNKNOWN',
-    told?.error?.message ?? `The gateway answered with ${response.status}.`,
+    code ?? 'UNKNOWN',
+    message ?? `The gateway answered with ${response.status}.`,
   );
+}
+
+interface WireError {
+  readonly code?: string | null;
+  readonly message?: string;
+}
+
+/** A failure of the Open Inference Protocol: its code, a colon and what is wrong. */
+function codeAndText(error: string): WireError {
+  const [, code, message] = /^([A-Z_]+): (.*)$/s.exec(error) ?? [];
+  return code === undefined ? { message: error } : { code, message: message ?? '' };
 }
 
 /** What a failed call means to people. */
@@ -144,6 +157,25 @@ export const api = {
         evaluation: RouterReport | null;
       }
     ).evaluation,
+  compositions: async () =>
+    ((await call('/admin/v1/compositions')) as { data: readonly CompositionRow[] }).data,
+  composition: async (name: string, version: string) =>
+    (await call(`/admin/v1/compositions/${segment(name)}/versions/${segment(version)}`)) as Composition,
+  weigh: async ({
+    name,
+    version,
+    text,
+  }: {
+    name: string;
+    version: string;
+    text: string;
+  }): Promise<Weighing> =>
+    readWeighing(
+      await call(`/v2/models/${segment(name)}/versions/${segment(version)}/infer`, {
+        method: 'POST',
+        body: weighQuestion(text),
+      }),
+    ),
   route: async (input: string, task: Task, signal: AbortSignal): Promise<Decision> =>
     readDecision(await call('/v1/route', { method: 'POST', body: { input, task, top_k: 256 }, signal })),
   classify: async (input: string, model: string): Promise<Classification> => {

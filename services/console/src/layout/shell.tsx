@@ -16,6 +16,7 @@ import {
   IconActivity,
   IconBox,
   IconChartDots3,
+  IconGitMerge,
   IconKey,
   IconLogin2,
   IconLogout,
@@ -36,6 +37,7 @@ const PAGES: readonly { path: string; label: string; icon: typeof IconRoute; rol
   { path: '/experts', label: 'Experts', icon: IconBox, role: 'viewer' },
   { path: '/hosts', label: 'Hosts', icon: IconServer2, role: 'viewer' },
   { path: '/router', label: 'Router', icon: IconChartDots3, role: 'viewer' },
+  { path: '/compositions', label: 'Compositions', icon: IconGitMerge, role: 'viewer' },
   { path: '/keys', label: 'Keys', icon: IconKey, role: 'admin' },
   { path: '/policies', label: 'Policies', icon: IconScale, role: 'admin' },
 ];
