@@ -6,6 +6,7 @@ import {
 } from '@thalamus/bundle';
 import { combinedLicence, TWIN_VALUES, type MergedGraph } from '@thalamus/model-merge';
 import type { CompositionTask, TaskParent } from './composition-task.js';
+import type { RankLadder } from './report-composition.js';
 import { figure, FIGURES, WHOLE } from './figures.js';
 
 /** A parent with its manifest. */
@@ -46,6 +47,10 @@ export interface MadeParts {
   readonly flopsPerToken: number;
   /** Constant elements of the graph. */
   readonly parameterCount: number;
+  /** What ranks cost and keep; empty for methods without ranks. */
+  readonly ladder: RankLadder;
+  /** Largest weight below which a text counts as covered by no parent; null where it never abstains. */
+  readonly abstainBelow: number | null;
 }
 
 /** The manifest of a composition: where it comes from, how it fares on each parent's held-out rows, under which licence. */

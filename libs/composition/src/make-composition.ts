@@ -1,4 +1,6 @@
 import {
+  COMPOSITION_REPORT,
+  encodeCompositionReport,
   openBundle,
   writeBundle,
   type BundleFiles,
@@ -13,6 +15,7 @@ import { describeComposition, type CompositionQuality } from './describe-composi
 import { figuresOf } from './figures.js';
 import { makeMerged } from './make-merged.js';
 import type { OnProgress } from './progress.js';
+import { reportComposition } from './report-composition.js';
 import { makeSwitch } from './switch/make-switch.js';
 
 /**
@@ -33,9 +36,11 @@ export async function makeComposition(
       : await makeMerged(task, runtime, onProgress);
   requireQuality(made.quality, task.maxLossPoints);
   const manifest = describeComposition(task, base.manifest, made.parents, made);
+  const files = { 'model.onnx': made.bytes, ...(await besideGraph(base)) };
+  const report = reportComposition(task, base.manifest, made, files);
   const written = await writeBundle(task.outputFolder, manifest, {
-    'model.onnx': made.bytes,
-    ...(await besideGraph(base)),
+    ...files,
+    [COMPOSITION_REPORT]: encodeCompositionReport(report),
   });
   const { manifest: whole } = await openBundle(written.folder);
   return { digest: written.digest, metrics: figuresOf(whole) };

@@ -7,6 +7,7 @@ import {
   decomposeExclusiveVectors,
   maxRankOf,
   rankRuleOf,
+  type ExclusiveVectors,
 } from '@thalamus/model-merge';
 import {
   buildBertEncoder,
@@ -22,6 +23,7 @@ import { fitRouter, ROUTER_DEFAULTS, type RouterSettings, type TaskTexts } from 
 import { openParent, type OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
 import { sharedRecipe, staticRecipe, storageOf, twinSettings } from './recipe-settings.js';
+import { rankLadder } from './report-composition.js';
 import { mergeWeights, type StaticRecipe } from './shared-expert.js';
 import { branchFlops } from './branch-flops.js';
 import type { MadeGraph } from './switch/make-switch.js';
@@ -57,7 +59,8 @@ export async function makeMerged(
   const shared = mergeWeights(plan.shared, base.read.weights, opened, {
     onTensor: (done, total) => onProgress({ stage: 'merge', done, total }),
   });
-  const mixture = plan.twin && mixtureOf(plan.twin, shared, opened, { seed: task.seed, onProgress });
+  const exclusive = plan.twin && exclusiveOf(plan.twin, shared, opened, { seed: task.seed, onProgress });
+  const mixture = exclusive?.mixture;
   const rows = await Promise.all(
     sorted.map(async ({ train, test }) => ({ train: await readRows(train), test: await readRows(test) })),
   );
@@ -104,6 +107,8 @@ export async function makeMerged(
     precision: storage.kind,
     flopsPerToken:
       base.manifest.flopsPerToken * (plan.router.passes === 2 ? 2 : 1) + branchFlops(mixture, rule.top),
+    ladder: exclusive ? rankLadder(exclusive.vectors, exclusive.mixture) : { ranks: [], chosen: null },
+    abstainBelow: fitted.abstainBelow,
     description: describe(task, graph.parents),
     quality: {
       ...checked,
@@ -150,19 +155,19 @@ function planOf(task: CompositionTask, base: TrainingBase, parents: readonly Ope
   return { shared: sharedRecipe(twin, names, seed), router, twin };
 }
 
-function mixtureOf(
+function exclusiveOf(
   twin: ReturnType<typeof twinSettings>,
   shared: Weights,
   parents: readonly OpenedParent[],
   { seed, onProgress }: { readonly seed: number; readonly onProgress: OnProgress },
-): Mixture {
+): { readonly vectors: ExclusiveVectors; readonly mixture: Mixture } {
   const rule = rankRuleOf(twin);
   const vectors = decomposeExclusiveVectors(shared, parents, {
     maxRank: maxRankOf(rule),
     seed,
     onMatrix: (done, total) => onProgress({ stage: 'factors', done, total }),
   });
-  return vectors.mixture(chooseRanks(vectors.spectra, rule));
+  return { vectors, mixture: vectors.mixture(chooseRanks(vectors.spectra, rule)) };
 }
 
 /** @throws COMPOSITION_REFUSED for weights that were trained and are those of the base */

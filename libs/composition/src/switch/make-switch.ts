@@ -92,6 +92,8 @@ export async function makeSwitch(
     parameterCount,
     precision: base.manifest.precision,
     flopsPerToken: base.manifest.flopsPerToken,
+    ladder: { ranks: [], chosen: null },
+    abstainBelow: null,
     description: `One graph of ${graph.parents.join(', ')} that chooses among them for each text.`,
     quality: {
       parents: report.parents,
