@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { chromiumBinary } from '../support/chromium.js';
 import { launchMesh, type MeshFile } from '../support/mesh.js';
-import { NODE, ROOT } from '../support/paths.js';
 
 /** The mesh that the pages talk to, and the browser that shows them. */
 export interface MeshUnderBrowser {
@@ -40,12 +39,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     chromium,
   });
   return () => mesh.stop();
-}
-
-function chromiumBinary(): string {
-  const found = spawnSync(NODE, [join(ROOT, 'tools/provision-chromium.mjs')], { encoding: 'utf8' });
-  if (found.status !== 0) throw new Error(found.stderr.trim());
-  return found.stdout.trim();
 }
 
 function replayUrl(dataFolder: string): string {
