@@ -1,11 +1,10 @@
 // Latency of Twin graphs, routing included, beside their base: interleaved runs of the same texts, ratios of medians.
-//   npm run bench:compose [-- --rounds 40] [--threads 1] [--lengths 16,64,128] [--parents 8] [--json]
+//   npm run bench:compose [-- --rounds 40] [--threads 1] [--lengths 16,64,128] [--parents 8] [--rank 16] [--json]
 // Parents are experts of the zoo; nothing is fetched. Graphs are built anew, which takes a minute or two.
-import { openParent } from '@thalamus/composition';
+import { mergeWeights, openParent } from '@thalamus/composition';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { buildTwinGraph, chooseRanks, decomposeExclusiveVectors, maxRankOf } from '@thalamus/model-merge';
 import { buildBertEncoder, encodeModel } from '@thalamus/onnx-graph';
-import { mergeWeights } from '@thalamus/composition';
 import { createRandom, tensor } from '@thalamus/tensor';
 import { openTrainingBase } from '@thalamus/training';
 import { readdirSync } from 'node:fs';
@@ -19,12 +18,13 @@ const { values } = parseArgs({
     lengths: { type: 'string', default: '16,64,128' },
     batches: { type: 'string', default: '1,8' },
     parents: { type: 'string', default: '8' },
+    rank: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 const threads = Number(values.threads);
 const WARM_UP = 5;
-const RULE = { kind: 'fraction', fraction: 0.1 };
+const RULE = values.rank ? { kind: 'rank', rank: Number(values.rank) } : { kind: 'fraction', fraction: 0.1 };
 const say = (line) => {
   if (!values.json) console.log(line);
 };
@@ -39,7 +39,7 @@ const parents = [];
 for (const name of names) parents.push(await openParent(`zoo/experts/${name}`, base));
 const parameters = { shared: {}, parents: names.map((name) => ({ name, parameters: { weight: 0.3 } })) };
 const shared = mergeWeights({ method: 'task_arithmetic', parameters }, base.read.weights, parents);
-say(`decomposing ${names.length} parents at rank fraction ${RULE.fraction} ...`);
+say(`decomposing ${names.length} parents at rank ${values.rank ?? 'fraction 0.1'} ...`);
 const vectors = decomposeExclusiveVectors(shared, parents, { maxRank: maxRankOf(RULE), seed: 0 });
 const mixture = vectors.mixture(chooseRanks(vectors.spectra, RULE));
 const random = createRandom(1);

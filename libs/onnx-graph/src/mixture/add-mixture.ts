@@ -94,17 +94,26 @@ class MixtureWriter {
     if (group) this.writeBranches(group);
     const [output = ''] = node.output;
     const linear = this.bySum.get(output);
-    if (linear) { this.writeSum(node, linear); return; }
-    if (node.opType === 'LayerNormalization' && this.vectors.has(node.input[1] ?? ''))
-      { this.writeNorm(node); return; }
-    if (output === WORDS || (node.opType === 'Gather' && node.input[0] === WORDS))
-      { this.writeRows(node, WORDS, (stack) =>
+    if (linear) {
+      this.writeSum(node, linear);
+      return;
+    }
+    if (node.opType === 'LayerNormalization' && this.vectors.has(node.input[1] ?? '')) {
+      this.writeNorm(node);
+      return;
+    }
+    if (output === WORDS || (node.opType === 'Gather' && node.input[0] === WORDS)) {
+      this.writeRows(node, WORDS, (stack) =>
         this.b.node('Gather', [stack, 'input_ids'], { attributes: { axis: 0 } }),
-      ); return; }
-    if (output === POSITION_ROWS)
-      { this.writeRows(node, POSITIONS, (stack) =>
+      );
+      return;
+    }
+    if (output === POSITION_ROWS) {
+      this.writeRows(node, POSITIONS, (stack) =>
         this.b.node('Slice', [stack, 'zero', 'length', 'zero_axis']),
-      ); return; }
+      );
+      return;
+    }
     this.b.copyNode(node);
   }
 
@@ -122,7 +131,10 @@ class MixtureWriter {
     const bias = this.vectors.get(`${layer}.bias`);
     const input = bias === undefined ? node.input : [node.input[0] ?? '', bias];
     const branch = this.made.get(layer);
-    if (branch === undefined) { this.b.copyNode({ ...node, input }); return; }
+    if (branch === undefined) {
+      this.b.copyNode({ ...node, input });
+      return;
+    }
     const plain = `${layer}/plain`;
     this.b.copyNode({ ...node, input, output: [plain] });
     this.b.copyNode(nodeOf('Add', [plain, branch], output));
@@ -146,7 +158,10 @@ class MixtureWriter {
     const changes = this.mixture.matrices.get(name);
     const parents = changes ? columnParents(changes) : new Int32Array();
     const [output = ''] = node.output;
-    if (!changes || parents.length === 0) { this.b.copyNode(node); return; }
+    if (!changes || parents.length === 0) {
+      this.b.copyNode(node);
+      return;
+    }
     const rank = changes.find((change) => change.rank > 0)!;
     const [rows, width] = [rank.left.length / rank.rank, rank.right.length / rank.rank];
     const plain = `${name}/plain`;

@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '@thalamus/tensor';
+import { tensor } from '@thalamus/tensor';
 import { halves } from '../bert-encoder.js';
 import type { GraphBuilder, ValueName } from '../graph-builder.js';
 import { columnParents, stackedLeft, stackedRight, type MatrixChange } from './mixture.js';
@@ -77,9 +77,12 @@ export class AllBranches implements BranchWriter {
   }
 }
 
-/** Branches of the heaviest parents of each text, gathered from stacks that are padded to the largest rank. */
+/**
+ * Branches of the heaviest parents of each text, gathered from stacks that are padded to the largest rank. The factors of a text's
+ * parents lie side by side once they are gathered, so that each layer takes two products, whatever their number.
+ */
 export class TopBranches implements BranchWriter {
-  private weights: ValueName | undefined;
+  private readonly weights = new Map<number, ValueName>();
 
   constructor(
     private readonly builder: GraphBuilder,
@@ -94,75 +97,70 @@ export class TopBranches implements BranchWriter {
   ) {}
 
   write(input: ValueName, group: readonly ChangedLayer[]): ReadonlyMap<string, ValueName> {
-    const changed = group.filter(({ changes }) => changes.some(({ rank }) => rank > 0));
-    const [first] = changed;
-    if (!first) return new Map();
-    const b = this.builder;
-    const parents = first.changes.length;
-    const ranks = changed.map(({ changes }) => Math.max(...changes.map(({ rank }) => rank)));
-    const width = ranks.reduce((sum, rank) => sum + rank, 0);
-    const down = new Float32Array(parents * first.inputs * width);
-    let column = 0;
-    changed.forEach(({ inputs, changes }, at) => {
-      changes.forEach(({ rank, right }, parent) => {
-        for (let k = 0; k < rank; k++)
-          for (let i = 0; i < inputs; i++)
-            down[(parent * inputs + i) * width + column + k] = right[k * inputs + i]!;
-      });
-      column += ranks[at]!;
-    });
-    const x = b.node('Unsqueeze', [input, this.axis(1)]);
-    const inner = b.node('Mul', [
-      b.node('MatMul', [x, this.gathered(`${first.layer}.down`, [parents, first.inputs, width], down)]),
-      this.factors(),
-    ]);
-    const names = changed.map(({ layer }) => `${layer}/inner`);
-    const sizes = b.constant('ranks', tensor('int64', [ranks.length], BigInt64Array.from(ranks, BigInt)));
-    const parts =
-      changed.length === 1
-        ? [inner]
-        : b.nodeWithOutputs('Split', [inner, sizes], names, { attributes: { axis: -1 } });
-    return new Map(changed.map((layer, at) => [layer.layer, this.up(layer, parts[at]!, ranks[at]!)]));
-  }
-
-  private up({ layer, outputs, changes }: ChangedLayer, inner: ValueName, width: number): ValueName {
-    const up = new Float32Array(changes.length * width * outputs);
-    changes.forEach(({ rank, left }, parent) => {
-      for (let k = 0; k < rank; k++)
-        for (let o = 0; o < outputs; o++) up[(parent * width + k) * outputs + o] = left[o * rank + k]!;
-    });
-    const stack = this.gathered(`${layer}.up`, [changes.length, width, outputs], up);
-    const each = this.builder.node('MatMul', [inner, stack]);
-    const operator = this.given.count === 1 ? 'Squeeze' : 'ReduceSum';
-    const attributes = operator === 'ReduceSum' ? { keepdims: 0 } : {};
-    return this.builder.node(operator, [each, this.axis(1)], { name: `${layer}/branch`, attributes });
-  }
-
-  /** float32 [batch, top, rows, columns] of a stack [parents, rows, columns]. */
-  private gathered(name: string, shape: readonly number[], data: Float32Array): ValueName {
-    const b = this.builder;
-    const stack = b.constant(name, halves(tensor('float32', shape, data)));
-    const own = b.node('Gather', [stack, this.given.top], { attributes: { axis: 0 } });
-    return b.node('Cast', [own], { attributes: { to: 1 } });
-  }
-
-  /** float32 [batch, top, 1, 1]: the weights of the gathered parents. */
-  private factors(): ValueName {
-    const b = this.builder;
-    this.weights ??= b.node(
-      'Unsqueeze',
-      [
-        b.node('GatherElements', [this.given.weights, this.given.top], { attributes: { axis: 1 } }),
-        this.axis(2, 3),
-      ],
-      { name: 'top_weights' },
+    return new Map(
+      group.flatMap(({ layer, inputs, outputs, changes }): [string, ValueName][] => {
+        const width = Math.max(...changes.map(({ rank }) => rank));
+        if (width === 0) return [];
+        const b = this.builder;
+        const rows = this.gathered(
+          `${layer}.down`,
+          changes,
+          width,
+          inputs,
+          ({ right }, k, i) => right[k * inputs + i]!,
+        );
+        const down = b.node('Transpose', [rows], { attributes: { perm: [0, 2, 1] } });
+        const up = this.gathered(
+          `${layer}.up`,
+          changes,
+          width,
+          outputs,
+          ({ rank, left }, k, o) => left[o * rank + k]!,
+        );
+        const inner = b.node('Mul', [b.node('MatMul', [input, down]), this.columns(width)]);
+        return [[layer, b.node('MatMul', [inner, up], { name: `${layer}/branch` })]];
+      }),
     );
-    return this.weights;
   }
 
-  private axis(...axes: number[]): ValueName {
-    const values: Tensor = tensor('int64', [axes.length], BigInt64Array.from(axes, BigInt));
-    return this.builder.constant('axes', values);
+  /** float32 [batch, top * width, size]: factors of the parents of each text, from a stack [parents, width, size] of float16. */
+  private gathered(
+    name: string,
+    changes: readonly MatrixChange[],
+    width: number,
+    size: number,
+    value: (change: MatrixChange, k: number, at: number) => number,
+  ): ValueName {
+    const stack = new Float32Array(changes.length * width * size);
+    changes.forEach((change, parent) => {
+      for (let k = 0; k < change.rank; k++)
+        for (let at = 0; at < size; at++) stack[(parent * width + k) * size + at] = value(change, k, at);
+    });
+    const b = this.builder;
+    const stored = b.constant(name, halves(tensor('float32', [changes.length, width, size], stack)));
+    const own = b.node('Gather', [stored, this.given.top], { attributes: { axis: 0 } });
+    const wide = b.node('Cast', [own], { attributes: { to: 1 } });
+    return b.node('Reshape', [wide, this.ints('flat', [0, this.given.count * width, size])]);
+  }
+
+  /** float32 [batch, 1, top * width]: the weights of the gathered parents, each for the columns of its factors. */
+  private columns(width: number): ValueName {
+    const known = this.weights.get(width);
+    if (known !== undefined) return known;
+    const b = this.builder;
+    const { weights, top, count } = this.given;
+    const own = b.node('GatherElements', [weights, top], { attributes: { axis: 1 } });
+    const each = b.node('Unsqueeze', [own, this.ints('last', [2])]);
+    const ones = b.constant('ones', tensor('float32', [1, 1, width], new Float32Array(width).fill(1)));
+    const made = b.node('Reshape', [b.node('Mul', [each, ones]), this.ints('row', [0, 1, count * width])], {
+      name: 'top_weights',
+    });
+    this.weights.set(width, made);
+    return made;
+  }
+
+  private ints(name: string, values: readonly number[]): ValueName {
+    return this.builder.constant(name, tensor('int64', [values.length], BigInt64Array.from(values, BigInt)));
   }
 }
 
