@@ -72,7 +72,9 @@ export interface LaunchOptions {
 
 /** Verbs against the mesh on a data folder. */
 export function verbsOf(dataFolder: string): Pick<Mesh, 'run' | 'json'> {
-  const run: Mesh['run'] = (args, options) => thalamus([...args, '--data', dataFolder], options);
+  // Where --data names rows, the mesh is named by --mesh.
+  const option = (verb: string | undefined) => (verb === 'compose' ? '--mesh' : '--data');
+  const run: Mesh['run'] = (args, options) => thalamus([...args, option(args[0]), dataFolder], options);
   return {
     run,
     json: async <T>(args: readonly string[], options: RunOptions & { readonly exit?: number } = {}) => {

@@ -1,7 +1,8 @@
 import type { MergedGraph } from '@thalamus/model-merge';
 import type { Mixture, Weights } from '@thalamus/onnx-graph';
 import { argMax } from '@thalamus/tensor';
-import { openClassifier, type LabelledText, type TrainingBase } from '@thalamus/training';
+import type { LabelledText, TrainingBase } from '@thalamus/training';
+import { answersAlone } from './answers-alone.js';
 import { largestParityGap, requireParity, type MixingRule, type ParityRow } from './check-parity.js';
 import { ComposedGraph, type ComposedAnswer } from './composed-graph.js';
 import type { CompositionQuality, ParentQuality } from './describe-composition.js';
@@ -52,7 +53,7 @@ export async function checkMerged(
       onProgress({ stage: 'quality', done, total }),
     );
     const parity = await checkedParity(parts, judged, { ids, answers, composed, of: rows }, onProgress);
-    const alone = await answersAlone(base, judged, (done) =>
+    const alone = await labelsAlone(base, judged, (done) =>
       onProgress({ stage: 'quality', done: rows.length + done, total }),
     );
     const parents = judged.map(({ parent: { name } }, parent): ParentQuality => {
@@ -119,33 +120,18 @@ async function checkedParity(
 }
 
 /** Labels that the parents give to their own rows, in the order of all rows. */
-async function answersAlone(
+async function labelsAlone(
   base: TrainingBase,
   judged: readonly JudgedParent[],
   onRows: (done: number) => void,
 ): Promise<string[]> {
   const result: string[] = [];
-  const readTokenizer = () => base.tokens;
+  const tools = { runtime: base.runtime, threads: base.threads, base, readTokenizer: () => base.tokens };
   for (const { parent, rows } of judged) {
     const before = result.length;
-    const classifier = await openClassifier(parent.bundle, {
-      runtime: base.runtime,
-      threads: base.threads,
-      base,
-      readTokenizer,
-    });
-    try {
-      const scores = await classifier.answer(
-        rows.map(({ text }) => text),
-        (done) => onRows(before + done),
-      );
-      const width = classifier.labels.length;
-      rows.forEach((_, at) => {
-        result.push(classifier.labels[argMax(scores.subarray(at * width, (at + 1) * width))] ?? '');
-      });
-    } finally {
-      await classifier.release();
-    }
+    const texts = rows.map(({ text }) => text);
+    const labels = await answersAlone(parent.bundle, texts, tools, (done) => onRows(before + done));
+    result.push(...labels);
   }
   return result;
 }

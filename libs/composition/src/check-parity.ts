@@ -147,7 +147,7 @@ export function requireParity(gap: number): void {
   if (gap < PARITY_TOLERANCE) return;
   throw new ThalamusError(
     'COMPOSITION_REFUSED',
-    `The composed graph does not do what its merged weights do: a probability is off by ${gap.toPrecision(3)}, and ${PARITY_TOLERANCE} is allowed. Nothing was registered.`,
+    `The composed graph does not do what its merged weights do: a probability is off by ${gap.toPrecision(3)}, and ${PARITY_TOLERANCE} is allowed. Nothing was kept.`,
   );
 }
 

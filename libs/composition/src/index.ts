@@ -32,3 +32,31 @@ export {
   twinSettings,
 } from './recipe-settings.js';
 export { normalizedOf, type CompositionQuality, type ParentQuality } from './describe-composition.js';
+export {
+  canonicalRecipe,
+  checkRecipe,
+  expertNameOf,
+  invalidRecipe,
+  isExpertName,
+  isParentVersion,
+  oneValue,
+  readRecipe,
+  readRecipeDocument,
+  recipeDigest,
+  type PinnedParent,
+  type Recipe,
+  type RecipeWishes,
+  type SayFault,
+} from './plan/recipe.js';
+export { baseFacts, parentFacts, refuseObstacles, standsOn } from './plan/facts.js';
+export { estimateComposition, type CompositionEstimate } from './plan/estimate.js';
+export {
+  ProcessCompositionMaker,
+  type ProcessCompositionMakerOptions,
+} from './child/process-composition-maker.js';
+export {
+  evaluateComposition,
+  type CompositionEvaluation,
+  type EvaluatedTask,
+  type JudgedTask,
+} from './evaluate-composition.js';

@@ -61,7 +61,7 @@ function requireQuality({ parents }: CompositionQuality, maxLossPoints: number):
     .join(', ');
   throw new ThalamusError(
     'COMPOSITION_REFUSED',
-    `The composition does too much worse than its parents: ${list}, and ${maxLossPoints} are allowed. Leave out parents whose texts are alike, register more training rows for the router, or raise the rank. Nothing was registered.`,
+    `The composition does too much worse than its parents: ${list}, and ${maxLossPoints} are allowed. Leave out parents whose texts are alike, give the router more training rows, raise the rank, or allow more. Nothing was kept.`,
     {
       violations: lost.map(({ name, points }) => ({
         field: name,

@@ -53,7 +53,11 @@ export async function makeMerged(
   const base = await openTrainingBase(task.base.folder, { runtime, threads, readTokenizer });
   const sorted = task.parents.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const opened: OpenedParent[] = [];
-  for (const { name, folder } of sorted) opened.push({ ...(await openParent(folder, base)), name });
+  for (const { name, folder } of sorted) {
+    opened.push({ ...(await openParent(folder, base)), name });
+    // Whoever waits hears that there is life; how many tensors there are is not known yet.
+    onProgress({ stage: 'merge', done: 0, total: 0 });
+  }
   opened.forEach((parent) => requireChange(parent, base));
   const plan = planOf(task, base, opened);
   const shared = mergeWeights(plan.shared, base.read.weights, opened, {

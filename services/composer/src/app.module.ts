@@ -1,4 +1,5 @@
 import type { DynamicModule } from '@nestjs/common';
+import { ProcessCompositionMaker } from '@thalamus/composition';
 import { composerV1 } from '@thalamus/contracts';
 import { GrpcServer, implementService } from '@thalamus/grpc';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
@@ -7,7 +8,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComposerGrpcService } from './adapters/grpc/composer.service.js';
 import { RegistryClient } from './adapters/grpc/registry-client.js';
-import { ProcessCompositionMaker } from './adapters/child/process-composition-maker.js';
 import { ComposeExperts } from './application/compose-experts.js';
 import { FetchParts } from './application/fetch-parts.js';
 import { PlanComposition } from './application/plan-composition.js';

@@ -137,6 +137,6 @@ export class ParityTally {
 export function refused(reason: string): ThalamusError {
   return new ThalamusError(
     'COMPOSITION_REFUSED',
-    `The composed graph does not do what its parents do: ${reason}. Nothing was registered.`,
+    `The composed graph does not do what its parents do: ${reason}. Nothing was kept.`,
   );
 }

@@ -2,11 +2,11 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { composerV1, inference, RPC_METADATA, type registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createClient, type RpcClient } from '@thalamus/grpc';
-import { EXIT } from '../exit-codes.js';
-import { keyOf, runningMesh } from '../gateway-client.js';
-import { outputOf, type CommonOptions } from '../mesh-command.js';
-import { table } from '../output.js';
-import { progressBar, type ProgressBar } from '../progress-bar.js';
+import { preflightAnswer } from '../compose/preflight-answer.js';
+import { compositionProgress } from '../compose/progress-view.js';
+import { readRecipeText, recipeAmong } from '../compose/recipe-file.js';
+import { keyOf, runningMesh, type MeshOptions } from '../gateway-client.js';
+import { createOutput, table } from '../output.js';
 import { withRegistry, withService } from '../registry-client.js';
 
 const COMPOSER = { name: 'composer', service: composerV1.ComposerService, deadlineMs: 30_000 };
@@ -17,7 +17,10 @@ const READY_MS = 30_000;
 const POLL_MS = 100;
 
 /** Options that make a recipe. */
-export interface RecipeOptions extends CommonOptions {
+export interface RecipeOptions {
+  readonly json: boolean;
+  /** Data folder of the mesh. */
+  readonly mesh: string;
   readonly method: string;
   readonly name?: string;
   readonly seed: number;
@@ -33,16 +36,18 @@ export interface ComposeOptions extends RecipeOptions {
 type Recipe = MessageInitShape<typeof composerV1.RecipeSchema>;
 
 /** Makes one expert of several, registers it and waits until it answers. @throws COMPOSITION_REFUSED, EXPERT_NOT_FOUND */
-export async function run(parents: readonly string[], options: ComposeOptions): Promise<void> {
+export async function run(given: readonly string[], options: ComposeOptions): Promise<void> {
   const request = {
-    recipe: recipeOf(parents, options),
+    recipe: recipeOf(given, options),
     dryRun: options.dryRun,
     timeToLiveS: BigInt(options.ttl),
   };
-  const made = await withService(options, COMPOSER, (composer) => compose(composer, request, options.json));
+  const made = await withService(meshOf(options), COMPOSER, (composer) =>
+    compose(composer, request, options.json),
+  );
   const { expert, version, manifestDigest, recipeDigest, metrics, existed } = made;
-  const state = options.dryRun && !existed ? 'not registered' : await stateOf(made, options);
-  outputOf(options).answer(
+  const state = options.dryRun && !existed ? 'not registered' : await stateOf(made, meshOf(options));
+  createOutput(options.json).answer(
     { expert, version, manifestDigest, recipeDigest, parents: made.parents, metrics, existed, state },
     () => [
       `${expert}@${version} ${existed ? 'existed already' : state === 'not registered' ? 'would be made' : 'is registered'}: ${made.parents.join(' + ')}`,
@@ -70,59 +75,17 @@ function losers(metrics: Readonly<Record<string, number>>): string[] {
 }
 
 /** Says whether experts can be composed and what that would cost; exit code 4 when they cannot. */
-export async function preflight(parents: readonly string[], options: RecipeOptions): Promise<void> {
-  const recipe = recipeOf(parents, options);
-  const answer = await withService(options, COMPOSER, (composer) => composer.preflight({ recipe }));
+export async function preflight(given: readonly string[], options: RecipeOptions): Promise<void> {
+  const recipe = recipeOf(given, options);
+  const answer = await withService(meshOf(options), COMPOSER, (composer) => composer.preflight({ recipe }));
   const { obstacles, recipeDigest, sizeBytes, memoryBytes, existing } = answer;
-  outputOf(options).answer(
-    {
-      obstacles: obstacles.map(({ kind, parent, description }) => ({ kind, parent, description })),
-      recipeDigest,
-      sizeBytes: Number(sizeBytes),
-      memoryBytes: Number(memoryBytes),
-      existing,
-    },
-    () =>
-      obstacles.length > 0
-        ? [
-            'These experts cannot be composed:',
-            ...obstacles.map(
-              (obstacle) => `  ${obstacle.kind}: ${obstacle.parent || 'the parents'} ${obstacle.description}`,
-            ),
-          ]
-        : [
-            `can be composed: ${recipeDigest}`,
-            `  bundle about ${mebibytes(sizeBytes)}, memory while it is made about ${mebibytes(memoryBytes)}`,
-            ...(existing === '' ? [] : [`  exists as ${existing}`]),
-          ],
-  );
-  if (obstacles.length > 0) process.exitCode = EXIT.negative;
-}
-
-/** Lists the merge methods with their parameters. */
-export async function methods(options: CommonOptions): Promise<void> {
-  const answer = await withService(options, COMPOSER, (composer) => composer.listMethods({}));
-  const listed = answer.methods.map(({ name, reference, parentKinds, parameters }) => ({
-    name,
-    reference,
-    parentKinds,
-    parameters: parameters.map(({ name: parameter, description, defaultValue, minimum, maximum }) => ({
-      name: parameter,
-      description,
-      default: defaultValue,
-      minimum,
-      maximum,
-    })),
-  }));
-  outputOf(options).answer(listed, () =>
-    listed.flatMap(({ name, reference, parentKinds, parameters }) => [
-      `${name}   of ${parentKinds.join(', ')}   ${reference}`,
-      ...parameters.map(
-        (parameter) =>
-          `  ${parameter.name} (default ${parameter.default}, ${parameter.minimum} to ${parameter.maximum}): ${parameter.description}`,
-      ),
-    ]),
-  );
+  preflightAnswer(options.json, {
+    obstacles,
+    recipeDigest,
+    sizeBytes: Number(sizeBytes),
+    memoryBytes: Number(memoryBytes),
+    existing,
+  });
 }
 
 async function compose(
@@ -130,7 +93,7 @@ async function compose(
   request: MessageInitShape<typeof composerV1.ComposeRequestSchema>,
   json: boolean,
 ): Promise<composerV1.Composition> {
-  const bar = json || process.stderr.isTTY ? await progressBar(json) : plainLines();
+  const bar = await compositionProgress(json);
   let made: composerV1.Composition | undefined;
   try {
     for await (const { event } of composer.compose(request, { deadlineMs: COMPOSE_DEADLINE_MS })) {
@@ -144,23 +107,10 @@ async function compose(
   return made;
 }
 
-/** One line when a step is done, for pipes and log files. */
-function plainLines(): ProgressBar {
-  let last = '';
-  return {
-    step: ({ stage, done, total }) => {
-      if (stage === last || Number(done) < Number(total)) return;
-      last = stage;
-      process.stderr.write(`${stage}: ${done}/${total}\n`);
-    },
-    end: () => undefined,
-  };
-}
-
 /** Whether the result answers: waits for a host when it is the stable version. */
 async function stateOf(
   { expert, version }: composerV1.Composition,
-  options: ComposeOptions,
+  options: MeshOptions,
 ): Promise<'ready' | 'loading' | 'not stable'> {
   const { resource } = await withRegistry(options, (registry) =>
     registry.getResource({ key: `expert/${expert}` }),
@@ -212,17 +162,27 @@ function next({ expert, version }: composerV1.Composition, state: string): strin
   }
 }
 
-function recipeOf(parents: readonly string[], options: RecipeOptions): Recipe {
+/** The mesh that is asked, under the name that the option has here. */
+const meshOf = ({ mesh }: RecipeOptions): MeshOptions => ({ data: mesh, dataOption: '--mesh' });
+
+/** The recipe of a file, which the composer reads, or of the words of the command line. @throws CONFIG_INVALID */
+function recipeOf(given: readonly string[], options: RecipeOptions): Recipe {
+  const file = recipeAmong(given);
+  const wishes = { name: options.name ?? '', seed: BigInt(options.seed) };
+  return file === undefined
+    ? { ...wishes, ...wordsOf(given, options) }
+    : { ...wishes, document: readRecipeText(file) };
+}
+
+function wordsOf(parents: readonly string[], options: RecipeOptions): Recipe {
   if (parents.length < 2)
     throw new ThalamusError(
       'CONFIG_INVALID',
-      'Name two or more experts; "thalamus experts list" shows them.',
+      'Name two or more experts; "thalamus experts list" shows them. A recipe is a file that ends in .yaml or .yml.',
     );
   return {
     method: options.method,
     parents: parents.map(parentOf),
-    name: options.name ?? '',
-    seed: BigInt(options.seed),
     parameters: Object.fromEntries((options.parameter ?? []).map(parameterOf)),
   };
 }
@@ -245,8 +205,4 @@ function parameterOf(text: string): [string, number] {
       `"${text}" is no parameter; write name=number, such as router_l2=0.001.`,
     );
   return [name, number];
-}
-
-function mebibytes(bytes: bigint): string {
-  return `${(Number(bytes) / 2 ** 20).toFixed(0)} MiB`;
 }

@@ -1,9 +1,7 @@
-import type { CompositionTask, OnProgress } from '@thalamus/composition';
-import { ThalamusError } from '@thalamus/errors';
+import { refuseObstacles, type CompositionTask, type OnProgress, type Recipe } from '@thalamus/composition';
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Recipe } from '../domain/recipe.js';
 import type { CompositionMaker } from './composition-maker.port.js';
 import type { FetchParts } from './fetch-parts.js';
 import { findComposition, type FoundComposition } from './find-composition.js';
@@ -64,7 +62,7 @@ export class ComposeExperts {
   ): Promise<FoundComposition> {
     onProgress({ stage: 'preflight', done: 0, total: 1 });
     const plan = await this.parts.plans.run(recipe);
-    refuseObstacles(plan);
+    refuseObstacles(plan.obstacles);
     onProgress({ stage: 'preflight', done: 1, total: 1 });
     const known = await findComposition(this.parts.registry, plan.digest);
     if (known) return known;
@@ -154,17 +152,4 @@ export class ComposeExperts {
       maxLossPoints: this.options.maxLossPoints,
     };
   }
-}
-
-function refuseObstacles({ obstacles }: CompositionPlan): void {
-  if (obstacles.length === 0) return;
-  const list = obstacles
-    .map(({ parent, description }) => `${parent || 'the parents'} ${description}`)
-    .join(' ');
-  throw new ThalamusError('COMPOSITION_REFUSED', `These experts cannot be composed: ${list}`, {
-    violations: obstacles.map(({ kind, parent, description }) => ({
-      field: kind,
-      description: `${parent || 'the parents'} ${description}`,
-    })),
-  });
 }

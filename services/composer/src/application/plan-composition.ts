@@ -1,7 +1,6 @@
 import {
   MAX_MANIFEST_BYTES,
   isDigest,
-  LOW_RANK_FILES,
   parseDigest,
   parseExpertManifest,
   readArtifact,
@@ -9,15 +8,19 @@ import {
   type Digest,
   type ExpertManifest,
 } from '@thalamus/bundle';
-import { ThalamusError } from '@thalamus/errors';
-import { findObstacles, type Obstacle, type ParentFacts } from '@thalamus/model-merge';
 import {
+  baseFacts,
   canonicalRecipe,
+  estimateComposition,
   expertNameOf,
+  parentFacts,
   recipeDigest,
+  standsOn,
   type PinnedParent,
   type Recipe,
-} from '../domain/recipe.js';
+} from '@thalamus/composition';
+import { ThalamusError } from '@thalamus/errors';
+import { findObstacles, type Obstacle, type ParentFacts } from '@thalamus/model-merge';
 import { citedDatasets, type CitedDatasets } from './cited-datasets.js';
 import type { Registry } from './registry.port.js';
 
@@ -52,17 +55,6 @@ export interface CompositionPlan {
   readonly memoryBytes: number;
 }
 
-/** The rank fraction that sizes are estimated by. */
-const DEFAULT_FRACTION = 0.1;
-/** The composing process itself with both runtimes, measured. */
-const PROCESS_BYTES = 160 * 2 ** 20;
-/** Copies of the base's graph that are held at the worst moment: files, parsed graphs and sessions of base and result. */
-const BASE_COPIES = 9;
-/** The same with low-rank parents, whose graph and whose parity check hold a second session and the larger results of branches. */
-const LOW_RANK_BASE_COPIES = 24;
-/** Copies of the stacked factors: read, padded, encoded, in a session. */
-const STACK_COPIES = 5;
-
 /** Finds out what a recipe would do, without opening any weights. */
 export class PlanComposition {
   constructor(
@@ -81,12 +73,7 @@ export class PlanComposition {
     const obstacles = findObstacles(
       recipe.method,
       parents.map((parent) => this.factsOf(parent)),
-      base && {
-        id: `${base.manifest.name}@${base.manifest.version}`,
-        digest: base.digest,
-        tokenizerDigest: fileDigest(base.manifest, 'tokenizer.json'),
-        licence: base.manifest.licence,
-      },
+      base && baseFacts(base.digest, base.manifest),
     );
     const expert = expertNameOf(recipe, digest);
     await this.checkName(expert);
@@ -98,7 +85,11 @@ export class PlanComposition {
       parents,
       base,
       obstacles,
-      ...estimate(recipe, parents, base),
+      ...estimateComposition(
+        recipe,
+        parents.map(({ manifest }) => manifest),
+        base?.manifest,
+      ),
     };
   }
 
@@ -136,23 +127,7 @@ export class PlanComposition {
   private factsOf({ name, version, manifest, train }: PlannedParent): ParentFacts {
     const id = `${name}@${version}`;
     const hasTrainingRows = train.length > 0;
-    if (manifest) {
-      const { kind, task, licence, labels = [] } = manifest;
-      const baseDigest = standsOn(manifest)?.digest ?? '';
-      const tokenizerDigest = fileDigest(manifest, 'tokenizer.json');
-      const hasExclusiveLabels = manifest.problemType !== 'multi_label_classification';
-      return {
-        id,
-        kind,
-        task,
-        licence,
-        labels,
-        hasExclusiveLabels,
-        baseDigest,
-        tokenizerDigest,
-        hasTrainingRows,
-      };
-    }
+    if (manifest) return parentFacts(id, manifest, hasTrainingRows);
     // Without a bundle it is an upstream, and that is the obstacle.
     return {
       id,
@@ -201,61 +176,4 @@ export class PlanComposition {
       { violations: [{ field: 'recipe.name', description: `is taken by an expert for ${task}` }] },
     );
   }
-}
-
-function fileDigest(manifest: ExpertManifest | undefined, path: string): string {
-  return manifest?.files.find((file) => file.path === path)?.sha256 ?? '';
-}
-
-/** The base that a manifest's weights stand on; what was fully trained names it as what it comes from. */
-function standsOn(manifest: ExpertManifest | undefined): { name: string; digest: Digest } | undefined {
-  if (manifest?.kind === 'full') return manifest.lineage?.parents[0];
-  return manifest?.base;
-}
-
-/** Sessions and copies of one encoder in float32 at the worst moment, parents not counted. */
-const MERGED_COPIES = 6;
-/** Tables of the router, with their gradients while it is fitted: bytes a parent. */
-const ROUTER_BYTES = 2 * 2 ** 20;
-/** Factors of a rank fraction take about this many times the fraction of the weights, two bytes a number. */
-const FACTOR_SHARE = 1.3;
-
-function estimate(recipe: Recipe, parents: readonly PlannedParent[], base: PlannedBase | undefined) {
-  if (recipe.method.chooses === 'parent') return estimateSwitch(parents, base);
-  const weights = base?.manifest.parameterCount ?? 0;
-  const dense = 4 * weights;
-  const stored = { int8: 1.1, float16: 2, float32: 4 }[recipe.document.dtype ?? 'float32'] * weights;
-  const fraction = recipe.method.chooses === 'weights' ? DEFAULT_FRACTION : 0;
-  const factors = 2 * FACTOR_SHARE * fraction * weights * parents.length;
-  return {
-    sizeBytes: Math.round(stored + factors + ROUTER_BYTES * parents.length),
-    memoryBytes: Math.round(
-      PROCESS_BYTES +
-        (parents.length + MERGED_COPIES) * dense +
-        6 * factors +
-        8 * ROUTER_BYTES * parents.length,
-    ),
-  };
-}
-
-function estimateSwitch(parents: readonly PlannedParent[], base: PlannedBase | undefined) {
-  const bytesOf = (manifest: ExpertManifest | undefined, path: string) =>
-    manifest?.files.find((file) => file.path === path)?.bytes ?? 0;
-  const baseBytes = base?.manifest.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
-  // Heads are stored as float16 and fused as float32.
-  const headBytes = parents.reduce(
-    (sum, { manifest }) => sum + 2 * bytesOf(manifest, LOW_RANK_FILES.head),
-    0,
-  );
-  const adapters = parents
-    .map(({ manifest }) => bytesOf(manifest, LOW_RANK_FILES.adapter))
-    .filter((bytes) => bytes > 0);
-  const isLowRank = adapters.length > 0;
-  // Every row is padded to the largest, and there is one of zeros for parents without branches.
-  const stackBytes = isLowRank ? (adapters.length + 1) * Math.max(...adapters) : 0;
-  const copies = isLowRank ? LOW_RANK_BASE_COPIES : BASE_COPIES;
-  return {
-    sizeBytes: baseBytes + headBytes + stackBytes,
-    memoryBytes: PROCESS_BYTES + copies * baseBytes + STACK_COPIES * stackBytes,
-  };
 }

@@ -1,6 +1,7 @@
+import { canonicalRecipe, expertNameOf, recipeDigest } from '@thalamus/composition';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalRecipe, expertNameOf, parseRecipe, recipeDigest } from './recipe.js';
+import { parseRecipe } from './recipe.js';
 
 const wish = (parents: readonly { expert: string; version: string; weight: number }[], more = {}) => ({
   method: 'switch',

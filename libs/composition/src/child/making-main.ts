@@ -1,14 +1,14 @@
 import { toThalamusError } from '@thalamus/errors';
 import { OrtRuntime } from '@thalamus/inference';
-import { makeComposition } from '@thalamus/composition';
+import { makeComposition } from '../make-composition.js';
 import type { MakingReply, MakingRequest } from './making-protocol.js';
 
 /** The process that one composition is made in: ONNX Runtime and the fitting live and end here. */
 process.on('disconnect', () => process.exit(0));
-// Ctrl-C reaches the whole group: the service decides when this process stops.
+// Ctrl-C reaches the whole group: whoever started this process decides when it stops.
 process.on('SIGINT', () => undefined);
 
-/** A service that has gone cannot be told: `disconnect` ends this process then. */
+/** Who has gone cannot be told: `disconnect` ends this process then. */
 const say = (reply: MakingReply, sent: () => void = () => undefined) =>
   process.send?.(reply, undefined, undefined, sent);
 

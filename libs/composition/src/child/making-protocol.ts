@@ -1,7 +1,8 @@
 import type { ErrorCode, FieldViolation } from '@thalamus/errors';
-import type { CompositionTask, MadeComposition, Progress } from '@thalamus/composition';
+import type { CompositionTask, MadeComposition } from '../composition-task.js';
+import type { Progress } from '../progress.js';
 
-/** What the service asks of the composing process, once. */
+/** What is asked of the composing process, once. */
 export interface MakingRequest {
   readonly kind: 'make';
   readonly task: CompositionTask;

@@ -2,8 +2,8 @@ import { ThalamusError } from '@thalamus/errors';
 import { fork, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { CompositionMaker } from '../../application/composition-maker.port.js';
-import type { CompositionTask, MadeComposition, OnProgress } from '@thalamus/composition';
+import type { CompositionTask, MadeComposition } from '../composition-task.js';
+import type { OnProgress } from '../progress.js';
 import type { MakingReply, MakingRequest } from './making-protocol.js';
 
 /** How the process is watched. */
@@ -12,8 +12,8 @@ export interface ProcessCompositionMakerOptions {
   readonly stallMs: number;
 }
 
-/** Makes each composition in a process of its own, which ends with it: an idle composer holds no runtime. */
-export class ProcessCompositionMaker implements CompositionMaker {
+/** Makes each composition in a process of its own, which ends with it: whoever waits holds no runtime, and can end it at any time. */
+export class ProcessCompositionMaker {
   private readonly running = new Set<ChildProcess>();
 
   constructor(private readonly options: ProcessCompositionMakerOptions) {}
@@ -23,6 +23,10 @@ export class ProcessCompositionMaker implements CompositionMaker {
     return [...this.running].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   }
 
+  /**
+   * Makes a composition; the signal ends the process at once.
+   * @throws as `makeComposition`, EXPERT_CRASHED, the reason of the signal
+   */
   make(task: CompositionTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
     signal.throwIfAborted();
     const child = fork(childScript(), [], {
@@ -69,6 +73,7 @@ export class ProcessCompositionMaker implements CompositionMaker {
     });
   }
 
+  /** Ends what runs, and resolves when it has ended. */
   async close(): Promise<void> {
     const ended = [...this.running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
     for (const child of this.running) child.kill('SIGKILL');
@@ -79,7 +84,7 @@ export class ProcessCompositionMaker implements CompositionMaker {
 function crashed(reason: string, how: string): ThalamusError {
   return new ThalamusError(
     'EXPERT_CRASHED',
-    `The composing process failed: ${reason} (${how}). Nothing was registered; see the composer's log, and try again with more memory.`,
+    `The composing process failed: ${reason} (${how}). Nothing was kept; see its log, and try again with more memory.`,
   );
 }
 
@@ -88,5 +93,5 @@ function childScript(): string {
   const beside = fileURLToPath(new URL('./making-main.js', import.meta.url));
   return existsSync(beside)
     ? beside
-    : fileURLToPath(new URL('../../../dist/adapters/child/making-main.js', import.meta.url));
+    : fileURLToPath(new URL('../../dist/child/making-main.js', import.meta.url));
 }

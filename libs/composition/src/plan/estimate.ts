@@ -1,0 +1,73 @@
+import { LOW_RANK_FILES, type ExpertManifest } from '@thalamus/bundle';
+import type { Recipe } from './recipe.js';
+
+/** What a composition will take. */
+export interface CompositionEstimate {
+  /** Bytes of the resulting bundle. */
+  readonly sizeBytes: number;
+  /** Bytes of memory while it is made. */
+  readonly memoryBytes: number;
+}
+
+/** The rank fraction that sizes are estimated by. */
+const DEFAULT_FRACTION = 0.1;
+/** The composing process itself with both runtimes, measured. */
+const PROCESS_BYTES = 160 * 2 ** 20;
+/** Copies of the base's graph that are held at the worst moment: files, parsed graphs and sessions of base and result. */
+const BASE_COPIES = 9;
+/** The same with low-rank parents, whose graph and whose parity check hold a second session and the larger results of branches. */
+const LOW_RANK_BASE_COPIES = 24;
+/** Copies of the stacked factors: read, padded, encoded, in a session. */
+const STACK_COPIES = 5;
+
+/** Sessions and copies of one encoder in float32 at the worst moment, parents not counted. */
+const MERGED_COPIES = 6;
+/** Tables of the router, with their gradients while it is fitted: bytes a parent. */
+const ROUTER_BYTES = 2 * 2 ** 20;
+/** Factors of a rank fraction take about this many times the fraction of the weights, two bytes a number. */
+const FACTOR_SHARE = 1.3;
+
+/** What a recipe will take, by the manifests of its parents and base; undefined for what has none. */
+export function estimateComposition(
+  recipe: Recipe,
+  parents: readonly (ExpertManifest | undefined)[],
+  base: ExpertManifest | undefined,
+): CompositionEstimate {
+  if (recipe.method.chooses === 'parent') return estimateSwitch(parents, base);
+  const weights = base?.parameterCount ?? 0;
+  const dense = 4 * weights;
+  const stored = { int8: 1.1, float16: 2, float32: 4 }[recipe.document.dtype ?? 'float32'] * weights;
+  const fraction = recipe.method.chooses === 'weights' ? DEFAULT_FRACTION : 0;
+  const factors = 2 * FACTOR_SHARE * fraction * weights * parents.length;
+  return {
+    sizeBytes: Math.round(stored + factors + ROUTER_BYTES * parents.length),
+    memoryBytes: Math.round(
+      PROCESS_BYTES +
+        (parents.length + MERGED_COPIES) * dense +
+        6 * factors +
+        8 * ROUTER_BYTES * parents.length,
+    ),
+  };
+}
+
+function estimateSwitch(
+  parents: readonly (ExpertManifest | undefined)[],
+  base: ExpertManifest | undefined,
+): CompositionEstimate {
+  const bytesOf = (manifest: ExpertManifest | undefined, path: string) =>
+    manifest?.files.find((file) => file.path === path)?.bytes ?? 0;
+  const baseBytes = base?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+  // Heads are stored as float16 and fused as float32.
+  const headBytes = parents.reduce((sum, manifest) => sum + 2 * bytesOf(manifest, LOW_RANK_FILES.head), 0);
+  const adapters = parents
+    .map((manifest) => bytesOf(manifest, LOW_RANK_FILES.adapter))
+    .filter((bytes) => bytes > 0);
+  const isLowRank = adapters.length > 0;
+  // Every row is padded to the largest, and there is one of zeros for parents without branches.
+  const stackBytes = isLowRank ? (adapters.length + 1) * Math.max(...adapters) : 0;
+  const copies = isLowRank ? LOW_RANK_BASE_COPIES : BASE_COPIES;
+  return {
+    sizeBytes: baseBytes + headBytes + stackBytes,
+    memoryBytes: PROCESS_BYTES + copies * baseBytes + STACK_COPIES * stackBytes,
+  };
+}
