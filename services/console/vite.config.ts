@@ -10,6 +10,6 @@ export default defineConfig(({ mode }) => {
     base: '/console/',
     plugins: [react(), compression({ algorithms: ['brotliCompress', 'gzip'], threshold: 1024 })],
     build: { outDir: 'dist', emptyOutDir: true, sourcemap: false, chunkSizeWarningLimit: 700 },
-    server: { host: '127.0.0.1', proxy: { '/v1': gateway, '/admin': gateway } },
+    server: { host: '127.0.0.1', proxy: { '/v1': gateway, '/v2': gateway, '/admin': gateway } },
   };
 });

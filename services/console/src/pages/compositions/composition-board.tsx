@@ -17,11 +17,11 @@ export function CompositionBoard({ composition }: { readonly composition: Compos
         <div className="chart-columns">
           <Stack gap="md">
             <LineageCard composition={composition} />
-            <WeighCard composition={composition} />
+            <RankChart report={composition.report} />
           </Stack>
           <Stack gap="md">
             <TaskScores parents={composition.parents} />
-            <RankChart report={composition.report} />
+            <WeighCard composition={composition} />
           </Stack>
         </div>
         <Provenance composition={composition} />
@@ -55,9 +55,11 @@ function Figures({ composition }: { readonly composition: Composition }) {
         label="Right parent"
         value={shareText(routerAccuracy)}
         note={
-          validation === null
-            ? 'of the rows go to their own parent'
-            : `of the rows go to their own parent; ${shareText(validation)} on validation`
+          routerAccuracy === null
+            ? 'it was not measured'
+            : validation === null
+              ? 'of the rows go to their own parent'
+              : `of the rows go to their own parent; ${shareText(validation)} on validation`
         }
       />
       <Figure
@@ -77,10 +79,10 @@ function Figures({ composition }: { readonly composition: Composition }) {
 function Provenance({ composition }: { readonly composition: Composition }) {
   const { method, seed, codeVersion, recipeDigest, recipe } = composition;
   const said = [
-    ...(method === null ? [] : [`Made by ${method}`]),
+    method === null ? 'Composed' : `Made by ${method}`,
     ...(codeVersion === null ? [] : [`with ${codeVersion}`]),
     ...(seed === null ? [] : [`seed ${seed}`]),
-    ...(recipeDigest === null ? ['composed elsewhere'] : []),
+    ...(recipeDigest === null ? ['brought from elsewhere'] : []),
   ].join(', ');
   return (
     <div className="provenance">

@@ -7,12 +7,15 @@ import { ageText, compositionKey, expiryText, parentsText, shareText } from './c
 interface ListProps {
   readonly rows: readonly CompositionRow[];
   readonly chosen: CompositionRow | undefined;
+  /** Whether the address names the chosen one. */
+  readonly isNamed: boolean;
   /** Unix time in milliseconds. */
   readonly now: number;
 }
 
-/** Compositions as a table, or as cards where there is no room for one; more than a few scroll by themselves. */
+/** Compositions as a table that scrolls by itself; where there is no room for one as cards, of which the one that was opened stays. */
 export function CompositionList(props: ListProps) {
+  const shown = props.isNamed && props.chosen ? [props.chosen] : props.rows;
   return (
     <>
       <div
@@ -25,9 +28,14 @@ export function CompositionList(props: ListProps) {
         <CompositionTable {...props} />
       </div>
       <Stack gap="sm" data-narrow>
-        {props.rows.map((row) => (
+        {shown.map((row) => (
           <CompositionCard key={compositionKey(row)} {...props} row={row} />
         ))}
+        {shown.length < props.rows.length && (
+          <Link href="/compositions" className="row-link">
+            All {props.rows.length} compositions
+          </Link>
+        )}
       </Stack>
     </>
   );
@@ -45,7 +53,9 @@ function CompositionTable({ rows, chosen, now }: ListProps) {
           <Table.Th ta="right">Score</Table.Th>
           <Table.Th ta="right">Size</Table.Th>
           <Table.Th ta="right">Age</Table.Th>
-          <Table.Th ta="right">Ends unused</Table.Th>
+          <Table.Th ta="right" className="nowrap">
+            Ends unused
+          </Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -58,7 +68,7 @@ function CompositionTable({ rows, chosen, now }: ListProps) {
               go(pathOf(row));
             }}
           >
-            <Table.Td>
+            <Table.Td className="nowrap">
               <Name row={row} isChosen={row === chosen} />
             </Table.Td>
             <Table.Td className="nowrap">{row.method ?? '–'}</Table.Td>

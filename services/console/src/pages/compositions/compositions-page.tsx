@@ -46,13 +46,22 @@ export function CompositionsPage() {
       )}
       {rows.length > 0 && (
         <div className={query.error ? 'old' : undefined}>
-          <CompositionList rows={rows} chosen={chosen} now={query.dataUpdatedAt} />
+          <CompositionList
+            rows={rows}
+            chosen={chosen}
+            isNamed={wanted !== undefined}
+            now={query.dataUpdatedAt}
+          />
         </div>
       )}
       {query.data && wanted !== undefined && !chosen && rows.length > 0 && (
         <Fault fault={new ApiError(404, 'RESOURCE_NOT_FOUND', `There is no composition ${wanted}.`)} />
       )}
-      {chosen && <Chosen key={compositionKey(chosen)} row={chosen} />}
+      {chosen && (
+        <div className={wanted === undefined ? 'wide-only' : undefined}>
+          <Chosen key={compositionKey(chosen)} row={chosen} />
+        </div>
+      )}
     </Stack>
   );
 }

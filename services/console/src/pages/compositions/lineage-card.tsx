@@ -79,5 +79,5 @@ function ParentName({ parent: { name, version, kind } }: { readonly parent: Comp
 
 function aboutParent({ kind, sizeBytes, name }: ComposedParent): string {
   if (kind !== null) return `${kind} · ${bytesText(sizeBytes ?? 0)}`;
-  return name.startsWith('hidden-') ? 'of another tenant' : 'not registered any more';
+  return name.startsWith('hidden-') ? 'not for this key' : 'not registered any more';
 }

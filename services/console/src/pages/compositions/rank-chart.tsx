@@ -1,6 +1,4 @@
-import { IconStack2 } from '@tabler/icons-react';
 import type { CompositionReport } from '../../api/composition-types.js';
-import { Empty } from '../../states/empty.js';
 import { bytesText } from '../experts/expert-facts.js';
 import { ChartCard, PlainTable } from '../router/chart-card.js';
 import { placeLabels } from '../router/place-labels.js';
@@ -17,12 +15,15 @@ const TITLE = 'Rank against bytes';
 export function RankChart({ report }: { readonly report: CompositionReport | null }) {
   if (!report || report.ranks.length === 0)
     return (
-      <ChartCard title={TITLE} purpose="What a rank costs, and what it keeps.">
-        <Empty icon={<IconStack2 size={22} />} title={report ? 'No ranks' : 'Not recorded'}>
-          {report
+      <ChartCard
+        title={TITLE}
+        purpose={
+          report
             ? 'This method keeps nothing of its parents as low-rank branches: there is no rank to choose.'
-            : 'Its bundle holds no composition.json. One that is composed anew has it.'}
-        </Empty>
+            : 'Not recorded: its bundle holds no composition.json. One that is composed anew has it.'
+        }
+      >
+        {null}
       </ChartCard>
     );
   const { ranks, chosen } = report;

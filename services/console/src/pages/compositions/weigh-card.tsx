@@ -1,4 +1,4 @@
-import { Alert, Badge, Button, Group, Kbd, Text, Textarea } from '@mantine/core';
+import { Alert, Button, Group, Kbd, Text, Textarea } from '@mantine/core';
 import { IconPlayerPlay, IconZoomQuestion } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -78,14 +78,19 @@ function Answer(props: {
           follows is its best guess.
         </Alert>
       )}
-      <Group justify="space-between" wrap="nowrap" gap="sm">
-        <Text fw={650} size="lg" style={{ overflowWrap: 'anywhere' }} data-testid="weighed-label">
-          {weighing.label}
+      <div>
+        <Group justify="space-between" wrap="nowrap" gap="sm">
+          <Text fw={650} size="lg" style={{ overflowWrap: 'anywhere' }} data-testid="weighed-label">
+            {weighing.label}
+          </Text>
+          <Text size="sm" className="number nowrap">
+            {shareText(weighing.score)}
+          </Text>
+        </Group>
+        <Text size="xs" className="quiet" data-testid="weighed-head">
+          said by the head of {parents[head]?.name ?? 'none of them'}
         </Text>
-        <Text size="sm" className="number nowrap">
-          {shareText(weighing.score)}
-        </Text>
-      </Group>
+      </div>
       <ul className="share-rows weight-rows" data-testid="weights" aria-label="Weights of the parents">
         {parents.map(({ name, version }, at) => {
           const weight = weighing.weights[at] ?? 0;
@@ -96,11 +101,6 @@ function Answer(props: {
                 <Text size="sm" truncate title={name}>
                   {name}
                 </Text>
-                {at === head && (
-                  <Badge size="xs" variant="light" tt="none" style={{ flexShrink: 0 }}>
-                    answered
-                  </Badge>
-                )}
               </span>
               <div className="share-track" aria-hidden>
                 <div className="share-bar" style={{ width: `${100 * weight}%` }} />
