@@ -14,6 +14,8 @@ const RECORDED = 'If 6 potatoes makes 36 hash browns, how many hash browns can y
 const EXPERT = 'snips7';
 const ROWS = join(ROOT, 'zoo/data/sample/snips7.test.csv');
 const TRAINING_ROWS = join(ROOT, 'zoo/data/sample/snips7.train.csv');
+/** Experts that are made one: on few rows, for what is looked at is that it is counted. */
+const PARENTS = ['overruling', 'snips7'];
 const BETWEEN_ROUNDS_MS = 200;
 /** An expert that nobody else asks here: it comes and goes. Between two loads, so that each scrape sees some. */
 const LOADED_ANEW = 'scicite3';
@@ -63,7 +65,13 @@ export function startTraffic(mesh: LaunchedMesh): Traffic {
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOADS_MS));
     }
   };
-  const running = Promise.all([ask(), work(), load()]);
+  // A composition that is made, then one that a request names, which begins to be made.
+  const compose = async () => {
+    await tryComposition(mesh);
+    const model = `compose:${PARENTS.join('+')}`;
+    if (!isStopped()) await post(mesh, '/v1/classifications', { model, input: 'play some jazz' }, 200);
+  };
+  const running = Promise.all([ask(), work(), load(), compose()]);
   running.catch(() => undefined);
   return {
     stop: async () => {
@@ -84,6 +92,26 @@ function startTraining(mesh: Mesh): RunningCommand {
     ],
     { timeoutMs: 240_000 },
   );
+}
+
+async function tryComposition(mesh: Mesh): Promise<void> {
+  const { exit, stderr } = await thalamus(
+    [
+      ...[
+        'compose',
+        'run',
+        ...PARENTS,
+        '--method',
+        'switch',
+        '--parameter',
+        'rows_per_parent=20',
+        '--dry-run',
+      ],
+      ...['--mesh', mesh.dataFolder, '--json'],
+    ],
+    { timeoutMs: 240_000 },
+  );
+  if (exit !== 0) throw new Error(`the composition ended with ${exit}: ${stderr}`);
 }
 
 async function measure(mesh: Mesh): Promise<void> {

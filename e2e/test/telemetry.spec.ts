@@ -259,15 +259,15 @@ describe('metrics', { timeout: 60_000 }, () => {
         expect([type, help]).toEqual([declared.get(name)?.kind, declared.get(name)?.description]);
       }
     }
-    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, a training of more than a head, a chat, and feedback.
+    // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, a training of more than a head, a composition, a chat, and feedback.
     const rare = [
       'jobDuration',
       'trainingTokens',
       'trainingStepDuration',
       'trainingValidationLoss',
       'trainingCheckpointAge',
-      'chatCost',
-      ...(['compositions', 'predictedLoss', 'observedLoss'] as const),
+      ...(['compositions', 'compositionDuration', 'compositionWorstLoss'] as const),
+      ...(['chatCost', 'predictedLoss', 'observedLoss'] as const),
     ] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))

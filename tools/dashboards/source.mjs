@@ -1,5 +1,6 @@
 // The dashboards and alerts of the mesh: the one source of the Grafana JSON and the Prometheus rules in helm/thalamus.
 // A dashboard is a file in boards/, the alerts are in alerts.mjs; the tests ask a real Prometheus every query.
+import { compositionsBoard } from './boards/compositions.mjs';
 import { hostsBoard } from './boards/hosts.mjs';
 import { jobsBoard } from './boards/jobs.mjs';
 import { meshBoard } from './boards/mesh.mjs';
@@ -7,4 +8,4 @@ import { routerBoard } from './boards/router.mjs';
 
 export { ALERTS } from './alerts.mjs';
 
-export const DASHBOARDS = [meshBoard, routerBoard, jobsBoard, hostsBoard];
+export const DASHBOARDS = [meshBoard, routerBoard, jobsBoard, hostsBoard, compositionsBoard];

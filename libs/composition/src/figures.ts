@@ -39,3 +39,10 @@ export function figuresOf(manifest: ExpertManifest): Record<string, number> {
   });
   return { ...Object.fromEntries(rows), bytes: manifest.files.reduce((sum, file) => sum + file.bytes, 0) };
 }
+
+/** Largest share of right answers that the composition loses at the task of a parent, 0 or more; undefined where none was judged. */
+export function worstLoss(metrics: Readonly<Record<string, number>>): number | undefined {
+  const prefix = `${FIGURES.accuracyLoss.replaceAll('-', '_')}/`;
+  const losses = Object.entries(metrics).flatMap(([name, value]) => (name.startsWith(prefix) ? value : []));
+  return losses.length === 0 ? undefined : Math.max(0, ...losses);
+}

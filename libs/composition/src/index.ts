@@ -21,7 +21,7 @@ export {
 } from './check-parity.js';
 export type { CompositionTask, DataFile, MadeComposition, TaskParent } from './composition-task.js';
 export { makeComposition } from './make-composition.js';
-export { figuresOf } from './figures.js';
+export { figuresOf, worstLoss } from './figures.js';
 export { STAGES, type OnProgress, type Progress, type Stage } from './progress.js';
 export {
   checkSettings,

@@ -54,6 +54,8 @@ export const ATTRIBUTES = {
   jobState: 'thalamus.job.state',
   /** How an expert is trained, such as `lora`. */
   trainingMethod: 'thalamus.training.method',
+  /** How experts are composed, such as `twin`. */
+  mergeMethod: 'thalamus.merge.method',
 } as const;
 
 /** What a metric counts. Prometheus names follow: dots become `_`, `s` adds `_seconds`, `By` adds `_bytes`, `USD` adds `_usd`, counters `_total`. */
@@ -248,6 +250,28 @@ export const METRICS = {
     'Newest registry revision this process has seen.',
   ),
   registryWrites: counter('thalamus.registry.writes', 'Changes of the registry.'),
+  compositionRuns: counter(
+    'thalamus.composer.runs',
+    'Recipes that were run, by outcome: `made`, `found` (it had been made before), `tried` (made, but not to be registered), or the code of the error.',
+    ['outcome'],
+  ),
+  compositionDuration: {
+    name: 'thalamus.composer.duration',
+    kind: 'histogram',
+    unit: 's',
+    description: 'How long compositions took to be made, without the time that they waited for their turn.',
+    attributes: ['mergeMethod'],
+    boundaries: [5, 15, 30, 60, 120, 300, 600, 1_800, 3_600],
+  },
+  compositionWorstLoss: {
+    name: 'thalamus.composer.worst.loss',
+    kind: 'histogram',
+    unit: '1',
+    description:
+      'Share of right answers that a composition loses at the task that it does worst at, against the parent alone; 0 where it loses none.',
+    attributes: ['mergeMethod'],
+    boundaries: [0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2],
+  },
   jobs: counter('thalamus.jobs', 'Jobs that ended, by kind and outcome.', ['jobKind', 'outcome']),
   jobsOpen: gauge('thalamus.jobs.open', '1', 'Jobs that wait or run, as the elected updater sees them.', [
     'jobKind',

@@ -2,6 +2,7 @@ import { refuseObstacles, type CompositionTask, type OnProgress, type Recipe } f
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CompositionMeter } from './composition-meter.js';
 import type { CompositionMaker } from './composition-maker.port.js';
 import type { FetchParts } from './fetch-parts.js';
 import { findComposition, type FoundComposition } from './find-composition.js';
@@ -45,6 +46,7 @@ export interface ComposeWish {
 /** Composes experts, one composition at a time. A recipe that has run already is found instead. */
 export class ComposeExperts {
   private readonly turns: Turns;
+  private readonly meter = new CompositionMeter();
 
   constructor(
     private readonly parts: ComposeParts,
@@ -55,6 +57,27 @@ export class ComposeExperts {
 
   /** @throws REQUEST_INVALID, EXPERT_NOT_FOUND, COMPOSITION_REFUSED with every obstacle or the failed check, the reason of the signal */
   async run(
+    recipe: Recipe,
+    wish: ComposeWish,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<FoundComposition> {
+    try {
+      const found = await this.compose(recipe, wish, onProgress, signal);
+      this.meter.ended(found.existed ? 'found' : wish.isDryRun ? 'tried' : 'made');
+      return found;
+    } catch (fault) {
+      this.meter.failed(fault);
+      throw fault;
+    }
+  }
+
+  /** Frees what a process that was killed left behind. */
+  async start(): Promise<void> {
+    await rm(this.options.workFolder, { recursive: true, force: true });
+  }
+
+  private async compose(
     recipe: Recipe,
     wish: ComposeWish,
     onProgress: OnProgress,
@@ -74,11 +97,6 @@ export class ComposeExperts {
     });
   }
 
-  /** Frees what a process that was killed left behind. */
-  async start(): Promise<void> {
-    await rm(this.options.workFolder, { recursive: true, force: true });
-  }
-
   private async resume(
     plan: CompositionPlan,
     wish: ComposeWish,
@@ -96,6 +114,7 @@ export class ComposeExperts {
     signal: AbortSignal,
   ): Promise<FoundComposition> {
     const folder = join(this.options.workFolder, randomUUID());
+    const startedAt = performance.now();
     try {
       await mkdir(folder, { recursive: true });
       const version = await this.parts.registrar.nextVersion(plan.expert);
@@ -104,6 +123,7 @@ export class ComposeExperts {
         onProgress({ stage: 'fetch', done, total });
       });
       const made = await this.parts.maker.make(task, onProgress, signal);
+      this.meter.made(plan.recipe.method.name, performance.now() - startedAt, made.metrics);
       if (wish.isDryRun) {
         const parents = plan.parents.map((parent) => `${parent.name}@${parent.version}`);
         const { digest: manifestDigest, metrics } = made;
