@@ -57,6 +57,11 @@ const PAGES: readonly { path: string; heading: string; ready: (page: Page) => Pr
     heading: 'Router',
     ready: (page) => page.getByTestId('prompt-map').waitFor(),
   },
+  {
+    path: '/compositions',
+    heading: 'Compositions',
+    ready: (page) => page.getByText('No compositions').or(page.getByTestId('compositions')).waitFor(),
+  },
   { path: '/keys', heading: 'Keys', ready: (page) => page.getByText('first administrator').waitFor() },
   { path: '/policies', heading: 'Policies', ready: (page) => page.getByText('No policies').waitFor() },
 ];

@@ -28,7 +28,7 @@ describe('classification', () => {
     const { page, context } = await open(browser, '/', { key });
     await page.getByRole('textbox', { name: 'Prompt' }).waitFor();
     const order: string[] = [];
-    for (let step = 0; step < 10; step++) {
+    for (let step = 0; step < 13; step++) {
       await page.keyboard.press('Tab');
       order.push(await focused(page));
     }
@@ -39,6 +39,9 @@ describe('classification', () => {
       'Playground',
       'Overview',
       'Experts',
+      'Hosts',
+      'Router',
+      'Compositions',
       'Keys',
       'Policies',
       'Classify',

@@ -45,7 +45,7 @@ export function CompositionsPage() {
         </div>
       )}
       {rows.length > 0 && (
-        <div className={query.error ? 'old' : undefined}>
+        <div className={query.error ? 'old' : undefined} data-testid="compositions">
           <CompositionList
             rows={rows}
             chosen={chosen}
