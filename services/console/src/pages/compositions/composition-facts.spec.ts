@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { ComposedParent, CompositionReport } from '../../api/composition-types.js';
+import type { ComposedParent } from '../../api/composition-types.js';
 import {
   ageText,
-  chosenShare,
   colourOf,
+  distinctRanks,
   expiryText,
+  fractionText,
   headOf,
   lineagePath,
   lostPoints,
@@ -93,18 +94,24 @@ describe('parents', () => {
   });
 });
 
-it('the chosen rank is a share of the full one', () => {
-  const report: CompositionReport = {
-    routerValidationAccuracy: null,
-    bytes: 1,
-    parentBytes: 1,
-    ranks: [
-      { fraction: 0.5, bytes: 50, energy: 0.9 },
-      { fraction: 1, bytes: 100, energy: 1 },
-    ],
-    chosen: { bytes: 25, energy: 0.8 },
-    abstainBelow: null,
-  };
-  expect(chosenShare(report)).toBe(0.25);
-  expect(chosenShare({ ...report, ranks: [], chosen: null })).toBeUndefined();
+describe('ranks', () => {
+  it('are shares with the digits that they need', () => {
+    expect([0.0025, 0.005, 0.02, 0.1, 1].map(fractionText)).toEqual([
+      '0.25 %',
+      '0.5 %',
+      '2 %',
+      '10 %',
+      '100 %',
+    ]);
+  });
+
+  it('that come to the same are one', () => {
+    const ranks = [
+      { fraction: 0.0025, bytes: 10, energy: 0.4 },
+      { fraction: 0.005, bytes: 10, energy: 0.4 },
+      { fraction: 0.01, bytes: 30, energy: 0.6 },
+    ];
+    expect(distinctRanks(ranks)).toEqual(ranks.slice(1));
+    expect(distinctRanks([])).toEqual([]);
+  });
 });

@@ -74,10 +74,12 @@ export function parentsText(parents: readonly ComposedParent[], most = 3): strin
   return rest > 0 ? `${names.join(' + ')} + ${rest} more` : names.join(' + ');
 }
 
-/** Bytes of its factors against those that a full rank needs; undefined for methods without ranks. */
-export function chosenShare({ ranks, chosen }: CompositionReport): number | undefined {
-  const whole = ranks.at(-1)?.bytes ?? 0;
-  return chosen === null || whole === 0 ? undefined : chosen.bytes / whole;
+/** A share of the full rank: small ones with their digits. */
+export const fractionText = (fraction: number) => `${Number((100 * fraction).toPrecision(2))} %`;
+
+/** Ranks that differ: small shares of a small rank come to the same, of which the largest stands for all. */
+export function distinctRanks(ranks: CompositionReport['ranks']): CompositionReport['ranks'] {
+  return ranks.filter(({ bytes }, at) => bytes !== ranks[at + 1]?.bytes);
 }
 
 /** Index of the parent whose head answered: by name, or by weight where its name is not for the caller to see. */

@@ -4,7 +4,7 @@ import { ChartCard, PlainTable } from '../router/chart-card.js';
 import { placeLabels } from '../router/place-labels.js';
 import { plotScale } from '../router/plot-scale.js';
 import { Grid } from '../router/reliability-chart.js';
-import { chosenShare, shareText } from './composition-facts.js';
+import { distinctRanks, fractionText, shareText } from './composition-facts.js';
 
 const SIZE = { width: 460, height: 300 };
 const MARGIN = { left: 50, right: 18, top: 14, bottom: 44 };
@@ -27,7 +27,6 @@ export function RankChart({ report }: { readonly report: CompositionReport | nul
       </ChartCard>
     );
   const { ranks, chosen } = report;
-  const share = chosenShare(report);
   return (
     <ChartCard
       title={TITLE}
@@ -37,7 +36,7 @@ export function RankChart({ report }: { readonly report: CompositionReport | nul
           head={['share of the full rank', 'bytes', 'energy kept']}
           rows={[
             ...ranks.map(({ fraction, bytes, energy }) => [
-              shareText(fraction, 0),
+              fractionText(fraction),
               bytesText(bytes),
               shareText(energy),
             ]),
@@ -53,8 +52,7 @@ export function RankChart({ report }: { readonly report: CompositionReport | nul
         </span>
         {chosen && (
           <span>
-            <i className="key-dot key-chosen" aria-hidden /> chosen: {bytesText(chosen.bytes)}
-            {share !== undefined && `, ${shareText(share, 0)} of the full rank's`}, keeps{' '}
+            <i className="key-dot key-chosen" aria-hidden /> chosen: {bytesText(chosen.bytes)}, keeps{' '}
             {shareText(chosen.energy)}
           </span>
         )}
@@ -63,7 +61,8 @@ export function RankChart({ report }: { readonly report: CompositionReport | nul
   );
 }
 
-function Plot({ report: { ranks, chosen } }: { readonly report: CompositionReport }) {
+function Plot({ report: { ranks: ladder, chosen } }: { readonly report: CompositionReport }) {
+  const ranks = distinctRanks(ladder);
   const all = chosen ? [...ranks, chosen] : ranks;
   const mebibytes = all.map(({ bytes }) => bytes / MIB);
   const x = plotScale(0, 1.04 * Math.max(...mebibytes), MARGIN.left, SIZE.width - MARGIN.right);
@@ -73,8 +72,9 @@ function Plot({ report: { ranks, chosen } }: { readonly report: CompositionRepor
     left: x.at(bytes / MIB),
     top: y.at(100 * energy),
   });
-  const line = ranks.map((rank) => ({ label: shareText(rank.fraction, 0), ...placeOf(rank) }));
+  const line = ranks.map((rank) => ({ label: fractionText(rank.fraction), ...placeOf(rank) }));
   const mark = chosen ? { label: 'chosen', ...placeOf(chosen) } : undefined;
+  const last = line.at(-1);
   const frame = { left: MARGIN.left, right: SIZE.width, top: 0, bottom: SIZE.height - MARGIN.bottom };
   const labelled = placeLabels(mark ? [mark, ...line] : line, line, frame);
   return (
@@ -82,11 +82,15 @@ function Plot({ report: { ranks, chosen } }: { readonly report: CompositionRepor
       className="plot"
       viewBox={`0 0 ${SIZE.width} ${SIZE.height}`}
       role="img"
-      aria-label={`Energy kept by bytes: ${ranks.map(({ fraction, bytes, energy }) => `${shareText(fraction, 0)} of the rank, ${bytesText(bytes)}, ${shareText(energy)}`).join('; ')}`}
+      aria-label={`Energy kept by bytes: ${ranks.map(({ fraction, bytes, energy }) => `${fractionText(fraction)} of the rank, ${bytesText(bytes)}, ${shareText(energy)}`).join('; ')}`}
       data-testid="ranks"
     >
       <Grid x={x} y={y} xName="MiB of branches" yName="energy kept, %" size={SIZE} margin={MARGIN} />
       <polyline className="plot-curve" points={line.map(({ left, top }) => `${left},${top}`).join(' ')} />
+      {/* What was chosen may lie beyond the ranks that were looked at. */}
+      {mark && last && mark.left > last.left && (
+        <line className="plot-diagonal" x1={last.left} y1={last.top} x2={mark.left} y2={mark.top} />
+      )}
       {line.map(({ left, top, label }) => (
         <circle key={label} className="plot-step" cx={left} cy={top} r={3.5} />
       ))}

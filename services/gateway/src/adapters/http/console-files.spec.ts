@@ -33,7 +33,14 @@ const inject = (to: FastifyInstance, url: string, headers: Record<string, string
 const get = (url: string, headers: Record<string, string> = {}) => inject(server, url, headers);
 
 describe('the console', () => {
-  it.each(['/console/', '/console/experts', '/console/experts/banking77'])('%s is the app', async (url) => {
+  it.each([
+    '/console/',
+    '/console/experts',
+    '/console/experts/banking77',
+    '/console/router/zoo-router/1',
+    '/console/compositions',
+    '/console/compositions/duo/1',
+  ])('%s is the app', async (url) => {
     const answer = await get(url);
     expect([answer.statusCode, answer.body]).toEqual([200, '<title>console</title>']);
     expect(answer.headers['cache-control']).toBe('no-cache');
@@ -53,6 +60,7 @@ describe('the console', () => {
       '/console/nothing',
       '/console/experts/a/b',
       '/console/router/a',
+      '/console/compositions/duo',
       '/console/overviews',
     ]) {
       const answer = await get(url);

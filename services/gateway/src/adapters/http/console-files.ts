@@ -9,7 +9,8 @@ const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /** Paths of the app's pages below /console/; a test holds them against the routes of the app. */
-const PAGE = /^(?:(?:overview|experts|experts\/[^/]+|hosts|router|router\/[^/]+\/[^/]+|keys|policies)\/?)?$/;
+const PAGE =
+  /^(?:(?:overview|experts|experts\/[^/]+|hosts|(?:router|compositions)(?:\/[^/]+\/[^/]+)?|keys|policies)\/?)?$/;
 
 /**
  * Serves the built console under /console/. A path without a file is a page of the app; one that the app does not have is
