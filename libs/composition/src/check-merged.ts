@@ -6,7 +6,6 @@ import { answersAlone } from './answers-alone.js';
 import { largestParityGap, requireParity, type MixingRule, type ParityRow } from './check-parity.js';
 import { ComposedGraph, type ComposedAnswer } from './composed-graph.js';
 import type { CompositionQuality, ParentQuality } from './describe-composition.js';
-import type { FittedRouter } from './fit-router.js';
 import type { OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
 
@@ -17,7 +16,6 @@ export interface MergedParts {
   readonly bytes: Uint8Array;
   readonly mixture: Mixture | undefined;
   readonly rule: MixingRule;
-  readonly fitted: FittedRouter;
   readonly shared: Weights;
   /** Whether the graph holds the shared weights as they are: what is rounded differs by more than the parity allows. */
   readonly isExact: boolean;
@@ -110,7 +108,6 @@ async function checkedParity(
     shared,
     mixture: parts.mixture ?? { parents: judged.length, matrices: new Map(), vectors: new Map() },
     rule,
-    router: parts.fitted.router,
     parents: judged.map(({ parent }) => parent),
     labels: graph.labels,
   });

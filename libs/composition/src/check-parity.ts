@@ -1,7 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { HeadedParent, TokenRouter } from '@thalamus/model-merge';
+import type { HeadedParent } from '@thalamus/model-merge';
 import { encodeModel, type BertConfig, type Mixture, type Weights } from '@thalamus/onnx-graph';
-import { asFloat32, decodeFloat16, encodeFloat16, tensor } from '@thalamus/tensor';
+import { asFloat32, decodeFloat16, encodeFloat16, softmax, tensor } from '@thalamus/tensor';
 import {
   classifierGraph,
   TRAINING_VALUES,
@@ -104,7 +104,6 @@ export interface ParityParts {
   readonly shared: Weights;
   readonly mixture: Mixture;
   readonly rule: MixingRule;
-  readonly router: TokenRouter;
   /** In the order of the graph. */
   readonly parents: readonly HeadedParent[];
   /** Labels of the graph. */
@@ -149,12 +148,4 @@ export function requireParity(gap: number): void {
     'COMPOSITION_REFUSED',
     `The composed graph does not do what its merged weights do: a probability is off by ${gap.toPrecision(3)}, and ${PARITY_TOLERANCE} is allowed. Nothing was kept.`,
   );
-}
-
-function softmax(logits: ArrayLike<number>): number[] {
-  const values = Array.from(logits);
-  const largest = Math.max(...values);
-  const exponentials = values.map((value) => Math.exp(value - largest));
-  const sum = exponentials.reduce((total, value) => total + value, 0);
-  return exponentials.map((value) => value / sum);
 }

@@ -1,4 +1,4 @@
-export { openParent, PARENT_KINDS, type OpenedParent } from './open-parent.js';
+export { openParent, type OpenedParent } from './open-parent.js';
 export { mergeWeights, type MergeHooks, type StaticRecipe } from './shared-expert.js';
 export {
   fitRouter,

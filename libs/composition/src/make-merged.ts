@@ -96,7 +96,7 @@ export async function makeMerged(
   const { parameterCount } = inspectGraph(bytes);
   onProgress({ stage: 'graph', done: 1, total: 1 });
   const checked = await checkMerged(
-    { base, graph, bytes, mixture, rule, fitted, shared, isExact: storage.kind === 'float32' },
+    { base, graph, bytes, mixture, rule, shared, isExact: storage.kind === 'float32' },
     opened.map((parent, at) => ({
       parent,
       rows: rows[at]!.test.length > 0 ? rows[at]!.test : unlabelled(rows[at]!.train),

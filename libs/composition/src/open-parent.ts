@@ -8,7 +8,7 @@ import {
   type OpenedBundle,
 } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
-import type { LinearLayer, ParentWeights } from '@thalamus/model-merge';
+import { WEIGHTED_KINDS, type LinearLayer, type ParentWeights } from '@thalamus/model-merge';
 import {
   decodeModel,
   inspectGraph,
@@ -18,9 +18,6 @@ import {
   type OnnxModel,
 } from '@thalamus/onnx-graph';
 import { CLASSIFIER_HEAD, foldBranches, type TrainingBase } from '@thalamus/training';
-
-/** Kinds of expert that have weights of an encoder. */
-export const PARENT_KINDS = ['probe', 'lowrank', 'full'] as const;
 
 /** A parent with all of its weights, as float32. */
 export interface OpenedParent extends ParentWeights {
@@ -60,8 +57,8 @@ function requireBase(manifest: ExpertManifest, base: TrainingBase): void {
   const say = (reason: string): never => {
     throw new ThalamusError('COMPOSITION_REFUSED', `${name} cannot be a parent: ${reason}`);
   };
-  if (!PARENT_KINDS.some((each) => each === kind))
-    say(`it is of the kind ${kind}, and parents are ${PARENT_KINDS.join(', ')}.`);
+  if (!WEIGHTED_KINDS.some((each) => each === kind))
+    say(`it is of the kind ${kind}, and parents are ${WEIGHTED_KINDS.join(', ')}.`);
   if (task !== 'text-classification') say(`it serves ${task}, and parents serve text-classification.`);
   if (problemType === 'multi_label_classification')
     say('it may give a text several labels, and a composition gives one. Name an expert that chooses one.');

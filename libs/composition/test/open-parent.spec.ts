@@ -166,7 +166,7 @@ describe('openParent', () => {
     'a composition': [
       () => writeFull('pair', base, { kind: 'twin' }),
       'pair',
-      'pair cannot be a parent: it is of the kind twin, and parents are probe, lowrank, full.',
+      'pair cannot be a parent: it is of the kind twin, and parents are full, lowrank, probe.',
     ],
     'the base itself': [
       () => Promise.resolve(),

@@ -1,5 +1,4 @@
 import { OrtRuntime } from '@thalamus/inference';
-import type { TokenRouter } from '@thalamus/model-merge';
 import { PICO_CONFIG } from '@thalamus/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 import { largestParityGap, PARITY_TOLERANCE, type MixingRule } from '../src/index.js';
@@ -61,7 +60,6 @@ const routerOf = (pass: 1 | 2) => randomRouter(11, COUNT, pass === 2);
 const parityOf = (
   rows: Parameters<typeof largestParityGap>[0],
   rule: MixingRule,
-  router: TokenRouter,
   labels: readonly string[],
   of = mixture,
 ) =>
@@ -72,7 +70,6 @@ const parityOf = (
     shared,
     mixture: of,
     rule,
-    router,
     parents,
     labels,
   });
@@ -98,14 +95,14 @@ describe('a twin graph in ONNX Runtime', () => {
         task: tasks[at]! < 0 ? undefined : tasks[at]!,
         answer: answers[at]!,
       }));
-      expect(await parityOf(rows, rule, router, graph.labels)).toBeLessThan(PARITY_TOLERANCE);
+      expect(await parityOf(rows, rule, graph.labels)).toBeLessThan(PARITY_TOLERANCE);
       // Texts are mixed, and their answers hang on the mixture.
       const heaviest = (row: (typeof rows)[number]) => Math.max(...row.answer.weights);
       const [mixed] = rows
         .filter(({ task }) => task === undefined)
         .sort((one, other) => heaviest(one) - heaviest(other));
       expect(heaviest(mixed!)).toBeLessThan(0.7);
-      expect(await parityOf([mixed!], rule, router, graph.labels, NONE)).toBeGreaterThan(0.01);
+      expect(await parityOf([mixed!], rule, graph.labels, NONE)).toBeGreaterThan(0.01);
     },
   );
 
@@ -123,7 +120,7 @@ describe('a twin graph in ONNX Runtime', () => {
       const graph = picoTwin(shared, { router, parents });
       const answers = await ask(runtime, graph, texts, tasks);
       const rows = texts.map((ids, at) => ({ ids, task: undefined, answer: answers[at]! }));
-      expect(await parityOf(rows, {}, router, graph.labels, NONE)).toBeLessThan(PARITY_TOLERANCE);
+      expect(await parityOf(rows, {}, graph.labels, NONE)).toBeLessThan(PARITY_TOLERANCE);
       // Every head reads that encoding, whoever is chosen.
       for (const { own } of answers)
         expect(own.map((row) => row.reduce((sum, value) => sum + value, 0))).toEqual(

@@ -1,5 +1,5 @@
 import { tensor } from '@thalamus/tensor';
-import { halves } from '../bert-encoder.js';
+import { halves, transpose } from '../bert-encoder.js';
 import type { GraphBuilder, ValueName } from '../graph-builder.js';
 import { columnParents, stackedLeft, stackedRight, type MatrixChange } from './mixture.js';
 
@@ -167,19 +167,11 @@ export class TopBranches implements BranchWriter {
 /** [in, sum of ranks]: right factors transposed, side by side. */
 function downOf(changes: readonly MatrixChange[], inputs: number): Float32Array {
   const right = stackedRight(changes, inputs);
-  return transposed(right, right.length / inputs, inputs);
+  return transpose(tensor('float32', [right.length / inputs, inputs], right)).data;
 }
 
 /** [sum of ranks, out]: left factors transposed, one under the other. */
 function upOf(changes: readonly MatrixChange[], outputs: number): Float32Array {
   const left = stackedLeft(changes, outputs);
-  return transposed(left, outputs, left.length / outputs);
-}
-
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      result[column * rows + row] = matrix[row * columns + column]!;
-  return result;
+  return transpose(tensor('float32', [outputs, left.length / outputs], left)).data;
 }
