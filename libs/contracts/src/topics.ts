@@ -7,6 +7,7 @@ import {
   JobChangedSchema,
   RequestCompletedSchema,
   RouteCorrectionSchema,
+  ShadowComparedSchema,
 } from './gen/thalamus/events/v1/events_pb.js';
 import { ResourceSchema } from './gen/thalamus/registry/v1/registry_pb.js';
 
@@ -93,6 +94,17 @@ export const TOPICS = {
     retentionMs: 7 * DAY_MS,
     writtenBy: ['gateway'],
     readBy: ['router', 'updater', 'console'],
+  },
+  shadowCompared: {
+    name: 'thalamus.shadow.compared.v1',
+    type: 'dev.thalamus.shadow.compared.v1',
+    schema: ShadowComparedSchema,
+    key: 'request id',
+    compacted: false,
+    partitions: 6,
+    retentionMs: 7 * DAY_MS,
+    writtenBy: ['gateway'],
+    readBy: ['updater'],
   },
   feedbackGiven: {
     name: 'thalamus.feedback.given.v1',

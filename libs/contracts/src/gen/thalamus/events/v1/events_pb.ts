@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/events/v1/events.proto.
  */
 export const file_thalamus_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiL9AgoPUm91dGVDb3JyZWN0aW9uEg4KBmV4cGVydBgBIAEoCRIRCglyZWdpb25faWQYAiABKA0SDAoEYmlhcxgDIAEoARIOCgZ3ZWlnaHQYBCABKAESFAoMcm91dGVyX21vZGVsGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSFAoMcmVzaWR1YWxfc3VtGAcgASgBEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoFZHJpZnQYCiABKAsyHi50aGFsYW11cy5ldmVudHMudjEuRHJpZnRXYXRjaBIzCgZmb2xkZWQYCyADKAsyIy50aGFsYW11cy5ldmVudHMudjEuRm9sZGVkUGFydGl0aW9uEjIKCHJlcXVlc3RzGAwgASgLMiAudGhhbGFtdXMuZXZlbnRzLnYxLlJlcXVlc3RzU2VlbiJHCgxSZXF1ZXN0c1NlZW4SNwoKcGFydGl0aW9ucxgBIAMoCzIjLnRoYWxhbXVzLmV2ZW50cy52MS5Gb2xkZWRQYXJ0aXRpb24ifwoKRHJpZnRXYXRjaBIQCghldmlkZW5jZRgBIAMoARIQCghvdXRjb21lcxgCIAEoBBIVCg1wcmVkaWN0ZWRfc3VtGAMgASgBEhQKDG9ic2VydmVkX3N1bRgEIAEoARIOCgZ3ZWlnaHQYBSABKAESEAoIYWxhcm1fYXQYBiABKAQiawoPRm9sZGVkUGFydGl0aW9uEhEKCXBhcnRpdGlvbhgBIAEoDRITCgtuZXh0X29mZnNldBgCIAEoBBIwCgxwdWJsaXNoZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvIBCg1EcmlmdERldGVjdGVkEg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhQKDHJvdXRlcl9tb2RlbBgDIAEoCRIRCglsb3NzX3VuaXQYBCABKAkSEAoIb3V0Y29tZXMYBSABKAQSFgoOcHJlZGljdGVkX2xvc3MYBiABKAESFQoNb2JzZXJ2ZWRfbG9zcxgHIAEoARIRCgl0b2xlcmFuY2UYCCABKAESEgoKcnVuX2xlbmd0aBgJIAEoARIvCgtkZXRlY3RlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoNQ2FuZGlkYXRlTG9zcxIOCgZleHBlcnQYASABKAkSFgoOcHJlZGljdGVkX2xvc3MYAiABKAESDQoFdG90YWwYAyABKAEi+wQKEFJlcXVlc3RDb21wbGV0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSDAoEdGFzaxgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDgoGZXhwZXJ0GAUgASgJEg8KB3ZlcnNpb24YBiABKAkSDwoHY2hhbm5lbBgHIAEoCRIOCgZyb3V0ZWQYCCABKAgSFAoMcm91dGVyX21vZGVsGAkgASgJEhYKDmVuY29kZXJfZGlnZXN0GAogASgJEhEKCXJlZ2lvbl9pZBgLIAEoDRISCgpwcm9wZW5zaXR5GAwgASgBEhYKDnByZWRpY3RlZF9sb3NzGA0gASgBEjUKCmNhbmRpZGF0ZXMYDiADKAsyIS50aGFsYW11cy5ldmVudHMudjEuQ2FuZGlkYXRlTG9zcxIVCg1zYW1wbGluZ19yYXRlGA8gASgBEkcKCnRpbWluZ3NfbXMYECADKAsyMy50aGFsYW11cy5ldmVudHMudjEuUmVxdWVzdENvbXBsZXRlZC5UaW1pbmdzTXNFbnRyeRIUCgxpbnB1dF90b2tlbnMYESABKA0SFQoNb3V0cHV0X3Rva2VucxgSIAEoDRIQCghjb3N0X3VzZBgTIAEoARISCgplcnJvcl9jb2RlGBQgASgJEjAKDGNvbXBsZXRlZF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY29uZmlkZW5jZRgWIAEoARIRCglhYnN0YWluZWQYFyABKAgaMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKOAQoNRmVlZGJhY2tHaXZlbhISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRISCgVzY29yZRgDIAEoAUgAiAEBEg0KBWxhYmVsGAQgASgJEiwKCGdpdmVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIICgZfc2NvcmUirQEKDUF1ZGl0UmVjb3JkZWQSDgoGdGVuYW50GAEgASgJEg0KBWFjdG9yGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEhAKCHJldmlzaW9uGAUgASgEEhIKCmVycm9yX2NvZGUYBiABKAkSDgoGcmVhc29uGAcgASgJEiYKAmF0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
+  fileDesc("Ch90aGFsYW11cy9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJ0aGFsYW11cy5ldmVudHMudjEilQMKDUhvc3RSZXNpZGVuY3kSDwoHaG9zdF9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBmV4cGVydBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZWdpc3RyeV9yZXZpc2lvbhgIIAEoBBISCgplcnJvcl9jb2RlGAkgASgJEhEKCW93bl9ieXRlcxgKIAEoBBIOCgZwaW5uZWQYCyABKAgSEAoIcHJpb3JpdHkYDCABKBESMAoMbGFzdF91c2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwcm9jZXNzGA4gASgJEg8KB3dhaXRpbmcYDyABKA0SLgoGbWVtb3J5GBAgASgLMh4udGhhbGFtdXMuZXZlbnRzLnYxLkhvc3RNZW1vcnkirAIKCkhvc3RNZW1vcnkSEwoLbGltaXRfYnl0ZXMYASABKAQSEQoJb3duX2J5dGVzGAIgASgEEhQKDHNoYXJlZF9ieXRlcxgDIAEoBBIVCg1sb2Fkc193YWl0aW5nGAQgASgNEhQKDHJ1bnNfd2FpdGluZxgFIAEoDRIQCghyZXN0YXJ0cxgGIAEoBBIQCghyZWN5Y2xlcxgHIAEoBBIRCglldmljdGlvbnMYCCABKAQSNwoJcHJvY2Vzc2VzGAkgAygLMiQudGhhbGFtdXMuZXZlbnRzLnYxLkluZmVyZW5jZVByb2Nlc3MSEwoLc3BhcmVfYnl0ZXMYCiABKAQSLgoKc3RhcnRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQSW5mZXJlbmNlUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoDRISCgpvcGVuX2J5dGVzGAMgASgEEhYKDnJlc2lkZW50X2J5dGVzGAQgASgEIi8KCkpvYkNoYW5nZWQSIQoDam9iGAEgASgLMhQudGhhbGFtdXMuam9iLnYxLkpvYiL9AgoPUm91dGVDb3JyZWN0aW9uEg4KBmV4cGVydBgBIAEoCRIRCglyZWdpb25faWQYAiABKA0SDAoEYmlhcxgDIAEoARIOCgZ3ZWlnaHQYBCABKAESFAoMcm91dGVyX21vZGVsGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSFAoMcmVzaWR1YWxfc3VtGAcgASgBEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoFZHJpZnQYCiABKAsyHi50aGFsYW11cy5ldmVudHMudjEuRHJpZnRXYXRjaBIzCgZmb2xkZWQYCyADKAsyIy50aGFsYW11cy5ldmVudHMudjEuRm9sZGVkUGFydGl0aW9uEjIKCHJlcXVlc3RzGAwgASgLMiAudGhhbGFtdXMuZXZlbnRzLnYxLlJlcXVlc3RzU2VlbiJHCgxSZXF1ZXN0c1NlZW4SNwoKcGFydGl0aW9ucxgBIAMoCzIjLnRoYWxhbXVzLmV2ZW50cy52MS5Gb2xkZWRQYXJ0aXRpb24ifwoKRHJpZnRXYXRjaBIQCghldmlkZW5jZRgBIAMoARIQCghvdXRjb21lcxgCIAEoBBIVCg1wcmVkaWN0ZWRfc3VtGAMgASgBEhQKDG9ic2VydmVkX3N1bRgEIAEoARIOCgZ3ZWlnaHQYBSABKAESEAoIYWxhcm1fYXQYBiABKAQiawoPRm9sZGVkUGFydGl0aW9uEhEKCXBhcnRpdGlvbhgBIAEoDRITCgtuZXh0X29mZnNldBgCIAEoBBIwCgxwdWJsaXNoZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvIBCg1EcmlmdERldGVjdGVkEg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhQKDHJvdXRlcl9tb2RlbBgDIAEoCRIRCglsb3NzX3VuaXQYBCABKAkSEAoIb3V0Y29tZXMYBSABKAQSFgoOcHJlZGljdGVkX2xvc3MYBiABKAESFQoNb2JzZXJ2ZWRfbG9zcxgHIAEoARIRCgl0b2xlcmFuY2UYCCABKAESEgoKcnVuX2xlbmd0aBgJIAEoARIvCgtkZXRlY3RlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoNQ2FuZGlkYXRlTG9zcxIOCgZleHBlcnQYASABKAkSFgoOcHJlZGljdGVkX2xvc3MYAiABKAESDQoFdG90YWwYAyABKAEipQUKEFJlcXVlc3RDb21wbGV0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSDAoEdGFzaxgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDgoGZXhwZXJ0GAUgASgJEg8KB3ZlcnNpb24YBiABKAkSDwoHY2hhbm5lbBgHIAEoCRIOCgZyb3V0ZWQYCCABKAgSFAoMcm91dGVyX21vZGVsGAkgASgJEhYKDmVuY29kZXJfZGlnZXN0GAogASgJEhEKCXJlZ2lvbl9pZBgLIAEoDRISCgpwcm9wZW5zaXR5GAwgASgBEhYKDnByZWRpY3RlZF9sb3NzGA0gASgBEjUKCmNhbmRpZGF0ZXMYDiADKAsyIS50aGFsYW11cy5ldmVudHMudjEuQ2FuZGlkYXRlTG9zcxIVCg1zYW1wbGluZ19yYXRlGA8gASgBEkcKCnRpbWluZ3NfbXMYECADKAsyMy50aGFsYW11cy5ldmVudHMudjEuUmVxdWVzdENvbXBsZXRlZC5UaW1pbmdzTXNFbnRyeRIUCgxpbnB1dF90b2tlbnMYESABKA0SFQoNb3V0cHV0X3Rva2VucxgSIAEoDRIQCghjb3N0X3VzZBgTIAEoARISCgplcnJvcl9jb2RlGBQgASgJEjAKDGNvbXBsZXRlZF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY29uZmlkZW5jZRgWIAEoARIRCglhYnN0YWluZWQYFyABKAgSEgoKcmVsZWFzZV9pZBgYIAEoCRIUCgxhbnN3ZXJfbGFiZWwYGSABKAkaMAoOVGltaW5nc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASLBAgoOU2hhZG93Q29tcGFyZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSEgoKcmVsZWFzZV9pZBgDIAEoCRIOCgZleHBlcnQYBCABKAkSFgoOc3RhYmxlX3ZlcnNpb24YBSABKAkSGQoRY2FuZGlkYXRlX3ZlcnNpb24YBiABKAkSDQoFYWdyZWUYByABKAgSFAoMc3RhYmxlX2xhYmVsGAggASgJEhcKD2NhbmRpZGF0ZV9sYWJlbBgJIAEoCRIRCglzdGFibGVfbXMYCiABKAESFAoMY2FuZGlkYXRlX21zGAsgASgBEhwKFGNhbmRpZGF0ZV9lcnJvcl9jb2RlGAwgASgJEi8KC2NvbXBhcmVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKOAQoNRmVlZGJhY2tHaXZlbhISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRISCgVzY29yZRgDIAEoAUgAiAEBEg0KBWxhYmVsGAQgASgJEiwKCGdpdmVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIICgZfc2NvcmUirQEKDUF1ZGl0UmVjb3JkZWQSDgoGdGVuYW50GAEgASgJEg0KBWFjdG9yGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEhAKCHJldmlzaW9uGAUgASgEEhIKCmVycm9yX2NvZGUYBiABKAkSDgoGcmVhc29uGAcgASgJEiYKAmF0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_job_v1_job]);
 
 /**
  * A version that a host serves. Topic thalamus.host.residency.v1, key <host id>/<expert>@<version>; a tombstone when
@@ -796,6 +796,20 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
    * @generated from field: bool abstained = 23;
    */
   abstained: boolean;
+
+  /**
+   * Live release of the expert while the request was answered, whichever version answered; empty without one.
+   *
+   * @generated from field: string release_id = 24;
+   */
+  releaseId: string;
+
+  /**
+   * Label that a classifier answered, while a release is live; empty otherwise, and for other tasks.
+   *
+   * @generated from field: string answer_label = 25;
+   */
+  answerLabel: string;
 };
 
 /**
@@ -804,6 +818,112 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
  */
 export const RequestCompletedSchema: GenMessage<RequestCompleted> = /*@__PURE__*/
   messageDesc(file_thalamus_events_v1_events, 10);
+
+/**
+ * One request that a release's candidate answered as well, its answer going nowhere. Topic thalamus.shadow.compared.v1, key
+ * <request id>.
+ *
+ * @generated from message thalamus.events.v1.ShadowCompared
+ */
+export type ShadowCompared = Message<"thalamus.events.v1.ShadowCompared"> & {
+  /**
+   * Request id.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * Tenant.
+   *
+   * @generated from field: string tenant = 2;
+   */
+  tenant: string;
+
+  /**
+   * Release.
+   *
+   * @generated from field: string release_id = 3;
+   */
+  releaseId: string;
+
+  /**
+   * Expert.
+   *
+   * @generated from field: string expert = 4;
+   */
+  expert: string;
+
+  /**
+   * Version whose answer the caller got.
+   *
+   * @generated from field: string stable_version = 5;
+   */
+  stableVersion: string;
+
+  /**
+   * Version whose answer went nowhere.
+   *
+   * @generated from field: string candidate_version = 6;
+   */
+  candidateVersion: string;
+
+  /**
+   * True when both gave the same answer; false when they differ or the candidate failed.
+   *
+   * @generated from field: bool agree = 7;
+   */
+  agree: boolean;
+
+  /**
+   * Label of the stable version; empty for tasks without labels.
+   *
+   * @generated from field: string stable_label = 8;
+   */
+  stableLabel: string;
+
+  /**
+   * Label of the candidate; empty for tasks without labels and when it failed.
+   *
+   * @generated from field: string candidate_label = 9;
+   */
+  candidateLabel: string;
+
+  /**
+   * Milliseconds that the stable version took at the host.
+   *
+   * @generated from field: double stable_ms = 10;
+   */
+  stableMs: number;
+
+  /**
+   * Milliseconds that the candidate took at the host.
+   *
+   * @generated from field: double candidate_ms = 11;
+   */
+  candidateMs: number;
+
+  /**
+   * Code of the error table when the candidate failed; empty when it answered.
+   *
+   * @generated from field: string candidate_error_code = 12;
+   */
+  candidateErrorCode: string;
+
+  /**
+   * When both had ended.
+   *
+   * @generated from field: google.protobuf.Timestamp compared_at = 13;
+   */
+  comparedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message thalamus.events.v1.ShadowCompared.
+ * Use `create(ShadowComparedSchema)` to create a new message.
+ */
+export const ShadowComparedSchema: GenMessage<ShadowCompared> = /*@__PURE__*/
+  messageDesc(file_thalamus_events_v1_events, 11);
 
 /**
  * How good an answer was. Topic thalamus.feedback.given.v1, key <request id>.
@@ -852,7 +972,7 @@ export type FeedbackGiven = Message<"thalamus.events.v1.FeedbackGiven"> & {
  * Use `create(FeedbackGivenSchema)` to create a new message.
  */
 export const FeedbackGivenSchema: GenMessage<FeedbackGiven> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 11);
+  messageDesc(file_thalamus_events_v1_events, 12);
 
 /**
  * Who changed what. Topic thalamus.audit.recorded.v1, key <tenant>.
@@ -922,5 +1042,5 @@ export type AuditRecorded = Message<"thalamus.events.v1.AuditRecorded"> & {
  * Use `create(AuditRecordedSchema)` to create a new message.
  */
 export const AuditRecordedSchema: GenMessage<AuditRecorded> = /*@__PURE__*/
-  messageDesc(file_thalamus_events_v1_events, 12);
+  messageDesc(file_thalamus_events_v1_events, 13);
 
