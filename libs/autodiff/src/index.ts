@@ -15,6 +15,13 @@ export {
   type HingeOptions,
 } from './losses/classification.js';
 export {
+  TEACHER_RULES,
+  writeCompatibility,
+  type CompatibilityOptions,
+  type TeacherRule,
+  type VersionTeachers,
+} from './losses/compatibility.js';
+export {
   writeCosineDistance,
   writeHuber,
   writeMeanSquaredError,
