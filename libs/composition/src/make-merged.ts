@@ -1,41 +1,19 @@
-import { ThalamusError } from '@thalamus/errors';
 import { Tokenizer, type InferenceRuntime } from '@thalamus/inference';
-import {
-  buildTwinGraph,
-  chooseRanks,
-  compositionMethod,
-  decomposeExclusiveVectors,
-  maxRankOf,
-  rankRuleOf,
-  type ExclusiveVectors,
-} from '@thalamus/model-merge';
-import {
-  buildBertEncoder,
-  encodeModel,
-  inspectGraph,
-  type Mixture,
-  type Weights,
-} from '@thalamus/onnx-graph';
-import { openTrainingBase, type LabelledText, type TrainingBase } from '@thalamus/training';
+import { buildTwinGraph } from '@thalamus/model-merge';
+import { buildBertEncoder, encodeModel, inspectGraph } from '@thalamus/onnx-graph';
+import { openTrainingBase, type LabelledText } from '@thalamus/training';
 import { checkMerged } from './check-merged.js';
 import type { CompositionTask } from './composition-task.js';
-import { fitRouter, ROUTER_DEFAULTS, type RouterSettings, type TaskTexts } from './fit-router.js';
+import { fitRouter, type TaskTexts } from './fit-router.js';
+import { exclusiveOf, planOf, requireChange } from './merge-plan.js';
 import { openParent, type OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
-import { sharedRecipe, staticRecipe, storageOf, twinSettings } from './recipe-settings.js';
+import { storageOf } from './recipe-settings.js';
 import { rankLadder } from './report-composition.js';
-import { mergeWeights, type StaticRecipe } from './shared-expert.js';
+import { mergeWeights } from './shared-expert.js';
 import { branchFlops } from './branch-flops.js';
 import type { MadeGraph } from './switch/make-switch.js';
 import { readRows, unlabelled } from './task-rows.js';
-
-/** What a recipe asks for once its parents are open. */
-interface MergePlan {
-  readonly shared: StaticRecipe;
-  readonly router: RouterSettings;
-  /** Absent for a static merge. */
-  readonly twin: ReturnType<typeof twinSettings> | undefined;
-}
 
 /**
  * Makes one graph of merged weights: the same for all texts (a static merge), or mixed for every text (Twin-Merging). Parents are
@@ -59,7 +37,7 @@ export async function makeMerged(
     onProgress({ stage: 'merge', done: 0, total: 0 });
   }
   opened.forEach((parent) => requireChange(parent, base));
-  const plan = planOf(task, base, opened);
+  const plan = planOf(task, base.read.config.layers, opened);
   const shared = mergeWeights(plan.shared, base.read.weights, opened, {
     onTensor: (done, total) => onProgress({ stage: 'merge', done, total }),
   });
@@ -136,54 +114,6 @@ function textsOf(parents: readonly OpenedParent[], rows: readonly ParentRows[]):
       name,
       { train: texts(rows[at]!.train), validation: [], test: texts(rows[at]!.test) },
     ]),
-  );
-}
-
-function planOf(task: CompositionTask, base: TrainingBase, parents: readonly OpenedParent[]): MergePlan {
-  const { document, seed } = task;
-  if (compositionMethod(document.method).chooses === 'static')
-    return {
-      shared: staticRecipe(document, base.read.config.layers),
-      router: ROUTER_DEFAULTS,
-      twin: undefined,
-    };
-  const twin = twinSettings(document);
-  const names = parents.map(({ name }) => name);
-  const router: RouterSettings = {
-    ...ROUTER_DEFAULTS,
-    passes: twin.passes === 2 ? 2 : 1,
-    rowsPerParent: twin.rows_per_parent,
-    groups: twin.groups,
-    coverage: twin.coverage,
-  };
-  return { shared: sharedRecipe(twin, names, seed), router, twin };
-}
-
-function exclusiveOf(
-  twin: ReturnType<typeof twinSettings>,
-  shared: Weights,
-  parents: readonly OpenedParent[],
-  { seed, onProgress }: { readonly seed: number; readonly onProgress: OnProgress },
-): { readonly vectors: ExclusiveVectors; readonly mixture: Mixture } {
-  const rule = rankRuleOf(twin);
-  const vectors = decomposeExclusiveVectors(shared, parents, {
-    maxRank: maxRankOf(rule),
-    seed,
-    onMatrix: (done, total) => onProgress({ stage: 'factors', done, total }),
-  });
-  return { vectors, mixture: vectors.mixture(chooseRanks(vectors.spectra, rule)) };
-}
-
-/** @throws COMPOSITION_REFUSED for weights that were trained and are those of the base */
-function requireChange({ name, weights, bundle }: OpenedParent, base: TrainingBase): void {
-  if (bundle.manifest.kind === 'probe') return;
-  const isChanged = [...base.read.weights].some(([tensor, { data }]) =>
-    data.some((value, at) => weights.get(tensor)?.data[at] !== value),
-  );
-  if (isChanged) return;
-  throw new ThalamusError(
-    'COMPOSITION_REFUSED',
-    `${name} cannot be a parent: its weights are those of ${base.manifest.name}, so that it brings nothing to merge. Train it, or leave it out.`,
   );
 }
 
