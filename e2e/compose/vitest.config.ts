@@ -9,7 +9,7 @@ export default defineConfig({
     include: ['*.e2e.spec.ts'],
     globalSetup: ['../support/global-setup.ts'],
     fileParallelism: false,
-    testTimeout: 300_000,
+    testTimeout: 660_000,
     hookTimeout: 240_000,
   },
 });
