@@ -32,9 +32,7 @@ export interface CompositionTask {
   readonly parents: readonly TaskParent[];
   readonly base: { readonly digest: Digest; readonly folder: string };
   /** What the result is called. */
-  readonly result: Pick<ExpertManifest, 'name' | 'version' | 'releaseDate'> & {
-    readonly codeVersion: string;
-  };
+  readonly result: Pick<ExpertManifest, 'name' | 'version'> & { readonly codeVersion: string };
   /** Folder that the bundle is written to; does not exist yet. */
   readonly outputFolder: string;
   /** Threads inside one operator. */

@@ -53,7 +53,10 @@ export interface MadeParts {
   readonly abstainBelow: number | null;
 }
 
-/** The manifest of a composition: where it comes from, how it fares on each parent's held-out rows, under which licence. */
+/**
+ * The manifest of a composition: where it comes from, how it fares on each parent's held-out rows, under which licence. It is as old
+ * as the newest of what it is made of, and nothing in it tells when or where that was done: the same parts give the same digest.
+ */
 export function describeComposition(
   task: CompositionTask,
   base: ExpertManifest,
@@ -62,9 +65,11 @@ export function describeComposition(
 ): Omit<ExpertManifest, 'files'> {
   const manifests = parents.map(({ bundle }) => bundle.manifest);
   const { codeVersion, ...identity } = task.result;
+  const releaseDate = [base, ...manifests].map((manifest) => manifest.releaseDate).reduce(latest);
   return {
     schemaVersion: MANIFEST_SCHEMA_VERSION,
     ...identity,
+    releaseDate,
     kind: 'twin',
     task: 'text-classification',
     description: made.description.slice(0, 2000),
@@ -89,7 +94,7 @@ export function describeComposition(
       seed: task.seed,
       codeVersion,
     },
-    evaluation: evaluation(task, made.quality),
+    evaluation: evaluation(releaseDate, made.quality),
     trust: {
       signed: false,
       scanned: base.trust.scanned && manifests.every(({ trust }) => trust.scanned),
@@ -113,9 +118,11 @@ function trainingData(
   return [...own, ...routed];
 }
 
-function evaluation(task: CompositionTask, quality: CompositionQuality): EvaluationRow[] {
+/** The later of two dates, year first. */
+const latest = (a: string, b: string) => (a > b ? a : b);
+
+function evaluation(date: string, quality: CompositionQuality): EvaluationRow[] {
   const { routerValidation, parity } = quality;
-  const date = task.result.releaseDate;
   const judged = quality.parents.filter(({ n }) => n > 0);
   const sum = (read: (parent: ParentQuality) => number) =>
     judged.reduce((total, parent) => total + read(parent), 0);

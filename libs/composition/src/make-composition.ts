@@ -20,15 +20,17 @@ import { makeSwitch } from './switch/make-switch.js';
 
 /**
  * Makes a composition from files: merges, fits the router, builds the graph, checks it, measures every parent's task, and writes the
- * bundle. Heavy: it belongs in a process of its own. Equal tasks give equal bytes.
+ * bundle. Heavy: it belongs in a process of its own. Equal parts and recipes give equal bytes, in whatever folder, at whatever time and
+ * in whatever order the parents are named.
  * @throws COMPOSITION_REFUSED when a check fails or a parent loses too much, REQUEST_INVALID, GRAPH_INVALID, BUNDLE_INVALID,
  * DATASET_INVALID
  */
 export async function makeComposition(
-  task: CompositionTask,
+  given: CompositionTask,
   runtime: InferenceRuntime,
   onProgress: OnProgress,
 ): Promise<MadeComposition> {
+  const task = { ...given, parents: given.parents.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   const base = await openBundle(task.base.folder);
   const made =
     compositionMethod(task.document.method).chooses === 'parent'

@@ -29,9 +29,8 @@ export async function makeMerged(
   const { threads } = task;
   const readTokenizer = (json: Uint8Array) => Tokenizer.parse(json);
   const base = await openTrainingBase(task.base.folder, { runtime, threads, readTokenizer });
-  const sorted = task.parents.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const opened: OpenedParent[] = [];
-  for (const { name, folder } of sorted) {
+  for (const { name, folder } of task.parents) {
     opened.push({ ...(await openParent(folder, base)), name });
     // Whoever waits hears that there is life; how many tensors there are is not known yet.
     onProgress({ stage: 'merge', done: 0, total: 0 });
@@ -44,7 +43,10 @@ export async function makeMerged(
   const exclusive = plan.twin && exclusiveOf(plan.twin, shared, opened, { seed: task.seed, onProgress });
   const mixture = exclusive?.mixture;
   const rows = await Promise.all(
-    sorted.map(async ({ train, test }) => ({ train: await readRows(train), test: await readRows(test) })),
+    task.parents.map(async ({ train, test }) => ({
+      train: await readRows(train),
+      test: await readRows(test),
+    })),
   );
   const fitted = await fitRouter(textsOf(opened, rows), plan.router, {
     shared,
@@ -85,7 +87,7 @@ export async function makeMerged(
     graph,
     bytes,
     parameterCount,
-    parents: sorted.map((parent, at) => ({ ...parent, bundle: opened[at]!.bundle })),
+    parents: task.parents.map((parent, at) => ({ ...parent, bundle: opened[at]!.bundle })),
     precision: storage.kind,
     flopsPerToken:
       base.manifest.flopsPerToken * (plan.router.passes === 2 ? 2 : 1) + branchFlops(mixture, rule.top),

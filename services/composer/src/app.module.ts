@@ -38,7 +38,6 @@ function components(settings: ComposerSettings): ServiceComponent[] {
       maxQueue: settings.maxQueue,
       workFolder: join(settings.dataFolder, 'work'),
       codeVersion: codeVersion(),
-      now: Date.now,
     },
   );
   const server = new GrpcServer({

@@ -154,6 +154,21 @@ describe('decomposeExclusiveVectors', () => {
     expect(cut(8).vectors).toEqual(cut(7).vectors);
   });
 
+  it('gives a parent the same factors whatever its place and whoever the others are', () => {
+    const shared = picoWeights(3);
+    const [one, two, three] = parentsOf(shared, 4, 5, 6);
+    const cut = (...parents: ParentWeights[]) => {
+      const vectors = decomposeExclusiveVectors(shared, parents, { maxRank: () => 1, seed: 7 });
+      return vectors.mixture(chooseRanks(vectors.spectra, { kind: 'rank', rank: 1 })).matrices;
+    };
+    const among = cut(one!, two!, three!);
+    const turned = cut(three!, two!);
+    for (const [name, changes] of among) {
+      expect(turned.get(name)![1], name).toEqual(changes[1]);
+      expect(turned.get(name)![0], name).toEqual(changes[2]);
+    }
+  });
+
   it('tells of every matrix of every parent, and stops where it is told to', () => {
     const shared = picoWeights(3);
     const parents = parentsOf(shared, 4, 5);

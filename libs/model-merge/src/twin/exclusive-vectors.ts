@@ -1,6 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { MatrixChange, Mixture, VectorChange, Weights } from '@thalamus/onnx-graph';
 import { truncatedSvd } from '@thalamus/tensor';
+import { counterKey } from '../static/counter-random.js';
 import type { Spectrum } from './choose-ranks.js';
 
 /** Weights of a parent, under the names of the shared expert's. */
@@ -41,9 +42,8 @@ export interface DecomposeOptions {
   readonly onMatrix?: (done: number, total: number) => void;
 }
 
-/** A seed of its own for every decomposition. */
-const seedOf = (seed: number, matrix: number, parent: number) =>
-  (Math.imul(seed + 1, 0x9e3779b1) ^ (matrix * 4_099 + parent)) >>> 0;
+/** A seed of its own for every decomposition, whatever place the parent has among the others. */
+const seedOf = (seed: number, matrix: string, parent: string) => counterKey(seed, matrix, parent).first;
 
 /** Weights that are no parameters of their own: token types stand in the positions. */
 const LEFT_OUT = 'embeddings.token_type_embeddings.weight';
@@ -69,9 +69,9 @@ export function decomposeExclusiveVectors(
   const total = matrices.length * parents.length;
   const decomposed = new Map<string, readonly Decomposed[]>();
   let done = 0;
-  for (const [at, name] of matrices.entries()) {
-    const all = parents.map(({ weights }, parent) => {
-      const result = decompose(name, shared, weights, { maxRank, seed: seedOf(seed, at, parent) });
+  for (const name of matrices) {
+    const all = parents.map(({ name: parent, weights }) => {
+      const result = decompose(name, shared, weights, { maxRank, seed: seedOf(seed, name, parent) });
       onMatrix?.(++done, total);
       return result;
     });

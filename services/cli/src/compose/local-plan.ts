@@ -105,12 +105,7 @@ export function taskOf(
       test,
     })),
     base: { digest: base.digest, folder: base.folder },
-    result: {
-      name: expert,
-      version: '1',
-      releaseDate: new Date().toISOString().slice(0, 10),
-      codeVersion: codeVersion(),
-    },
+    result: { name: expert, version: '1', codeVersion: codeVersion() },
     ...how,
   };
 }

@@ -22,8 +22,6 @@ export interface ComposeOptions {
   readonly maxQueue: number;
   /** Version of this program, for the lineage. */
   readonly codeVersion: string;
-  /** Unix time in milliseconds. */
-  readonly now: () => number;
 }
 
 /** Use cases and ports that composing needs. */
@@ -164,7 +162,6 @@ export class ComposeExperts {
       result: {
         name: plan.expert,
         version,
-        releaseDate: new Date(this.options.now()).toISOString().slice(0, 10),
         codeVersion: this.options.codeVersion,
       },
       outputFolder: join(folder, 'bundle'),
