@@ -240,3 +240,20 @@ export { wordsOf } from './router/prepare-prompts.js';
 export { foldsOf, splitParts, splitRule } from './router/table-split.js';
 export { lossMatrix, withGuesses } from './router/loss-matrix.js';
 export { averageOf } from './router/learners.js';
+export {
+  REPAIR_ARM_NAMES,
+  REPAIR_ARMS,
+  REPAIR_HYPER_PARAMETERS,
+  REPAIR_TEMPERATURE,
+  type RepairArm,
+  type RepairArmName,
+} from './repair/repair-arms.js';
+export type { VersionAnswers } from './repair/repair-loss.js';
+export {
+  prepareRepair,
+  type AdapterStart,
+  type PreparedRepair,
+  type RepairRun,
+  type TaughtTokens,
+  type TrainedRepair,
+} from './repair/train-repair.js';

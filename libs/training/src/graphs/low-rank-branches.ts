@@ -24,6 +24,8 @@ export interface BranchOptions {
   readonly alpha: number;
   /** Fills A; B is zero, so that the model starts as it was. */
   readonly random: Random;
+  /** Layers that get a branch, without `.weight`. Default: all. */
+  readonly layers?: ReadonlySet<string>;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface BranchOptions {
  */
 export function addLowRankBranches(
   model: OnnxModel,
-  { rank, alpha, random }: BranchOptions,
+  { rank, alpha, random, layers }: BranchOptions,
 ): { readonly model: OnnxModel; readonly branches: readonly LowRankBranch[] } {
   const graph = graphOf(model);
   const shapes = new Map(graph.initializer.map(({ name, dims }) => [name, dims.map(Number)]));
@@ -46,9 +48,9 @@ export function addLowRankBranches(
     const [input = '', weight = ''] = given.input;
     const shape = shapes.get(weight);
     const isLinear = given.opType === 'MatMul' && /^encoder\..*\.weight$/.test(weight) && shape?.length === 2;
-    if (!isLinear) return [given];
-    const [inputs = 0, outputs = 0] = shape;
     const layer = weight.slice(0, -'.weight'.length);
+    if (!isLinear || layers?.has(layer) === false) return [given];
+    const [inputs = 0, outputs = 0] = shape;
     const branch = { layer, down: `${layer}.lora_A`, up: `${layer}.lora_B`, inputs, outputs };
     branches.push(branch);
     const bound = 1 / Math.sqrt(inputs);
