@@ -127,13 +127,13 @@ describe('thalamus release compare', () => {
   };
   interface Comparison {
     readonly verdict: string;
-    readonly overall: Record<
-      'oldAccuracy' | 'newAccuracy' | 'negativeFlips' | 'positiveFlips',
-      { count: string; value: number }
-    >;
+    readonly accuracyBefore: number;
+    readonly accuracyAfter: number;
+    readonly nfr: number;
+    readonly pfr: number;
   }
 
-  it('counts flips and refuses a version that breaks what worked, with exit code 4', async () => {
+  it('counts flips and refuses a version that breaks what worked, with exit code 1', async () => {
     const before = file(
       'old.jsonl',
       rows((item) => item < 40),
@@ -142,14 +142,12 @@ describe('thalamus release compare', () => {
       'new.jsonl',
       rows((item) => item >= 20 && item < 100),
     );
-    const { verdict, overall } = await mesh.json<Comparison>(['release', 'compare', before, after], {
-      exit: 4,
-    });
-    expect(verdict).toBe('incompatible');
-    expect(overall.oldAccuracy.value).toBeCloseTo(0.9, 12);
-    expect(overall.newAccuracy.value).toBeCloseTo(0.8, 12);
-    expect(overall.negativeFlips.value).toBeCloseTo(60 / 400, 12);
-    expect(overall.positiveFlips.value).toBeCloseTo(20 / 400, 12);
+    const answer = await mesh.json<Comparison>(['release', 'compare', before, after], { exit: 1 });
+    expect(answer.verdict).toBe('incompatible');
+    expect(answer.accuracyBefore).toBeCloseTo(0.9, 12);
+    expect(answer.accuracyAfter).toBeCloseTo(0.8, 12);
+    expect(answer.nfr).toBeCloseTo(60 / 400, 12);
+    expect(answer.pfr).toBeCloseTo(20 / 400, 12);
   });
 
   it('passes a version that only gains', async () => {
@@ -161,9 +159,9 @@ describe('thalamus release compare', () => {
       'after.jsonl',
       rows(() => false),
     );
-    expect(await mesh.json<Comparison>(['release', 'compare', before, after])).toMatchObject({
-      verdict: 'compatible',
-    });
+    expect(
+      await mesh.json<Comparison>(['release', 'compare', '--before', before, '--after', after]),
+    ).toMatchObject({ verdict: 'compatible' });
   });
 
   it.each([
@@ -177,7 +175,7 @@ describe('thalamus release compare', () => {
     file('broken.jsonl', '{"id": ');
     const { exit, stderr } = await mesh.run(['release', 'compare', good, join(folder, name), '--json']);
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'DATASET_INVALID' } });
-    expect(exit).toBe(1);
+    expect(exit).toBe(3);
   });
 });
 

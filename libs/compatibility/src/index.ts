@@ -1,15 +1,15 @@
-export {
-  compareVersions,
-  type Comparison,
-  type FlippedItem,
-  type SliceComparison,
-  type Verdict,
-} from './compare-versions.js';
+export { comparePairs, type Comparison } from './compare-pairs.js';
+export { compareVersions } from './compare-versions.js';
+export type { FlipCounts, SliceComparison, Verdict } from './figures.js';
+export { FileComparison, type FileComparisonOptions, type JudgeOptions } from './file-comparison.js';
 export { wilson, type Rate } from './intervals.js';
 export { itemsNeeded, mcnemarExact, mcnemarMidP, type WantedPower } from './mcnemar.js';
 export { holm } from './multiplicity.js';
 export { pairedBootstrap, type BootstrapOptions, type MeanInterval } from './paired-bootstrap.js';
+export { DIMENSIONS, parseDimensions, type Dimension } from './pairs/dimensions.js';
+export type { FlippedItem } from './pairs/flip-list.js';
 export { parsePredictions, type Prediction } from './predictions.js';
+export type { Power } from './power.js';
 export { scoreChanges, type ScoreChanges } from './score-changes.js';
 export { PairMonitor, type PairReading } from './sequential/pair-monitor.js';
 export { RateMonitor, type RateLimit, type RateReading } from './sequential/rate-monitor.js';

@@ -1,4 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
+import { parsePredictionRow, quoted } from './pairs/prediction-row.js';
 
 /** What a version answered to one labelled item. */
 export interface Prediction {
@@ -7,64 +8,35 @@ export interface Prediction {
   readonly label: string;
   /** The answer. */
   readonly prediction: string;
+  readonly score?: number;
   /** Named slices that the item belongs to. */
   readonly slices: readonly string[];
 }
 
 /**
- * Reads a prediction file: JSONL rows `{id, label, prediction, score?, slice?}`, split on `\n` only. The label of an item
- * is a slice of its own.
+ * Reads a prediction file: JSONL rows as `FileComparison` takes them, split on `\n` only. The label of an item is a slice of its own; others
+ * are what the row names as slice, task, tenant and language.
  * @throws DATASET_INVALID that names the file and the line: not JSON, missing, unknown or repeated fields or ids, no rows.
  */
 export function parsePredictions(text: string, file: string): Prediction[] {
   const rows: Prediction[] = [];
   const seen = new Set<string>();
   text.split('\n').forEach((line, index) => {
-    if (line.trim() === '') return;
-    const where = `${file}, line ${index + 1}`;
-    const row = parseRow(line, where);
-    if (seen.has(row.id))
+    const own = index === 0 ? line.replace(/^\uFEFF/, '') : line;
+    if (own.trim() === '') return;
+    const { id, label, prediction, score, ...row } = parsePredictionRow(own, file, index + 1);
+    if (seen.has(id))
       throw new ThalamusError(
         'DATASET_INVALID',
-        `${where}: the id ${quoted(row.id)} stands there twice; every item has one row.`,
+        `${file}, line ${index + 1}: the id ${quoted(id)} stands there twice; every item has one row.`,
       );
-    seen.add(row.id);
-    rows.push(row);
+    seen.add(id);
+    const named = (['task', 'tenant', 'language'] as const).flatMap((field) =>
+      row[field] === undefined ? [] : [`${field}=${row[field]}`],
+    );
+    const slices = [`label=${label}`, ...(row.slice === undefined ? [] : [row.slice]), ...named];
+    rows.push({ id, label, prediction, ...(score === undefined ? {} : { score }), slices });
   });
   if (rows.length === 0) throw new ThalamusError('DATASET_INVALID', `${file} holds no predictions.`);
   return rows;
-}
-
-/** A value of a file as messages show it: in quotes, cut where it is long. */
-export function quoted(value: string): string {
-  return value.length > 60 ? `"${value.slice(0, 60)}…"` : `"${value}"`;
-}
-
-const KNOWN = new Set(['id', 'label', 'prediction', 'score', 'slice']);
-
-function parseRow(line: string, where: string): Prediction {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw new ThalamusError('DATASET_INVALID', `${where} is not JSON.`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ThalamusError('DATASET_INVALID', `${where} is not a JSON object.`);
-  const row = value as Record<string, unknown>;
-  const unknown = Object.keys(row).find((key) => !KNOWN.has(key));
-  if (unknown !== undefined)
-    throw new ThalamusError(
-      'DATASET_INVALID',
-      `${where} has the unknown field ${quoted(unknown)}; known are ${[...KNOWN].join(', ')}.`,
-    );
-  const text = (key: string): string => {
-    const field = row[key];
-    if (typeof field === 'string' && field !== '') return field;
-    if (typeof field === 'number') return String(field);
-    throw new ThalamusError('DATASET_INVALID', `${where} needs "${key}" as a text.`);
-  };
-  const label = text('label');
-  const slice = row['slice'] === undefined ? [] : [text('slice')];
-  return { id: text('id'), label, prediction: text('prediction'), slices: [`label=${label}`, ...slice] };
 }

@@ -18,3 +18,17 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
     'A check ran and its answer is no: incompatible versions, parents that cannot be composed, an unhealthy mesh.',
   interrupted: 'Ended by Ctrl-C before it was done.',
 };
+
+/** Exit codes of verbs whose answer is a verdict, so that a pipeline can tell "no" from "not known" and from "it did not run". */
+export const VERDICT_EXIT = { passed: 0, failed: 1, inconclusive: 2, error: 3 } as const;
+
+/** What each means, for the reference page. */
+export const VERDICT_EXIT_MEANINGS: Readonly<Record<keyof typeof VERDICT_EXIT, string>> = {
+  passed: 'The verdict is good: compatible, no breaking difference, the gate passed.',
+  failed: 'The verdict is bad: incompatible, a breaking difference, the gate failed.',
+  inconclusive: 'Nothing can be said with so few items, or the gate lacks what it asks for.',
+  error: 'There is no verdict: bad input, a wrong command line, no mesh, or a fault.',
+};
+
+/** The verbs that end so, whatever goes wrong. */
+export const VERDICT_VERBS: ReadonlySet<string> = new Set(['thalamus release compare']);

@@ -1,5 +1,5 @@
 import type { Argument, Command, Option } from 'commander';
-import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
+import { EXIT, EXIT_MEANINGS, VERDICT_EXIT, VERDICT_EXIT_MEANINGS, VERDICT_VERBS } from './exit-codes.js';
 import { examplesOf } from './mesh-command.js';
 import { createProgram } from './program.js';
 
@@ -7,6 +7,9 @@ import { createProgram } from './program.js';
 export function referencePage(): string {
   const names = Object.keys(EXIT) as (keyof typeof EXIT)[];
   const codes = names.map((name) => `| ${EXIT[name]} | ${EXIT_MEANINGS[name]} |`);
+  const verdicts = (Object.keys(VERDICT_EXIT) as (keyof typeof VERDICT_EXIT)[]).map(
+    (name) => `| ${VERDICT_EXIT[name]} | ${VERDICT_EXIT_MEANINGS[name]} |`,
+  );
   return [
     '# Command line',
     '`npx thalamus VERB` in the repository. Answers go to standard output, notes, errors and progress to standard error;',
@@ -20,6 +23,12 @@ export function referencePage(): string {
     '| code | meaning |',
     '| --- | --- |',
     ...codes,
+    '',
+    `${[...VERDICT_VERBS].map((verb) => `\`${verb}\``).join(', ')} answer with a verdict, and have exit codes of their own:`,
+    '',
+    '| code | meaning |',
+    '| --- | --- |',
+    ...verdicts,
     '',
     ...createProgram()
       .commands.flatMap((command) => leaves(command, 'thalamus'))

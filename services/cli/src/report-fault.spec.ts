@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
-import { EXIT } from './exit-codes.js';
+import { EXIT, VERDICT_EXIT, VERDICT_VERBS } from './exit-codes.js';
 import { createProgram, verbOf } from './program.js';
 import { describeFault } from './report-fault.js';
 
@@ -20,7 +20,6 @@ describe('describeFault', () => {
     [['ask', 'hello', '--modle', 'x'], "unknown option '--modle'\n(Did you mean --model?)"],
     [['ask'], "missing required argument 'prompt'"],
     [['ask', 'a', 'b'], 'too many arguments'],
-    [['release', 'compare', 'a', 'b', '--budget', '2'], 'It must be a number from 0 to 1.'],
     [['up', '--port', ''], 'It must be a whole number from 0 to 65535.'],
   ])('%j is a mistake of the command line', async (args, text) => {
     const report = await faultOf(...args);
@@ -40,6 +39,26 @@ describe('describeFault', () => {
       message: 'what and what to do',
       exit,
     });
+  });
+
+  it.each([
+    ['--budget', '2'],
+    ['--sliced', 'label'],
+    ['--slices', 'colour'],
+    ['--report', 'pdf'],
+    ['--json', '--report', 'md'],
+    ['--before', 'nowhere.jsonl', '--after', 'nowhere.jsonl'],
+    [],
+  ])(
+    'a verb that answers with a verdict has one exit code for whatever keeps it from that: %j',
+    async (...args) => {
+      expect((await faultOf('release', 'compare', ...args))?.exit).toBe(VERDICT_EXIT.error);
+    },
+  );
+
+  it('knows such verbs by names that are there', () => {
+    const program = createProgram();
+    for (const verb of VERDICT_VERBS) expect(verbOf(program, verb.split(' ').slice(1))).toBe(verb);
   });
 
   it('shows what an unexpected fault said', () => {

@@ -1,6 +1,6 @@
 import { toThalamusError, type ErrorCode } from '@thalamus/errors';
 import { CommanderError } from 'commander';
-import { EXIT } from './exit-codes.js';
+import { EXIT, VERDICT_EXIT, VERDICT_VERBS } from './exit-codes.js';
 
 /** How a command that failed ends: what is said, under which code, and the exit code. */
 export interface FaultReport {
@@ -13,6 +13,11 @@ const USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFIG_INVALID', 'FLA
 
 /** What to say about a thrown value; undefined when there is nothing to say, as after --help. */
 export function describeFault(fault: unknown, verb: string): FaultReport | undefined {
+  const report = describe(fault, verb);
+  return report && VERDICT_VERBS.has(verb) ? { ...report, exit: VERDICT_EXIT.error } : report;
+}
+
+function describe(fault: unknown, verb: string): FaultReport | undefined {
   if (fault instanceof CommanderError) {
     if (fault.exitCode === 0) return undefined;
     const text = fault.message.replace(/^error: /, '');

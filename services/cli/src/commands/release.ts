@@ -1,34 +1,15 @@
-import { Command } from 'commander';
+import { parseDimensions, DIMENSIONS } from '@thalamus/compatibility';
+import { Command, Option } from 'commander';
 import type * as actions from '../actions/release.js';
-import { meshVerb, numberIn } from '../mesh-command.js';
+import type { CompareOptions } from '../actions/release-compare.js';
+import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
 
 const load = () => import('../actions/release.js');
 
 /** `thalamus release compare|promote`. */
 export function releaseCommand(): Command {
   const command = new Command('release').description('compare versions and promote them');
-  command.addCommand(
-    meshVerb(
-      'compare',
-      'compare the predictions of two versions item by item; exit code 4 unless they are compatible',
-      [
-        'thalamus release compare old.jsonl new.jsonl',
-        'thalamus release compare old.jsonl new.jsonl --budget 0.005',
-      ],
-    )
-      .argument(
-        '<old>',
-        'predictions of the old version: a file of JSONL rows {id, label, prediction, score?, slice?}, or the digest of a stored one',
-      )
-      .argument('<new>', 'predictions of the new version for the same items, likewise')
-      .option(
-        '--budget <rate>',
-        'largest negative flip rate that is compatible, 0 to 1',
-        numberIn(0, 1),
-        0.01,
-      )
-      .action(async (...given: Parameters<typeof actions.compare>) => (await load()).compare(...given)),
-  );
+  command.addCommand(compareCommand());
   command.addCommand(
     meshVerb('promote', 'make a version the stable one', [
       'thalamus release promote banking77 2 --reason "compared: no negative flips"',
@@ -39,4 +20,35 @@ export function releaseCommand(): Command {
       .action(async (...given: Parameters<typeof actions.promote>) => (await load()).promote(...given)),
   );
   return command;
+}
+
+function compareCommand(): Command {
+  return meshVerb(
+    'compare',
+    'compare the predictions of two versions item by item, in this process; digests are fetched from the mesh. Exit code 0 compatible, 1 incompatible, 2 inconclusive, 3 error',
+    [
+      'thalamus release compare --before old.jsonl --after new.jsonl',
+      'thalamus release compare --before old.jsonl --after new.jsonl --slices label,length --json',
+      'thalamus release compare --before old.jsonl --after new.jsonl --budget 0.005 --report md',
+    ],
+  )
+    .argument('[before]', 'the same as --before')
+    .argument('[after]', 'the same as --after')
+    .option(
+      '--before <jsonl>',
+      'predictions of the old version: rows {id, label, prediction, score?, slice?, task?, tenant?, language?, text?, tokens?}, or the digest of a stored file',
+    )
+    .option('--after <jsonl>', 'predictions of the new version for the same items, likewise')
+    .option(
+      '--slices <names>',
+      `figures by ${DIMENSIONS.join(', ')}, separated by commas; default: label, and slice where rows have it`,
+      parseDimensions,
+    )
+    .option('--budget <rate>', 'largest negative flip rate that is compatible, 0 to 1', numberIn(0, 1), 0.01)
+    .option('--items <count>', 'flipped items to show at most', wholeNumber(0, 1_000_000), 20)
+    .addOption(new Option('--report <form>', 'print a report for a pull request').choices(['md']))
+    .action(async (before: string | undefined, after: string | undefined, options: CompareOptions) => {
+      const { compare } = await import('../actions/release-compare.js');
+      await compare(before, after, options);
+    });
 }

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { FileComparison } from './file-comparison.js';
+
+const golden = JSON.parse(readFileSync(new URL('./__golden__/llmdrift.json', import.meta.url), 'utf8')) as {
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, string>>>>;
+};
+const encoder = new TextEncoder();
+
+/** Prediction file of a model, of one task. */
+function file(task: string, model: string): Uint8Array {
+  const rows = Array.from(golden.tasks[task]![model]!, (right, at) =>
+    JSON.stringify({ id: `${task}-${at}`, label: 'right', prediction: right === '1' ? 'right' : 'wrong' }),
+  );
+  return encoder.encode(rows.join('\n'));
+}
+
+describe('the recorded updates of two remote models', () => {
+  it.each([
+    ['prime', 'gpt-4-0314', 'gpt-4-0613', 1000, 47.6, 14.7],
+    ['prime', 'gpt-3.5-turbo-0301', 'gpt-3.5-turbo-0613', 1000, 15.3, 41.9],
+    ['happy_number', 'gpt-4-0314', 'gpt-4-0613', 500, 53.8, 5.4],
+    ['happy_number', 'gpt-3.5-turbo-0301', 'gpt-3.5-turbo-0613', 500, 14.0, 31.6],
+  ])('%s, %s → %s: %i items, NFR %f %%, PFR %f %%', (...given) => {
+    const [task, before, after, n, nfr, pfr] = given;
+    const comparison = new FileComparison({ files: { before, after } });
+    comparison.before(file(task, before));
+    comparison.endBefore();
+    comparison.after(file(task, after));
+    const { overall, verdict } = comparison.result({ budget: 0.01, items: 0 });
+    expect(overall.n).toBe(n);
+    expect(100 * overall.negativeFlips.value).toBeCloseTo(nfr, 9);
+    expect(100 * overall.positiveFlips.value).toBeCloseTo(pfr, 9);
+    expect(verdict).toBe('incompatible');
+  });
+});

@@ -1,0 +1,57 @@
+import { isDigest, parseDigest, readArtifact } from '@thalamus/bundle';
+import type { FileComparison } from '@thalamus/compatibility';
+import { ThalamusError } from '@thalamus/errors';
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** Bytes that are read at a time. */
+const PIECE = 2 ** 20;
+/** Largest file of predictions that is fetched from a mesh. */
+const MAX_STORED_BYTES = 2 ** 30;
+
+/** Which prediction files are compared: paths, or digests of what the mesh of a data folder keeps. */
+export interface PredictionSources {
+  readonly before: string;
+  readonly after: string;
+  /** Data folder of the mesh. */
+  readonly data: string;
+}
+
+/** Reads both files into a comparison. @throws DATASET_INVALID, ARTIFACT_NOT_FOUND, UPSTREAM_UNAVAILABLE without a mesh for a digest */
+export async function readInto(comparison: FileComparison, sources: PredictionSources): Promise<void> {
+  await readPieces(sources.before, sources.data, (bytes) => comparison.before(bytes));
+  comparison.endBefore();
+  await readPieces(sources.after, sources.data, (bytes) => comparison.after(bytes));
+}
+
+async function readPieces(source: string, data: string, take: (bytes: Uint8Array) => void): Promise<void> {
+  if (!isDigest(source)) {
+    readFile(source, take);
+    return;
+  }
+  // Only a digest needs the mesh, and what speaks to it is slow to load.
+  const { withArtifacts } = await import('../registry-client.js');
+  take(await withArtifacts({ data }, (store) => readArtifact(store, parseDigest(source), MAX_STORED_BYTES)));
+}
+
+function readFile(path: string, take: (bytes: Uint8Array) => void): void {
+  const buffer = Buffer.allocUnsafe(PIECE);
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    for (;;) {
+      const length = readSync(file, buffer, 0, PIECE, null);
+      if (length === 0) return;
+      take(buffer.subarray(0, length));
+    }
+  } catch (cause) {
+    if (ThalamusError.is(cause)) throw cause;
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
+    throw new ThalamusError(
+      'DATASET_INVALID',
+      `${path} cannot be read (${code}); name a JSONL file of predictions.`,
+      { cause },
+    );
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
