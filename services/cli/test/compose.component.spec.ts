@@ -2,6 +2,7 @@ import { openBundle } from '@thalamus/bundle';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { holdFile } from '../src/exclusive-file.js';
 import { startThalamus, thalamus, type Ended } from './support/run-thalamus.js';
 import { orderRows, trainingFolder, type TrainingFolder } from './support/training-folder.js';
 
@@ -164,6 +165,33 @@ describe('thalamus compose run RECIPE --out', () => {
     running.interrupt();
     expectFault(await running.ended, 130, /Interrupted; nothing was written/);
     expect(await folder.list()).toEqual(before);
+  });
+
+  it('begins again where one was killed, and refuses a folder that another run composes into', async () => {
+    const words = ['run', 'twin.yaml', '--out', 'killed', '--threads', '1', ...PARTS, ...ROWS, ...TESTS];
+    const running = startThalamus(['compose', ...words], here());
+    await running.says(/^merge: /m);
+    running.kill();
+    expect((await running.ended).exit).toBe('SIGKILL');
+    expect(existsSync(folder.at('killed'))).toBe(false);
+    const held = holdFile(folder.at('killed.composing/run.lock'))!;
+    expectFault(await compose(...words), 2, /Another run composes into .*killed; wait for it/);
+    held.release();
+    const made = answer<Made>(await compose(...words, '--json'));
+    expect((await openBundle(folder.at('killed'))).digest).toBe(made.digest);
+    expect((await folder.list()).filter((path) => /composing|writing/.test(path))).toEqual([]);
+  });
+
+  it('says that the disk is full, and leaves what stood there', async () => {
+    await run('kept', ...ROWS, ...TESTS);
+    const before = await folder.list();
+    const { digest } = await openBundle(folder.at('kept'));
+    const words = ['run', 'twin.yaml', '--out', 'kept', '--seed', '9', '--threads', '1', ...PARTS];
+    const full = await thalamus(['compose', ...words, ...ROWS, ...TESTS], { ...here(), fileBlocks: 200 });
+    expect(full.stderr).toMatch(/The disk of .* has no space left; free space on it/);
+    expect(full.exit).toBe(1);
+    expect(await folder.list()).toEqual(before);
+    expect((await openBundle(folder.at('kept'))).digest).toBe(digest);
   });
 
   it('refuses a composition in which a parent loses too much, and writes nothing', async () => {

@@ -16,7 +16,7 @@ import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/life
 import type { Storage } from '@thalamus/onnx-graph';
 import { createLogger, setLogLevel } from '@thalamus/telemetry';
 import { freePorts, picoHead, PICO_CONFIG, writePicoBase } from '@thalamus/testing';
-import { fork, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,10 +76,12 @@ export class ComposerMesh {
     this.composer = composerClient(`127.0.0.1:${composerPort}`);
   }
 
-  /** A second composer, as a process of its own. */
-  async composerProcess(): Promise<{ client: ReturnType<typeof composerClient>; process: ChildProcess }> {
+  /** A second composer, as a process of its own; with `maxFileKib` the system refuses it files that are larger. */
+  async composerProcess(
+    maxFileKib?: number,
+  ): Promise<{ client: ReturnType<typeof composerClient>; process: ChildProcess }> {
     const [port = 0] = await freePorts(1);
-    const process = await this.run('composer', this.composerEnvironment(port));
+    const process = await this.run('composer', this.composerEnvironment(port), maxFileKib);
     return { client: composerClient(`127.0.0.1:${port}`), process };
   }
 
@@ -198,9 +200,16 @@ export class ComposerMesh {
     };
   }
 
-  private async run(service: string, settings: Record<string, string>): Promise<ChildProcess> {
+  private async run(
+    service: string,
+    settings: Record<string, string>,
+    maxFileKib?: number,
+  ): Promise<ChildProcess> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('THALAMUS_'));
-    const child = fork(join(root, 'services', service, 'dist/main.js'), [], {
+    const limit = maxFileKib === undefined ? '' : `ulimit -f ${2 * maxFileKib} && `;
+    // In units of 512 bytes by POSIX, of 1,024 in bash.
+    const command = ['-c', `${limit}exec "$0" "$1"`, process.execPath];
+    const child = spawn('sh', [...command, join(root, 'services', service, 'dist/main.js')], {
       env: {
         ...Object.fromEntries(inherited),
         THALAMUS_OPS_PORT: '0',
@@ -208,7 +217,6 @@ export class ComposerMesh {
         THALAMUS_LOG_LEVEL: 'error',
         ...settings,
       },
-      execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.children.push(child);

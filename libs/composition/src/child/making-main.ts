@@ -8,9 +8,12 @@ process.on('disconnect', () => process.exit(0));
 // Ctrl-C reaches the whole group: whoever started this process decides when it stops.
 process.on('SIGINT', () => undefined);
 
-/** Who has gone cannot be told: `disconnect` ends this process then. */
-const say = (reply: MakingReply, sent: () => void = () => undefined) =>
+const starter = process.ppid;
+/** Who has gone cannot be told: `disconnect` ends this process then, and in the middle of long work its new parent does. */
+const say = (reply: MakingReply, sent: () => void = () => undefined) => {
+  if (process.ppid !== starter) process.exit(0);
   process.send?.(reply, undefined, undefined, sent);
+};
 
 process.once('message', ({ task }: MakingRequest) => {
   makeComposition(task, new OrtRuntime(), (progress) => say({ kind: 'progress', progress }))

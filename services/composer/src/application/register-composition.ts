@@ -8,6 +8,7 @@ import {
   type ArtifactStore,
 } from '@thalamus/bundle';
 import { figuresOf, type MadeComposition } from '@thalamus/composition';
+import { ThalamusError } from '@thalamus/errors';
 import type { FoundComposition } from './find-composition.js';
 import type { CompositionPlan } from './plan-composition.js';
 import type { Registry } from './registry.port.js';
@@ -36,7 +37,8 @@ export class RegisterComposition {
   /** A version that was registered for this recipe by a run that ended before it could record the composition. */
   async unfinished(plan: CompositionPlan): Promise<ComposedVersion | undefined> {
     for (const { version, manifestDigest } of await this.registry.versions(plan.expert)) {
-      if (!isDigest(manifestDigest)) continue;
+      // Whose manifest has gone from the store cannot be found again; the next version is made.
+      if (!isDigest(manifestDigest) || !(await this.store.stat(manifestDigest))) continue;
       const bytes = await readArtifact(this.store, manifestDigest, MAX_MANIFEST_BYTES);
       const manifest = parseExpertManifest(bytes, manifestDigest);
       if (manifest.lineage?.recipe === plan.canonical)
@@ -51,8 +53,10 @@ export class RegisterComposition {
     return String(versions.reduce((most, version) => (version > most ? version : most), 0n) + 1n);
   }
 
+  /** @throws EXPERT_NOT_FOUND when a parent was removed meanwhile, ARTIFACT_STORE_FULL */
   async run(registration: Registration, signal: AbortSignal): Promise<FoundComposition> {
     const { plan, version, folder, timeToLiveS, made } = registration;
+    await this.requireParents(plan);
     const { digest: manifestDigest } = await importBundle(folder, this.store);
     const isNew = (await this.registry.expert(plan.expert)) === undefined;
     await this.registry.registerVersion(
@@ -64,6 +68,19 @@ export class RegisterComposition {
       signal,
     );
     return this.record(plan, { version, manifestDigest, metrics: made.metrics }, signal);
+  }
+
+  /** Whoever took a parent away while it was composed does not want it in anything new. */
+  private async requireParents({ parents }: CompositionPlan): Promise<void> {
+    for (const { name, version, digest } of parents) {
+      const known = await this.registry.version(name, version);
+      if (known?.manifestDigest !== digest)
+        throw new ThalamusError(
+          'EXPERT_NOT_FOUND',
+          `The parent ${name}@${version} was removed while it was composed; nothing was registered. Register it again, or leave it out.`,
+          { violations: [{ field: 'recipe.parents', description: `${name}@${version} was removed` }] },
+        );
+    }
   }
 
   /** Records that a recipe has run. */
