@@ -267,7 +267,7 @@ describe('metrics', { timeout: 60_000 }, () => {
       'trainingValidationLoss',
       'trainingCheckpointAge',
       ...(['compositions', 'compositionDuration', 'compositionWorstLoss'] as const),
-      ...(['chatCost', 'predictedLoss', 'observedLoss'] as const),
+      ...(['chatCost', 'predictedLoss', 'observedLoss', 'mirrored', 'candidateFailures'] as const),
     ] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))

@@ -44,6 +44,10 @@ export const HTTP_HEADERS = {
   expert: 'x-thalamus-expert',
   /** In answers: the version of that expert. */
   version: 'x-thalamus-version',
+  /** In answers while a release of the expert is live: `stable` or `candidate`. */
+  channel: 'x-thalamus-channel',
+  /** Conversation that a request is part of: a release gives one version to all of it. Default: by key; for chat, by its first messages. */
+  conversation: 'x-thalamus-conversation',
   /** In answers: how the expert was chosen. */
   decision: 'x-thalamus-decision',
   /** In answers: the composition that was asked for, what answered, and why. */
@@ -60,6 +64,8 @@ export const RPC_METADATA = {
   requestId: 'x-request-id',
   /** Tenant of the request, passed on from one service to the next. */
   tenant: 'x-thalamus-tenant',
+  /** Conversation that a request is part of, as over HTTP; read by the gateway. */
+  conversation: 'x-thalamus-conversation',
   /** Key id or service that makes a change; recorded in the audit. */
   actor: 'x-thalamus-actor',
   /** Trailer: `google.rpc.Status` of a failed call. */

@@ -194,6 +194,21 @@ export const METRICS = {
     'Requests for compositions, by outcome: it answered because it was `found` or `built`, or its parents did for it was `building`, `busy`, `full`, `unavailable`, `failed` or `loading`.',
     ['outcome'],
   ),
+  mirrored: counter(
+    'thalamus.gateway.mirrored',
+    'Requests that the candidate of a release was to answer as well, by outcome: it `agreed` or `differed`, the code of its error, or they were dropped because of the `pace`, because the queue was `full`, the gateway or host `busy`, the candidate `cold`, or the release `over`.',
+    ['expertName', 'outcome'],
+  ),
+  mirrorQueue: gauge(
+    'thalamus.gateway.mirror.queue',
+    '1',
+    'Answered requests that wait for the candidate of a release.',
+  ),
+  candidateFailures: counter(
+    'thalamus.gateway.candidate.failures',
+    'Requests that the candidate of a release failed, mirrored ones included, and that the stable version answered, by code of the error.',
+    ['expertName', 'outcome'],
+  ),
   chatCost: counter(
     'thalamus.chat.cost',
     'What the tokens of chat answers cost, by the prices that are registered.',

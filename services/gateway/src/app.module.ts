@@ -29,31 +29,29 @@ import { AskUpdater } from './application/admin/ask-updater.js';
 import { ManageExperts } from './application/admin/manage-experts.js';
 import { ManageKeys } from './application/admin/manage-keys.js';
 import { ManagePolicies } from './application/admin/manage-policies.js';
-import { Admission } from './application/admission.js';
+import type { Admission } from './application/admission.js';
 import { Authenticate } from './application/authenticate.js';
+import { AttemptExperts } from './application/chat/attempt-experts.js';
 import { Conversations } from './application/chat/conversations.js';
 import { CompleteChat, type ChatRouting } from './application/chat/complete-chat.js';
-import { ChooseHost } from './application/choose-host.js';
 import { DescribeCompositions } from './application/describe-compositions.js';
 import { DescribeExperts } from './application/describe-experts.js';
 import { DescribeHosts } from './application/describe-hosts.js';
 import { DescribeRouters } from './application/describe-routers.js';
 import { DescribeTraining } from './application/describe-training.js';
 import { FallbackExpert } from './application/fallback-expert.js';
-import { HostConnections } from './application/host-connections.js';
-import { InferOnHost } from './application/infer-on-host.js';
 import { LiveBoard, type PriceOf } from './application/live-board.js';
 import { ListExperts } from './application/list-experts.js';
 import { OipFront } from './application/oip-front.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { RenewExperts } from './application/renew-experts.js';
-import { ResolveExpert } from './application/resolve-expert.js';
+import type { RecordComparison } from './application/releases/record-comparison.js';
 import { RouteText } from './application/route-text.js';
-import { WarmStable } from './application/warm-stable.js';
 import { WatchTraffic } from './application/watch-traffic.js';
 import type { UseCases } from './application/use-cases.js';
 import { environment, type GatewaySettings } from './config.js';
 import { wireUseCases } from './wire-use-cases.js';
+import { wireVersions } from './wire-versions.js';
 
 /** Nest token of what the HTTP adapter takes besides controllers. */
 export const HTTP_PARTS = Symbol('thalamus.gateway.http-parts');
@@ -108,10 +106,8 @@ function wire(settings: GatewaySettings) {
     address: settings.routerAddress,
     defaultDeadlineMs: settings.requestTimeoutMs,
   });
-  const hosts = new HostConnections(residency);
-  const inferOnHost = new InferOnHost(new ChooseHost(residency, view), hosts);
-  const warmStable = new WarmStable(view, residency);
-  const resolveExpert = new ResolveExpert(view, warmStable);
+  const versions = wireVersions(settings, { view, residency, sink: spool });
+  const { admission, comparisons, resolveExpert } = versions;
   const updater = new AskUpdater(settings.updaterAddress);
   const renewExperts = new RenewExperts(view, (expert) => updater.renew(expert));
   const recordOutcome = new RecordOutcome(spool, renewExperts);
@@ -125,21 +121,20 @@ function wire(settings: GatewaySettings) {
     conversations: new Conversations(settings.conversations),
     view,
     recordOutcome,
+    comparisons,
   });
   const listExperts = new ListExperts(view);
   const watchTraffic = new WatchTraffic(bus, new LiveBoard(priceOf(view)));
   const { useCases, close: closeCompositions } = wireUseCases(settings, {
     view,
     residency,
-    resolveExpert,
     routeText,
     fallback,
-    inferOnHost,
     listExperts,
     recordOutcome,
+    ...versions,
   });
   const authenticate = new Authenticate(view, settings.anonymous);
-  const admission = new Admission(view, settings.maxInFlight);
   const scopes = new CallScopes({
     authenticate,
     admission,
@@ -151,8 +146,9 @@ function wire(settings: GatewaySettings) {
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
   const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
   const components = [
-    ...sources(bus, [view, residency, warmStable, watchTraffic, spool]),
-    hosts,
+    ...sources(bus, [view, residency, ...versions.followers, watchTraffic, spool]),
+    versions.hosts,
+    versions.mirror,
     closing(() => {
       router.close();
       updater.close();
@@ -237,6 +233,7 @@ function wireChat(
   parts: ChatRouting & {
     readonly view: RegistryView;
     readonly recordOutcome: RecordOutcome;
+    readonly comparisons: RecordComparison;
   },
 ) {
   const upstream = new OpenAiUpstream(guard, {
@@ -246,10 +243,8 @@ function wireChat(
     readKey: (reference) => readKey(reference, settings.upstreamKeyFolder, environment()),
   });
   const breaking = new BreakingUpstream(upstream, settings.upstreamPauseMs);
-  return {
-    upstream,
-    completeChat: new CompleteChat(parts, breaking, parts.view, parts.recordOutcome),
-  };
+  const experts = new AttemptExperts(parts.view, parts.comparisons);
+  return { upstream, completeChat: new CompleteChat(parts, breaking, experts, parts.recordOutcome) };
 }
 
 /** Prices of the stable version of an expert, when it has any. */

@@ -117,6 +117,36 @@ export const gatewaySettings = defineSettings({
     milliseconds(30_000),
     'How long a composition that could not be made is not tried again, milliseconds; at least four times as long as it ran.',
   ),
+  candidateTimeoutMs: setting(
+    'THALAMUS_CANDIDATE_TIMEOUT_MS',
+    milliseconds(2_000),
+    'How long the candidate of a release may take before the stable version is asked in its place, milliseconds; at most half of the time that a request has left.',
+  ),
+  mirrorAtOnce: setting(
+    'THALAMUS_MIRROR_AT_ONCE',
+    count(2),
+    'Answered requests that candidates of releases answer as well at once.',
+  ),
+  mirrorQueue: setting(
+    'THALAMUS_MIRROR_QUEUE',
+    count(32),
+    'Answered requests that wait for that, each in memory with its body; more are dropped.',
+  ),
+  mirrorPerSecond: setting(
+    'THALAMUS_MIRROR_PER_SECOND',
+    count(20),
+    'Most answered requests a second that candidates answer as well, of all releases together; a release may ask for less.',
+  ),
+  mirrorTimeoutMs: setting(
+    'THALAMUS_MIRROR_TIMEOUT_MS',
+    milliseconds(5_000),
+    'How long a candidate may take to answer a request that has been answered, milliseconds.',
+  ),
+  mirrorBusyShare: setting(
+    'THALAMUS_MIRROR_BUSY_SHARE',
+    z.coerce.number('must be a number').min(0).max(1).default(0.5),
+    'Share of THALAMUS_MAX_IN_FLIGHT from which on candidates answer nothing besides, 0 to 1.',
+  ),
   maxInFlight: setting('THALAMUS_MAX_IN_FLIGHT', count(512), 'Requests served at once; more are refused.'),
 });
 

@@ -15,6 +15,7 @@ import { InferTensors } from './application/infer-tensors.js';
 import type { ListExperts } from './application/list-experts.js';
 import { RankExperts } from './application/rank-experts.js';
 import type { RecordOutcome } from './application/record-outcome.js';
+import type { AskVersion } from './application/releases/ask-version.js';
 import type { ResolveExpert } from './application/resolve-expert.js';
 import type { RouteText } from './application/route-text.js';
 import type { UseCases } from './application/use-cases.js';
@@ -28,6 +29,7 @@ export interface UseCaseParts {
   readonly routeText: RouteText;
   readonly fallback: FallbackExpert;
   readonly inferOnHost: InferOnHost;
+  readonly askVersion: AskVersion;
   readonly listExperts: ListExperts;
   readonly recordOutcome: RecordOutcome;
 }
@@ -39,6 +41,7 @@ export function wireUseCases(
 ): { readonly useCases: UseCases; readonly close: () => void } {
   const { resolveExpert, routeText, fallback, inferOnHost, listExperts, recordOutcome } = parts;
   const { compositions, close } = wireCompositions(settings, parts);
+  const { askVersion } = parts;
   const chooser = new ChooseClassifier({
     resolve: resolveExpert,
     routeText,
@@ -47,12 +50,12 @@ export function wireUseCases(
     amongParents: new RouteAmongParents(routeText, resolveExpert),
   });
   const useCases: UseCases = {
-    classifyText: new ClassifyText(chooser, inferOnHost, recordOutcome),
+    classifyText: new ClassifyText(chooser, askVersion, recordOutcome),
     compositions,
-    embedTexts: new EmbedTexts(resolveExpert, inferOnHost, recordOutcome),
+    embedTexts: new EmbedTexts(resolveExpert, askVersion, recordOutcome),
     listExperts,
     rankExperts: new RankExperts(routeText, compositions, recordOutcome),
-    inferTensors: new InferTensors(resolveExpert, inferOnHost, recordOutcome),
+    inferTensors: new InferTensors(resolveExpert, askVersion, recordOutcome),
     resolveExpert,
     inferOnHost,
     recordOutcome,

@@ -18,6 +18,11 @@ export class Admission {
     private readonly now: () => number = Date.now,
   ) {}
 
+  /** Requests that are being served. */
+  get inFlight(): number {
+    return this.total;
+  }
+
   /** Admits one request of a tenant; the returned function ends it. @throws EXPERT_OVERLOADED, RATE_LIMITED with a time to retry */
   enter(tenant: string): () => void {
     if (this.total >= this.maxInFlight) {

@@ -2,7 +2,7 @@ import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { parseApiKey, secretMatches } from '@thalamus/security';
-import type { Caller } from '../domain/caller.js';
+import { ANONYMOUS, type Caller } from '../domain/caller.js';
 
 const ROLES = {
   [registryV1.Role.UNSPECIFIED]: 'viewer',
@@ -21,7 +21,7 @@ export class Authenticate {
   /** `authorization` is the header or metadata of that name. @throws KEY_INVALID */
   run(authorization: string | undefined): Caller {
     if (authorization === undefined || authorization === '') {
-      if (this.anonymous === 'viewer') return { tenant: 'default', role: 'viewer', id: 'anonymous' };
+      if (this.anonymous === 'viewer') return { tenant: 'default', role: 'viewer', id: ANONYMOUS };
       throw new ThalamusError('KEY_INVALID', 'No API key was sent; send "Authorization: Bearer thk_...".');
     }
     const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];

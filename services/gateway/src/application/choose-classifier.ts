@@ -89,7 +89,7 @@ export class ChooseClassifier {
   ): Promise<ChosenClassifier> {
     const reference = parseModelReference(wish.model);
     if (reference.kind === 'expert') {
-      const target = this.parts.resolve.run(reference.expert, reference.version, scope.caller);
+      const target = this.parts.resolve.run(reference.expert, reference.version, scope);
       facts.target = needTask(target, TASK);
       return { text: wish.input, target, composition: undefined };
     }
@@ -102,10 +102,10 @@ export class ChooseClassifier {
   }
 
   /** The best expert; on abstention the policy's fallback, else an error that says why. */
-  private winner(decision: routerV1.Decision, { caller }: RequestScope): ResolvedExpert {
+  private winner(decision: routerV1.Decision, scope: RequestScope): ResolvedExpert {
     const best = decision.ranked[0]?.expert;
     return decision.abstained || best === undefined
-      ? this.parts.fallback.run(decision, TASK, caller)
-      : this.parts.resolve.run(best, undefined, caller);
+      ? this.parts.fallback.run(decision, TASK, scope)
+      : this.parts.resolve.run(best, undefined, scope);
   }
 }

@@ -1,4 +1,4 @@
-import type { routerV1 } from '@thalamus/contracts';
+import type { inference, routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { scopeOfText, type RequestScope } from '../domain/caller.js';
 import type { CompositionUse } from '../domain/composition-use.js';
@@ -8,8 +8,9 @@ import { textsRequest } from '../domain/oip-questions.js';
 import type { ChoiceFacts, ChooseClassifier, ChosenClassifier, ClassifyWish } from './choose-classifier.js';
 import type { ChosenForComposition } from './compositions/compose-on-request.js';
 import { isNotServed } from './compositions/route-among-parents.js';
-import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
+import type { AskVersion, VersionAnswer } from './releases/ask-version.js';
+import { armOf, type ReleaseArm, type ResolvedExpert } from './resolve-expert.js';
 import type { RoutedText } from './route-text.js';
 
 const CLASSIFY = { operation: 'classifications', task: 'text-classification' } as const;
@@ -18,6 +19,8 @@ const CLASSIFY = { operation: 'classifications', task: 'text-classification' } a
 export interface Classification {
   readonly expert: string;
   readonly version: string;
+  /** stable or candidate while a release is live; else undefined. */
+  readonly arm: ReleaseArm | undefined;
   /** Best first. */
   readonly scores: readonly LabelScore[];
   readonly decision: routerV1.Decision | undefined;
@@ -32,7 +35,7 @@ export interface Classification {
 export class ClassifyText {
   constructor(
     private readonly chooser: ChooseClassifier,
-    private readonly hosts: InferOnHost,
+    private readonly versions: AskVersion,
     private readonly outcomes: RecordOutcome,
   ) {}
 
@@ -63,12 +66,12 @@ export class ClassifyText {
     const facts: ChoiceFacts = {};
     try {
       const choice = await this.chooser.run(wish, scope, composed, facts);
-      const { chosen, answer, inferMs } = await this.infer(choice, scope, (fault) => {
+      const { composition, answered } = await this.infer(choice, scope, facts, (fault) => {
         // It has ended, or been let go, since it was found.
         if (!composed?.target || !isNotServed(fault)) throw fault;
         return this.chooser.parent(wish, scope, composed, 'loading', facts);
       });
-      const { target, composition } = chosen;
+      const { target, answer, inferMs, label } = answered;
       const { promptTokens, truncated } = answer;
       const timingsMs = {
         ...routerTimings(facts.routed),
@@ -83,10 +86,12 @@ export class ClassifyText {
         promptTokens,
         confidence: answer.scores[0]?.score ?? 0,
         timingsMs,
+        label,
       });
       return {
         expert: target.expert,
         version: target.version,
+        arm: armOf(target),
         scores: answer.scores.slice(0, wish.topLabels),
         decision: facts.routed?.decision,
         composition,
@@ -109,23 +114,37 @@ export class ClassifyText {
 
   /** What the chosen expert says; on a failure, once more with another one when `instead` gives it. */
   private async infer(
-    chosen: ChosenClassifier,
+    { target, text, composition }: ChosenClassifier,
     scope: RequestScope,
+    facts: ChoiceFacts,
     instead?: (fault: unknown) => Promise<ChosenClassifier>,
-  ): Promise<{ chosen: ChosenClassifier; answer: TextAnswer; inferMs: number }> {
-    const { target, text } = chosen;
-    const startedAt = performance.now();
+  ): Promise<{
+    readonly composition: CompositionUse | undefined;
+    readonly answered: VersionAnswer<TextAnswer>;
+  }> {
     try {
-      const request = textsRequest([text], scope.requestId);
-      const response = await this.hosts.run(target.expert, target.version, request, scope);
-      const [answer] = readClassification(response);
-      if (!answer) throw new ThalamusError('UPSTREAM_ERROR', `${target.expert} answered without a label.`);
-      return { chosen, answer, inferMs: performance.now() - startedAt };
+      const answered = await this.versions.run({
+        target,
+        request: textsRequest([text], scope.requestId),
+        scope,
+        read: (response) => onlyAnswer(response, target),
+        turnedTo: (other) => {
+          facts.target = other;
+        },
+      });
+      return { composition, answered };
     } catch (fault) {
       if (!instead) throw fault;
-      return this.infer(await instead(fault), scope);
+      return this.infer(await instead(fault), scope, facts);
     }
   }
+}
+
+/** @throws UPSTREAM_ERROR when it has no label, or not the agreed outputs */
+function onlyAnswer(response: inference.ModelInferResponse, { expert }: ResolvedExpert): TextAnswer {
+  const [answer] = readClassification(response);
+  if (!answer) throw new ThalamusError('UPSTREAM_ERROR', `${expert} answered without a label.`);
+  return answer;
 }
 
 function routerTimings(routed: RoutedText | undefined): Record<string, number> {

@@ -4,9 +4,9 @@ import { round } from '../domain/milliseconds.js';
 import { parseModelReference } from '../domain/model-reference.js';
 import { readEmbeddings, tokensOf } from '../domain/oip-answers.js';
 import { textsRequest } from '../domain/oip-questions.js';
-import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
-import type { ResolveExpert } from './resolve-expert.js';
+import type { AskVersion } from './releases/ask-version.js';
+import { armOf, type ReleaseArm, type ResolveExpert } from './resolve-expert.js';
 
 const TASK = 'feature-extraction';
 
@@ -14,6 +14,8 @@ const TASK = 'feature-extraction';
 export interface EmbeddedTexts {
   readonly expert: string;
   readonly version: string;
+  /** stable or candidate while a release is live; else undefined. */
+  readonly arm: ReleaseArm | undefined;
   readonly vectors: readonly Float32Array[];
   readonly promptTokens: number;
 }
@@ -22,7 +24,7 @@ export interface EmbeddedTexts {
 export class EmbedTexts {
   constructor(
     private readonly resolve: ResolveExpert,
-    private readonly hosts: InferOnHost,
+    private readonly versions: AskVersion,
     private readonly outcomes: RecordOutcome,
   ) {}
 
@@ -38,35 +40,32 @@ export class EmbedTexts {
         'Embeddings need a named expert: vectors of different experts cannot be compared.',
         { violations: [{ field: 'model', description: 'must name a feature-extraction expert' }] },
       );
-    const target = this.resolve.run(reference.expert, reference.version, scope.caller);
+    let target = this.resolve.run(reference.expert, reference.version, scope);
     if (target.task !== TASK)
       throw new ThalamusError('REQUEST_INVALID', `${target.expert} serves ${target.task}, not ${TASK}.`, {
         violations: [{ field: 'model', description: `must serve ${TASK}` }],
       });
     try {
-      const response = await this.hosts.run(
-        target.expert,
-        target.version,
-        textsRequest(wish.inputs, scope.requestId),
+      const { answer } = await this.versions.run({
+        target,
+        request: textsRequest(wish.inputs, scope.requestId),
         scope,
-      );
-      const promptTokens = tokensOf(response);
+        read: (response) => ({ vectors: readEmbeddings(response), promptTokens: tokensOf(response) }),
+        turnedTo: (other) => {
+          target = other;
+        },
+      });
       this.outcomes.succeeded({
         operation: 'embeddings',
         task: TASK,
         scope,
         target,
         routed: undefined,
-        promptTokens,
+        promptTokens: answer.promptTokens,
         confidence: 0,
         timingsMs: { total: round(performance.now() - startedAt) },
       });
-      return {
-        expert: target.expert,
-        version: target.version,
-        vectors: readEmbeddings(response),
-        promptTokens,
-      };
+      return { ...answer, expert: target.expert, version: target.version, arm: armOf(target) };
     } catch (fault) {
       this.outcomes.failed({
         operation: 'embeddings',

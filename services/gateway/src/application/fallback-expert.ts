@@ -1,7 +1,7 @@
 import type { routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
-import type { Caller } from '../domain/caller.js';
+import type { ReleaseScope } from '../domain/release-share.js';
 import type { ResolvedExpert, ResolveExpert } from './resolve-expert.js';
 
 /**
@@ -15,18 +15,18 @@ export class FallbackExpert {
   ) {}
 
   /** @throws NO_SUITABLE_EXPERT that says why the router abstained, and why the fallback does not help */
-  run(decision: routerV1.Decision, task: string, caller: Caller): ResolvedExpert {
-    const name = this.view.policy(caller.tenant)?.fallbackExpert ?? '';
+  run(decision: routerV1.Decision, task: string, scope: ReleaseScope): ResolvedExpert {
+    const name = this.view.policy(scope.caller.tenant)?.fallbackExpert ?? '';
     if (name === '') throw unsuitable(decision, '');
-    const expert = this.usable(name, caller, decision);
+    const expert = this.usable(name, scope, decision);
     if (expert.task === task) return expert;
     const why = `The fallback expert of the policy, ${name}, serves ${expert.task}, not ${task}.`;
     throw unsuitable(decision, why, name);
   }
 
-  private usable(name: string, caller: Caller, decision: routerV1.Decision): ResolvedExpert {
+  private usable(name: string, scope: ReleaseScope, decision: routerV1.Decision): ResolvedExpert {
     try {
-      return this.resolve.run(name, undefined, caller);
+      return this.resolve.run(name, undefined, scope);
     } catch (fault) {
       if (!ThalamusError.is(fault)) throw fault;
       throw unsuitable(

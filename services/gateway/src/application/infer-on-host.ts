@@ -5,7 +5,16 @@ import type { RequestScope } from '../domain/caller.js';
 import type { ChooseHost } from './choose-host.js';
 import type { HostClient, HostConnections } from './host-connections.js';
 
-type Request = Omit<MessageInitShape<typeof inference.ModelInferRequestSchema>, '$typeName' | '$unknown'>;
+/** What a host is asked, but for the version. */
+export type HostRequest = Omit<
+  MessageInitShape<typeof inference.ModelInferRequestSchema>,
+  '$typeName' | '$unknown'
+>;
+
+/**
+ * How often a host may be asked: a second time, if need be the same host after a moment; a second time by another host alone; once.
+ */
+export type Tries = 'twice' | 'elsewhere' | 'once';
 
 /** Codes after which another try, on another host when there is one, may succeed. */
 const RETRIED = new Set(['EXPERT_CRASHED', 'UPSTREAM_UNAVAILABLE', 'EXPERT_NOT_READY']);
@@ -25,14 +34,15 @@ export class InferOnHost {
   async run(
     expert: string,
     version: string,
-    request: Request,
+    request: HostRequest,
     scope: RequestScope,
+    tries: Tries = 'twice',
   ): Promise<inference.ModelInferResponse> {
     this.budget = Math.min(RETRY_RESERVE, this.budget + RETRY_SHARE);
     const hosts = await this.chooseHost.soon(expert, version, scope);
     const message = { ...request, modelName: expert, modelVersion: version };
     try {
-      return await this.callTwice(hosts, message, scope);
+      return await this.callTwice(hosts, message, scope, tries);
     } catch (fault) {
       throw forCallers(fault, `${expert}@${version}`);
     }
@@ -52,12 +62,14 @@ export class InferOnHost {
     hosts: readonly string[],
     message: MessageInitShape<typeof inference.ModelInferRequestSchema>,
     scope: RequestScope,
+    tries: Tries,
   ): Promise<inference.ModelInferResponse> {
     try {
       return await this.call(hosts[0] as string, message, scope);
     } catch (fault) {
       const error = toThalamusError(fault);
       const left = scope.deadlineAtMs - Date.now();
+      if (tries === 'once' || (tries === 'elsewhere' && hosts.length === 1)) throw error;
       if (!RETRIED.has(error.code) || this.budget < 1 || left < 50 || scope.signal.aborted) throw error;
       this.budget -= 1;
       // One host alone gets a moment to come back.

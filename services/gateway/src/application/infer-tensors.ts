@@ -2,8 +2,8 @@ import type { inference } from '@thalamus/contracts';
 import type { RequestScope } from '../domain/caller.js';
 import { round } from '../domain/milliseconds.js';
 import { tokensOf } from '../domain/oip-answers.js';
-import type { InferOnHost } from './infer-on-host.js';
 import type { RecordOutcome } from './record-outcome.js';
+import type { AskVersion } from './releases/ask-version.js';
 import type { ResolveExpert } from './resolve-expert.js';
 
 /** What inferences are called in events and metrics, whatever protocol they came by. */
@@ -13,7 +13,7 @@ export const INFER_OPERATION = { operation: 'ModelInfer', task: '' } as const;
 export class InferTensors {
   constructor(
     private readonly resolve: ResolveExpert,
-    private readonly hosts: InferOnHost,
+    private readonly versions: AskVersion,
     private readonly outcomes: RecordOutcome,
   ) {}
 
@@ -23,18 +23,27 @@ export class InferTensors {
   ): Promise<inference.ModelInferResponse> {
     const startedAt = performance.now();
     const pinned = request.modelVersion === '' ? undefined : request.modelVersion;
-    const target = this.resolve.run(request.modelName, pinned, scope.caller);
-    const facts = { ...INFER_OPERATION, task: target.task, scope, target, routed: undefined };
+    let target = this.resolve.run(request.modelName, pinned, scope);
+    const facts = { ...INFER_OPERATION, task: target.task, scope, routed: undefined };
     const { id, parameters, inputs, outputs, rawInputContents } = request;
     try {
       const passed = { id, parameters, inputs, outputs, rawInputContents };
-      const response = await this.hosts.run(target.expert, target.version, passed, scope);
+      const { answer, label } = await this.versions.run({
+        target,
+        request: passed,
+        scope,
+        read: (response) => response,
+        turnedTo: (other) => {
+          target = other;
+        },
+      });
       const total = round(performance.now() - startedAt);
-      const promptTokens = tokensOf(response);
-      this.outcomes.succeeded({ ...facts, promptTokens, confidence: 0, timingsMs: { infer: total, total } });
-      return response;
+      const promptTokens = tokensOf(answer);
+      const timingsMs = { infer: total, total };
+      this.outcomes.succeeded({ ...facts, target, promptTokens, confidence: 0, timingsMs, label });
+      return answer;
     } catch (fault) {
-      this.outcomes.failed({ ...facts, fault, totalMs: performance.now() - startedAt });
+      this.outcomes.failed({ ...facts, target, fault, totalMs: performance.now() - startedAt });
       throw fault;
     }
   }

@@ -146,8 +146,8 @@ export class OipFront implements OipCalls<ScopeOf> {
     this.useCases.compositions.pinned(parseCompositionName(name), scope);
   }
 
-  private target(name: string, version: string, { caller }: RequestScope): ResolvedExpert {
-    return this.useCases.resolveExpert.run(name, version === '' ? undefined : version, caller);
+  private target(name: string, version: string, scope: RequestScope): ResolvedExpert {
+    return this.useCases.resolveExpert.run(name, version === '' ? undefined : version, scope);
   }
 
   private host({ expert, version }: ResolvedExpert) {

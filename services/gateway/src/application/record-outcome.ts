@@ -30,9 +30,13 @@ interface Common {
 }
 
 type Completed = MessageInitShape<typeof eventsV1.RequestCompletedSchema>;
+type Facts = Pick<
+  Completed,
+  'timingsMs' | 'inputTokens' | 'outputTokens' | 'costUsd' | 'confidence' | 'answerLabel'
+> & { readonly errorCode: string };
 
 const SOURCE = '/gateway';
-const NO_TARGET = { expert: '', version: '', channel: '' } as const;
+const NO_TARGET = { expert: '', version: '', channel: '', release: undefined } as const;
 
 /** Says how each request ended: a completion event and a counter. Never text, never an embedding. */
 export class RecordOutcome {
@@ -52,6 +56,8 @@ export class RecordOutcome {
       readonly costUsd?: number;
       readonly confidence: number;
       readonly timingsMs: Readonly<Record<string, number>>;
+      /** Label of a classifier; told while a release of it is live. */
+      readonly label?: string;
     },
   ): void {
     if (outcome.target) this.uses.used(outcome.target.expert);
@@ -64,6 +70,7 @@ export class RecordOutcome {
       costUsd: outcome.costUsd ?? 0,
       confidence: outcome.confidence,
       errorCode: '',
+      answerLabel: outcome.target?.release ? (outcome.label ?? '') : '',
     });
   }
 
@@ -74,6 +81,7 @@ export class RecordOutcome {
       outputTokens: 0,
       costUsd: 0,
       confidence: 0,
+      answerLabel: '',
       errorCode: toThalamusError(outcome.fault).code,
     });
   }
@@ -102,14 +110,9 @@ export class RecordOutcome {
     return id;
   }
 
-  private record(
-    outcome: Common,
-    facts: Pick<Completed, 'timingsMs' | 'inputTokens' | 'outputTokens' | 'costUsd' | 'confidence'> & {
-      readonly errorCode: string;
-    },
-  ): void {
+  private record(outcome: Common, facts: Facts): void {
     const { operation, task, scope, routed } = outcome;
-    const { expert, version, channel } = outcome.target ?? NO_TARGET;
+    const { expert, version, channel, release } = outcome.target ?? NO_TARGET;
     scope.completion.isRecorded = true;
     this.requests.add(1, {
       [ATTRIBUTES.stage]: operation,
@@ -124,6 +127,7 @@ export class RecordOutcome {
       expert,
       version,
       channel,
+      releaseId: release?.id ?? '',
       samplingRate: 1,
       completedAt: timestampFromMs(Date.now()),
       ...(routed ? decisionFacts(routed.decision, expert) : {}),

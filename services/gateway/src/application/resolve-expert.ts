@@ -1,9 +1,11 @@
-import type { registryV1 } from '@thalamus/contracts';
+import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { Caller } from '../domain/caller.js';
 import type { ParentReference, PinnedParent } from '../domain/composition-name.js';
+import { placeOf, subjectOf, type ReleaseScope } from '../domain/release-share.js';
 import { isOpenTo } from './expert-access.js';
+import type { LiveRelease, LiveReleases } from './releases/live-releases.js';
 import type { WarmStable } from './warm-stable.js';
 
 /** An expert with the version that answers. */
@@ -11,7 +13,19 @@ export interface ResolvedExpert {
   readonly expert: string;
   readonly version: string;
   readonly task: string;
-  readonly channel: 'stable' | 'pinned';
+  readonly channel: 'stable' | 'candidate' | 'pinned';
+  /** Live release that the request is part of; left out without one, and for a pinned version. */
+  readonly release?: LiveRelease;
+  /** With a candidate: what answers in its place when it fails. */
+  readonly instead?: ResolvedExpert;
+}
+
+/** Which part of a release answered. */
+export type ReleaseArm = 'stable' | 'candidate';
+
+/** The part of a live release that a version is asked as; undefined without one. */
+export function armOf({ release, channel }: ResolvedExpert): ReleaseArm | undefined {
+  return release && channel !== 'pinned' ? channel : undefined;
 }
 
 /** A parent of a composition, with what tells it from another of the same name and version. */
@@ -23,20 +37,36 @@ export interface ResolvedParent extends PinnedParent {
 
 /**
  * Maps an expert to its version: the stable channel, unless the caller pins one; the version before while no host has the stable
- * one ready. Enforces tenants and policy.
+ * one ready; the candidate of a release for those who get it, as long as a host has it ready. Enforces tenants and policy.
  */
 export class ResolveExpert {
   constructor(
     private readonly view: RegistryView,
-    private readonly warm: WarmStable,
+    private readonly warm: Pick<WarmStable, 'version' | 'isReady'>,
+    private readonly releases: Pick<LiveReleases, 'of'>,
   ) {}
 
   /** @throws EXPERT_NOT_FOUND, PERMISSION_DENIED */
-  run(name: string, pinned: string | undefined, caller: Caller): ResolvedExpert {
+  run(name: string, pinned: string | undefined, scope: ReleaseScope): ResolvedExpert {
+    const { caller } = scope;
     const expert = this.allowed(name, caller);
     const version = pinned ?? this.warm.version(name, expert.stable);
     this.known(expert, version, caller);
-    return { expert: name, version, task: expert.task, channel: pinned === undefined ? 'stable' : 'pinned' };
+    const { task } = expert;
+    if (pinned !== undefined) return { expert: name, version, task, channel: 'pinned' };
+    const release = this.releases.of(name);
+    const stable: ResolvedExpert = { expert: name, version, task, channel: 'stable' };
+    if (!release) return stable;
+    const instead: ResolvedExpert = { ...stable, release };
+    if (!this.getsCandidate(release, scope)) return instead;
+    return { ...instead, version: release.toVersion, channel: 'candidate', instead };
+  }
+
+  /** Whether the candidate of a release can be asked for this caller. */
+  canAsk({ expert, toVersion }: LiveRelease, { tenant }: Caller): boolean {
+    const candidate = this.view.version(expert, toVersion);
+    if (!candidate || !isOpenTo(this.view, expert, toVersion, tenant)) return false;
+    return candidate.kind === registryV1.ExpertKind.UPSTREAM || this.warm.isReady(expert, toVersion);
   }
 
   /**
@@ -58,6 +88,11 @@ export class ResolveExpert {
     const expert = this.found(name);
     this.known(expert, version, caller);
     return { expert: name, version, task: expert.task, channel: 'pinned' };
+  }
+
+  private getsCandidate(release: LiveRelease, scope: ReleaseScope): boolean {
+    if (!(release.weight > 0) || placeOf(release.id, subjectOf(scope)) >= release.weight) return false;
+    return this.canAsk(release, scope.caller);
   }
 
   private allowed(name: string, caller: Caller): registryV1.Expert {

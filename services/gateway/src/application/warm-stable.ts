@@ -49,6 +49,11 @@ export class WarmStable implements ServiceComponent {
     return canAnswer ? before : stable;
   }
 
+  /** Whether some host has the version ready. */
+  isReady(expert: string, version: string): boolean {
+    return this.residency.hostsFor(expert, version).length > 0;
+  }
+
   private hasChanged(expert: string, stable: string | undefined): void {
     const before = this.seen.get(expert);
     if (stable === undefined) {
@@ -59,9 +64,5 @@ export class WarmStable implements ServiceComponent {
     this.seen.set(expert, stable);
     // What was ready until now goes on answering, whether it was asked for or not.
     if (before !== undefined && before !== stable) this.version(expert, before);
-  }
-
-  private isReady(expert: string, version: string): boolean {
-    return this.residency.hostsFor(expert, version).length > 0;
   }
 }

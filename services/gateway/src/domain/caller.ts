@@ -1,3 +1,6 @@
+/** Id of callers without a key. */
+export const ANONYMOUS = 'anonymous';
+
 /** Who makes a request. */
 export interface Caller {
   readonly tenant: string;
@@ -15,6 +18,8 @@ export interface RequestScope {
   readonly deadlineAtMs: number;
   /** Whether the end of the request has been told; shared by the texts of one request. */
   readonly completion: { isRecorded: boolean };
+  /** What the caller says that the request is part of; a release gives one version to all of it. */
+  readonly conversation?: string | undefined;
 }
 
 /** The scope of one text among several: its own id, `<request id>/<index>`, and all else of the request. */

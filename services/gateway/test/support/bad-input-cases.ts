@@ -269,6 +269,13 @@ export const CASES: readonly Case[] = [
     param: 'x-request-timeout-ms',
   },
   {
+    name: 'a conversation with a space',
+    json: { input: 'x' },
+    headers: { 'x-thalamus-conversation': 'my talk' },
+    ...invalid,
+    param: 'x-thalamus-conversation',
+  },
+  {
     name: 'a time of nothing',
     json: { input: 'x' },
     headers: { 'x-request-timeout-ms': '0' },

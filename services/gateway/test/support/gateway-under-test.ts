@@ -1,13 +1,21 @@
 import 'reflect-metadata';
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings } from '@thalamus/config';
 import { type eventsV1, gatewayV1, inference, registryV1, TOPICS } from '@thalamus/contracts';
-import { decodeEvent, EmbeddedEventBus, encodeEvent, topicSpec, type EventBus } from '@thalamus/events';
+import {
+  decodeEvent,
+  EmbeddedEventBus,
+  encodeEvent,
+  topicSpec,
+  type EventBus,
+  type Follower,
+} from '@thalamus/events';
 import { createClient, type GrpcServer } from '@thalamus/grpc';
 import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
+import type { RegistryView, ResidencyView, Resident } from '@thalamus/registry';
 import { mintApiKey } from '@thalamus/security';
 import { createLogger, setLogLevel } from '@thalamus/telemetry';
 import { waitUntil } from '@thalamus/testing';
@@ -50,6 +58,14 @@ export interface ChatModel {
   readonly price?: { readonly input: number; readonly output: number };
 }
 
+/** A release as the updater tells of it. */
+export type Released = Partial<
+  Pick<
+    registryV1.ReleaseSummary,
+    'expert' | 'fromVersion' | 'toVersion' | 'state' | 'weight' | 'mirrorShare' | 'mirrorPerSecond'
+  >
+> & { readonly leaseMs?: number };
+
 /** Where a version is, in which state, and for how long. */
 export interface Residence {
   readonly hostId: string;
@@ -67,8 +83,9 @@ export class GatewayUnderTest {
   readonly host = new FakeHost();
   readonly composer = new FakeComposer();
   readonly completed: Completed[] = [];
+  readonly compared: eventsV1.ShadowCompared[] = [];
   private revision = 0n;
-  private stopFollowing: (() => Promise<void>) | undefined;
+  private readonly followers: Follower[] = [];
 
   private constructor(
     readonly folder: string,
@@ -118,22 +135,34 @@ export class GatewayUnderTest {
     await made.components.start();
     made.url = `http://127.0.0.1:${made.application.get<HttpParts>(HTTP_PARTS).server.port}`;
     made.address = `127.0.0.1:${made.application.get<GrpcServer>(GRPC_SERVER).port}`;
-    const follower = await bus.follow({
-      topic: TOPICS.requestCompleted.name,
-      onRecord: (record) => {
-        const event = decodeEvent(TOPICS.requestCompleted, record);
-        if (event) made.completed.push(event);
-      },
-    });
-    made.stopFollowing = () => follower.stop();
+    await made.follow(TOPICS.requestCompleted, made.completed);
+    await made.follow(TOPICS.shadowCompared, made.compared);
     return made;
+  }
+
+  /** Says that a release is as told, with a lease of an hour unless told otherwise; resolves once the gateway knows. */
+  async release(id: string, { leaseMs = 3_600_000, ...summary }: Released): Promise<void> {
+    const leaseExpiresAt = timestampFromMs(Date.now() + leaseMs);
+    await this.register(`release/${id}`, { case: 'release', value: { ...summary, id, leaseExpiresAt } });
+    await this.settled();
+  }
+
+  /** Hosts of a version, as the gateway knows them. */
+  residents(expert: string, version: string): Resident[] {
+    return (this.component('residency view') as unknown as ResidencyView).hostsFor(expert, version);
+  }
+
+  /** Resolves once the gateway knows all that was registered. */
+  async settled(): Promise<void> {
+    const view = this.component('registry view') as unknown as RegistryView;
+    await view.waitForRevision(this.revision, AbortSignal.timeout(10_000));
   }
 
   async stop(): Promise<void> {
     await this.components.stop(2_000, 0);
     await this.application.close();
     await this.updater?.stop();
-    await this.stopFollowing?.();
+    for (const follower of this.followers) await follower.stop();
     await this.bus.close();
     await this.fakes.drain(100);
     await rm(this.folder, { recursive: true, force: true });
@@ -249,6 +278,20 @@ export class GatewayUnderTest {
     const leaseExpiresAt = timestampFromMs(Date.now() + leaseMs);
     const message = { hostId, address, leaseExpiresAt, memory };
     await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/test', key: hostId })]);
+  }
+
+  private async follow<S extends DescMessage>(
+    topic: Parameters<typeof decodeEvent<S>>[0],
+    into: MessageShape<S>[],
+  ): Promise<void> {
+    const follower = await this.bus.follow({
+      topic: topic.name,
+      onRecord: (record) => {
+        const event = decodeEvent(topic, record);
+        if (event) into.push(event);
+      },
+    });
+    this.followers.push(follower);
   }
 
   private async fillRegistry(): Promise<void> {

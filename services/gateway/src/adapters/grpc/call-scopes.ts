@@ -6,7 +6,7 @@ import type { Authenticate } from '../../application/authenticate.js';
 import type { Operation, RecordOutcome } from '../../application/record-outcome.js';
 import { requireRole, type Role } from '../../domain/access.js';
 import type { RequestScope } from '../../domain/caller.js';
-import { isRequestId } from '../../domain/request-id.js';
+import { conversationOf, isRequestId } from '../../domain/request-id.js';
 
 /** What calls are checked against. */
 export interface CallScopeParts {
@@ -35,6 +35,7 @@ export class CallScopes {
       signal: context.signal,
       deadlineAtMs: Date.now() + timeoutMs,
       completion: { isRecorded: false },
+      conversation: conversationOf(context.metadata.get(RPC_METADATA.conversation)),
     };
   }
 

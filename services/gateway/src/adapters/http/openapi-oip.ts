@@ -124,6 +124,7 @@ function operationOf({ method, path, rpc }: OipRoute): Record<string, object> {
       ),
       PARAMETERS.requestId,
       ...(isOpen ? [] : [PARAMETERS.timeout]),
+      ...(rpc === 'ModelInfer' ? [PARAMETERS.conversation] : []),
     ],
   };
   if (method === 'POST') return post(operation);

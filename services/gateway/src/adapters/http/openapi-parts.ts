@@ -47,6 +47,11 @@ export const PARAMETERS = {
     'Longest time from the request to the last token, milliseconds. Default and ceiling: THALAMUS_CHAT_TIMEOUT_MS.',
     { type: 'integer', minimum: 1 },
   ),
+  conversation: header(
+    HTTP_HEADERS.conversation,
+    'Conversation that the request is part of: while a release is live, one version answers all of it. Default: one for all requests of a key; for chat, one for each opening of the messages.',
+    { type: 'string', pattern: '^[\\w.:-]{1,128}$' },
+  ),
   flags: header(
     HTTP_HEADERS.flags,
     'Flags as text, such as "size=0.5, latency<100". Weaker than flags of the body, stronger than flags of the model name.',
@@ -60,6 +65,9 @@ const ANSWERED = {
 export const EXPERT = {
   [HTTP_HEADERS.expert]: text('Who answered; several names when texts went to several experts.'),
   [HTTP_HEADERS.version]: text('The version that answered.'),
+  [HTTP_HEADERS.channel]: text(
+    'While a release of the expert is live: stable or candidate, both when texts went to both. Absent without one, and for a pinned version.',
+  ),
 };
 /** Header of answers that the router decided on. */
 export const DECISION = {

@@ -19,7 +19,7 @@ import {
 
 /** Paths that ask an expert or the router. */
 export function askingPaths() {
-  const { requestId, timeout, flags } = PARAMETERS;
+  const { requestId, timeout, flags, conversation } = PARAMETERS;
   return {
     '/v1/classifications': post({
       id: 'classify',
@@ -28,7 +28,7 @@ export function askingPaths() {
       answer: answers.classifications,
       errors: [...WITH_BODY, ...ROUTING, ...RUNNING, ...COMPOSING, 'NO_SUITABLE_EXPERT'],
       headers: { ...EXPERT, ...DECISION, ...COMPOSITION },
-      parameters: [requestId, timeout, flags],
+      parameters: [requestId, timeout, flags, conversation],
     }),
     '/v1/embeddings': post({
       id: 'embed',
@@ -37,7 +37,7 @@ export function askingPaths() {
       answer: answers.embeddings,
       errors: [...WITH_BODY, ...CALLING, ...RUNNING],
       headers: EXPERT,
-      parameters: [requestId, timeout],
+      parameters: [requestId, timeout, conversation],
     }),
     '/v1/route': post({
       id: 'route',
@@ -70,7 +70,7 @@ export function chatPaths() {
     },
     errors: [...WITH_BODY, ...ROUTING, 'EXPERT_NOT_FOUND', 'PERMISSION_DENIED', 'NO_SUITABLE_EXPERT'],
     headers: { ...EXPERT, ...DECISION },
-    parameters: [PARAMETERS.requestId, PARAMETERS.chatTimeout, PARAMETERS.flags],
+    parameters: [PARAMETERS.requestId, PARAMETERS.chatTimeout, PARAMETERS.flags, PARAMETERS.conversation],
   } as const;
   return {
     '/v1/chat/completions': post({

@@ -8,7 +8,7 @@ import type { Admission } from '../../application/admission.js';
 import type { Authenticate } from '../../application/authenticate.js';
 import { requireRole, routeAccess, type Access } from '../../domain/access.js';
 import type { Caller, RequestScope } from '../../domain/caller.js';
-import { isRequestId } from '../../domain/request-id.js';
+import { conversationOf, isRequestId } from '../../domain/request-id.js';
 
 /** Paths that need a key even where nothing answers. */
 const GUARDED = /^\/(v1|v2|admin)\//;
@@ -35,6 +35,7 @@ export function callerScope(request: FastifyRequest): RequestScope {
 /** What one HTTP request carries from its first byte to its last. */
 class HttpScope {
   caller: Caller | undefined;
+  conversation: string | undefined;
   leave: () => void = () => undefined;
   error: ThalamusError | undefined;
   readonly completion = { isRecorded: false };
@@ -51,8 +52,8 @@ class HttpScope {
   }
 
   withCaller(caller: Caller): RequestScope {
-    const { limits, requestId, completion } = this;
-    return { ...limits, caller, requestId, completion };
+    const { limits, requestId, completion, conversation } = this;
+    return { ...limits, caller, requestId, completion, conversation };
   }
 
   fail(error: ThalamusError): void {
@@ -106,6 +107,7 @@ export function openScopes(server: FastifyInstance, options: ScopeOptions): void
       requireRole(scope.caller, access);
       scope.leave = options.admission.enter(scope.caller.tenant);
     }
+    scope.conversation = conversationOf(request.headers[HTTP_HEADERS.conversation]);
     shorten(scope, request, timeoutMs);
     done();
   });

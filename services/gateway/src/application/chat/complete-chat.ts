@@ -1,6 +1,5 @@
 import { MAX_PROMPT_BYTES, type routerV1 } from '@thalamus/contracts';
-import { ThalamusError, toThalamusError } from '@thalamus/errors';
-import type { RegistryView } from '@thalamus/registry';
+import { ThalamusError } from '@thalamus/errors';
 import { mergeFlags, stripFlagTags, type Flag } from '@thalamus/routing';
 import type { RequestScope } from '../../domain/caller.js';
 import { routedText, type ChatContext } from '../../domain/chat-context.js';
@@ -8,28 +7,22 @@ import { nothingToRouteBy } from '../../domain/chat-prompt.js';
 import { parseModelReference } from '../../domain/model-reference.js';
 import type { FallbackExpert } from '../fallback-expert.js';
 import type { RecordOutcome } from '../record-outcome.js';
-import type { ResolvedExpert, ResolveExpert } from '../resolve-expert.js';
+import type { ReleaseScope } from '../../domain/release-share.js';
+import { armOf, type ReleaseArm, type ResolvedExpert, type ResolveExpert } from '../resolve-expert.js';
 import type { RoutedText, RouteText } from '../route-text.js';
-import {
-  mayFallBack,
-  wasAsked,
-  type ChatOperation,
-  type ChatUpstream,
-  type TokenUsage,
-  type UpstreamAnswer,
-  type UpstreamEvent,
-  type UpstreamRequest,
-  type UpstreamTarget,
+import type { AttemptExperts, Attempted } from './attempt-experts.js';
+import type {
+  ChatOperation,
+  ChatUpstream,
+  TokenUsage,
+  UpstreamAnswer,
+  UpstreamEvent,
+  UpstreamRequest,
+  UpstreamTarget,
 } from './chat-upstream.port.js';
 import type { ConversationKey, Conversations } from './conversations.js';
-import { upstreamOf } from './find-upstreams.js';
 
 const TASK = 'text-generation';
-/** Experts that are asked for one request before it fails. */
-const MAX_ATTEMPTS = 3;
-/** Second attempts may be at most this share of requests, and a few more at the beginning. */
-const RETRY_SHARE = 0.2;
-const RETRY_RESERVE = 10;
 
 /** What a caller wants of a chat model. */
 export interface ChatWish {
@@ -51,6 +44,8 @@ export interface ChatWish {
 export interface ChatChoice {
   readonly expert: string;
   readonly version: string;
+  /** stable or candidate while a release is live; else undefined. */
+  readonly arm: ReleaseArm | undefined;
   readonly decision: routerV1.Decision | undefined;
 }
 
@@ -68,6 +63,7 @@ export interface ChatStream extends ChatChoice {
 }
 
 interface Plan {
+  /** Best first. */
   readonly targets: readonly ResolvedExpert[];
   readonly routed: RoutedText | undefined;
   readonly body: Readonly<Record<string, unknown>>;
@@ -93,12 +89,10 @@ export interface ChatRouting {
 
 /** Chat with remote models: routed, with the router's next choice when the first cannot answer. */
 export class CompleteChat {
-  private budget = RETRY_RESERVE;
-
   constructor(
     private readonly choice: ChatRouting,
     private readonly upstream: ChatUpstream,
-    private readonly view: RegistryView,
+    private readonly experts: AttemptExperts,
     private readonly outcomes: RecordOutcome,
   ) {}
 
@@ -140,44 +134,36 @@ export class CompleteChat {
     wish: ChatWish,
     running: Running,
     ask: (target: UpstreamTarget, request: UpstreamRequest) => Promise<T>,
-  ): Promise<{ result: T; target: UpstreamTarget }> {
+  ): Promise<Attempted<T>> {
     const { scope } = running;
     const { targets, body } = await this.plan(wish, running);
-    this.budget = Math.min(RETRY_RESERVE, this.budget + RETRY_SHARE);
     const request = {
       operation: wish.operation,
       body,
       signal: scope.signal,
       deadlineAtMs: scope.deadlineAtMs,
     };
-    for (let index = 0; ; index++) {
-      const resolved = targets[index] as ResolvedExpert;
-      running.target = resolved;
-      try {
-        const target = upstreamOf(this.view, resolved);
-        const result = await ask(target, request);
-        if (running.conversation !== undefined)
-          this.choice.conversations.answered(running.conversation, resolved.expert);
-        return { result, target };
-      } catch (fault) {
-        const error = toThalamusError(fault);
-        const last = index + 1 >= Math.min(targets.length, MAX_ATTEMPTS);
-        const price = wasAsked(error) ? 1 : 0;
-        if (last || !mayFallBack(error) || scope.signal.aborted || this.budget < price) throw error;
-        this.budget -= price;
-      }
-    }
+    const attempted = await this.experts.run(targets, {
+      scope,
+      ask: (target) => ask(target, request),
+      turnedTo: (target) => {
+        running.target = target;
+      },
+    });
+    if (running.conversation !== undefined)
+      this.choice.conversations.answered(running.conversation, attempted.target.expert);
+    return attempted;
   }
 
   private async plan(wish: ChatWish, running: Running): Promise<Plan> {
-    const { scope } = running;
+    const scope = this.withConversation(wish, running.scope);
     const reference = parseModelReference(wish.model);
     if (reference.kind === 'compose')
       throw new ThalamusError('REQUEST_INVALID', 'A composition does not chat; name a chat model or auto.', {
         violations: [{ field: 'model', description: 'must serve text-generation' }],
       });
     if (reference.kind === 'expert') {
-      const target = this.choice.resolveExpert.run(reference.expert, reference.version, scope.caller);
+      const target = this.choice.resolveExpert.run(reference.expert, reference.version, scope);
       return { targets: [target], routed: undefined, body: wish.body(wish.prompt) };
     }
     const flags = mergeFlags(wish.flags, reference.flags);
@@ -190,10 +176,15 @@ export class CompleteChat {
     const { decision } = routed;
     const names = decision.abstained ? [] : decision.ranked.map(({ expert }) => expert);
     const targets =
-      names.length === 0
-        ? [this.choice.fallback.run(decision, TASK, scope.caller)]
-        : this.usable(names, scope);
+      names.length === 0 ? [this.choice.fallback.run(decision, TASK, scope)] : this.usable(names, scope);
     return { targets, routed, body: wish.body(stripped ?? routed.strippedPrompt) };
+  }
+
+  /** Messages name their conversation by how they begin, unless the caller names it: a release gives one version to all of it. */
+  private withConversation({ context }: ChatWish, scope: RequestScope): RequestScope {
+    if (scope.conversation !== undefined || !context) return scope;
+    const { digest } = this.choice.conversations.keyOf(scope.caller.tenant, context.opening);
+    return { ...scope, conversation: digest };
   }
 
   /** Whom the conversation has had: as the caller says, else as this gateway remembers. */
@@ -207,11 +198,11 @@ export class CompleteChat {
   }
 
   /** The router may rank what has been removed or forbidden since; the rest can still answer. */
-  private usable(names: readonly string[], { caller }: RequestScope): ResolvedExpert[] {
+  private usable(names: readonly string[], scope: ReleaseScope): ResolvedExpert[] {
     let refusal: unknown;
     const targets = names.flatMap((name) => {
       try {
-        return this.choice.resolveExpert.run(name, undefined, caller);
+        return this.choice.resolveExpert.run(name, undefined, scope);
       } catch (fault) {
         refusal ??= fault;
         return [];
@@ -296,7 +287,12 @@ function outcomeOf({ operation, scope, target, routed }: Running) {
 }
 
 function choiceOf({ target, routed }: Running): ChatChoice {
-  return { expert: target?.expert ?? '', version: target?.version ?? '', decision: routed?.decision };
+  return {
+    expert: target?.expert ?? '',
+    version: target?.version ?? '',
+    arm: target && armOf(target),
+    decision: routed?.decision,
+  };
 }
 
 /** USD. */

@@ -44,6 +44,6 @@ export class RouteAmongParents {
         `The composition is not ready, and the router can choose none of ${experts.join(', ')}: ${routed.decision.reason} Try again in a moment, or name one of them.`,
         { retryAfterMs: 1_000 },
       );
-    return { target: this.resolve.run(parent.expert, parent.version, scope.caller), routed };
+    return { target: this.resolve.run(parent.expert, parent.version, scope), routed };
   }
 }

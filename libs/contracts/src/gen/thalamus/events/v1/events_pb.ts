@@ -679,7 +679,7 @@ export type RequestCompleted = Message<"thalamus.events.v1.RequestCompleted"> & 
   version: string;
 
   /**
-   * stable, candidate or shadow.
+   * stable, candidate, or pinned when the caller named the version.
    *
    * @generated from field: string channel = 7;
    */
@@ -820,8 +820,8 @@ export const RequestCompletedSchema: GenMessage<RequestCompleted> = /*@__PURE__*
   messageDesc(file_thalamus_events_v1_events, 10);
 
 /**
- * One request that a release's candidate answered as well, its answer going nowhere. Topic thalamus.shadow.compared.v1, key
- * <request id>.
+ * One request that a release's candidate was asked as well: after the stable version, its answer going nowhere; or, in a canary,
+ * before it, and it failed, so that the stable version answered. Topic thalamus.shadow.compared.v1, key <request id>.
  *
  * @generated from message thalamus.events.v1.ShadowCompared
  */
@@ -890,14 +890,14 @@ export type ShadowCompared = Message<"thalamus.events.v1.ShadowCompared"> & {
   candidateLabel: string;
 
   /**
-   * Milliseconds that the stable version took at the host.
+   * Milliseconds that the stable version took at the host, the way there included.
    *
    * @generated from field: double stable_ms = 10;
    */
   stableMs: number;
 
   /**
-   * Milliseconds that the candidate took at the host.
+   * Milliseconds that the candidate took at the host, the way there included.
    *
    * @generated from field: double candidate_ms = 11;
    */

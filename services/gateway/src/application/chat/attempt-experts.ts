@@ -1,0 +1,86 @@
+import { toThalamusError } from '@thalamus/errors';
+import type { RegistryView } from '@thalamus/registry';
+import type { RequestScope } from '../../domain/caller.js';
+import type { RecordComparison } from '../releases/record-comparison.js';
+import type { ResolvedExpert } from '../resolve-expert.js';
+import { mayFallBack, wasAsked, type UpstreamTarget } from './chat-upstream.port.js';
+import { upstreamOf } from './find-upstreams.js';
+
+/** Experts that are asked for one request before it fails. */
+const MAX_ATTEMPTS = 3;
+/** Second attempts may be at most this share of requests, and a few more at the beginning. */
+const RETRY_SHARE = 0.2;
+const RETRY_RESERVE = 10;
+
+/** What is attempted. */
+export interface Attempt<T> {
+  readonly scope: RequestScope;
+  readonly ask: (target: UpstreamTarget) => Promise<T>;
+  /** Hears of each version before it is asked. */
+  readonly turnedTo: (target: ResolvedExpert) => void;
+}
+
+/** What answered, or has begun to. */
+export interface Attempted<T> {
+  readonly result: T;
+  readonly target: UpstreamTarget;
+}
+
+/**
+ * Asks experts in their order until one begins to answer, within a budget of second attempts. After the candidate of a release the
+ * stable version of the same expert is asked, whatever the candidate's reason, and without a price.
+ */
+export class AttemptExperts {
+  private budget = RETRY_RESERVE;
+
+  constructor(
+    private readonly view: RegistryView,
+    private readonly comparisons: Pick<RecordComparison, 'run'>,
+  ) {}
+
+  /** @throws what the last one that was asked says */
+  async run<T>(experts: readonly ResolvedExpert[], attempt: Attempt<T>): Promise<Attempted<T>> {
+    const { scope } = attempt;
+    this.budget = Math.min(RETRY_RESERVE, this.budget + RETRY_SHARE);
+    for (let index = 0; ; index++) {
+      try {
+        return await this.askVersions(experts[index] as ResolvedExpert, attempt);
+      } catch (fault) {
+        const error = toThalamusError(fault);
+        const last = index + 1 >= Math.min(experts.length, MAX_ATTEMPTS);
+        const price = wasAsked(error) ? 1 : 0;
+        if (last || !mayFallBack(error) || scope.signal.aborted || this.budget < price) throw error;
+        this.budget -= price;
+      }
+    }
+  }
+
+  private async askVersions<T>(resolved: ResolvedExpert, attempt: Attempt<T>): Promise<Attempted<T>> {
+    const { instead, release } = resolved;
+    const { scope } = attempt;
+    const startedAt = performance.now();
+    try {
+      return await this.askOne(resolved, attempt);
+    } catch (fault) {
+      if (!instead || !release || scope.signal.aborted) throw fault;
+      const askedAgainAt = performance.now();
+      const answered = await this.askOne(instead, attempt);
+      this.comparisons.run({
+        scope,
+        release,
+        stableVersion: instead.version,
+        stableMs: performance.now() - askedAgainAt,
+        candidateMs: askedAgainAt - startedAt,
+        ...{ agree: false, stableLabel: '', candidateLabel: '' },
+        candidateError: toThalamusError(fault).code,
+      });
+      return answered;
+    }
+  }
+
+  private async askOne<T>(resolved: ResolvedExpert, { ask, turnedTo }: Attempt<T>): Promise<Attempted<T>> {
+    turnedTo(resolved);
+    const target = upstreamOf(this.view, resolved);
+    return { result: await ask(target), target };
+  }
+}
