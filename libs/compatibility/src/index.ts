@@ -14,3 +14,13 @@ export { scoreChanges, type ScoreChanges } from './score-changes.js';
 export { PairMonitor, type PairReading } from './sequential/pair-monitor.js';
 export { RateMonitor, type RateLimit, type RateReading } from './sequential/rate-monitor.js';
 export { rateSequence, type RateBounds } from './sequential/rate-sequence.js';
+export { compareContracts } from './contract/compare-contracts.js';
+export type {
+  ContractDifference,
+  ContractField,
+  ModelContract,
+  Severity,
+  TensorContract,
+  TokenizerContract,
+} from './contract/model-contract.js';
+export { settleContract, type ContractSettlement } from './contract/settle-contract.js';

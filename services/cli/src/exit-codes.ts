@@ -31,4 +31,7 @@ export const VERDICT_EXIT_MEANINGS: Readonly<Record<keyof typeof VERDICT_EXIT, s
 };
 
 /** The verbs that end so, whatever goes wrong. */
-export const VERDICT_VERBS: ReadonlySet<string> = new Set(['thalamus release compare']);
+export const VERDICT_VERBS: ReadonlySet<string> = new Set([
+  'thalamus release compare',
+  'thalamus release diff',
+]);

@@ -2,14 +2,16 @@ import { parseDimensions, DIMENSIONS } from '@thalamus/compatibility';
 import { Command, Option } from 'commander';
 import type * as actions from '../actions/release.js';
 import type { CompareOptions } from '../actions/release-compare.js';
+import type { DiffOptions } from '../actions/release-diff.js';
 import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
 
 const load = () => import('../actions/release.js');
 
-/** `thalamus release compare|promote`. */
+/** `thalamus release compare|diff|promote`. */
 export function releaseCommand(): Command {
   const command = new Command('release').description('compare versions and promote them');
   command.addCommand(compareCommand());
+  command.addCommand(diffCommand());
   command.addCommand(
     meshVerb('promote', 'make a version the stable one', [
       'thalamus release promote banking77 2 --reason "compared: no negative flips"',
@@ -50,5 +52,24 @@ function compareCommand(): Command {
     .action(async (before: string | undefined, after: string | undefined, options: CompareOptions) => {
       const { compare } = await import('../actions/release-compare.js');
       await compare(before, after, options);
+    });
+}
+
+function diffCommand(): Command {
+  return meshVerb(
+    'diff',
+    'say what differs between two versions besides their answers: task, labels, inputs, outputs, tokenizer, limits, type, licence, lineage. Exit code 1 when callers break and --override gives no reason, 3 on errors',
+    [
+      'thalamus release diff ./intents-1 ./intents-2',
+      'thalamus release diff banking77@1 banking77@2 --json',
+      'thalamus release diff ./intents-1 ./intents-2 --override "no caller reads logits"',
+    ],
+  )
+    .argument('<before>', 'the old version: a bundle folder, or expert@version of the mesh')
+    .argument('<after>', 'the new version, likewise')
+    .option('--override <reason>', 'why callers may break')
+    .action(async (before: string, after: string, options: DiffOptions) => {
+      const { diff } = await import('../actions/release-diff.js');
+      await diff(before, after, options);
     });
 }
