@@ -206,7 +206,7 @@ export const METRICS = {
   ),
   candidateFailures: counter(
     'thalamus.gateway.candidate.failures',
-    'Requests that the candidate of a release failed, mirrored ones included, and that the stable version answered, by code of the error.',
+    'Requests that the candidate of a release failed, so that the stable version was asked, by code of the error.',
     ['expertName', 'outcome'],
   ),
   chatCost: counter(

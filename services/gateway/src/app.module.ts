@@ -45,7 +45,6 @@ import { ListExperts } from './application/list-experts.js';
 import { OipFront } from './application/oip-front.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { RenewExperts } from './application/renew-experts.js';
-import type { RecordComparison } from './application/releases/record-comparison.js';
 import { RouteText } from './application/route-text.js';
 import { WatchTraffic } from './application/watch-traffic.js';
 import type { UseCases } from './application/use-cases.js';
@@ -107,7 +106,7 @@ function wire(settings: GatewaySettings) {
     defaultDeadlineMs: settings.requestTimeoutMs,
   });
   const versions = wireVersions(settings, { view, residency, sink: spool });
-  const { admission, comparisons, resolveExpert } = versions;
+  const { admission, resolveExpert } = versions;
   const updater = new AskUpdater(settings.updaterAddress);
   const renewExperts = new RenewExperts(view, (expert) => updater.renew(expert));
   const recordOutcome = new RecordOutcome(spool, renewExperts);
@@ -121,7 +120,6 @@ function wire(settings: GatewaySettings) {
     conversations: new Conversations(settings.conversations),
     view,
     recordOutcome,
-    comparisons,
   });
   const listExperts = new ListExperts(view);
   const watchTraffic = new WatchTraffic(bus, new LiveBoard(priceOf(view)));
@@ -233,7 +231,6 @@ function wireChat(
   parts: ChatRouting & {
     readonly view: RegistryView;
     readonly recordOutcome: RecordOutcome;
-    readonly comparisons: RecordComparison;
   },
 ) {
   const upstream = new OpenAiUpstream(guard, {
@@ -243,7 +240,7 @@ function wireChat(
     readKey: (reference) => readKey(reference, settings.upstreamKeyFolder, environment()),
   });
   const breaking = new BreakingUpstream(upstream, settings.upstreamPauseMs);
-  const experts = new AttemptExperts(parts.view, parts.comparisons);
+  const experts = new AttemptExperts(parts.view);
   return { upstream, completeChat: new CompleteChat(parts, breaking, experts, parts.recordOutcome) };
 }
 

@@ -27,14 +27,13 @@ export function wireVersions(settings: GatewaySettings, { view, residency, sink 
   const releases = new LiveReleases(view);
   const resolveExpert = new ResolveExpert(view, warmStable, releases);
   const admission = new Admission(view, settings.maxInFlight);
-  const comparisons = new RecordComparison(sink);
   const busyFrom = settings.mirrorBusyShare * settings.maxInFlight;
   const mirror = new MirrorRequests(
     {
       hosts: inferOnHost,
       releases,
       canAsk: (release, caller) => resolveExpert.canAsk(release, caller),
-      comparisons,
+      comparisons: new RecordComparison(sink),
       isBusy: () => admission.inFlight >= busyFrom,
     },
     {
@@ -44,8 +43,8 @@ export function wireVersions(settings: GatewaySettings, { view, residency, sink 
       timeoutMs: settings.mirrorTimeoutMs,
     },
   );
-  const askVersion = new AskVersion(inferOnHost, mirror, comparisons, settings.candidateTimeoutMs);
+  const askVersion = new AskVersion(inferOnHost, mirror, settings.candidateTimeoutMs);
   /** What follows the views, and starts after them. */
   const followers = [warmStable, releases];
-  return { hosts, inferOnHost, followers, resolveExpert, admission, comparisons, mirror, askVersion };
+  return { hosts, inferOnHost, followers, resolveExpert, admission, mirror, askVersion };
 }

@@ -36,12 +36,16 @@ type Facts = Pick<
 > & { readonly errorCode: string };
 
 const SOURCE = '/gateway';
-const NO_TARGET = { expert: '', version: '', channel: '', release: undefined } as const;
+const NO_TARGET = {
+  ...{ expert: '', version: '', channel: '' },
+  ...{ release: undefined, candidateError: undefined },
+} as const;
 
 /** Says how each request ended: a completion event and a counter. Never text, never an embedding. */
 export class RecordOutcome {
   private readonly requests = counter(METRICS.requests);
   private readonly chatCost = counter(METRICS.chatCost);
+  private readonly candidateFailures = counter(METRICS.candidateFailures);
 
   constructor(
     private readonly sink: OutcomeSink,
@@ -112,13 +116,18 @@ export class RecordOutcome {
 
   private record(outcome: Common, facts: Facts): void {
     const { operation, task, scope, routed } = outcome;
-    const { expert, version, channel, release } = outcome.target ?? NO_TARGET;
+    const { expert, version, channel, release, candidateError } = outcome.target ?? NO_TARGET;
     scope.completion.isRecorded = true;
     this.requests.add(1, {
       [ATTRIBUTES.stage]: operation,
       [ATTRIBUTES.outcome]: facts.errorCode || 'OK',
       [ATTRIBUTES.expertName]: expert,
     });
+    if (candidateError !== undefined)
+      this.candidateFailures.add(1, {
+        [ATTRIBUTES.expertName]: expert,
+        [ATTRIBUTES.outcome]: candidateError,
+      });
     const message: Completed = {
       requestId: scope.requestId,
       tenant: scope.caller.tenant,
@@ -128,6 +137,7 @@ export class RecordOutcome {
       version,
       channel,
       releaseId: release?.id ?? '',
+      candidateErrorCode: candidateError ?? '',
       samplingRate: 1,
       completedAt: timestampFromMs(Date.now()),
       ...(routed ? decisionFacts(routed.decision, expert) : {}),

@@ -1,5 +1,5 @@
 import { registryV1 } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
+import { ThalamusError, toThalamusError, type ErrorCode } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { Caller } from '../domain/caller.js';
 import type { ParentReference, PinnedParent } from '../domain/composition-name.js';
@@ -18,6 +18,8 @@ export interface ResolvedExpert {
   readonly release?: LiveRelease;
   /** With a candidate: what answers in its place when it fails. */
   readonly instead?: ResolvedExpert;
+  /** Of what is asked in place of a candidate: the code that the candidate failed with. */
+  readonly candidateError?: ErrorCode;
 }
 
 /** Which part of a release answered. */
@@ -26,6 +28,11 @@ export type ReleaseArm = 'stable' | 'candidate';
 /** The part of a live release that a version is asked as; undefined without one. */
 export function armOf({ release, channel }: ResolvedExpert): ReleaseArm | undefined {
   return release && channel !== 'pinned' ? channel : undefined;
+}
+
+/** What is asked after a candidate that failed, for its reason. */
+export function afterCandidate(instead: ResolvedExpert, fault: unknown): ResolvedExpert {
+  return { ...instead, candidateError: toThalamusError(fault).code };
 }
 
 /** A parent of a composition, with what tells it from another of the same name and version. */

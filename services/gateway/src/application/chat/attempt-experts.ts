@@ -1,8 +1,7 @@
 import { toThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { RequestScope } from '../../domain/caller.js';
-import type { RecordComparison } from '../releases/record-comparison.js';
-import type { ResolvedExpert } from '../resolve-expert.js';
+import { afterCandidate, type ResolvedExpert } from '../resolve-expert.js';
 import { mayFallBack, wasAsked, type UpstreamTarget } from './chat-upstream.port.js';
 import { upstreamOf } from './find-upstreams.js';
 
@@ -33,10 +32,7 @@ export interface Attempted<T> {
 export class AttemptExperts {
   private budget = RETRY_RESERVE;
 
-  constructor(
-    private readonly view: RegistryView,
-    private readonly comparisons: Pick<RecordComparison, 'run'>,
-  ) {}
+  constructor(private readonly view: RegistryView) {}
 
   /** @throws what the last one that was asked says */
   async run<T>(experts: readonly ResolvedExpert[], attempt: Attempt<T>): Promise<Attempted<T>> {
@@ -56,25 +52,12 @@ export class AttemptExperts {
   }
 
   private async askVersions<T>(resolved: ResolvedExpert, attempt: Attempt<T>): Promise<Attempted<T>> {
-    const { instead, release } = resolved;
-    const { scope } = attempt;
-    const startedAt = performance.now();
+    const { instead } = resolved;
     try {
       return await this.askOne(resolved, attempt);
     } catch (fault) {
-      if (!instead || !release || scope.signal.aborted) throw fault;
-      const askedAgainAt = performance.now();
-      const answered = await this.askOne(instead, attempt);
-      this.comparisons.run({
-        scope,
-        release,
-        stableVersion: instead.version,
-        stableMs: performance.now() - askedAgainAt,
-        candidateMs: askedAgainAt - startedAt,
-        ...{ agree: false, stableLabel: '', candidateLabel: '' },
-        candidateError: toThalamusError(fault).code,
-      });
-      return answered;
+      if (!instead || attempt.scope.signal.aborted) throw fault;
+      return this.askOne(afterCandidate(instead, fault), attempt);
     }
   }
 

@@ -1,11 +1,9 @@
 import type { inference } from '@thalamus/contracts';
-import { toThalamusError } from '@thalamus/errors';
 import { labelOf } from '../../domain/answer-agreement.js';
 import type { RequestScope } from '../../domain/caller.js';
 import type { HostRequest, InferOnHost, Tries } from '../infer-on-host.js';
-import type { ResolvedExpert } from '../resolve-expert.js';
+import { afterCandidate, type ResolvedExpert } from '../resolve-expert.js';
 import type { MirrorRequests } from './mirror-requests.js';
-import type { RecordComparison } from './record-comparison.js';
 
 /** What is asked of whom. */
 export interface VersionQuestion<T> {
@@ -36,14 +34,13 @@ interface Heard<T> {
 
 /**
  * Asks the version that a request goes to. While a release is live a candidate that fails, or takes too long, is followed by the
- * stable version, so that its caller is answered all the same; the failure is told when the stable version could answer, for then
- * it was the candidate's. What the stable version answers may be mirrored.
+ * stable version, so that its caller is answered all the same; the outcome tells of the failure. What the stable version answers
+ * may be mirrored.
  */
 export class AskVersion {
   constructor(
     private readonly hosts: Pick<InferOnHost, 'run'>,
     private readonly mirror: Pick<MirrorRequests, 'offer'>,
-    private readonly comparisons: Pick<RecordComparison, 'run'>,
     /** How long a candidate may take, milliseconds; never more than half of what a request has left. */
     private readonly candidateTimeoutMs: number,
   ) {}
@@ -63,38 +60,17 @@ export class AskVersion {
 
   private async candidate<T>(
     question: VersionQuestion<T>,
-    stable: ResolvedExpert,
+    instead: ResolvedExpert,
   ): Promise<VersionAnswer<T>> {
     const { target, scope } = question;
-    const startedAt = performance.now();
     try {
       return answerOf(target, await this.ask(target, question, this.shortened(scope), 'elsewhere'));
     } catch (fault) {
       if (scope.signal.aborted) throw fault;
-      const candidateMs = performance.now() - startedAt;
+      const stable = afterCandidate(instead, fault);
       question.turnedTo?.(stable);
-      const heard = await this.ask(stable, question, scope, 'twice');
-      this.tellFailure(question, stable, heard, { fault, candidateMs });
-      return answerOf(stable, heard);
+      return answerOf(stable, await this.ask(stable, question, scope, 'twice'));
     }
-  }
-
-  private tellFailure<T>(
-    { scope }: VersionQuestion<T>,
-    { release, version: stableVersion }: ResolvedExpert,
-    { response, inferMs: stableMs }: Heard<T>,
-    { fault, candidateMs }: { readonly fault: unknown; readonly candidateMs: number },
-  ): void {
-    if (!release) return;
-    this.comparisons.run({
-      scope,
-      release,
-      ...{ stableVersion, stableMs, candidateMs },
-      agree: false,
-      stableLabel: labelOf(response),
-      candidateLabel: '',
-      candidateError: toThalamusError(fault).code,
-    });
   }
 
   private async ask<T>(

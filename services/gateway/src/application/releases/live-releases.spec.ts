@@ -55,7 +55,7 @@ describe('the live release of an expert', () => {
     await releases.start();
     tell('r', { state: 'SHADOW', mirrorShare: 0.2 });
     expect(releases.of('a')).toMatchObject({ weight: 0, mirrorShare: 0.2 });
-    tell('r', { state: 'RELEASE_STATE_CANARY' });
+    tell('r', { state: 'CANARY' });
     expect(releases.of('a')).toMatchObject({ weight: 0.5 });
     for (const state of [
       'DRAFT',

@@ -4,8 +4,6 @@ import type { ServiceComponent } from '@thalamus/lifecycle';
 import type { RegistryView } from '@thalamus/registry';
 
 const RELEASE_KEY = 'release/';
-/** Prefix of the names of states in the protocol; the registry may leave it out. */
-const STATE_PREFIX = 'RELEASE_STATE_';
 const { SHADOW, CANARY } = releaseV1.ReleaseState;
 
 /** A release that the traffic of its expert is part of. */
@@ -91,9 +89,8 @@ export class LiveReleases implements ServiceComponent {
 
 /** Undefined for a release in a state that no traffic is part of, or in one that is not known. */
 function liveOf(id: string, summary: registryV1.ReleaseSummary): LiveRelease | undefined {
-  const state = summary.state.replace(STATE_PREFIX, '');
-  const isCanary = state === releaseV1.ReleaseState[CANARY];
-  if (!isCanary && state !== releaseV1.ReleaseState[SHADOW]) return undefined;
+  const isCanary = summary.state === releaseV1.ReleaseState[CANARY];
+  if (!isCanary && summary.state !== releaseV1.ReleaseState[SHADOW]) return undefined;
   const { expert, fromVersion, toVersion, weight, mirrorShare, mirrorPerSecond, leaseExpiresAt } = summary;
   return {
     ...{ id, expert, fromVersion, toVersion, mirrorShare, mirrorPerSecond },

@@ -1,8 +1,7 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { ATTRIBUTES, METRICS, TOPICS } from '@thalamus/contracts';
+import { TOPICS } from '@thalamus/contracts';
 import type { ErrorCode } from '@thalamus/errors';
 import { encodeEvent } from '@thalamus/events';
-import { counter } from '@thalamus/telemetry';
 import type { RequestScope } from '../../domain/caller.js';
 import { round } from '../../domain/milliseconds.js';
 import type { OutcomeSink } from '../record-outcome.js';
@@ -25,17 +24,13 @@ export interface Comparison {
 
 const SOURCE = '/gateway';
 
-/** Says what candidates made of requests that the stable version answered. Never text, never a tensor. */
+/** Says what candidates made of requests that the stable version had answered. Never text, never a tensor. */
 export class RecordComparison {
-  private readonly failures = counter(METRICS.candidateFailures);
-
   constructor(private readonly sink: OutcomeSink) {}
 
   run({ scope, release, candidateError, ...facts }: Comparison): void {
     const { requestId, caller } = scope;
     const { id, expert, toVersion } = release;
-    if (candidateError !== undefined)
-      this.failures.add(1, { [ATTRIBUTES.expertName]: expert, [ATTRIBUTES.outcome]: candidateError });
     const message = {
       requestId,
       tenant: caller.tenant,
