@@ -8,7 +8,7 @@ const STEPS = 60;
  * items and few flips too. `onlyOld` of n items only the old version has right, `onlyNew` only the new one.
  * @throws RangeError without items
  */
-export function scoreDifference(onlyOld: number, onlyNew: number, n: number): MeanInterval {
+export function scoreDifference(onlyOld: number, onlyNew: number, n: number, z = Z_95): MeanInterval {
   if (n === 0) throw new RangeError('Difference of accuracy: there are no items.');
   const mean = (onlyNew - onlyOld) / n;
   /** How far the seen difference is from a supposed one, in standard deviations under it. */
@@ -23,7 +23,7 @@ export function scoreDifference(onlyOld: number, onlyNew: number, n: number): Me
     let [out, inside] = [outside, mean];
     for (let step = 0; step < STEPS; step++) {
       const middle = (out + inside) / 2;
-      if (distance(middle) > Z_95) out = middle;
+      if (distance(middle) > z) out = middle;
       else inside = middle;
     }
     return inside;

@@ -2,16 +2,18 @@ import { parseDimensions, DIMENSIONS } from '@thalamus/compatibility';
 import { Command, Option } from 'commander';
 import type * as actions from '../actions/release.js';
 import type { CompareOptions } from '../actions/release-compare.js';
+import { gateCommand } from './release-gate.js';
 import type { DiffOptions } from '../actions/release-diff.js';
 import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
 
 const load = () => import('../actions/release.js');
 
-/** `thalamus release compare|diff|promote`. */
+/** `thalamus release compare|diff|gate|promote`. */
 export function releaseCommand(): Command {
   const command = new Command('release').description('compare versions and promote them');
   command.addCommand(compareCommand());
   command.addCommand(diffCommand());
+  command.addCommand(gateCommand());
   command.addCommand(
     meshVerb('promote', 'make a version the stable one', [
       'thalamus release promote banking77 2 --reason "compared: no negative flips"',
