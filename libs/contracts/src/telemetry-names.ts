@@ -54,6 +54,8 @@ export const ATTRIBUTES = {
   jobState: 'thalamus.job.state',
   /** How an expert is trained, such as `lora`. */
   trainingMethod: 'thalamus.training.method',
+  /** State of a release, such as `CANARY`. */
+  releaseState: 'thalamus.release.state',
   /** How experts are composed, such as `twin`. */
   mergeMethod: 'thalamus.merge.method',
 } as const;
@@ -265,6 +267,26 @@ export const METRICS = {
     'Newest registry revision this process has seen.',
   ),
   registryWrites: counter('thalamus.registry.writes', 'Changes of the registry.'),
+  releasesLive: gauge(
+    'thalamus.releases.live',
+    '1',
+    'Releases that may still change what callers get, as the elected updater sees them.',
+    ['releaseState'],
+  ),
+  releaseTransitions: counter(
+    'thalamus.releases.transitions',
+    'States that releases came to, by who moved them: the `gate`, or a `person`.',
+    ['releaseState', 'reason'],
+  ),
+  releaseEvidence: counter(
+    'thalamus.releases.evidence',
+    'Events that the elected updater read for live releases: `taken`, `passed` (of another release, or of none) or `invalid`.',
+    ['messagingDestination', 'outcome'],
+  ),
+  releaseReactionDuration: duration(
+    'thalamus.releases.reaction.duration',
+    'Time from a limit of a release found broken to its roll-back standing in the registry.',
+  ),
   compositionRuns: counter(
     'thalamus.composer.runs',
     'Recipes that were run, by outcome: `made`, `found` (it had been made before), `tried` (made, but not to be registered), or the code of the error.',

@@ -51,7 +51,7 @@ export const TOPICS = {
     compacted: true,
     partitions: 1,
     writtenBy: ['expert-host'],
-    readBy: ['gateway', 'router', 'console'],
+    readBy: ['gateway', 'router', 'updater', 'console'],
   },
   jobChanged: {
     name: 'thalamus.job.changed.v1',

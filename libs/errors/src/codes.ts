@@ -193,6 +193,12 @@ export const ERROR_CODES = {
     'The tenant has used up its rate or concurrency limit.',
   ),
   REGISTRY_NOT_READY: spec('UNAVAILABLE', 503, true, 'The registry view has not caught up yet.'),
+  RELEASE_CONFLICT: spec(
+    'FAILED_PRECONDITION',
+    409,
+    false,
+    'A release is not in a state that allows this, or a live one stands in the way.',
+  ),
   REQUEST_INVALID: spec('INVALID_ARGUMENT', 400, false, 'A request has a wrong, missing or unknown field.'),
   REQUEST_TOO_LARGE: spec(
     'INVALID_ARGUMENT',

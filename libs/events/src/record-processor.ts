@@ -113,16 +113,7 @@ export class RecordProcessor {
     attempts: number,
     error: ThalamusError,
   ): Promise<void> {
-    const headers = {
-      ...record.headers,
-      [EVENT_HEADERS.errorCode]: error.code,
-      [EVENT_HEADERS.errorMessage]: error.message.slice(0, 300),
-      [EVENT_HEADERS.attempt]: String(attempts),
-      [EVENT_HEADERS.originTopic]: record.topic,
-      [EVENT_HEADERS.originPartition]: String(record.partition),
-      [EVENT_HEADERS.originOffset]: String(record.offset),
-    };
-    const letter = { topic: deadLetterTopic(record.topic), key: record.key, value: record.value, headers };
+    const letter = deadLetterOf(record, attempts, error);
     await context.with(contextFromHeaders(record.headers), () => this.publishLetter(letter));
     this.instruments().dead.add(1, {
       [ATTRIBUTES.messagingDestination]: record.topic,
@@ -192,4 +183,22 @@ function logWait({ topic, partition, offset }: Omit<ReceivedRecord, 'attempt'>, 
     { topic, partition, offset: String(offset), code: error.code, reason: error.message },
     'a record waits for what its handling needs',
   );
+}
+
+/** The dead letter of a record: as it came, with why and from where. */
+export function deadLetterOf(
+  record: Omit<ReceivedRecord, 'attempt'>,
+  attempts: number,
+  error: ThalamusError,
+): BusRecord {
+  const headers = {
+    ...record.headers,
+    [EVENT_HEADERS.errorCode]: error.code,
+    [EVENT_HEADERS.errorMessage]: error.message.slice(0, 300),
+    [EVENT_HEADERS.attempt]: String(attempts),
+    [EVENT_HEADERS.originTopic]: record.topic,
+    [EVENT_HEADERS.originPartition]: String(record.partition),
+    [EVENT_HEADERS.originOffset]: String(record.offset),
+  };
+  return { topic: deadLetterTopic(record.topic), key: record.key, value: record.value, headers };
 }

@@ -4,7 +4,7 @@ import { artifactV1, jobV1, registryV1, releaseV1, TOPICS } from '@thalamus/cont
 import { topicSpec } from '@thalamus/events';
 import { GrpcServer, implementService } from '@thalamus/grpc';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
-import { eventBusFor, RegistryView } from '@thalamus/registry';
+import { eventBusFor, RegistryView, ResidencyView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
 import { ArtifactGrpcService } from './adapters/grpc/artifact.service.js';
 import { JobGrpcService } from './adapters/grpc/job.service.js';
@@ -15,6 +15,13 @@ import { JobTable } from './application/job-table.js';
 import { ManageKeys } from './application/manage-keys.js';
 import { RegisterVersion } from './application/register-version.js';
 import { RegistryWriter } from './application/registry-writer.js';
+import { CheckContract } from './application/release/check-contract.js';
+import { ComparePredictions } from './application/release/compare-predictions.js';
+import { ReadEvidence } from './application/release/read-evidence.js';
+import { ReleaseLeader } from './application/release/release-leader.js';
+import { Releases } from './application/release/releases.js';
+import { StartRelease } from './application/release/start-release.js';
+import { SteerRelease } from './application/release/steer-release.js';
 import { RenewExpert } from './application/renew-expert.js';
 import { SetChannel } from './application/set-channel.js';
 import { StoreResources } from './application/store-resources.js';
@@ -47,6 +54,13 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const resources = new StoreResources(view, writer, store);
   const renewals = new RenewExpert(view, writer);
   const expiry = new ExpireExperts(view, resources, writer);
+  const residency = new ResidencyView(bus);
+  const releases = new Releases(view, writer);
+  const evidence = new ReadEvidence(bus, store);
+  const leader = new ReleaseLeader(releases, writer, residency, evidence);
+  const compare = new ComparePredictions(store);
+  const starts = new StartRelease(releases, compare, new CheckContract(view, store), store);
+  const steer = new SteerRelease(releases, evidence);
   const server: GrpcServer = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
@@ -57,7 +71,10 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
       ),
       implementService(artifactV1.ArtifactService, new ArtifactGrpcService(store)),
       implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),
-      implementService(releaseV1.ReleaseService, new ReleaseGrpcService(store, view, channels)),
+      implementService(
+        releaseV1.ReleaseService,
+        new ReleaseGrpcService({ view, channels, compare, releases, starts, steer, leader }),
+      ),
     ],
   });
   const { bootstrapKeyFile } = settings;
@@ -83,11 +100,13 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
       close: () => bus.close(),
     },
     view,
+    residency,
     // Bound before the candidacy, which tells others the address; drained first, so that calls in flight still find a writer.
     { name: 'gRPC server', start: () => server.start(), withdraw: () => server.withdraw() },
     writer,
     jobs,
     expiry,
+    leader,
     { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
   ];
 }

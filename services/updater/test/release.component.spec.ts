@@ -174,10 +174,4 @@ describe('releases of a running updater', () => {
       expect(await stable()).toBe('1');
     });
   });
-
-  it('says of staged rollouts that this version offers none', async () => {
-    expect(await codeOf(release.start({ expert: 'pico' }))).toBe('METHOD_UNSUPPORTED');
-    expect(await codeOf(release.rollBack({}))).toBe('METHOD_UNSUPPORTED');
-    expect((await release.listReleases({})).releases).toEqual([]);
-  });
 });

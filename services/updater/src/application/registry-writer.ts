@@ -24,6 +24,8 @@ export interface Change {
   readonly value: ResourceValue | undefined;
   /** Revision expected of the resource: 0 means it must not exist, undefined means any. */
   readonly expectedRevision?: bigint | undefined;
+  /** True for what repeats by itself and changes nothing for anybody, such as a lease that is renewed: no audit event. */
+  readonly isRoutine?: boolean;
 }
 
 /** Who changes something, and what it is for the audit. */
@@ -171,7 +173,7 @@ export class RegistryWriter {
     let revision = this.view.revision;
     const resources: registryV1.Resource[] = [];
     const records: BusRecord[] = [];
-    for (const { key, value } of changes) {
+    for (const { key, value, isRoutine } of changes) {
       revision += 1n;
       const headers = { [EVENT_HEADERS.revision]: String(revision) };
       if (value === undefined)
@@ -187,7 +189,7 @@ export class RegistryWriter {
         resources.push(resource);
         records.push(encodeEvent(TOPICS.registryState, resource, { source: SOURCE, key, headers }));
       }
-      records.push(this.audit(actor, key, revision));
+      if (isRoutine !== true) records.push(this.audit(actor, key, revision));
     }
     if (changes.some(({ value }) => value === undefined)) records.push(this.head(revision));
     await writer.append(records);

@@ -2,6 +2,7 @@ import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { Actor, RegistryWriter } from './registry-writer.js';
+import { refuseWhileLive } from './release/releases.js';
 
 const FIELDS = {
   [registryV1.Channel.STABLE]: 'stable',
@@ -45,6 +46,7 @@ export class SetChannel {
         );
       }
       if (expert[field] === request.version && request.expectedRevision === undefined) return [];
+      refuseWhileLive(this.view, request.expert, `Its ${field} channel`);
       const next = { ...expert, [field]: request.version };
       if (field === 'stable' && expert.candidate === request.version) next.candidate = '';
       return [{ key, value: { case: 'expert', value: next }, expectedRevision: request.expectedRevision }];

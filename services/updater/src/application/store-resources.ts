@@ -5,6 +5,7 @@ import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError, type FieldViolation } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import type { Actor, Change, RegistryWriter } from './registry-writer.js';
+import { refuseWhileLive, releasesOf } from './release/releases.js';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
@@ -100,6 +101,7 @@ export class StoreResources {
     await this.writer.write(actor, () => {
       if (!this.view.expert(expert))
         throw new ThalamusError('EXPERT_NOT_FOUND', `No expert ${expert} is registered.`);
+      refuseWhileLive(this.view, expert, 'The expert');
       const versions = this.view.versions(expert);
       const digests = new Set(versions.map(({ manifestDigest }) => manifestDigest));
       const user = this.view
@@ -133,6 +135,10 @@ export class StoreResources {
             key: `composition/${composition.recipeDigest}`,
             value: undefined,
           })),
+        ...releasesOf(this.view, expert).map(({ id }): Change => ({
+          key: `release/${id}`,
+          value: undefined,
+        })),
       ];
     });
     return this.view.revision;

@@ -1,71 +1,103 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { parseDigest, readArtifact, type ArtifactStore } from '@thalamus/bundle';
-import {
-  compareVersions,
-  parsePredictions,
-  type Prediction,
-  type SliceComparison,
-  type Verdict,
-} from '@thalamus/compatibility';
+import { create } from '@bufbuild/protobuf';
 import { registryV1, releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { RegistryView } from '@thalamus/registry';
+import type { ComparePredictions } from '../../application/release/compare-predictions.js';
+import type { ReleaseLeader } from '../../application/release/release-leader.js';
+import type { Releases } from '../../application/release/releases.js';
+import type { StartRelease } from '../../application/release/start-release.js';
+import type { SteerRelease } from '../../application/release/steer-release.js';
 import type { SetChannel } from '../../application/set-channel.js';
 import { actorOf } from './actor.js';
 
-const MAX_PREDICTION_BYTES = 256 * 2 ** 20;
-/** Largest file in a call; larger ones come from the artifact store. */
-const MAX_INLINE_BYTES = 3 * 2 ** 20;
 const DEFAULT_BUDGET = 0.01;
 const DEFAULT_ITEMS = 20;
+const DEFAULT_PAGE = 100;
 
-const VERDICTS: Readonly<Record<Verdict, releaseV1.Verdict>> = {
-  compatible: releaseV1.Verdict.COMPATIBLE,
-  incompatible: releaseV1.Verdict.INCOMPATIBLE,
-  inconclusive: releaseV1.Verdict.INCONCLUSIVE,
-};
+/** What the release service calls. */
+export interface ReleaseUseCases {
+  readonly view: RegistryView;
+  readonly channels: SetChannel;
+  readonly compare: ComparePredictions;
+  readonly releases: Releases;
+  readonly starts: StartRelease;
+  readonly steer: SteerRelease;
+  readonly leader: Pick<ReleaseLeader, 'described' | 'wake'>;
+}
 
-type File = { readonly case: string | undefined; readonly value?: unknown };
-
-/** thalamus.release.v1: comparison and promotion; staged rollouts are not offered by this version. */
+/** thalamus.release.v1: decodes, calls one use case, encodes. */
 export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV1.ReleaseService> {
-  constructor(
-    private readonly artifacts: ArtifactStore,
-    private readonly view: RegistryView,
-    private readonly channels: SetChannel,
-  ) {}
+  constructor(private readonly uses: ReleaseUseCases) {}
 
-  async compare(
-    request: releaseV1.CompareRequest,
-  ): Promise<MessageInitShape<typeof releaseV1.CompareResponseSchema>> {
+  async compare(request: releaseV1.CompareRequest) {
     const budget = request.negativeFlipBudget === 0 ? DEFAULT_BUDGET : request.negativeFlipBudget;
-    if (!(budget > 0 && budget <= 1)) {
+    const { comparison, items } = await this.uses.compare.run(request.old, request.new, budget);
+    return create(releaseV1.CompareResponseSchema, {
+      ...comparison,
+      items: items
+        .slice(0, request.maxItems || DEFAULT_ITEMS)
+        .map((item) => create(releaseV1.FlippedItemSchema, item)),
+    });
+  }
+
+  async start(request: releaseV1.StartRequest, context: CallContext) {
+    const release = await this.uses.starts.run(request, actorOf(context, 'release.Start'));
+    this.uses.leader.wake();
+    return { release: this.uses.leader.described(release) };
+  }
+
+  async getRelease({ id }: releaseV1.GetReleaseRequest) {
+    return Promise.resolve({ release: this.uses.leader.described(this.uses.releases.find(id)) });
+  }
+
+  async listReleases({ expert, pageSize, pageToken }: releaseV1.ListReleasesRequest) {
+    const all = this.uses.releases.list(expert);
+    const before = all.findIndex(({ id }) => id === pageToken);
+    if (pageToken !== '' && before < 0)
       throw new ThalamusError(
         'REQUEST_INVALID',
-        `negative_flip_budget is ${budget}; it is a share between 0 and 1.`,
-        { violations: [{ field: 'negative_flip_budget', description: 'between 0 and 1' }] },
+        'page_token is of no release that is still kept; begin without one.',
+        { violations: [{ field: 'page_token', description: 'the next_page_token of a former answer' }] },
       );
-    }
-    const before = await this.predictions(request.old, 'the old predictions');
-    const after = await this.predictions(request.new, 'the new predictions');
-    const comparison = compareVersions(before, after, budget);
-    return {
-      verdict: VERDICTS[comparison.verdict],
-      overall: sliceMessage(comparison.overall),
-      slices: comparison.slices.map(sliceMessage),
-      items: comparison.items.slice(0, request.maxItems || DEFAULT_ITEMS),
-      reason: comparison.reason,
-      negativeFlipBudget: budget,
-    };
+    const page = all.slice(before + 1, before + 1 + (pageSize || DEFAULT_PAGE));
+    const last = page.at(-1)?.id ?? '';
+    return Promise.resolve({
+      releases: page.map((release) => this.uses.leader.described(release)),
+      nextPageToken: last === all.at(-1)?.id ? '' : last,
+    });
+  }
+
+  async advance({ releaseId, reason }: releaseV1.AdvanceRequest, context: CallContext) {
+    const release = await this.uses.steer.advance(releaseId, reason, actorOf(context, 'release.Advance'));
+    return { release: this.uses.leader.described(release) };
   }
 
   async promote(request: releaseV1.PromoteRequest, context: CallContext) {
-    if (request.releaseId !== '')
-      throw new ThalamusError(
-        'RESOURCE_NOT_FOUND',
-        `No release ${request.releaseId} exists; leave release_id empty and give a reason to promote a version directly.`,
-      );
+    if (request.releaseId === '') return this.promoteDirectly(request, context);
+    const { expert, fromVersion, toVersion } = await this.uses.steer.promote(
+      request,
+      actorOf(context, 'release.Promote'),
+    );
+    const revision = this.uses.view.get(`expert/${expert}`)?.revision ?? 0n;
+    return { expert, version: toVersion, previousVersion: fromVersion, revision };
+  }
+
+  async rollBack({ releaseId, reason }: releaseV1.RollBackRequest, context: CallContext) {
+    const release = await this.uses.steer.rollBack(releaseId, reason, actorOf(context, 'release.RollBack'));
+    return { release: this.uses.leader.described(release) };
+  }
+
+  repair() {
+    return Promise.reject(
+      new ThalamusError(
+        'METHOD_UNSUPPORTED',
+        'Repair is not offered by this version; train a compatible version, register it, and start its release.',
+      ),
+    );
+  }
+
+  private async promoteDirectly(request: releaseV1.PromoteRequest, context: CallContext) {
     if (request.reason.trim() === '') {
       throw new ThalamusError(
         'REQUEST_INVALID',
@@ -73,83 +105,16 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
         { violations: [{ field: 'reason', description: 'must not be empty' }] },
       );
     }
-    const previousVersion = this.view.expert(request.expert)?.stable ?? '';
+    const { expert, version, expectedRevision } = request;
+    const previousVersion = this.uses.view.expert(expert)?.stable ?? '';
     const actor = { ...actorOf(context, 'release.Promote'), reason: request.reason };
-    const wanted = { expert: request.expert, channel: registryV1.Channel.STABLE, version: request.version };
-    const resource = await this.channels.run(
+    const resource = await this.uses.channels.run(
       {
-        ...wanted,
-        ...(request.expectedRevision === undefined ? {} : { expectedRevision: request.expectedRevision }),
+        ...{ expert, version, channel: registryV1.Channel.STABLE },
+        ...(expectedRevision === undefined ? {} : { expectedRevision }),
       },
       actor,
     );
-    return { expert: request.expert, version: request.version, previousVersion, revision: resource.revision };
+    return { expert, version, previousVersion, revision: resource.revision };
   }
-
-  start() {
-    return Promise.reject(unsupported('Start'));
-  }
-
-  getRelease() {
-    return Promise.reject(unsupported('GetRelease'));
-  }
-
-  async listReleases() {
-    return Promise.resolve({ releases: [] });
-  }
-
-  rollBack() {
-    return Promise.reject(unsupported('RollBack'));
-  }
-
-  repair() {
-    return Promise.reject(unsupported('Repair'));
-  }
-
-  private async predictions(file: File, label: string): Promise<Prediction[]> {
-    if (typeof file.value === 'string')
-      return parsePredictions(
-        utf8(await readArtifact(this.artifacts, parseDigest(file.value), MAX_PREDICTION_BYTES), label),
-        label,
-      );
-    if (file.value instanceof Uint8Array) {
-      if (file.value.byteLength > MAX_INLINE_BYTES)
-        throw new ThalamusError(
-          'REQUEST_TOO_LARGE',
-          `The file of ${label} has ${file.value.byteLength} bytes; at most ${MAX_INLINE_BYTES} are taken in the call. Put it into the artifact store and send its digest.`,
-        );
-      return parsePredictions(utf8(file.value, label), label);
-    }
-    throw new ThalamusError('REQUEST_INVALID', `${label} are missing; send a digest or the file itself.`);
-  }
-}
-
-function utf8(bytes: Uint8Array, label: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new ThalamusError('DATASET_INVALID', `The file of ${label} is not UTF-8.`);
-  }
-}
-
-function unsupported(method: string): ThalamusError {
-  return new ThalamusError(
-    'METHOD_UNSUPPORTED',
-    `${method} is not offered by this version: compare predictions with Compare, then make a version stable with Promote; Promote of the former version rolls back.`,
-  );
-}
-
-function sliceMessage(slice: SliceComparison): MessageInitShape<typeof releaseV1.SliceComparisonSchema> {
-  const rate = (value: SliceComparison['negativeFlips']) => ({ ...value, count: BigInt(value.count) });
-  return {
-    slice: slice.slice,
-    n: BigInt(slice.n),
-    oldAccuracy: rate(slice.oldAccuracy),
-    newAccuracy: rate(slice.newAccuracy),
-    negativeFlips: rate(slice.negativeFlips),
-    positiveFlips: rate(slice.positiveFlips),
-    inconsistentFlips: rate(slice.inconsistentFlips),
-    backwardTrust: slice.backwardTrust,
-    mcnemarP: slice.mcnemarP,
-  };
 }

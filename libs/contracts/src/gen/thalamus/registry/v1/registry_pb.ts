@@ -822,7 +822,7 @@ export type ReleaseSummary = Message<"thalamus.registry.v1.ReleaseSummary"> & {
   toVersion: string;
 
   /**
-   * State name of thalamus.release.v1.ReleaseState.
+   * State name of thalamus.release.v1.ReleaseState without its prefix: DRAFT, COMPARED, REPAIRED, SHADOW, CANARY, STABLE, ROLLED_BACK.
    *
    * @generated from field: string state = 5;
    */

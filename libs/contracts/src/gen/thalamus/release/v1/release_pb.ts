@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/release/v1/release.proto.
  */
 export const file_thalamus_release_v1_release: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki/QEKB1JlbGVhc2USCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEjAKBXN0YXRlGAUgASgOMiEudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlU3RhdGUSDgoGd2VpZ2h0GAYgASgBEjAKB2hpc3RvcnkYByADKAsyHy50aGFsYW11cy5yZWxlYXNlLnYxLlRyYW5zaXRpb24SOAoKY29tcGFyaXNvbhgIIAEoCzIkLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlc3BvbnNlIl8KDFN0YXJ0UmVxdWVzdBIOCgZleHBlcnQYASABKAkSEgoKdG9fdmVyc2lvbhgCIAEoCRINCgVzdGVwcxgDIAMoARIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgEIAEoASI+Cg1TdGFydFJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiHwoRR2V0UmVsZWFzZVJlcXVlc3QSCgoCaWQYASABKAkiQwoSR2V0UmVsZWFzZVJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiTAoTTGlzdFJlbGVhc2VzUmVxdWVzdBIOCgZleHBlcnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoUTGlzdFJlbGVhc2VzUmVzcG9uc2USLgoIcmVsZWFzZXMYASADKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBCg5Qcm9tb3RlUmVxdWVzdBIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpyZWxlYXNlX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgFIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJeCg9Qcm9tb3RlUmVzcG9uc2USDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSGAoQcHJldmlvdXNfdmVyc2lvbhgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBCI1Cg9Sb2xsQmFja1JlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiQQoQUm9sbEJhY2tSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIjQKDVJlcGFpclJlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIPCgdkYXRhc2V0GAIgASgJIiAKDlJlcGFpclJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCSpuCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIWChJWRVJESUNUX0NPTVBBVElCTEUQARIYChRWRVJESUNUX0lOQ09NUEFUSUJMRRACEhgKFFZFUkRJQ1RfSU5DT05DTFVTSVZFEAMq6wEKDFJlbGVhc2VTdGF0ZRIdChlSRUxFQVNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUkVMRUFTRV9TVEFURV9EUkFGVBABEhoKFlJFTEVBU0VfU1RBVEVfQ09NUEFSRUQQAhIaChZSRUxFQVNFX1NUQVRFX1JFUEFJUkVEEAMSGAoUUkVMRUFTRV9TVEFURV9TSEFET1cQBBIYChRSRUxFQVNFX1NUQVRFX0NBTkFSWRAFEhgKFFJFTEVBU0VfU1RBVEVfU1RBQkxFEAYSHQoZUkVMRUFTRV9TVEFURV9ST0xMRURfQkFDSxAHMvwECg5SZWxlYXNlU2VydmljZRJUCgdDb21wYXJlEiMudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlc3BvbnNlEk4KBVN0YXJ0EiEudGhhbGFtdXMucmVsZWFzZS52MS5TdGFydFJlcXVlc3QaIi50aGFsYW11cy5yZWxlYXNlLnYxLlN0YXJ0UmVzcG9uc2USXQoKR2V0UmVsZWFzZRImLnRoYWxhbXVzLnJlbGVhc2UudjEuR2V0UmVsZWFzZVJlcXVlc3QaJy50aGFsYW11cy5yZWxlYXNlLnYxLkdldFJlbGVhc2VSZXNwb25zZRJjCgxMaXN0UmVsZWFzZXMSKC50aGFsYW11cy5yZWxlYXNlLnYxLkxpc3RSZWxlYXNlc1JlcXVlc3QaKS50aGFsYW11cy5yZWxlYXNlLnYxLkxpc3RSZWxlYXNlc1Jlc3BvbnNlElQKB1Byb21vdGUSIy50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVzcG9uc2USVwoIUm9sbEJhY2sSJC50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVxdWVzdBolLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXNwb25zZRJRCgZSZXBhaXISIi50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlcXVlc3QaIy50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCKtAQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nIpAECgdSZWxlYXNlEgoKAmlkGAEgASgJEg4KBmV4cGVydBgCIAEoCRIUCgxmcm9tX3ZlcnNpb24YAyABKAkSEgoKdG9fdmVyc2lvbhgEIAEoCRIwCgVzdGF0ZRgFIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEg4KBndlaWdodBgGIAEoARIwCgdoaXN0b3J5GAcgAygLMh8udGhhbGFtdXMucmVsZWFzZS52MS5UcmFuc2l0aW9uEjgKCmNvbXBhcmlzb24YCCABKAsyJC50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXNwb25zZRIuCgRwbGFuGAkgASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlUGxhbhIMCgRzdGVwGAogASgNEjEKDXN0ZXBfYmVnYW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHN0ZXBfaGVsZF9tcxgMIAEoBBIPCgdzdG9wcGVkGA0gASgJEhMKC3dhaXRpbmdfZm9yGA4gASgJEi4KBGxpdmUYDyABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkxpdmVSZWFkaW5nEjQKEHRyYWZmaWNfYmVnYW5fYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoIDCgxTdGFydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhIKCnRvX3ZlcnNpb24YAiABKAkSDQoFc3RlcHMYAyADKAESHAoUbmVnYXRpdmVfZmxpcF9idWRnZXQYBCABKAESEgoKb2xkX2RpZ2VzdBgFIAEoCRISCgpuZXdfZGlnZXN0GAYgASgJEhcKD21pbmltdW1fc2FtcGxlcxgHIAEoDRIUCgxzdGVwX3NlY29uZHMYCCABKA0SGQoMbWlycm9yX3NoYXJlGAkgASgBSACIAQESGQoRbWlycm9yX3Blcl9zZWNvbmQYCiABKAESGgoSZGlzYWdyZWVtZW50X2xpbWl0GAsgASgBEhMKC2Vycm9yX2xpbWl0GAwgASgBEhkKEWxhdGVuY3lfdG9sZXJhbmNlGA0gASgBEg0KBWxldmVsGA4gASgBEhcKD292ZXJyaWRlX3JlYXNvbhgPIAEoCRIPCgdkcnlfcnVuGBAgASgIQg8KDV9taXJyb3Jfc2hhcmUiPgoNU3RhcnRSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIh8KEUdldFJlbGVhc2VSZXF1ZXN0EgoKAmlkGAEgASgJIkMKEkdldFJlbGVhc2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIkwKE0xpc3RSZWxlYXNlc1JlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIl8KFExpc3RSZWxlYXNlc1Jlc3BvbnNlEi4KCHJlbGVhc2VzGAEgAygLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI0Cg5BZHZhbmNlUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJACg9BZHZhbmNlUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSKLAQoOUHJvbW90ZVJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKcmVsZWFzZV9pZBgDIAEoCRIOCgZyZWFzb24YBCABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBSABKARIAIgBAUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXgoPUHJvbW90ZVJlc3BvbnNlEg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhgKEHByZXZpb3VzX3ZlcnNpb24YAyABKAkSEAoIcmV2aXNpb24YBCABKAQiNQoPUm9sbEJhY2tSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkEKEFJvbGxCYWNrUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSI0Cg1SZXBhaXJSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDwoHZGF0YXNldBgCIAEoCSIgCg5SZXBhaXJSZXNwb25zZRIOCgZqb2JfaWQYASABKAkqbgoHVmVyZGljdBIXChNWRVJESUNUX1VOU1BFQ0lGSUVEEAASFgoSVkVSRElDVF9DT01QQVRJQkxFEAESGAoUVkVSRElDVF9JTkNPTVBBVElCTEUQAhIYChRWRVJESUNUX0lOQ09OQ0xVU0lWRRADKusBCgxSZWxlYXNlU3RhdGUSHQoZUkVMRUFTRV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1JFTEVBU0VfU1RBVEVfRFJBRlQQARIaChZSRUxFQVNFX1NUQVRFX0NPTVBBUkVEEAISGgoWUkVMRUFTRV9TVEFURV9SRVBBSVJFRBADEhgKFFJFTEVBU0VfU1RBVEVfU0hBRE9XEAQSGAoUUkVMRUFTRV9TVEFURV9DQU5BUlkQBRIYChRSRUxFQVNFX1NUQVRFX1NUQUJMRRAGEh0KGVJFTEVBU0VfU1RBVEVfUk9MTEVEX0JBQ0sQBzLSBQoOUmVsZWFzZVNlcnZpY2USVAoHQ29tcGFyZRIjLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlcXVlc3QaJC50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXNwb25zZRJOCgVTdGFydBIhLnRoYWxhbXVzLnJlbGVhc2UudjEuU3RhcnRSZXF1ZXN0GiIudGhhbGFtdXMucmVsZWFzZS52MS5TdGFydFJlc3BvbnNlEl0KCkdldFJlbGVhc2USJi50aGFsYW11cy5yZWxlYXNlLnYxLkdldFJlbGVhc2VSZXF1ZXN0GicudGhhbGFtdXMucmVsZWFzZS52MS5HZXRSZWxlYXNlUmVzcG9uc2USYwoMTGlzdFJlbGVhc2VzEigudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXF1ZXN0GikudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXNwb25zZRJUCgdBZHZhbmNlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BZHZhbmNlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQWR2YW5jZVJlc3BvbnNlElQKB1Byb21vdGUSIy50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVzcG9uc2USVwoIUm9sbEJhY2sSJC50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVxdWVzdBolLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXNwb25zZRJRCgZSZXBhaXISIi50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlcXVlc3QaIy50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A share with its interval.
@@ -362,6 +362,223 @@ export const TransitionSchema: GenMessage<Transition> = /*@__PURE__*/
   messageDesc(file_thalamus_release_v1_release, 5);
 
 /**
+ * How a release goes on. Kept with it, so that whoever is elected goes on alike.
+ *
+ * @generated from message thalamus.release.v1.ReleasePlan
+ */
+export type ReleasePlan = Message<"thalamus.release.v1.ReleasePlan"> & {
+  /**
+   * Canary weights in order: shares of the traffic, above 0, each larger than the one before.
+   *
+   * @generated from field: repeated double steps = 1;
+   */
+  steps: number[];
+
+  /**
+   * Largest share of negative flips, above 0 and below 1: right with the version before, wrong with the candidate.
+   *
+   * @generated from field: double negative_flip_budget = 2;
+   */
+  negativeFlipBudget: number;
+
+  /**
+   * Requests that the candidate must have answered in a step (in SHADOW: mirrored ones compared) before it ends.
+   *
+   * @generated from field: uint32 minimum_samples = 3;
+   */
+  minimumSamples: number;
+
+  /**
+   * Seconds that SHADOW and each step last at the least.
+   *
+   * @generated from field: uint32 step_seconds = 4;
+   */
+  stepSeconds: number;
+
+  /**
+   * Share of the requests to the stable version that the candidate answers as well, 0 to 1. 0: there is no SHADOW.
+   *
+   * @generated from field: double mirror_share = 5;
+   */
+  mirrorShare: number;
+
+  /**
+   * Most mirrored requests of one gateway, per second; 0 means as many as its own budget allows.
+   *
+   * @generated from field: double mirror_per_second = 6;
+   */
+  mirrorPerSecond: number;
+
+  /**
+   * Largest share of mirrored requests that get another label, above 0 and below 1.
+   *
+   * @generated from field: double disagreement_limit = 7;
+   */
+  disagreementLimit: number;
+
+  /**
+   * Largest share of mirrored requests that the candidate fails, above 0 and below 1.
+   *
+   * @generated from field: double error_limit = 8;
+   */
+  errorLimit: number;
+
+  /**
+   * Share of the stable version's time by which the candidate may be slower, 0 or more.
+   *
+   * @generated from field: double latency_tolerance = 9;
+   */
+  latencyTolerance: number;
+
+  /**
+   * Chance, above 0 and below 1, that a candidate that keeps all limits is ever taken back, all tests together.
+   *
+   * @generated from field: double level = 10;
+   */
+  level: number;
+};
+
+/**
+ * Describes the message thalamus.release.v1.ReleasePlan.
+ * Use `create(ReleasePlanSchema)` to create a new message.
+ */
+export const ReleasePlanSchema: GenMessage<ReleasePlan> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 6);
+
+/**
+ * What one always-valid test says now.
+ *
+ * @generated from message thalamus.release.v1.TestReading
+ */
+export type TestReading = Message<"thalamus.release.v1.TestReading"> & {
+  /**
+   * mirror.flips, mirror.disagreement, mirror.errors, mirror.latency, canary.quality, canary.errors, canary.latency.
+   *
+   * @generated from field: string test = 1;
+   */
+  test: string;
+
+  /**
+   * Trials; for those that pair both versions, pairs that differ.
+   *
+   * @generated from field: uint64 trials = 2;
+   */
+  trials: bigint;
+
+  /**
+   * Those of them that speak against the candidate.
+   *
+   * @generated from field: uint64 events = 3;
+   */
+  events: bigint;
+
+  /**
+   * Share of them.
+   *
+   * @generated from field: double rate = 4;
+   */
+  rate: number;
+
+  /**
+   * Lower end of the 95 % confidence sequence of the share, 0 to 1.
+   *
+   * @generated from field: double low = 5;
+   */
+  low: number;
+
+  /**
+   * Upper end of it, 0 to 1.
+   *
+   * @generated from field: double high = 6;
+   */
+  high: number;
+
+  /**
+   * Share above which the candidate is taken back.
+   *
+   * @generated from field: double limit = 7;
+   */
+  limit: number;
+
+  /**
+   * Always-valid p-value of "the share is at most the limit".
+   *
+   * @generated from field: double p_value = 8;
+   */
+  pValue: number;
+
+  /**
+   * True when the limit is broken: the release is rolled back.
+   *
+   * @generated from field: bool alarm = 9;
+   */
+  alarm: boolean;
+};
+
+/**
+ * Describes the message thalamus.release.v1.TestReading.
+ * Use `create(TestReadingSchema)` to create a new message.
+ */
+export const TestReadingSchema: GenMessage<TestReading> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 7);
+
+/**
+ * What live traffic has said of a candidate since it got any.
+ *
+ * @generated from message thalamus.release.v1.LiveReading
+ */
+export type LiveReading = Message<"thalamus.release.v1.LiveReading"> & {
+  /**
+   * Mirrored requests that were compared.
+   *
+   * @generated from field: uint64 mirrored = 1;
+   */
+  mirrored: bigint;
+
+  /**
+   * Requests that the stable version answered.
+   *
+   * @generated from field: uint64 stable_requests = 2;
+   */
+  stableRequests: bigint;
+
+  /**
+   * Requests that the candidate answered.
+   *
+   * @generated from field: uint64 candidate_requests = 3;
+   */
+  candidateRequests: bigint;
+
+  /**
+   * Feedback about them that could be used.
+   *
+   * @generated from field: uint64 feedback = 4;
+   */
+  feedback: bigint;
+
+  /**
+   * Those that count for the present step.
+   *
+   * @generated from field: uint64 step_samples = 5;
+   */
+  stepSamples: bigint;
+
+  /**
+   * Its tests.
+   *
+   * @generated from field: repeated thalamus.release.v1.TestReading tests = 6;
+   */
+  tests: TestReading[];
+};
+
+/**
+ * Describes the message thalamus.release.v1.LiveReading.
+ * Use `create(LiveReadingSchema)` to create a new message.
+ */
+export const LiveReadingSchema: GenMessage<LiveReading> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 8);
+
+/**
  * The path of a candidate version.
  *
  * @generated from message thalamus.release.v1.Release
@@ -417,11 +634,67 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
   history: Transition[];
 
   /**
-   * The offline comparison.
+   * The offline comparison, without its items: the digest of all of them is in the history.
    *
    * @generated from field: thalamus.release.v1.CompareResponse comparison = 8;
    */
   comparison?: CompareResponse | undefined;
+
+  /**
+   * How it goes on.
+   *
+   * @generated from field: thalamus.release.v1.ReleasePlan plan = 9;
+   */
+  plan?: ReleasePlan | undefined;
+
+  /**
+   * Number of the canary step, from 1; 0 outside of CANARY.
+   *
+   * @generated from field: uint32 step = 10;
+   */
+  step: number;
+
+  /**
+   * When SHADOW or the present step began.
+   *
+   * @generated from field: google.protobuf.Timestamp step_began_at = 11;
+   */
+  stepBeganAt?: Timestamp | undefined;
+
+  /**
+   * Milliseconds that it has lasted under a lease, by the clocks of the updaters that held it.
+   *
+   * @generated from field: uint64 step_held_ms = 12;
+   */
+  stepHeldMs: bigint;
+
+  /**
+   * Why it does not go on by itself, in one sentence; empty while it does.
+   *
+   * @generated from field: string stopped = 13;
+   */
+  stopped: string;
+
+  /**
+   * What it waits for, in one sentence. In answers of the elected updater alone, never in the registry.
+   *
+   * @generated from field: string waiting_for = 14;
+   */
+  waitingFor: string;
+
+  /**
+   * What live traffic says. In answers of the elected updater alone, never in the registry.
+   *
+   * @generated from field: thalamus.release.v1.LiveReading live = 15;
+   */
+  live?: LiveReading | undefined;
+
+  /**
+   * When the candidate first got traffic; absent before.
+   *
+   * @generated from field: google.protobuf.Timestamp traffic_began_at = 16;
+   */
+  trafficBeganAt?: Timestamp | undefined;
 };
 
 /**
@@ -429,7 +702,7 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
  * Use `create(ReleaseSchema)` to create a new message.
  */
 export const ReleaseSchema: GenMessage<Release> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 6);
+  messageDesc(file_thalamus_release_v1_release, 9);
 
 /**
  * A candidate.
@@ -452,7 +725,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
   toVersion: string;
 
   /**
-   * Canary weights in order, each 0 to 1; empty means 0.05, 0.25, 1.
+   * Canary weights in order, each above 0 and at most 1; empty means 0.05, 0.25, 1.
    *
    * @generated from field: repeated double steps = 3;
    */
@@ -464,6 +737,90 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
    * @generated from field: double negative_flip_budget = 4;
    */
   negativeFlipBudget: number;
+
+  /**
+   * sha256:<hex> of a stored prediction file of the version before; empty: nothing is compared offline.
+   *
+   * @generated from field: string old_digest = 5;
+   */
+  oldDigest: string;
+
+  /**
+   * sha256:<hex> of that of the candidate, of the same items.
+   *
+   * @generated from field: string new_digest = 6;
+   */
+  newDigest: string;
+
+  /**
+   * Requests of the candidate that each step needs. 0 means 100.
+   *
+   * @generated from field: uint32 minimum_samples = 7;
+   */
+  minimumSamples: number;
+
+  /**
+   * Seconds that each step lasts at the least. 0 means 300.
+   *
+   * @generated from field: uint32 step_seconds = 8;
+   */
+  stepSeconds: number;
+
+  /**
+   * Share of the stable traffic to be mirrored, 0 to 1. Absent means 0.1; 0 means no SHADOW.
+   *
+   * @generated from field: optional double mirror_share = 9;
+   */
+  mirrorShare?: number | undefined;
+
+  /**
+   * Most mirrored requests of one gateway, per second; 0 means as many as its own budget allows.
+   *
+   * @generated from field: double mirror_per_second = 10;
+   */
+  mirrorPerSecond: number;
+
+  /**
+   * Largest share of mirrored requests that get another label. 0 means 0.2.
+   *
+   * @generated from field: double disagreement_limit = 11;
+   */
+  disagreementLimit: number;
+
+  /**
+   * Largest share of mirrored requests that the candidate fails. 0 means 0.01.
+   *
+   * @generated from field: double error_limit = 12;
+   */
+  errorLimit: number;
+
+  /**
+   * Share of the stable version's time by which the candidate may be slower. 0 means 0.5.
+   *
+   * @generated from field: double latency_tolerance = 13;
+   */
+  latencyTolerance: number;
+
+  /**
+   * Chance that a sound candidate is ever taken back. 0 means 0.05.
+   *
+   * @generated from field: double level = 14;
+   */
+  level: number;
+
+  /**
+   * Goes on in spite of an incompatible verdict or another contract, and without any check before callers get the candidate. Recorded.
+   *
+   * @generated from field: string override_reason = 15;
+   */
+  overrideReason: string;
+
+  /**
+   * True: everything is checked and compared, nothing is written.
+   *
+   * @generated from field: bool dry_run = 16;
+   */
+  dryRun: boolean;
 };
 
 /**
@@ -471,7 +828,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 7);
+  messageDesc(file_thalamus_release_v1_release, 10);
 
 /**
  * The release.
@@ -492,7 +849,7 @@ export type StartResponse = Message<"thalamus.release.v1.StartResponse"> & {
  * Use `create(StartResponseSchema)` to create a new message.
  */
 export const StartResponseSchema: GenMessage<StartResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 8);
+  messageDesc(file_thalamus_release_v1_release, 11);
 
 /**
  * Which release.
@@ -513,7 +870,7 @@ export type GetReleaseRequest = Message<"thalamus.release.v1.GetReleaseRequest">
  * Use `create(GetReleaseRequestSchema)` to create a new message.
  */
 export const GetReleaseRequestSchema: GenMessage<GetReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 9);
+  messageDesc(file_thalamus_release_v1_release, 12);
 
 /**
  * One release.
@@ -534,7 +891,7 @@ export type GetReleaseResponse = Message<"thalamus.release.v1.GetReleaseResponse
  * Use `create(GetReleaseResponseSchema)` to create a new message.
  */
 export const GetReleaseResponseSchema: GenMessage<GetReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 10);
+  messageDesc(file_thalamus_release_v1_release, 13);
 
 /**
  * Which releases.
@@ -569,7 +926,7 @@ export type ListReleasesRequest = Message<"thalamus.release.v1.ListReleasesReque
  * Use `create(ListReleasesRequestSchema)` to create a new message.
  */
 export const ListReleasesRequestSchema: GenMessage<ListReleasesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 11);
+  messageDesc(file_thalamus_release_v1_release, 14);
 
 /**
  * Some releases.
@@ -597,7 +954,56 @@ export type ListReleasesResponse = Message<"thalamus.release.v1.ListReleasesResp
  * Use `create(ListReleasesResponseSchema)` to create a new message.
  */
 export const ListReleasesResponseSchema: GenMessage<ListReleasesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 12);
+  messageDesc(file_thalamus_release_v1_release, 15);
+
+/**
+ * Which release goes on.
+ *
+ * @generated from message thalamus.release.v1.AdvanceRequest
+ */
+export type AdvanceRequest = Message<"thalamus.release.v1.AdvanceRequest"> & {
+  /**
+   * Id.
+   *
+   * @generated from field: string release_id = 1;
+   */
+  releaseId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message thalamus.release.v1.AdvanceRequest.
+ * Use `create(AdvanceRequestSchema)` to create a new message.
+ */
+export const AdvanceRequestSchema: GenMessage<AdvanceRequest> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 16);
+
+/**
+ * The release after it.
+ *
+ * @generated from message thalamus.release.v1.AdvanceResponse
+ */
+export type AdvanceResponse = Message<"thalamus.release.v1.AdvanceResponse"> & {
+  /**
+   * The release.
+   *
+   * @generated from field: thalamus.release.v1.Release release = 1;
+   */
+  release?: Release | undefined;
+};
+
+/**
+ * Describes the message thalamus.release.v1.AdvanceResponse.
+ * Use `create(AdvanceResponseSchema)` to create a new message.
+ */
+export const AdvanceResponseSchema: GenMessage<AdvanceResponse> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 17);
 
 /**
  * Which version.
@@ -606,14 +1012,14 @@ export const ListReleasesResponseSchema: GenMessage<ListReleasesResponse> = /*@_
  */
 export type PromoteRequest = Message<"thalamus.release.v1.PromoteRequest"> & {
   /**
-   * Expert.
+   * Expert; may be left out with a release.
    *
    * @generated from field: string expert = 1;
    */
   expert: string;
 
   /**
-   * Version.
+   * Version; may be left out with a release.
    *
    * @generated from field: string version = 2;
    */
@@ -646,7 +1052,7 @@ export type PromoteRequest = Message<"thalamus.release.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 13);
+  messageDesc(file_thalamus_release_v1_release, 18);
 
 /**
  * What is stable now.
@@ -688,7 +1094,7 @@ export type PromoteResponse = Message<"thalamus.release.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 14);
+  messageDesc(file_thalamus_release_v1_release, 19);
 
 /**
  * Which release.
@@ -716,7 +1122,7 @@ export type RollBackRequest = Message<"thalamus.release.v1.RollBackRequest"> & {
  * Use `create(RollBackRequestSchema)` to create a new message.
  */
 export const RollBackRequestSchema: GenMessage<RollBackRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 15);
+  messageDesc(file_thalamus_release_v1_release, 20);
 
 /**
  * The release after it.
@@ -737,7 +1143,7 @@ export type RollBackResponse = Message<"thalamus.release.v1.RollBackResponse"> &
  * Use `create(RollBackResponseSchema)` to create a new message.
  */
 export const RollBackResponseSchema: GenMessage<RollBackResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 16);
+  messageDesc(file_thalamus_release_v1_release, 21);
 
 /**
  * Which release is to be repaired.
@@ -765,7 +1171,7 @@ export type RepairRequest = Message<"thalamus.release.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 17);
+  messageDesc(file_thalamus_release_v1_release, 22);
 
 /**
  * The job.
@@ -786,7 +1192,7 @@ export type RepairResponse = Message<"thalamus.release.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 18);
+  messageDesc(file_thalamus_release_v1_release, 23);
 
 /**
  * How a comparison ended.
@@ -915,7 +1321,7 @@ export const ReleaseService: GenService<{
     output: typeof CompareResponseSchema;
   },
   /**
-   * Begins the release of a candidate. One live release an expert.
+   * Begins the release of a candidate. One live release an expert. The elected updater then moves it on by itself.
    *
    * @generated from rpc thalamus.release.v1.ReleaseService.Start
    */
@@ -945,7 +1351,17 @@ export const ReleaseService: GenService<{
     output: typeof ListReleasesResponseSchema;
   },
   /**
-   * Makes a version stable. Without a release this needs an override with a reason.
+   * Moves a live release one state or step on by hand, whatever it waits for. Needs a reason.
+   *
+   * @generated from rpc thalamus.release.v1.ReleaseService.Advance
+   */
+  advance: {
+    methodKind: "unary";
+    input: typeof AdvanceRequestSchema;
+    output: typeof AdvanceResponseSchema;
+  },
+  /**
+   * Makes a version stable. Without a release this needs an override with a reason, and is refused while one is live.
    *
    * @generated from rpc thalamus.release.v1.ReleaseService.Promote
    */

@@ -1,0 +1,161 @@
+import { create } from '@bufbuild/protobuf';
+import type { ArtifactStore } from '@thalamus/bundle';
+import type { FlippedItem } from '@thalamus/compatibility';
+import { registryV1, releaseV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import { randomBytes } from 'node:crypto';
+import { planOf } from '../../domain/release/release-plan.js';
+import {
+  GATE,
+  moved,
+  stateName,
+  type ReleaseRecord,
+  type StepReason,
+} from '../../domain/release/release-states.js';
+import type { Actor } from '../registry-writer.js';
+import type { ComparePredictions } from './compare-predictions.js';
+import type { CheckContract } from './check-contract.js';
+import { refuseWhileLive, type Releases } from './releases.js';
+
+const { ReleaseState, Verdict } = releaseV1;
+/** Slices that a release keeps, largest first. */
+const MAX_SLICES = 20;
+
+/** What a start rests on. */
+interface Checked {
+  readonly plan: releaseV1.ReleasePlan;
+  readonly fromVersion: string;
+  readonly override: string;
+  readonly comparison: releaseV1.CompareResponse | undefined;
+  readonly evidence: readonly string[];
+}
+
+/** Begins releases: checks the candidate against the version before, compares them offline where files are given. */
+export class StartRelease {
+  constructor(
+    private readonly releases: Releases,
+    private readonly compare: ComparePredictions,
+    private readonly contract: CheckContract,
+    private readonly artifacts: ArtifactStore,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  /**
+   * A dry run writes nothing and answers with the release as it would be.
+   * @throws REQUEST_INVALID, EXPERT_NOT_FOUND, RELEASE_CONFLICT, NOT_LEADER, and what comparing throws
+   */
+  async run(request: releaseV1.StartRequest, actor: Actor): Promise<ReleaseRecord> {
+    this.releases.requireLeader();
+    const plan = planOf(request);
+    const fromVersion = this.stableOf(request);
+    refuseWhileLive(this.releases.view, request.expert, 'The expert');
+    const override = request.overrideReason.trim();
+    await this.checkContract(request, fromVersion, override);
+    const compared = await this.compared(request, plan);
+    if (!compared && plan.mirrorShare === 0 && override === '')
+      throw new ThalamusError(
+        'REQUEST_INVALID',
+        'Nothing is compared offline and nothing mirrored, so callers would get a candidate that nothing is known of; send prediction files, a mirror_share above 0, or an override_reason.',
+        {
+          violations: [
+            { field: 'override_reason', description: 'or old_digest and new_digest, or mirror_share' },
+          ],
+        },
+      );
+    const checked = {
+      plan,
+      fromVersion,
+      override,
+      comparison: compared?.comparison,
+      evidence: compared?.evidence ?? [],
+    };
+    const id = `${request.expert}-${request.toVersion}-${randomBytes(4).toString('hex')}`;
+    const make = () => {
+      if (this.stableOf(request) !== fromVersion)
+        throw new ThalamusError(
+          'RELEASE_CONFLICT',
+          `The stable version of ${request.expert} changed meanwhile; start again.`,
+        );
+      return this.begun(id, request, checked, actor);
+    };
+    return request.dryRun ? make() : this.releases.begin(actor, make);
+  }
+
+  private stableOf({ expert, toVersion }: releaseV1.StartRequest): string {
+    const { view } = this.releases;
+    const known = view.expert(expert);
+    if (!known) throw new ThalamusError('EXPERT_NOT_FOUND', `No expert ${expert} is registered.`);
+    if (!view.version(expert, toVersion))
+      throw new ThalamusError(
+        'EXPERT_NOT_FOUND',
+        `${expert} has no version ${toVersion || '""'}; register it first.`,
+      );
+    if (known.stable === '')
+      throw new ThalamusError(
+        'RELEASE_CONFLICT',
+        `${expert} has no stable version to go back to; promote ${toVersion} with a reason.`,
+      );
+    if (known.stable === toVersion)
+      throw new ThalamusError('RELEASE_CONFLICT', `${expert}@${toVersion} is stable already.`);
+    return known.stable;
+  }
+
+  private async checkContract(
+    { expert, toVersion }: releaseV1.StartRequest,
+    fromVersion: string,
+    override: string,
+  ): Promise<void> {
+    const breaks = await this.contract.run(expert, fromVersion, toVersion);
+    if (breaks.length === 0 || override !== '') return;
+    throw new ThalamusError(
+      'RELEASE_CONFLICT',
+      `${expert}@${toVersion} keeps not what callers of ${fromVersion} rely on: ${breaks.join('; ')}. Give an override_reason to release it all the same.`,
+    );
+  }
+
+  private async compared({ oldDigest, newDigest }: releaseV1.StartRequest, plan: releaseV1.ReleasePlan) {
+    if (oldDigest === '' && newDigest === '') return undefined;
+    const file = (value: string) => (value === '' ? { case: undefined } : { case: 'digest', value });
+    const { comparison, items } = await this.compare.run(
+      file(oldDigest),
+      file(newDigest),
+      plan.negativeFlipBudget,
+    );
+    const flips = await this.artifacts.put(flipLines(items));
+    const kept = { ...comparison, slices: comparison.slices.slice(0, MAX_SLICES) };
+    return { comparison: kept, evidence: [oldDigest, newDigest, flips.digest] };
+  }
+
+  private begun(id: string, request: releaseV1.StartRequest, checked: Checked, actor: Actor): ReleaseRecord {
+    const { plan, fromVersion, override, comparison, evidence } = checked;
+    const { expert, toVersion } = request;
+    const why = (reason: string, by: string): StepReason => ({ by, reason, evidence, atMs: this.now() });
+    const names = { id, expert, fromVersion, toVersion };
+    const draft = create(releaseV1.ReleaseSchema, {
+      ...names,
+      plan,
+      state: ReleaseState.DRAFT,
+      ...(comparison ? { comparison } : {}),
+    });
+    const summary = create(registryV1.ReleaseSummarySchema, {
+      ...names,
+      state: stateName(ReleaseState.UNSPECIFIED),
+      mirrorPerSecond: plan.mirrorPerSecond,
+      details: { ...draft, state: ReleaseState.UNSPECIFIED },
+    }) as ReleaseRecord;
+    const overridden = override === '' ? '' : ` Overridden: ${override}`;
+    const begun = moved(summary, ReleaseState.DRAFT, {
+      ...why(`Started.${overridden}`, actor.id),
+      evidence: [],
+    });
+    if (!comparison) return begun;
+    const isStopped = comparison.verdict === Verdict.INCOMPATIBLE && override === '';
+    const stopped = isStopped ? `Incompatible: ${comparison.reason}` : '';
+    return moved(begun, ReleaseState.COMPARED, why(`${comparison.reason}${overridden}`, GATE), { stopped });
+  }
+}
+
+/** Flipped items as JSONL, negative ones first. */
+function flipLines(items: readonly FlippedItem[]): Uint8Array {
+  return Buffer.from(items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+}

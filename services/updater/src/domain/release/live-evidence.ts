@@ -1,0 +1,220 @@
+import { create } from '@bufbuild/protobuf';
+import { PairMonitor, RateMonitor, rateSequence, type RateReading } from '@thalamus/compatibility';
+import { releaseV1, type eventsV1 } from '@thalamus/contracts';
+import { ArmPairs } from './arm-pairs.js';
+import type { ReleaseRecord } from './release-states.js';
+import {
+  RequestWindow,
+  type GivenFeedback,
+  type MirroredAnswers,
+  type SeenRequest,
+} from './request-window.js';
+
+/** Tests share the level of the plan. */
+const TESTS = 7;
+/** Requests that feedback may still speak of. */
+const WINDOW = 50_000;
+/** Feedback about requests that are not known (yet): most of it is of other experts. */
+const EARLY = 10_000;
+/** A version that was just loaded is slow at first: so many of its times say nothing. */
+const WARM_UP = 20;
+const MAX_DISAGREEMENTS = 1_000;
+/** Errors that say nothing of a version. */
+const NOT_OF_VERSION: ReadonlySet<string> = new Set(['CANCELLED', 'RATE_LIMITED', 'EXPERT_OVERLOADED']);
+const EVEN = 0.5;
+
+/** A mirrored request that got different answers. No text. */
+export interface Disagreement {
+  readonly requestId: string;
+  readonly stable: string;
+  readonly candidate: string;
+  readonly errorCode: string;
+}
+
+/**
+ * What live traffic says of a candidate, from the events of its release since it first got any: always-valid tests, so that it may be looked
+ * at after every event and acted on at once. No clock, no bus: whoever reads the same events again knows the same.
+ */
+export class LiveEvidence {
+  private readonly flips: RateMonitor;
+  private readonly disagreement: RateMonitor;
+  private readonly mirrorErrors: RateMonitor;
+  private readonly mirrorLatency: PairMonitor;
+  private readonly quality: ArmPairs;
+  private readonly armErrors: ArmPairs;
+  private readonly armLatency: ArmPairs;
+  private readonly window = new RequestWindow(WINDOW);
+  private readonly early = new RequestWindow(EARLY);
+  private readonly counts = { mirrored: 0, stable: 0, candidate: 0, feedback: 0, step: 0 };
+  private readonly warm = { mirror: 0, candidate: 0 };
+  private readonly plan: releaseV1.ReleasePlan;
+  private isShadow = false;
+  private stepBeganMs = 0;
+  private step = '';
+  readonly disagreements: Disagreement[] = [];
+
+  constructor(private readonly release: ReleaseRecord) {
+    this.plan = release.details.plan ?? create(releaseV1.ReleasePlanSchema);
+    const level = this.plan.level / TESTS;
+    this.flips = new RateMonitor({ limit: this.plan.negativeFlipBudget, level });
+    this.disagreement = new RateMonitor({ limit: this.plan.disagreementLimit, level });
+    this.mirrorErrors = new RateMonitor({ limit: this.plan.errorLimit, level });
+    this.mirrorLatency = new PairMonitor(level);
+    this.quality = new ArmPairs(level);
+    this.armErrors = new ArmPairs(level);
+    this.armLatency = new ArmPairs(level);
+  }
+
+  /** Samples that come from a moment on, Unix milliseconds, count for a state or step. */
+  inStep(step: string, isShadow: boolean, beganMs: number): void {
+    if (this.step === step) return;
+    this.step = step;
+    this.isShadow = isShadow;
+    this.stepBeganMs = beganMs;
+    this.counts.step = 0;
+  }
+
+  /** A request that both versions answered. */
+  mirrored(event: eventsV1.ShadowCompared, atMs: number): void {
+    if (event.stableVersion !== this.release.fromVersion || event.candidateVersion !== this.release.toVersion)
+      return;
+    const { candidateErrorCode: errorCode, stableLabel: stable, candidateLabel: candidate, agree } = event;
+    if (NOT_OF_VERSION.has(errorCode)) return;
+    this.counts.mirrored += 1;
+    if (this.isShadow && atMs >= this.stepBeganMs) this.counts.step += 1;
+    if (!agree) {
+      this.disagreements.push({ requestId: event.requestId, stable, candidate, errorCode });
+      if (this.disagreements.length > MAX_DISAGREEMENTS) this.disagreements.shift();
+    }
+    this.mirrorErrors.add(errorCode !== '');
+    if (errorCode !== '') return;
+    // Texts that are made differ by a word without being wrong: only labels are held against each other.
+    if (stable !== '' && candidate !== '') this.disagreement.add(!agree);
+    if (++this.warm.mirror > WARM_UP && event.stableMs > 0 && event.candidateMs > 0)
+      this.mirrorLatency.add(event.stableMs * (1 + this.plan.latencyTolerance), event.candidateMs);
+    const request = this.requestOf(event);
+    request.mirror = { agree, stable, candidate };
+    this.judge(request);
+  }
+
+  /** A request that one of the versions answered. */
+  completed(event: eventsV1.RequestCompleted, atMs: number): void {
+    const arm = this.armOf(event.version);
+    if (!arm || event.expert !== this.release.expert || NOT_OF_VERSION.has(event.errorCode)) return;
+    this.counts[arm] += 1;
+    if (!this.isShadow && arm === 'candidate' && atMs >= this.stepBeganMs) this.counts.step += 1;
+    this.armErrors.add(arm, event.operation, event.errorCode === '' ? 0 : 1);
+    if (event.errorCode !== '') return;
+    const ms = event.timingsMs['infer'] ?? event.timingsMs['total'];
+    const isWarm = arm === 'stable' || ++this.warm.candidate > WARM_UP;
+    if (ms !== undefined && isWarm)
+      this.armLatency.add(
+        arm,
+        event.operation,
+        arm === 'stable' ? ms * (1 + this.plan.latencyTolerance) : ms,
+      );
+    const request = this.requestOf(event);
+    request.arm = arm;
+    request.label = event.answerLabel;
+    request.operation = event.operation;
+    this.judge(request);
+  }
+
+  /** How good an answer was. It may come before the request that it speaks of. */
+  given({ tenant, requestId, score, label }: eventsV1.FeedbackGiven): void {
+    const known = this.window.get(tenant, requestId);
+    const request = known ?? this.early.of(tenant, requestId);
+    request.feedback = { score, label };
+    if (known) this.judge(known);
+  }
+
+  /** True once a limit is broken. Cheap enough for every event. */
+  get isBroken(): boolean {
+    return this.tests().some(([, { alarm }]) => alarm);
+  }
+
+  get reading(): releaseV1.LiveReading {
+    const { mirrored, stable, candidate, feedback, step } = this.counts;
+    return create(releaseV1.LiveReadingSchema, {
+      mirrored: BigInt(mirrored),
+      stableRequests: BigInt(stable),
+      candidateRequests: BigInt(candidate),
+      feedback: BigInt(feedback),
+      stepSamples: BigInt(step),
+      tests: this.tests().map(([test, { events, trials, pValue, alarm }, limit]) => ({
+        ...{ test, limit, pValue, alarm },
+        trials: BigInt(trials),
+        events: BigInt(events),
+        rate: trials === 0 ? 0 : events / trials,
+        ...rateSequence(events, trials),
+      })),
+    });
+  }
+
+  private tests(): readonly (readonly [string, RateReading, number])[] {
+    return [
+      ['mirror.flips', this.flips.reading, this.plan.negativeFlipBudget],
+      ['mirror.disagreement', this.disagreement.reading, this.plan.disagreementLimit],
+      ['mirror.errors', this.mirrorErrors.reading, this.plan.errorLimit],
+      ['mirror.latency', this.mirrorLatency.reading, EVEN],
+      ['canary.quality', this.quality.reading, EVEN],
+      ['canary.errors', this.armErrors.reading, EVEN],
+      ['canary.latency', this.armLatency.reading, EVEN],
+    ];
+  }
+
+  /** The request that an event speaks of, with feedback that came before it. */
+  private requestOf({
+    tenant,
+    requestId,
+  }: {
+    readonly tenant: string;
+    readonly requestId: string;
+  }): SeenRequest {
+    const request = this.window.of(tenant, requestId);
+    const early = this.early.get(tenant, requestId);
+    if (early?.feedback && !request.feedback) request.feedback = early.feedback;
+    return request;
+  }
+
+  /** Uses feedback once for each test that it can speak for. */
+  private judge(request: SeenRequest): void {
+    const { feedback, mirror, arm, label = '', operation = '' } = request;
+    if (!feedback) return;
+    const wasUsed = isUsed(request);
+    const isFlip = mirror && !request.isFlipJudged ? flipOf(feedback, mirror) : undefined;
+    if (isFlip !== undefined) {
+      this.flips.add(isFlip);
+      request.isFlipJudged = true;
+    }
+    const loss = arm && !request.isQualityJudged ? lossOf(feedback, label) : undefined;
+    if (arm && loss !== undefined) {
+      this.quality.add(arm, operation, loss);
+      request.isQualityJudged = true;
+    }
+    if (!wasUsed && isUsed(request)) this.counts.feedback += 1;
+  }
+
+  private armOf(version: string): 'stable' | 'candidate' | undefined {
+    if (version === this.release.toVersion) return 'candidate';
+    return version === this.release.fromVersion ? 'stable' : undefined;
+  }
+}
+
+function isUsed({ isFlipJudged, isQualityJudged }: SeenRequest): boolean {
+  return isFlipJudged === true || isQualityJudged === true;
+}
+
+/** Whether the candidate lost what the stable version had right; undefined when the feedback does not say. */
+function flipOf({ label, score }: GivenFeedback, mirror: MirroredAnswers): boolean | undefined {
+  if (label !== '' && mirror.stable !== '') return mirror.stable === label && mirror.candidate !== label;
+  if (score === undefined) return undefined;
+  // The score is of what the caller got. Another answer than a right one is taken for a wrong one.
+  return score >= EVEN && !mirror.agree;
+}
+
+/** 0 for a perfect answer, 1 for a wrong one; undefined when the feedback does not say. */
+function lossOf({ score, label }: GivenFeedback, answer: string): number | undefined {
+  if (label !== '' && answer !== '') return label === answer ? 0 : 1;
+  return score === undefined ? undefined : 1 - score;
+}
