@@ -1,7 +1,7 @@
 // Latency of Twin graphs, routing included, beside their base: interleaved runs of the same texts, ratios of medians.
 //   npm run bench:compose [-- --rounds 40] [--threads 1] [--lengths 16,64,128] [--parents 8] [--rank 16] [--json]
 // Parents are experts of the zoo; nothing is fetched. Graphs are built anew, which takes a minute or two.
-import { mergeWeights, openParent } from '@thalamus/composition';
+import { mergeWeights, openParent, openProducts } from '@thalamus/composition';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { buildTwinGraph, chooseRanks, decomposeExclusiveVectors, maxRankOf } from '@thalamus/model-merge';
 import { buildBertEncoder, encodeModel } from '@thalamus/onnx-graph';
@@ -40,7 +40,11 @@ for (const name of names) parents.push(await openParent(`zoo/experts/${name}`, b
 const parameters = { shared: {}, parents: names.map((name) => ({ name, parameters: { weight: 0.3 } })) };
 const shared = mergeWeights({ method: 'task_arithmetic', parameters }, base.read.weights, parents);
 say(`decomposing ${names.length} parents at rank ${values.rank ?? 'fraction 0.1'} ...`);
-const vectors = decomposeExclusiveVectors(shared, parents, { maxRank: maxRankOf(RULE), seed: 0 });
+const vectors = await decomposeExclusiveVectors(shared, parents, {
+  maxRank: maxRankOf(RULE),
+  seed: 0,
+  multiply: (await openProducts(runtime, threads)).multiply,
+});
 const mixture = vectors.mixture(chooseRanks(vectors.spectra, RULE));
 const random = createRandom(1);
 const table = (size) => Float32Array.from({ length: size }, () => 0.05 * random.normal());

@@ -60,3 +60,4 @@ export {
   type EvaluatedTask,
   type JudgedTask,
 } from './evaluate-composition.js';
+export { openProducts, type RuntimeProducts } from './multiply-in-runtime.js';

@@ -40,7 +40,9 @@ export async function makeMerged(
   const shared = mergeWeights(plan.shared, base.read.weights, opened, {
     onTensor: (done, total) => onProgress({ stage: 'merge', done, total }),
   });
-  const exclusive = plan.twin && exclusiveOf(plan.twin, shared, opened, { seed: task.seed, onProgress });
+  const exclusive =
+    plan.twin &&
+    (await exclusiveOf(plan.twin, shared, opened, { seed: task.seed, runtime, threads, onProgress }));
   const mixture = exclusive?.mixture;
   const rows = await Promise.all(
     task.parents.map(async ({ train, test }) => ({

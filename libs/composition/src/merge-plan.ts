@@ -9,9 +9,10 @@ import {
   type ParentWeights,
 } from '@thalamus/model-merge';
 import type { Mixture, Weights } from '@thalamus/onnx-graph';
-import type { TrainingBase } from '@thalamus/training';
+import type { GraphRuntime, TrainingBase } from '@thalamus/training';
 import type { CompositionTask } from './composition-task.js';
 import { ROUTER_DEFAULTS, type RouterSettings } from './fit-router.js';
+import { openProducts } from './multiply-in-runtime.js';
 import type { OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
 import { sharedRecipe, staticRecipe, twinSettings } from './recipe-settings.js';
@@ -49,20 +50,34 @@ export function planOf(
   return { shared: sharedRecipe(twin, names, seed), router, twin };
 }
 
+/** What exclusive vectors are decomposed with. */
+export interface ExclusiveTools {
+  readonly seed: number;
+  readonly runtime: GraphRuntime;
+  readonly threads: number;
+  readonly onProgress: OnProgress;
+}
+
 /** Exclusive vectors of the parents against the shared expert, and how much of them the recipe keeps. */
-export function exclusiveOf(
+export async function exclusiveOf(
   twin: ReturnType<typeof twinSettings>,
   shared: Weights,
   parents: readonly ParentWeights[],
-  { seed, onProgress }: { readonly seed: number; readonly onProgress: OnProgress },
-): { readonly vectors: ExclusiveVectors; readonly mixture: Mixture } {
+  { seed, runtime, threads, onProgress }: ExclusiveTools,
+): Promise<{ readonly vectors: ExclusiveVectors; readonly mixture: Mixture }> {
   const rule = rankRuleOf(twin);
-  const vectors = decomposeExclusiveVectors(shared, parents, {
-    maxRank: maxRankOf(rule),
-    seed,
-    onMatrix: (done, total) => onProgress({ stage: 'factors', done, total }),
-  });
-  return { vectors, mixture: vectors.mixture(chooseRanks(vectors.spectra, rule)) };
+  const products = await openProducts(runtime, threads);
+  try {
+    const vectors = await decomposeExclusiveVectors(shared, parents, {
+      maxRank: maxRankOf(rule),
+      seed,
+      multiply: products.multiply,
+      onMatrix: (done, total) => onProgress({ stage: 'factors', done, total }),
+    });
+    return { vectors, mixture: vectors.mixture(chooseRanks(vectors.spectra, rule)) };
+  } finally {
+    await products.release();
+  }
 }
 
 /** @throws COMPOSITION_REFUSED for weights that were trained and are those of the base */

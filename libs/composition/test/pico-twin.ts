@@ -50,12 +50,12 @@ export function picoParents(shared: Weights, spread = 0.1): PicoTwinParent[] {
 }
 
 /** Exclusive vectors of a rank. */
-export function mixtureOf(
+export async function mixtureOf(
   shared: Weights,
   parents: readonly ParentWeights[],
   rule: RankRule = { kind: 'rank', rank: 4 },
-): Mixture {
-  const vectors = decomposeExclusiveVectors(shared, parents, { maxRank: maxRankOf(rule), seed: 1 });
+): Promise<Mixture> {
+  const vectors = await decomposeExclusiveVectors(shared, parents, { maxRank: maxRankOf(rule), seed: 1 });
   return vectors.mixture(chooseRanks(vectors.spectra, rule));
 }
 

@@ -24,7 +24,7 @@ afterAll(() => runtime.close());
 const RUNS = { seed: 20261129, numRuns: 12 };
 const shared = picoShared();
 const parents = picoParents(shared);
-const mixture = mixtureOf(shared, parents);
+const mixture = await mixtureOf(shared, parents);
 const COUNT = parents.length;
 const texts = picoTexts(8, 6);
 

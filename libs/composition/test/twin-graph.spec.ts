@@ -22,7 +22,7 @@ afterAll(() => runtime.close());
 
 const shared = picoShared();
 const parents = picoParents(shared);
-const mixture = mixtureOf(shared, parents);
+const mixture = await mixtureOf(shared, parents);
 const COUNT = parents.length;
 const NONE = { parents: COUNT, matrices: new Map(), vectors: new Map() };
 // Some near a parent, some between them, which are nearer though their product is smaller.
@@ -131,7 +131,7 @@ describe('a twin graph in ONNX Runtime', () => {
 
   it('of full rank is the parent that is named: its own weights and its own head', async () => {
     const near = picoParents(shared, 0.02);
-    const whole = mixtureOf(shared, near, { kind: 'fraction', fraction: 1 });
+    const whole = await mixtureOf(shared, near, { kind: 'fraction', fraction: 1 });
     const graph = picoTwin(shared, { mixture: whole, router: routerOf(1), parents: near, top: 1 });
     const still = picoTwin(shared, { router: routerOf(1), parents: near });
     for (const [parent, { weights }] of near.entries()) {

@@ -121,7 +121,8 @@ export class GraphBuilder {
 
   /**
    * Copies the nodes and constants of another model into this graph under a prefix, graphs of an `If` as well. Inputs of
-   * the model are bound to values of this graph by name; returns the names that its outputs have here.
+   * the model are bound to values of this graph by name, and so may constants be, which are then not copied; returns the names that
+   * its outputs have here.
    * @throws GRAPH_INVALID when an input is not bound.
    */
   embed(
@@ -141,6 +142,7 @@ export class GraphBuilder {
     }
     const rename = (name: string): string => (name === '' ? '' : (bindings[name] ?? `${prefix}${name}`));
     for (const tensor of graph.initializer) {
+      if (bindings[tensor.name] !== undefined) continue;
       const name = rename(tensor.name);
       this.claim(name);
       this.initializers.push({ ...tensor, name });

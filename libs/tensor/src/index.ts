@@ -15,6 +15,7 @@ export {
   toBfloat16Bits,
   toFloat16Bits,
 } from './half.js';
+export { multiplyPlainly, type Matrix64, type MultiplyMatrices } from './matrix-products.js';
 export { orthonormalise } from './orthonormalise.js';
 export { createRandom, type Random } from './random.js';
 export {

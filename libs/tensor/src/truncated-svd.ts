@@ -1,5 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import { orthonormalise } from './orthonormalise.js';
+import { multiplyPlainly, rowOf, type Matrix64, type MultiplyMatrices } from './matrix-products.js';
+import { orthonormaliseRows } from './orthonormalise-rows.js';
 import { createRandom } from './random.js';
 import { dot } from './vector.js';
 
@@ -18,6 +20,8 @@ export interface TruncatedSvdOptions {
   readonly oversample?: number;
   /** Times that the directions go through the matrix and back; more for singular values that fall slowly. Default 2. */
   readonly powerIterations?: number;
+  /** Multiplies matrices. Default: in JavaScript. */
+  readonly multiply?: MultiplyMatrices;
 }
 
 /** U diag(s) V^T, close to the matrix. */
@@ -36,30 +40,35 @@ export interface TruncatedSvd {
  * rotations. Sums in float64. Equal input and seed, equal bits.
  * @throws TENSOR_INVALID when data, rank or an option does not fit, or a value is not finite
  */
-export function truncatedSvd(
+export async function truncatedSvd(
   matrix: DenseMatrix,
   rank: number,
   options: TruncatedSvdOptions = {},
-): TruncatedSvd {
-  const { seed = 0, oversample = 10, powerIterations = 2 } = options;
+): Promise<TruncatedSvd> {
+  const { seed = 0, oversample = 10, powerIterations = 2, multiply = multiplyPlainly } = options;
   const largest = check(matrix, rank, { oversample, powerIterations });
   const { rows, columns } = matrix;
   // Values of at most 1 have squares that neither overflow nor vanish.
-  const scaled = Float64Array.from(matrix.data, (value) => (largest === 0 ? 0 : value / largest));
-  const forth = (vectors: readonly Float64Array[]) => times(scaled, rows, columns, vectors);
-  const back = (vectors: readonly Float64Array[]) => transposedTimes(scaled, rows, columns, vectors);
+  const scaled = Float64Array.from(matrix.data);
+  if (largest > 0) for (let at = 0; at < scaled.length; at++) scaled[at]! /= largest;
+  const scaledMatrix = { rows, columns, data: scaled };
   const random = createRandom(seed);
   const count = Math.min(rank + oversample, rows, columns);
-  const start = vectorsOf(count, columns).map((vector) => vector.map(() => random.normal()));
-  let left = orthonormalise(forth(start), random);
-  let right = orthonormalise(back(left), random);
+  // Vectors lie in rows: X A^T takes them forth, Y A back.
+  const forth = async (vectors: Matrix64) => stack(count, await multiply(vectors, scaledMatrix, true));
+  const back = async (vectors: Matrix64) => stack(count, await multiply(vectors, scaledMatrix, false));
+  const orthonormal = (vectors: Matrix64) => orthonormaliseRows(vectors, { multiply, random });
+  const start = Float64Array.from({ length: count * columns }, () => random.normal());
+  let left = await orthonormal(await forth(stack(count, start)));
+  let right = await orthonormal(await back(left));
   for (let iteration = 0; iteration < powerIterations; iteration++) {
-    left = orthonormalise(forth(right), random);
-    right = orthonormalise(back(left), random);
+    left = await orthonormal(await forth(right));
+    right = await orthonormal(await back(left));
   }
   // Column j of the core is left^T A right_j.
-  const core = forth(right).map((image) => Float64Array.from(left, (vector) => dot(vector, image)));
-  const turns = vectorsOf(count, count).map((turn, at) => turn.fill(1, at, at + 1));
+  const inside = stack(count, await multiply(await forth(right), left, true));
+  const core = Array.from({ length: count }, (_, at) => rowOf(inside, at).slice());
+  const turns = core.map((_, at) => new Float64Array(count).fill(1, at, at + 1));
   rotate(core, turns);
   const norms = core.map((column) => Math.sqrt(dot(column, column)));
   const order = norms.map((_, at) => at).toSorted((a, b) => norms[b]! - norms[a]!);
@@ -68,21 +77,40 @@ export function truncatedSvd(
     random,
   );
   const kept = order.slice(0, rank);
+  const combined = async (coefficients: readonly Float64Array[], vectors: Matrix64) =>
+    transposed(stack(rank, await multiply(joined(coefficients), vectors, false)));
   return {
-    u: combined(left, inner.slice(0, rank)),
+    u: await combined(inner.slice(0, rank), left),
     s: Float64Array.from(kept, (at) => norms[at]! * largest),
-    v: combined(
-      right,
+    v: await combined(
       kept.map((at) => turns[at]!),
+      right,
     ),
   };
+}
+
+const stack = (rows: number, data: Float64Array): Matrix64 => ({ rows, columns: data.length / rows, data });
+
+function joined(vectors: readonly Float64Array[]): Matrix64 {
+  const columns = vectors[0]!.length;
+  const data = new Float64Array(vectors.length * columns);
+  vectors.forEach((vector, at) => data.set(vector, at * columns));
+  return { rows: vectors.length, columns, data };
+}
+
+function transposed({ rows, columns, data }: Matrix64): Float64Array {
+  const result = new Float64Array(data.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      result[column * rows + row] = data[row * columns + column]!;
+  return result;
 }
 
 /** The largest absolute value. @throws TENSOR_INVALID */
 function check(
   { rows, columns, data }: DenseMatrix,
   rank: number,
-  counts: Required<Omit<TruncatedSvdOptions, 'seed'>>,
+  counts: Readonly<Record<'oversample' | 'powerIterations', number>>,
 ): number {
   if (!(rows >= 1 && columns >= 1) || data.length !== rows * columns)
     throw invalid(`A matrix [${rows}, ${columns}] cannot hold ${data.length} elements.`);
@@ -92,49 +120,19 @@ function check(
   for (const [name, value] of Object.entries(counts))
     if (!Number.isInteger(value) || value < 0)
       throw invalid(`${name} is ${value}; it must be whole and not negative.`);
-  const at = data.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0)
-    throw invalid(
-      `A matrix with ${data[at]} in row ${Math.floor(at / columns)}, column ${at % columns} has no singular values.`,
-    );
   let largest = 0;
-  for (const value of data) largest = Math.max(largest, Math.abs(value));
+  for (let at = 0; at < data.length; at++) {
+    const size = Math.abs(data[at]!);
+    if (!Number.isFinite(size))
+      throw invalid(
+        `A matrix with ${data[at]} in row ${Math.floor(at / columns)}, column ${at % columns} has no singular values.`,
+      );
+    if (size > largest) largest = size;
+  }
   return largest;
 }
 
 const invalid = (message: string) => new ThalamusError('TENSOR_INVALID', message);
-
-const vectorsOf = (count: number, dimension: number) =>
-  Array.from({ length: count }, () => new Float64Array(dimension));
-
-/** A x for each x. */
-function times(data: Float64Array, rows: number, columns: number, vectors: readonly Float64Array[]) {
-  const images = vectorsOf(vectors.length, rows);
-  for (let row = 0; row < rows; row++) {
-    const values = data.subarray(row * columns, (row + 1) * columns);
-    for (let k = 0; k < vectors.length; k++) images[k]![row] = dot(values, vectors[k]!);
-  }
-  return images;
-}
-
-/** A^T y for each y. */
-function transposedTimes(
-  data: Float64Array,
-  rows: number,
-  columns: number,
-  vectors: readonly Float64Array[],
-) {
-  const images = vectorsOf(vectors.length, columns);
-  for (let row = 0; row < rows; row++) {
-    const values = data.subarray(row * columns, (row + 1) * columns);
-    for (let k = 0; k < vectors.length; k++) {
-      const image = images[k]!;
-      const factor = vectors[k]![row]!;
-      for (let column = 0; column < columns; column++) image[column]! += factor * values[column]!;
-    }
-  }
-  return images;
-}
 
 const MAX_SWEEPS = 60;
 const ORTHOGONAL = 1e-14;
@@ -165,18 +163,4 @@ function turn(x: Float64Array, y: Float64Array, tangent: number): void {
     x[k] = cosine * a - sine * b;
     y[k] = sine * a + cosine * b;
   }
-}
-
-/** [dimension, coefficients] row-major: column k is the sum of the vectors, weighed by `coefficients[k]`. */
-function combined(vectors: readonly Float64Array[], coefficients: readonly Float64Array[]): Float64Array {
-  const dimension = vectors[0]!.length;
-  const width = coefficients.length;
-  const result = new Float64Array(dimension * width);
-  for (let row = 0; row < dimension; row++)
-    for (let k = 0; k < width; k++) {
-      let sum = 0;
-      for (let at = 0; at < vectors.length; at++) sum += vectors[at]![row]! * coefficients[k]![at]!;
-      result[row * width + k] = sum;
-    }
-  return result;
 }

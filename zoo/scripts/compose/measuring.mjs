@@ -4,6 +4,7 @@ import {
   fitRouter,
   largestParityGap,
   mergeWeights,
+  openProducts,
   ROUTER_DEFAULTS,
 } from '@thalamus/composition';
 import {
@@ -73,14 +74,16 @@ export class Measuring {
 
   /** Exclusive vectors against a shared expert, up to a rank; the last one is kept. */
   async exclusive(key, shared, rank) {
-    if (this.vectors?.key !== key)
-      this.vectors = {
-        key,
-        of: decomposeExclusiveVectors(shared, this.parents, {
-          maxRank: maxRankOf({ kind: 'rank', rank }),
-          seed: this.seed,
-        }),
-      };
+    if (this.vectors?.key !== key) {
+      const products = await openProducts(this.runtime, this.threads);
+      const of = await decomposeExclusiveVectors(shared, this.parents, {
+        maxRank: maxRankOf({ kind: 'rank', rank }),
+        seed: this.seed,
+        multiply: products.multiply,
+      });
+      await products.release();
+      this.vectors = { key, of };
+    }
     return this.vectors.of;
   }
 
@@ -94,29 +97,13 @@ export class Measuring {
   }
 
   /** Runs a merge on rows; gives for each row whether it is right under both protocols, and where it was routed. */
-  async run({
-    shared,
-    mixture,
-    passes = 1,
-    split = 'test',
-    named = false,
-    storage = { kind: 'float32' },
-    ...rule
-  }) {
+  async run({ split = 'test', named = false, ...merge }) {
     const { rows, ids } = await this.rows(split);
-    const fitted = await this.router(passes, shared);
-    const graph = buildTwinGraph({
-      encoder: buildBertEncoder(this.base.read.config, shared, storage),
-      mixture,
-      router: fitted.router,
-      abstainBelow: fitted.abstainBelow,
-      readsAllHeads: true,
-      parents: this.parents,
-      ...rule,
-    });
-    const composed = await ComposedGraph.open(this.runtime, graph.model, this.threads, graph.parents);
-    const answers = await composed.answer(ids, named ? rows.map(({ task }) => task) : undefined);
-    await composed.release();
+    const { graph, answers } = await this.answer(
+      merge,
+      ids,
+      named ? rows.map(({ task }) => task) : undefined,
+    );
     return {
       graph,
       answers,
@@ -127,6 +114,28 @@ export class Measuring {
         routed: argMax(answers[at].weights),
       })),
     };
+  }
+
+  /** What a merge answers to token ids: every head reads every text. `parents` may have other heads than the experts'. */
+  async answer(
+    { shared, mixture, passes = 1, storage = { kind: 'float32' }, parents = this.parents, ...rule },
+    ids,
+    named,
+  ) {
+    const fitted = await this.router(passes, shared);
+    const graph = buildTwinGraph({
+      encoder: buildBertEncoder(this.base.read.config, shared, storage),
+      mixture,
+      router: fitted.router,
+      abstainBelow: fitted.abstainBelow,
+      readsAllHeads: true,
+      parents,
+      ...rule,
+    });
+    const composed = await ComposedGraph.open(this.runtime, graph.model, this.threads, graph.parents);
+    const answers = await composed.answer(ids, named);
+    await composed.release();
+    return { graph, answers };
   }
 
   /** Labels of the parents alone on their own rows. */

@@ -31,7 +31,7 @@ const fixed = (method, grid) => async (m) => {
 };
 
 /** gamma of Task Arithmetic, chosen once for all that stand on it. */
-async function taskArithmetic(m) {
+export async function taskArithmetic(m) {
   return m.once('task arithmetic', async () => {
     const grid = WEIGHTS.map((weight) => ({
       parameters: { weight },
@@ -41,7 +41,7 @@ async function taskArithmetic(m) {
   });
 }
 
-const twin =
+export const twin =
   (rule, options = {}) =>
   async (m) => {
     const { shared } = await taskArithmetic(m);

@@ -4,12 +4,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { DECLARED } from './merged-experts.mjs';
 import { MERGES } from './merges.mjs';
 import { normalised, routing } from './scores.mjs';
+import { studyTables } from './studies-page.mjs';
 
 const PAGE = 'docs/results/compose.md';
 /** Dense parents in float32: what hosting the ten apart takes. */
 const DENSE_BYTES = 22_565_376 * 4;
 
-export async function writePage(kept) {
+export async function writePage(kept, studied) {
   if (kept.length === 0) return;
   const of = (merge) => kept.filter((line) => line.merge === merge);
   const measured = Object.keys(MERGES).filter((merge) => of(merge).length > 0);
@@ -63,6 +64,7 @@ export async function writePage(kept) {
       ];
     }),
   );
+  const studies = studyTables(studied, { table, normalised, interval });
   const words = readFileSync('zoo/scripts/compose/page.md', 'utf8');
   const filled = words
     .replace('{{seeds}}', seeds === 1 ? 'one seed' : `${seeds} seeds`)
@@ -74,7 +76,8 @@ export async function writePage(kept) {
     .replace('{{says}}', readFileSync('zoo/scripts/compose/says.md', 'utf8'))
     .replace('{{main}}', main)
     .replace('{{ranks}}', ranks)
-    .replace('{{byTask}}', byTask);
+    .replace('{{byTask}}', byTask)
+    .replace(/{{study (\w+)}}/g, (_, name) => studies[name]);
   writeFileSync(PAGE, await format(filled, { parser: 'markdown', printWidth: 120 }));
-  console.log(`${PAGE} is drawn from ${kept.length} lines.`);
+  console.log(`${PAGE} is drawn from ${kept.length + studied.length} lines.`);
 }

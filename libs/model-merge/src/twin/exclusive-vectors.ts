@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { MatrixChange, Mixture, VectorChange, Weights } from '@thalamus/onnx-graph';
-import { truncatedSvd } from '@thalamus/tensor';
+import { truncatedSvd, type MultiplyMatrices } from '@thalamus/tensor';
 import { counterKey } from '../static/counter-random.js';
 import type { Spectrum } from './choose-ranks.js';
 
@@ -40,6 +40,8 @@ export interface DecomposeOptions {
   readonly seed: number;
   /** Told how many matrices of all are done; what it throws ends the work. */
   readonly onMatrix?: (done: number, total: number) => void;
+  /** Multiplies matrices. Default: in JavaScript. */
+  readonly multiply?: MultiplyMatrices;
 }
 
 /** A seed of its own for every decomposition, whatever place the parent has among the others. */
@@ -53,11 +55,11 @@ const LEFT_OUT = 'embeddings.token_type_embeddings.weight';
  * truncated SVD, biases and norms as they are.
  * @throws COMPOSITION_REFUSED for a tensor that is missing, of another shape, or not finite
  */
-export function decomposeExclusiveVectors(
+export async function decomposeExclusiveVectors(
   shared: Weights,
   parents: readonly ParentWeights[],
-  { maxRank, seed, onMatrix }: DecomposeOptions,
-): ExclusiveVectors {
+  options: DecomposeOptions,
+): Promise<ExclusiveVectors> {
   const names = [...shared.keys()].filter((name) => name !== LEFT_OUT);
   for (const parent of parents) requireSameTensors(shared, parent);
   const matrices = names.filter((name) => shared.get(name)!.shape.length === 2);
@@ -70,11 +72,12 @@ export function decomposeExclusiveVectors(
   const decomposed = new Map<string, readonly Decomposed[]>();
   let done = 0;
   for (const name of matrices) {
-    const all = parents.map(({ name: parent, weights }) => {
-      const result = decompose(name, shared, weights, { maxRank, seed: seedOf(seed, name, parent) });
-      onMatrix?.(++done, total);
-      return result;
-    });
+    const all: Decomposed[] = [];
+    for (const { name: parent, weights } of parents) {
+      const seed = seedOf(options.seed, name, parent);
+      all.push(await decompose(name, shared, weights, { ...options, seed }));
+      options.onMatrix?.(++done, total);
+    }
     decomposed.set(name, all);
   }
   return {
@@ -94,12 +97,12 @@ export function decomposeExclusiveVectors(
   };
 }
 
-function decompose(
+async function decompose(
   name: string,
   shared: Weights,
   weights: Weights,
-  { maxRank, seed }: { readonly maxRank: DecomposeOptions['maxRank']; readonly seed: number },
-): Decomposed {
+  { maxRank, seed, multiply }: DecomposeOptions,
+): Promise<Decomposed> {
   const { shape, data } = shared.get(name)!;
   const own = weights.get(name)!.data;
   const [rows = 0, columns = 0] = shape;
@@ -113,7 +116,10 @@ function decompose(
   const rank = Math.min(maxRank(rows, columns), rows, columns);
   if (energy === 0 || rank === 0)
     return { rows, columns, energy, s: new Float64Array(), u: new Float64Array(), v: new Float64Array() };
-  const { u, s, v } = truncatedSvd({ rows, columns, data: change }, rank, { seed });
+  const { u, s, v } = await truncatedSvd({ rows, columns, data: change }, rank, {
+    seed,
+    ...(multiply && { multiply }),
+  });
   return { rows, columns, energy, s, u, v };
 }
 

@@ -1,14 +1,23 @@
-import { addMixture, GraphBuilder, type Mixture, type OnnxModel } from '@thalamus/onnx-graph';
+import {
+  addMixture,
+  GraphBuilder,
+  graphOf,
+  type Mixture,
+  type OnnxModel,
+  type ValueName,
+} from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 import { writeHeads } from '../heads/merge-heads.js';
 import type { HeadedParent } from '../heads/linear.js';
-import { TWIN_VALUES, twinInputs, type TwinInputs } from '../heads/twin-values.js';
+import { BASE_PREFIX, TWIN_VALUES, twinInputs, type TwinInputs } from '../heads/twin-values.js';
 import type { MergedGraph } from '../merge-method.js';
 import { operatorSets } from '../switch/check-merge-input.js';
 import { bindMixture, writeWeights } from './mixture-weights.js';
 import { writeRouterLogits, writeTokenLogits } from './router-graph.js';
 import type { TokenRouter } from './token-router.js';
-import { embedWith, writeTwoRounds } from './two-rounds.js';
+
+/** Names of the shared expert's nodes where they are run again under the weights of the texts. */
+const MIXED_PREFIX = '_mixed/';
 
 /** What a Twin graph is made of. */
 export interface TwinGraphInput {
@@ -65,19 +74,38 @@ export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
   return { model, parents: parents.map(({ name }) => name), labels };
 }
 
-/** What the heads read, float32 [batch, width], and the router's weights, float32 [batch, parents]. */
+/**
+ * What the heads read, float32 [batch, width], and the router's weights, float32 [batch, parents]. A router with a vector reads the
+ * shared expert's own encoding: its nodes stand in the graph twice then, its weights once.
+ */
 function writeEncoding(b: GraphBuilder, input: TwinGraphInput, inputs: TwinInputs) {
   const { encoder, mixture, router, groups, parents } = input;
+  const tokens = writeTokenLogits(b, router, inputs);
+  const bindings = { [TWIN_VALUES.inputIds]: inputs.ids, [TWIN_VALUES.attentionMask]: inputs.mask };
+  const encode = (model: OnnxModel, prefix: string, more = {}) =>
+    b.embed(model, prefix, { ...bindings, ...more })['embedding'] as ValueName;
+  const plain = mixture && !router.vector ? undefined : encode(encoder, BASE_PREFIX);
+  const logits = writeRouterLogits(b, router, tokens, plain);
+  const routed = b.node('Softmax', [logits], { name: TWIN_VALUES.routerWeights, attributes: { axis: -1 } });
+  if (!mixture) return { routed, embedding: plain as ValueName };
   // All parents of a text are all there are: nothing to choose among, and nothing to gather.
   const top = input.top !== undefined && input.top < parents.length ? input.top : undefined;
   const rule = { count: parents.length, top, groups };
-  const tokens = writeTokenLogits(b, router, inputs);
-  const model = mixture ? addMixture(encoder, mixture, { top }) : encoder;
-  if (mixture && router.vector) return writeTwoRounds(b, { model, inputs, router, tokens, rule });
-  // A static merge is one encoding for all: its router may read it without a second round.
-  const plain = mixture ? undefined : embedWith(b, model, inputs, {});
-  const logits = writeRouterLogits(b, router, tokens, plain);
-  const routed = b.node('Softmax', [logits], { name: TWIN_VALUES.routerWeights, attributes: { axis: -1 } });
-  const bound = () => bindMixture(b, rule, writeWeights(b, rule, routed, inputs.task));
-  return { routed, embedding: plain ?? embedWith(b, model, inputs, bound()) };
+  const model = addMixture(encoder, mixture, { top });
+  const weights = bindMixture(b, rule, writeWeights(b, rule, routed, inputs.task));
+  if (plain === undefined) return { routed, embedding: encode(model, BASE_PREFIX, weights) };
+  return {
+    routed,
+    embedding: encode(model, MIXED_PREFIX, { ...sharedConstants(encoder, model), ...weights }),
+  };
+}
+
+/** Constants of the shared expert that its mixture has unchanged, where they stand already. */
+function sharedConstants(encoder: OnnxModel, mixed: OnnxModel): Record<string, ValueName> {
+  const own = new Set(graphOf(encoder).initializer);
+  return Object.fromEntries(
+    graphOf(mixed)
+      .initializer.filter((constant) => own.has(constant))
+      .map(({ name }) => [name, `${BASE_PREFIX}${name}`]),
+  );
 }

@@ -17,23 +17,25 @@ export interface ExtractionOptions {
  * Changes of biases, norms and embeddings are dropped: factors have no place for them.
  * @throws CONFIG_INVALID for a rank that is too large, TENSOR_INVALID for a change that is not finite
  */
-export function extractLowRank(
+export async function extractLowRank(
   base: Weights,
   tuned: Weights,
   { rank, seed }: ExtractionOptions,
-): readonly LowRankFactors[] {
+): Promise<readonly LowRankFactors[]> {
   requireExtractable(base, rank);
-  return linearLayers(base).map(({ name, layer, inputs, outputs }) => {
+  const result: LowRankFactors[] = [];
+  for (const { name, layer, inputs, outputs } of linearLayers(base)) {
     const before = base.get(name)!.data;
     const change = Float64Array.from(tuned.get(name)!.data, (value, at) => value - before[at]!);
-    const { u, s, v } = truncatedSvd({ rows: outputs, columns: inputs, data: change }, rank, { seed });
+    const { u, s, v } = await truncatedSvd({ rows: outputs, columns: inputs, data: change }, rank, { seed });
     const roots = s.map(Math.sqrt);
     const b = Float32Array.from(u, (value, at) => value * roots[at % rank]!);
     const a = new Float32Array(rank * inputs);
     for (let k = 0; k < rank; k++)
       for (let i = 0; i < inputs; i++) a[k * inputs + i] = v[i * rank + k]! * roots[k]!;
-    return { layer, a, b, rank, inputs, outputs };
-  });
+    result.push({ layer, a, b, rank, inputs, outputs });
+  }
+  return result;
 }
 
 /** @throws CONFIG_INVALID when a linear layer has no factors of this rank */

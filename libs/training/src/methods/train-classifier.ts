@@ -151,7 +151,7 @@ async function finish(
   }
   const value = (name: string) => parameters.get(name)!.data;
   const { rank } = run.settings;
-  const extracted = run.method === 'svd' ? extract(run, prepared) : undefined;
+  const extracted = run.method === 'svd' ? await extract(run, prepared) : undefined;
   const measured = extracted?.parameters ?? parameters;
   const ofBranches = branchFactors(branches, parameters, rank);
   return {
@@ -170,12 +170,11 @@ async function finish(
 }
 
 /** Factors of what the trained weights changed by, rounded as they will be stored, and the parameters that they stand for. */
-function extract({ base, settings, seed }: ClassifierRun, { model, names, parameters }: Prepared) {
+async function extract({ base, settings, seed }: ClassifierRun, { model, names, parameters }: Prepared) {
   const { weights } = base.read;
   const tuned = trainedWeights(weights, parameters);
-  const factors = extractLowRank(weights, tuned, { rank: settings.rank, seed: mixSeed(seed, 2) }).map(
-    (exact) => ({ ...exact, a: rounded(exact.a), b: rounded(exact.b) }),
-  );
+  const exact = await extractLowRank(weights, tuned, { rank: settings.rank, seed: mixSeed(seed, 2) });
+  const factors = exact.map((each) => ({ ...each, a: rounded(each.a), b: rounded(each.b) }));
   const folded = foldBranches(weights, factors, 1);
   // What is not in the factors is the base's, but for the head.
   const result = new Map<string, Parameter>(parametersOf(model, names));

@@ -161,7 +161,7 @@ describe('trainExpert on a small encoder', () => {
     const bytes = await (await openBundle(join(folder, 'all-weights'))).readFile('model.onnx');
     const names = [...weights.keys()].filter((name) => weights.get(name)!.shape.length === 2);
     const tuned = trainedWeights(weights, parametersOf(decodeModel(bytes), new Set(names)));
-    const factors = extractLowRank(weights, tuned, { rank: 16, seed: 1 });
+    const factors = await extractLowRank(weights, tuned, { rank: 16, seed: 1 });
     const layers = names.filter((name) => name.startsWith('encoder.'));
     expect(factors.map(({ layer }) => `${layer}.weight`)).toEqual(layers);
     const folded = foldBranches(weights, factors, 1);
