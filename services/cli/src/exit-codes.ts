@@ -34,4 +34,5 @@ export const VERDICT_EXIT_MEANINGS: Readonly<Record<keyof typeof VERDICT_EXIT, s
 export const VERDICT_VERBS: ReadonlySet<string> = new Set([
   'thalamus release compare',
   'thalamus release diff',
+  'thalamus release gate check',
 ]);

@@ -56,6 +56,15 @@ describe('describeFault', () => {
     },
   );
 
+  it.each([
+    ['diff', 'nowhere', 'nowhere'],
+    ['diff'],
+    ['gate', 'check'],
+    ['gate', 'check', 'nowhere.yaml', '--gate', 'x'],
+  ])('so has release %s %s', async (...args) => {
+    expect((await faultOf('release', ...args))?.exit).toBe(VERDICT_EXIT.error);
+  });
+
   it('knows such verbs by names that are there', () => {
     const program = createProgram();
     for (const verb of VERDICT_VERBS) expect(verbOf(program, verb.split(' ').slice(1))).toBe(verb);

@@ -20,11 +20,13 @@ rules:
   - { name: mirrored-answers, measure: disagreement, data: shadow, threshold: 0.1, proof: harm, minimumSamples: 300, level: 0.01 }
   - { name: mirrored-errors, measure: errorRate, data: shadow, threshold: 0.01, proof: harm, minimumSamples: 300, level: 0.01 }
   - { name: mirrored-latency, measure: slower, data: shadow, threshold: 0.5, proof: harm, minimumSamples: 100, level: 0.01 }
+  - { name: mirrored-tail, measure: slowTail, data: shadow, threshold: 0.15, proof: harm, minimumSamples: 100, level: 0.01 }
   - { name: memory, measure: memoryRatio, data: shadow, threshold: 1.25 }
 
   # Part of the traffic.
   - { name: canary-errors, measure: errorRate, data: canary, threshold: 0.01, proof: harm, minimumSamples: 300, level: 0.01 }
   - { name: canary-latency, measure: slower, data: canary, threshold: 0.5, proof: harm, minimumSamples: 100, level: 0.01 }
+  - { name: canary-tail, measure: slowTail, data: canary, threshold: 0.15, proof: harm, minimumSamples: 100, level: 0.01 }
   - { name: canary-feedback, measure: worse, data: canary, threshold: 0.5, proof: harm, level: 0.01 }
 `;
 

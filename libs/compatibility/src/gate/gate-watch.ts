@@ -8,6 +8,7 @@ export const WATCHED = [
   'errorRate',
   'disagreement',
   'slower',
+  'slowTail',
   'worse',
 ] as const satisfies readonly FigureName[];
 

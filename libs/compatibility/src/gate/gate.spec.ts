@@ -213,11 +213,13 @@ describe('GateWatch', () => {
     for (let at = 0; at < 400; at++) {
       watch.see('errorRate', at % 20 === 0);
       watch.see('slower', at % 2 === 0);
+      watch.see('slowTail', at % 8 === 0);
     }
     const { rules } = evaluateGate(defaultGate(), { figures: { canary: watch.figures } }, ['canary']);
     expect(rules.map((own) => [own.rule, own.status])).toEqual([
       ['canary-errors', 'failed'],
       ['canary-latency', 'passed'],
+      ['canary-tail', 'passed'],
       ['canary-feedback', 'passed'],
     ]);
   });
@@ -226,7 +228,7 @@ describe('GateWatch', () => {
 describe('the default gate', () => {
   it('is read as it stands, and watches what its text says', () => {
     expect(parseGate(DEFAULT_GATE_TEXT, 'x')).toEqual(defaultGate());
-    expect(defaultGate().rules).toHaveLength(11);
+    expect(defaultGate().rules).toHaveLength(13);
   });
 });
 

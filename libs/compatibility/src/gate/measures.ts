@@ -35,6 +35,11 @@ export const MEASURES = {
     'atMost',
     'share of pairs of requests in which the new version is slower, beyond the tolerance',
   ),
+  slowTail: kind(
+    'figure',
+    'atMost',
+    'share of requests that take the new version longer than 95 in 100 took the old one',
+  ),
   worse: kind('figure', 'atMost', 'share of pairs of requests in which feedback on the new version is worse'),
   latencyRatio: kind('figure', 'atMost', 'latency, new over old'),
   memoryRatio: kind('figure', 'atMost', 'resident memory, new over old'),
