@@ -6,34 +6,51 @@ import {
   type ArtifactStore,
   type ExpertManifest,
 } from '@thalamus/bundle';
+import { compareContracts, type ContractDifference, type ModelContract } from '@thalamus/compatibility';
+import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 
-/** Compares what two versions promise to callers: task, labels, inputs, longest text, tokenizer. */
+const TOKENIZER = 'tokenizer.json';
+
+/**
+ * Compares what two versions promise to callers, as their manifests say. Graphs and tokenizers are not opened here: their files are told apart
+ * by digest, and `thalamus release diff` looks into them.
+ */
 export class CheckContract {
   constructor(
     private readonly view: Pick<RegistryView, 'version'>,
     private readonly artifacts: ArtifactStore,
   ) {}
 
-  /** What callers of the version before cannot rely on any more, a phrase each. @throws ARTIFACT_NOT_FOUND, EXPERT_NOT_FOUND */
-  async run(expert: string, fromVersion: string, toVersion: string): Promise<string[]> {
-    const before = await this.manifest(expert, fromVersion);
-    const after = await this.manifest(expert, toVersion);
-    if (!before || !after) return [];
-    const breaks: string[] = [];
-    if (before.task !== after.task) breaks.push(`the task was ${before.task} and is ${after.task}`);
-    const missing = (before.labels ?? []).filter((label) => !(after.labels ?? []).includes(label));
-    if (missing.length > 0) breaks.push(`labels are missing: ${missing.slice(0, 5).join(', ')}`);
-    if (after.maxTokens < before.maxTokens)
-      breaks.push(`texts may have ${after.maxTokens} tokens, and could have ${before.maxTokens}`);
-    if (JSON.stringify(before.inputs) !== JSON.stringify(after.inputs)) breaks.push('its inputs are others');
-    return breaks;
+  /** Differences, worst first. @throws ARTIFACT_NOT_FOUND, EXPERT_NOT_FOUND */
+  async run(expert: string, fromVersion: string, toVersion: string): Promise<ContractDifference[]> {
+    return compareContracts(await this.contract(expert, fromVersion), await this.contract(expert, toVersion));
   }
 
-  private async manifest(expert: string, version: string): Promise<ExpertManifest | undefined> {
-    const digest = this.view.version(expert, version)?.manifestDigest ?? '';
-    if (digest === '') return undefined;
+  private async contract(expert: string, version: string): Promise<ModelContract> {
+    const digest = this.view.version(expert, version)?.manifestDigest;
+    if (digest === undefined)
+      throw new ThalamusError('EXPERT_NOT_FOUND', `${expert} has no version ${version}.`);
     const parsed = parseDigest(digest);
-    return parseExpertManifest(await readArtifact(this.artifacts, parsed, MAX_MANIFEST_BYTES), parsed);
+    return contractOf(
+      parseExpertManifest(await readArtifact(this.artifacts, parsed, MAX_MANIFEST_BYTES), parsed),
+    );
   }
+}
+
+function contractOf(manifest: ExpertManifest): ModelContract {
+  const { task, labels, maxTokens, precision, licence, kind, base, lineage, problemType, pooling, upstream } =
+    manifest;
+  const parents = lineage?.parents.map(({ name, version }) => `${name}@${version}`);
+  const tokenizer = manifest.files.find(({ path }) => path === TOKENIZER);
+  return {
+    ...{ task, maxTokens, dtype: precision, licence },
+    ...(labels ? { labels } : {}),
+    ...(kind === 'full' && manifest.inputs ? { inputs: manifest.inputs } : {}),
+    ...(tokenizer ? { tokenizer: { digest: `sha256:${tokenizer.sha256}` } } : {}),
+    lineage: { kind, ...(base ? { base: base.digest } : {}), ...(parents?.length ? { parents } : {}) },
+    ...(problemType ? { problemType } : {}),
+    ...(pooling ? { pooling } : {}),
+    ...(upstream ? { upstream: `${upstream.model} at ${upstream.baseUrl}` } : {}),
+  };
 }

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { ArtifactStore } from '@thalamus/bundle';
-import type { FlippedItem } from '@thalamus/compatibility';
+import { settleContract, type FlippedItem } from '@thalamus/compatibility';
 import { registryV1, releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { randomBytes } from 'node:crypto';
@@ -105,11 +105,12 @@ export class StartRelease {
     fromVersion: string,
     override: string,
   ): Promise<void> {
-    const breaks = await this.contract.run(expert, fromVersion, toVersion);
-    if (breaks.length === 0 || override !== '') return;
+    const differences = await this.contract.run(expert, fromVersion, toVersion);
+    const { breaking, isAllowed } = settleContract(differences, ...(override === '' ? [] : [override]));
+    if (isAllowed) return;
     throw new ThalamusError(
       'RELEASE_CONFLICT',
-      `${expert}@${toVersion} keeps not what callers of ${fromVersion} rely on: ${breaks.join('; ')}. Give an override_reason to release it all the same.`,
+      `Callers of ${expert}@${fromVersion} would break with ${toVersion}: ${breaking.map(({ sentence }) => sentence).join(' ')} Give an override_reason to release it all the same.`,
     );
   }
 

@@ -99,12 +99,19 @@ export class LiveEvidence {
 
   /** A request that one of the versions answered. */
   completed(event: eventsV1.RequestCompleted, atMs: number): void {
-    const arm = this.armOf(event.version);
-    if (!arm || event.expert !== this.release.expert || NOT_OF_VERSION.has(event.errorCode)) return;
+    // Whoever names a version gets it: that is not left to chance.
+    if (event.expert !== this.release.expert || event.channel === 'pinned') return;
+    const failed = event.candidateErrorCode;
+    const arm = failed === '' ? this.armOf(event.version) : 'candidate';
+    const errorCode = failed === '' ? event.errorCode : failed;
+    if (!arm || NOT_OF_VERSION.has(errorCode)) return;
     this.counts[arm] += 1;
     if (!this.isShadow && arm === 'candidate' && atMs >= this.stepBeganMs) this.counts.step += 1;
-    this.armErrors.add(arm, event.operation, event.errorCode === '' ? 0 : 1);
-    if (event.errorCode !== '') return;
+    this.armErrors.add(arm, event.operation, errorCode === '' ? 0 : 1);
+    if (errorCode === '') this.answered(arm, event);
+  }
+
+  private answered(arm: 'stable' | 'candidate', event: eventsV1.RequestCompleted): void {
     const ms = event.timingsMs['infer'] ?? event.timingsMs['total'];
     const isWarm = arm === 'stable' || ++this.warm.candidate > WARM_UP;
     if (ms !== undefined && isWarm)
