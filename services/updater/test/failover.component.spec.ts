@@ -1,61 +1,22 @@
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
-import { freePorts, waitUntil } from '@thalamus/testing';
-import { fork, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { waitUntil } from '@thalamus/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { clientsOf, errorOf, temporaryFolder } from './running-updater.js';
+import { leads, Replicas, type Replica } from './replica.js';
+import { errorOf, temporaryFolder } from './running-updater.js';
 
-const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const { Role } = registryV1;
 
-interface Replica {
-  readonly address: string;
-  readonly process: ChildProcess;
-  readonly clients: ReturnType<typeof clientsOf>;
-}
-
 describe('two updaters on one log', { timeout: 90_000 }, () => {
-  const replicas: Replica[] = [];
   const folder = temporaryFolder();
+  const replicas = new Replicas(folder.path);
+  const start = (name: string) => replicas.start(name);
 
   afterEach(async () => {
-    for (const { process, clients } of replicas.splice(0)) {
-      clients.close();
-      process.kill('SIGKILL');
-      if (process.exitCode === null && process.signalCode === null)
-        await new Promise((resolve) => process.once('exit', resolve));
-    }
+    await replicas.killAll();
     folder.remove();
   });
 
-  const start = async (name: string): Promise<Replica> => {
-    const [port = 0] = await freePorts(1);
-    const inherited = Object.entries(process.env).filter(([variable]) => !variable.startsWith('THALAMUS_'));
-    const child = fork(MAIN, [], {
-      env: {
-        ...Object.fromEntries(inherited),
-        THALAMUS_GRPC_PORT: String(port),
-        THALAMUS_OPS_PORT: '0',
-        THALAMUS_BUS: 'embedded',
-        THALAMUS_BUS_FILE: join(folder.path, 'events.sqlite'),
-        THALAMUS_ARTIFACTS_FOLDER: join(folder.path, 'artifacts'),
-        THALAMUS_LOG_LEVEL: 'error',
-      },
-      execArgv: [],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-    const address = `127.0.0.1:${port}`;
-    const replica = { address, process: child, clients: clientsOf(address) };
-    replicas.push(replica);
-    await waitUntil(`${name} answers`, () => replica.clients.registry.getStatus({}), { timeoutMs: 60_000 });
-    return replica;
-  };
-  const leads =
-    ({ clients }: Replica) =>
-    async () =>
-      (await clients.registry.getStatus({})).isLeader;
   const makeKey = ({ clients }: Replica, description: string) =>
     clients.registry.createKey({ tenant: 'acme', role: Role.VIEWER, description }, { deadlineMs: 5_000 });
   const standing = async ({ clients }: Replica) => {
