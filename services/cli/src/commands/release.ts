@@ -1,28 +1,18 @@
 import { parseDimensions, DIMENSIONS } from '@thalamus/compatibility';
 import { Command, Option } from 'commander';
-import type * as actions from '../actions/release.js';
 import type { CompareOptions } from '../actions/release-compare.js';
 import { gateCommand } from './release-gate.js';
+import { rolloutCommands } from './release-rollout.js';
 import type { DiffOptions } from '../actions/release-diff.js';
 import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
 
-const load = () => import('../actions/release.js');
-
-/** `thalamus release compare|diff|gate|promote`. */
+/** `thalamus release compare|diff|gate|start|status|list|advance|promote|rollback`. */
 export function releaseCommand(): Command {
-  const command = new Command('release').description('compare versions and promote them');
+  const command = new Command('release').description('compare versions, and roll them out step by step');
   command.addCommand(compareCommand());
   command.addCommand(diffCommand());
   command.addCommand(gateCommand());
-  command.addCommand(
-    meshVerb('promote', 'make a version the stable one', [
-      'thalamus release promote banking77 2 --reason "compared: no negative flips"',
-    ])
-      .argument('<expert>', 'name')
-      .argument('<version>', 'version')
-      .requiredOption('--reason <text>', 'why, for the audit')
-      .action(async (...given: Parameters<typeof actions.promote>) => (await load()).promote(...given)),
-  );
+  for (const rollout of rolloutCommands()) command.addCommand(rollout);
   return command;
 }
 

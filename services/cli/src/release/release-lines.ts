@@ -1,0 +1,86 @@
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import { releaseV1 } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
+import { table } from '../output.js';
+
+/** The release of an answer. @throws INTERNAL when there is none */
+export function present(release: releaseV1.Release | undefined): releaseV1.Release {
+  if (release) return release;
+  throw new ThalamusError('INTERNAL', 'The updater answered without a release; try again.');
+}
+
+/** State as it is shown, such as `canary`. */
+export function stateOf({ state }: Pick<releaseV1.Release, 'state'>): string {
+  return releaseV1.ReleaseState[state].toLowerCase().replace('_', ' ');
+}
+
+/** A release as one JSON value. */
+export function releaseJson(release: releaseV1.Release) {
+  const { id, expert, fromVersion, toVersion, weight, step, stopped, waitingFor, plan, live, comparison } =
+    release;
+  return {
+    ...{ id, expert, fromVersion, toVersion, state: stateOf(release), weight, step, stopped, waitingFor },
+    ...{ plan, live },
+    comparison: comparison && {
+      verdict: releaseV1.Verdict[comparison.verdict].toLowerCase(),
+      reason: comparison.reason,
+    },
+    history: release.history.map((transition) => ({
+      state: stateOf(transition),
+      at: timeOf(transition),
+      by: transition.by,
+      reason: transition.reason,
+      evidence: transition.evidence,
+    })),
+  };
+}
+
+/** A release for people. */
+export function releaseLines(release: releaseV1.Release): string[] {
+  const { id, expert, fromVersion, toVersion, weight, step, plan, stopped, waitingFor, live } = release;
+  const steps = plan?.steps.length ?? 0;
+  const at = step > 0 ? `, step ${step} of ${steps}` : '';
+  const wait = stopped === '' ? waitingFor : `stopped: ${stopped}`;
+  return [
+    `${id}: ${expert}@${fromVersion} to ${toVersion}, ${stateOf(release)}${at}, ${percent(weight)} of the traffic`,
+    ...(wait === '' ? [] : [wait]),
+    '',
+    ...table([
+      ['when', 'state', 'by', 'why'],
+      ...release.history.map((transition) => [
+        timeOf(transition),
+        stateOf(transition),
+        transition.by,
+        transition.reason,
+      ]),
+    ]),
+    ...(live ? ['', ...liveLines(live)] : []),
+  ];
+}
+
+function liveLines({
+  tests,
+  mirrored,
+  stableRequests,
+  candidateRequests,
+  feedback,
+}: releaseV1.LiveReading): string[] {
+  return [
+    `${mirrored} mirrored, ${candidateRequests} answered by the candidate, ${stableRequests} by the stable version, ${feedback} with feedback`,
+    ...table([
+      ['test', 'against', 'of', 'share', '95 % at any time', 'limit'],
+      ...tests.map(({ test, events, trials, rate, low, high, limit, alarm }) => [
+        ...[test, String(events), String(trials), percent(rate), `${percent(low)} to ${percent(high)}`],
+        `${percent(limit)}${alarm ? ' broken' : ''}`,
+      ]),
+    ]),
+  ];
+}
+
+function timeOf({ at }: releaseV1.Transition): string {
+  return at ? timestampDate(at).toISOString() : '';
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
