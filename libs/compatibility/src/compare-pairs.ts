@@ -29,6 +29,9 @@ export interface Comparison {
   readonly scores?: ScoreChanges;
 }
 
+/** Most slices that are told, the largest of them: labels may be as many as items. */
+const MAX_SLICES = 10_000;
+
 /**
  * Judges what was counted (MUSCLE, arXiv 2407.09435, section 3): incompatible when all of the interval of the negative flip rate is above
  * the budget, or when that of a slice is, tested among all slices (exact binomial, Holm 1979); compatible when all of the interval
@@ -53,7 +56,10 @@ export function comparePairs(counts: PairCounts, budget: number): Comparison {
 }
 
 function judgeSlices(counts: PairCounts, budget: number): SliceComparison[] {
-  const slices = [...counts.slices].map(([name, own]) => figuresOf(name, own, budget));
+  const slices = [...counts.slices]
+    .sort(([, a], [, b]) => b.n - a.n)
+    .slice(0, MAX_SLICES)
+    .map(([name, own]) => figuresOf(name, own, budget));
   const overBudget = holm(slices.map((slice) => overBudgetP(slice, budget)));
   const different = holm(slices.map(({ mcnemarP }) => mcnemarP));
   return slices
@@ -94,8 +100,10 @@ function interval({ value, low, high }: Rate): string {
   return `${percent(value)}, 95 % interval ${percent(low)} to ${percent(high)}`;
 }
 
-function notesOn({ answersAreLabels: { before, after }, labels, all }: PairCounts): string[] {
+function notesOn({ answersAreLabels: { before, after }, labels, all, slices }: PairCounts): string[] {
   const notes: string[] = [];
+  if (slices.size > MAX_SLICES)
+    notes.push(`There are ${slices.size} slices; the ${MAX_SLICES} largest are judged and told.`);
   if (before !== after)
     notes.push(
       `No answer of the ${after ? 'old' : 'new'} version is the right label of any item, while answers of the ${after ? 'new' : 'old'} one are: its labels seem to have other names.`,

@@ -1,7 +1,10 @@
 import { ThalamusError } from '@thalamus/errors';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Comparison } from './compare-pairs.js';
+import { compareVersions } from './compare-versions.js';
 import { FileComparison } from './file-comparison.js';
+import { parsePredictions } from './predictions.js';
 import { parseDimensions, type Dimension } from './pairs/dimensions.js';
 
 const OPTIONS = { budget: 0.01, items: 20 };
@@ -280,6 +283,48 @@ describe('slices', () => {
     expect(compare(rows(false), rows(true)).slices.every(({ verdict }) => verdict !== 'incompatible')).toBe(
       true,
     );
+  });
+});
+
+describe('both ways to compare', () => {
+  it('say the same of the same rows', () => {
+    const name = fc.constantFrom('a', 'b', 'c', 'é', 'x y', '"', '\\');
+    const rows = fc.uniqueArray(
+      fc.record({
+        id: fc.string({ minLength: 1 }),
+        label: name,
+        before: name,
+        after: name,
+        slice: fc.option(name, { nil: undefined }),
+      }),
+      { selector: ({ id }) => id, minLength: 1, maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(rows, (list) => {
+        const text = (which: 'before' | 'after') =>
+          file(
+            list.map(({ id, label, slice, ...own }) => ({
+              id,
+              label,
+              prediction: own[which],
+              ...(slice ? { slice } : {}),
+            })),
+          );
+        const lists = (['before', 'after'] as const).map((which) => parsePredictions(text(which), which));
+        const listed = compareVersions(lists[0]!, lists[1]!, OPTIONS.budget);
+        const streamed = compare(text('before'), text('after'), { piece: 13 });
+        expect({ ...listed, items: listed.items.slice(0, OPTIONS.items) }).toEqual(streamed);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('tell the largest slices alone when labels are as many as items', () => {
+    const rows = Array.from({ length: 10_500 }, (_, at) => row(at, `l${Math.max(0, at - 100)}`, 'x'));
+    const { slices, notes } = compare(file(rows), file(rows));
+    expect(slices).toHaveLength(10_000);
+    expect(slices[0]).toMatchObject({ slice: 'label=l0', n: 101 });
+    expect(notes).toContain('There are 10400 slices; the 10000 largest are judged and told.');
   });
 });
 

@@ -20,6 +20,11 @@ const TOKENS = 101;
 const TEXT = 102;
 const UNKNOWN = -1;
 
+/** 1 for bytes that a plain text may hold. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === QUOTE || byte === BACKSLASH || byte < FIRST_PRINTED || byte >= FIRST_BEYOND_ASCII ? 0 : 1,
+);
+
 const NAMES = [
   ...TEXT_PLACES.map((name, place) => ({ name: bytesOf(name), place })),
   { name: bytesOf('score'), place: SCORE },
@@ -37,6 +42,8 @@ export class RowScanner {
   private end = 0;
   private begin = 0;
   private mantissa = 0;
+  /** Names of the fields of rows before, in their order. */
+  private readonly names: (typeof NAMES)[number][] = [];
 
   scan(fields: RowFields, bytes: Uint8Array, from: number, to: number): boolean {
     fields.clear(bytes);
@@ -44,10 +51,11 @@ export class RowScanner {
     this.at = from;
     this.end = to;
     let seen = 0;
+    let order = 0;
     if (this.next() !== OPEN) return false;
     for (;;) {
       if (this.next() !== QUOTE || !this.text()) return false;
-      const place = placeOf(bytes, this.begin, this.at - 1);
+      const place = this.placeOf(order++, this.begin, this.at - 1);
       // A name that comes twice is left to the parser, as is one that is not known.
       if (place === UNKNOWN || (seen & bitOf(place)) !== 0) return false;
       seen |= bitOf(place);
@@ -57,6 +65,16 @@ export class RowScanner {
       if (after !== COMMA) return false;
     }
     return this.next() === UNKNOWN && fields.from[0]! >= 0 && fields.from[1]! >= 0 && fields.from[2]! >= 0;
+  }
+
+  /** Rows mostly have their fields in the same order: what the row before had there is looked at first. */
+  private placeOf(order: number, from: number, to: number): number {
+    const likely = this.names[order];
+    if (likely && isName(likely.name, this.bytes, from, to)) return likely.place;
+    const found = NAMES.find(({ name }) => isName(name, this.bytes, from, to));
+    if (!found) return UNKNOWN;
+    this.names[order] = found;
+    return found.place;
   }
 
   private value(fields: RowFields, place: number): boolean {
@@ -94,8 +112,7 @@ export class RowScanner {
     this.begin = this.at;
     while (this.at < this.end) {
       const byte = this.bytes[this.at++]!;
-      if (byte === QUOTE) return true;
-      if (byte === BACKSLASH || byte < FIRST_PRINTED || byte >= FIRST_BEYOND_ASCII) return false;
+      if (PLAIN[byte] === 0) return byte === QUOTE;
     }
     return false;
   }
@@ -132,14 +149,10 @@ export class RowScanner {
   }
 }
 
-function placeOf(bytes: Uint8Array, from: number, to: number): number {
-  for (const { name, place } of NAMES) {
-    if (name.length !== to - from) continue;
-    let at = 0;
-    while (at < name.length && name[at] === bytes[from + at]) at += 1;
-    if (at === name.length) return place;
-  }
-  return UNKNOWN;
+function isName(name: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
+  if (name.length !== to - from) return false;
+  for (let at = 0; at < name.length; at++) if (name[at] !== bytes[from + at]) return false;
+  return true;
 }
 
 function bitOf(place: number): number {

@@ -1,3 +1,4 @@
+import { DIMENSIONS } from '@thalamus/compatibility';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,13 @@ async function compare(...args: string[]): Promise<{ readonly printed: string; r
 }
 
 describe('thalamus release compare', () => {
+  it('names every way to slice in its help', () => {
+    const release = createProgram().commands.find((own) => own.name() === 'release')!;
+    const verb = release.commands.find((own) => own.name() === 'compare')!;
+    const { description } = verb.options.find(({ long }) => long === '--slices')!;
+    expect(description).toContain(`figures by ${DIMENSIONS.join(', ')}, separated`);
+  });
+
   it('answers with the figures by their names, slices, flipped items, and the verdict as exit code', async () => {
     const before = file('old.jsonl', right);
     const after = file('new.jsonl', (at) => (at < 60 ? 'x|`y' : right(at)));

@@ -1,6 +1,7 @@
-import { FileComparison, type Dimension } from '@thalamus/compatibility';
+import { FileComparison, parseDimensions } from '@thalamus/compatibility';
 import { ThalamusError } from '@thalamus/errors';
 import { VERDICT_EXIT } from '../exit-codes.js';
+import { endBySystem } from '../interruption.js';
 import { createOutput } from '../output.js';
 import { comparisonAnswer } from '../release/comparison-answer.js';
 import { comparisonLines, comparisonReport } from '../release/comparison-views.js';
@@ -10,7 +11,8 @@ import { readInto } from '../release/prediction-source.js';
 export interface CompareOptions {
   readonly before?: string;
   readonly after?: string;
-  readonly slices?: readonly Dimension[];
+  /** Dimensions, separated by commas. */
+  readonly slices?: string;
   readonly budget: number;
   readonly items: number;
   readonly report?: 'md';
@@ -37,13 +39,19 @@ export async function compare(
     before: oneOf('--before', options.before, oldFile),
     after: oneOf('--after', options.after, newFile),
   };
-  const comparison = new FileComparison({ files, ...(slices ? { dimensions: slices } : {}) });
-  await readInto(comparison, { ...files, data });
-  const result = comparison.result({ budget, items });
-  createOutput(json).answer(comparisonAnswer(result, budget), () =>
-    report === 'md' ? comparisonReport(result, budget) : comparisonLines(result),
-  );
-  process.exitCode = EXITS[result.verdict];
+  const dimensions = slices === undefined ? {} : { dimensions: parseDimensions(slices) };
+  const comparison = new FileComparison({ files, ...dimensions });
+  const giveBack = endBySystem();
+  try {
+    await readInto(comparison, { ...files, data });
+    const result = comparison.result({ budget, items });
+    createOutput(json).answer(comparisonAnswer(result, budget), () =>
+      report === 'md' ? comparisonReport(result, budget) : comparisonLines(result),
+    );
+    process.exitCode = EXITS[result.verdict];
+  } finally {
+    giveBack();
+  }
 }
 
 function oneOf(flag: string, option: string | undefined, argument: string | undefined): string {

@@ -4,9 +4,9 @@ import {
   defaultGate,
   evaluateGate,
   FileComparison,
+  parseDimensions,
   parseGate,
   type Comparison,
-  type Dimension,
   type GateEvidence,
 } from '@thalamus/compatibility';
 import { ThalamusError } from '@thalamus/errors';
@@ -19,7 +19,8 @@ import { readInto } from '../release/prediction-source.js';
 export interface GateCheckOptions {
   readonly before?: string;
   readonly after?: string;
-  readonly slices?: readonly Dimension[];
+  /** Dimensions, separated by commas. */
+  readonly slices?: string;
   readonly from?: string;
   readonly to?: string;
   readonly override?: string;
@@ -102,10 +103,8 @@ function pairOf(
 }
 
 async function compare([before, after]: Pair, { slices, data }: GateCheckOptions): Promise<Comparison> {
-  const comparison = new FileComparison({
-    files: { before, after },
-    ...(slices ? { dimensions: slices } : {}),
-  });
+  const dimensions = slices === undefined ? {} : { dimensions: parseDimensions(slices) };
+  const comparison = new FileComparison({ files: { before, after }, ...dimensions });
   await readInto(comparison, { before, after, data });
   return comparison.result({ budget: ANY_BUDGET, items: 0 });
 }

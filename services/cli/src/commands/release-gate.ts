@@ -1,4 +1,3 @@
-import { parseDimensions } from '@thalamus/compatibility';
 import { Command } from 'commander';
 import type { GateCheckOptions } from '../actions/release-gate.js';
 import { collect, meshVerb, verb } from '../mesh-command.js';
@@ -37,11 +36,7 @@ function checkCommand(): Command {
       'predictions of the old version, as for "thalamus release compare": evidence "offline"',
     )
     .option('--after <jsonl>', 'predictions of the new version')
-    .option(
-      '--slices <names>',
-      'slices of the predictions, as for "thalamus release compare"',
-      parseDimensions,
-    )
+    .option('--slices <names>', 'slices of the predictions, as for "thalamus release compare"')
     .option('--from <version>', 'the old version, as for "thalamus release diff": evidence "contract"')
     .option('--to <version>', 'the new version')
     .option('--override <reason>', 'why callers may break')

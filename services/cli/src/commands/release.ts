@@ -1,4 +1,3 @@
-import { parseDimensions, DIMENSIONS } from '@thalamus/compatibility';
 import { Command, Option } from 'commander';
 import type { CompareOptions } from '../actions/release-compare.js';
 import { gateCommand } from './release-gate.js';
@@ -35,8 +34,7 @@ function compareCommand(): Command {
     .option('--after <jsonl>', 'predictions of the new version for the same items, likewise')
     .option(
       '--slices <names>',
-      `figures by ${DIMENSIONS.join(', ')}, separated by commas; default: label, and slice where rows have it`,
-      parseDimensions,
+      'figures by label, slice, length, task, tenant, language, separated by commas; default: label, and slice where rows have it',
     )
     .option('--budget <rate>', 'largest negative flip rate that is compatible, 0 to 1', numberIn(0, 1), 0.01)
     .option('--items <count>', 'flipped items to show at most', wholeNumber(0, 1_000_000), 20)

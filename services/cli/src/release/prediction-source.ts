@@ -1,7 +1,6 @@
-import { isDigest, parseDigest, readArtifact } from '@thalamus/bundle';
 import type { FileComparison } from '@thalamus/compatibility';
 import { ThalamusError } from '@thalamus/errors';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 /** Bytes that are read at a time. */
 const PIECE = 2 ** 20;
@@ -24,13 +23,17 @@ export async function readInto(comparison: FileComparison, sources: PredictionSo
 }
 
 async function readPieces(source: string, data: string, take: (bytes: Uint8Array) => void): Promise<void> {
-  if (!isDigest(source)) {
-    readFile(source, take);
-    return;
-  }
-  // Only a digest needs the mesh, and what speaks to it is slow to load.
+  const stored = existsSync(source) ? undefined : await readStored(source, data);
+  if (stored) take(stored);
+  else readFile(source, take);
+}
+
+/** What a mesh keeps under a digest; undefined for what is none. Only a digest needs the mesh, and what speaks to it is slow to load. */
+async function readStored(source: string, data: string): Promise<Uint8Array | undefined> {
+  const { isDigest, parseDigest, readArtifact } = await import('@thalamus/bundle');
+  if (!isDigest(source)) return undefined;
   const { withArtifacts } = await import('../registry-client.js');
-  take(await withArtifacts({ data }, (store) => readArtifact(store, parseDigest(source), MAX_STORED_BYTES)));
+  return withArtifacts({ data }, (store) => readArtifact(store, parseDigest(source), MAX_STORED_BYTES));
 }
 
 function readFile(path: string, take: (bytes: Uint8Array) => void): void {
