@@ -13,6 +13,7 @@ import { AdminExpertsController } from './adapters/http/admin-experts.controller
 import { AdminHostsController } from './adapters/http/admin-hosts.controller.js';
 import { AdminKeysController } from './adapters/http/admin-keys.controller.js';
 import { AdminPoliciesController } from './adapters/http/admin-policies.controller.js';
+import { AdminReleasesController } from './adapters/http/admin-releases.controller.js';
 import { AdminRoutersController } from './adapters/http/admin-routers.controller.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './adapters/http/admin-use-cases.js';
 import { AdminCompositionsController } from './adapters/http/admin-compositions.controller.js';
@@ -28,6 +29,7 @@ import { readKey } from './adapters/upstream/read-key.js';
 import { AskUpdater } from './application/admin/ask-updater.js';
 import { ManageExperts } from './application/admin/manage-experts.js';
 import { ManageKeys } from './application/admin/manage-keys.js';
+import { ManageReleases } from './application/admin/manage-releases.js';
 import { ManagePolicies } from './application/admin/manage-policies.js';
 import type { Admission } from './application/admission.js';
 import { Authenticate } from './application/authenticate.js';
@@ -45,6 +47,7 @@ import { ListExperts } from './application/list-experts.js';
 import { OipFront } from './application/oip-front.js';
 import { RecordOutcome } from './application/record-outcome.js';
 import { RenewExperts } from './application/renew-experts.js';
+import type { LiveReleases } from './application/releases/live-releases.js';
 import { RouteText } from './application/route-text.js';
 import { WatchTraffic } from './application/watch-traffic.js';
 import type { UseCases } from './application/use-cases.js';
@@ -73,6 +76,7 @@ const ADMIN_CONTROLLERS = [
   AdminHostsController,
   AdminRoutersController,
   AdminCompositionsController,
+  AdminReleasesController,
   AdminPoliciesController,
   AdminKeysController,
 ];
@@ -142,7 +146,10 @@ function wire(settings: GatewaySettings) {
   const oip = new OipFront(useCases, () => view.readiness().ready);
   const grpc = grpcServer(settings, useCases, scopes, oip);
   const server = new HttpServer({ host: settings.host, port: settings.httpPort });
-  const admin = wireAdmin(updater, guard, { listExperts, view, residency, watchTraffic, server });
+  const admin = wireAdmin(updater, guard, {
+    ...{ listExperts, view, residency, watchTraffic, server },
+    releases: versions.releases,
+  });
   const components = [
     ...sources(bus, [view, residency, ...versions.followers, watchTraffic, spool]),
     versions.hosts,
@@ -205,6 +212,7 @@ function wireAdmin(
     readonly listExperts: ListExperts;
     readonly view: RegistryView;
     readonly residency: ResidencyView;
+    readonly releases: LiveReleases;
     readonly server: HttpServer;
   },
 ): AdminUseCases {
@@ -221,6 +229,7 @@ function wireAdmin(
     }),
     managePolicies: new ManagePolicies(updater, view),
     manageKeys: new ManageKeys(updater, view),
+    manageReleases: new ManageReleases(updater, view, parts.listExperts, parts.releases),
     draining: parts.server.draining,
   };
 }

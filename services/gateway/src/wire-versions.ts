@@ -46,5 +46,5 @@ export function wireVersions(settings: GatewaySettings, { view, residency, sink 
   const askVersion = new AskVersion(inferOnHost, mirror, settings.candidateTimeoutMs);
   /** What follows the views, and starts after them. */
   const followers = [warmStable, releases];
-  return { hosts, inferOnHost, followers, resolveExpert, admission, mirror, askVersion };
+  return { hosts, inferOnHost, followers, releases, resolveExpert, admission, mirror, askVersion };
 }

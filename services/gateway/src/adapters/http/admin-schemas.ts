@@ -2,6 +2,7 @@ import { routerEvaluationSchema } from '@thalamus/bundle';
 import { z } from 'zod';
 import { policyBody } from './admin-bodies.js';
 import { compositionAnswers } from './composition-schemas.js';
+import { releaseAnswers } from './release-schemas.js';
 
 const version = z.object({
   version: z.string(),
@@ -166,6 +167,7 @@ export const adminAnswers = {
       ),
   }),
   ...compositionAnswers,
+  ...releaseAnswers,
   registered: z.object({
     object: z.literal('expert'),
     name: z.string(),

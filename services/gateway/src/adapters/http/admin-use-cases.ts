@@ -1,6 +1,7 @@
 import type { ManageExperts } from '../../application/admin/manage-experts.js';
 import type { ManageKeys } from '../../application/admin/manage-keys.js';
 import type { ManagePolicies } from '../../application/admin/manage-policies.js';
+import type { ManageReleases } from '../../application/admin/manage-releases.js';
 import type { DescribeCompositions } from '../../application/describe-compositions.js';
 import type { DescribeExperts } from '../../application/describe-experts.js';
 import type { DescribeHosts } from '../../application/describe-hosts.js';
@@ -22,6 +23,7 @@ export interface AdminUseCases {
   readonly manageExperts: ManageExperts;
   readonly managePolicies: ManagePolicies;
   readonly manageKeys: ManageKeys;
+  readonly manageReleases: ManageReleases;
   /** Fires when the HTTP server begins to drain: what has no end of its own ends then. */
   readonly draining: AbortSignal;
 }

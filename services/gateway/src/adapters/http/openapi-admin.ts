@@ -12,6 +12,7 @@ import {
   remove,
   WITH_BODY,
 } from './openapi-parts.js';
+import { releasePaths } from './openapi-releases.js';
 
 const READING = [...GUARDED, 'PERMISSION_DENIED'] as const;
 /** What any change that the updater makes can meet. */
@@ -54,6 +55,7 @@ export function adminPaths() {
     ...routerPaths(),
     ...compositionPaths(),
     ...expertPaths(),
+    ...releasePaths(),
     ...policyPaths(),
     ...keyPaths(),
   };

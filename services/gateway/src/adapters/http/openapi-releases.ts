@@ -1,0 +1,80 @@
+import { adminAnswers } from './admin-schemas.js';
+import {
+  CALLING,
+  get,
+  GUARDED,
+  PARAMETERS,
+  pathParameter,
+  post,
+  queryParameter,
+  WITH_BODY,
+} from './openapi-parts.js';
+import { reasonBody } from './release-bodies.js';
+
+const READING = [...GUARDED, ...CALLING, 'REGISTRY_NOT_READY'] as const;
+const MOVING = [
+  ...READING,
+  ...WITH_BODY,
+  'PERMISSION_DENIED',
+  'RESOURCE_NOT_FOUND',
+  'NOT_LEADER',
+  'RELEASE_CONFLICT',
+  'REVISION_CONFLICT',
+] as const;
+
+const limit = (most: number, usual: number) =>
+  queryParameter(
+    'limit',
+    { type: 'integer', minimum: 1, maximum: most, default: usual },
+    'How many at the most.',
+  );
+
+/** Paths of the admin API about releases. */
+export function releasePaths() {
+  const id = pathParameter('id', 'Id of the release.');
+  const parameters = [id, PARAMETERS.requestId];
+  return {
+    '/admin/v1/releases': get({
+      id: 'listReleases',
+      summary: 'The releases of the experts that the caller may use.',
+      answer: adminAnswers.releases,
+      errors: [...READING, 'REQUEST_INVALID'],
+      parameters: [
+        queryParameter('expert', { type: 'string' }, 'Of this expert alone.'),
+        limit(100, 20),
+        queryParameter('after', { type: 'string' }, 'nextPageToken of the page before.'),
+        PARAMETERS.requestId,
+      ],
+    }),
+    '/admin/v1/releases/{id}': get({
+      id: 'getRelease',
+      summary: 'A release: where it stands, how it came there, and what this gateway goes by.',
+      answer: adminAnswers.release,
+      errors: [...READING, 'RESOURCE_NOT_FOUND'],
+      parameters,
+    }),
+    '/admin/v1/releases/{id}/flips': get({
+      id: 'listReleaseFlips',
+      summary: 'The items that flipped when the versions were compared offline: ids and labels, no text.',
+      answer: adminAnswers.flips,
+      errors: [...READING, 'REQUEST_INVALID', 'RESOURCE_NOT_FOUND', 'ARTIFACT_NOT_FOUND', 'ARTIFACT_CORRUPT'],
+      parameters: [id, limit(10_000, 100), PARAMETERS.requestId],
+    }),
+    '/admin/v1/releases/{id}/promote': post({
+      id: 'promoteRelease',
+      summary: 'Make the candidate stable, whatever the release waits for.',
+      body: reasonBody,
+      answer: adminAnswers.release,
+      errors: MOVING,
+      parameters,
+    }),
+    '/admin/v1/releases/{id}/rollback': post({
+      id: 'rollBackRelease',
+      summary: 'Take the candidate back: the next request already goes to the version before.',
+      body: reasonBody,
+      answer: adminAnswers.release,
+      errors: MOVING,
+      parameters,
+    }),
+  };
+}

@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { flipSchema } from '../../application/admin/manage-releases.js';
+
+const share = z.number().describe('0 to 1.');
+const time = z.iso.datetime().nullable();
+
+const rate = z
+  .object({ count: z.int(), value: share, low: share, high: share })
+  .describe('A share of the items with its 95 % interval.');
+
+const slice = z.object({
+  slice: z.string().describe('Such as label=refund; empty for all items.'),
+  n: z.int().describe('Items.'),
+  oldAccuracy: rate,
+  newAccuracy: rate,
+  negativeFlips: rate.describe('Right before, wrong now.'),
+  positiveFlips: rate.describe('Wrong before, right now.'),
+  inconsistentFlips: rate.describe('Wrong now, and not what was answered before.'),
+  backwardTrust: share,
+  mcnemarP: z.number().describe('Two-sided exact p-value of equal accuracy.'),
+});
+
+/** States of releases, as the admin API names them. */
+export const STATES = [
+  'unspecified',
+  'draft',
+  'compared',
+  'repaired',
+  'shadow',
+  'canary',
+  'stable',
+  'rolled_back',
+] as const;
+
+const plan = z.object({
+  steps: z.array(share).describe('Weights of the canary, in order.'),
+  negativeFlipBudget: share,
+  minimumSamples: z.int().describe('Requests that each step needs.'),
+  stepSeconds: z.int(),
+  mirrorShare: share,
+  mirrorPerSecond: z.number(),
+  disagreementLimit: share,
+  errorLimit: share,
+  latencyTolerance: z.number().describe("Share of the stable version's time."),
+  level: share.describe('Chance that a sound candidate is ever taken back.'),
+});
+
+const reading = z.object({
+  mirrored: z.int().describe('Mirrored requests that were compared.'),
+  stableRequests: z.int(),
+  candidateRequests: z.int(),
+  feedback: z.int(),
+  stepSamples: z.int().describe('Of the present step.'),
+  tests: z.array(
+    z.object({
+      test: z.string().describe('Such as mirror.flips or canary.errors.'),
+      trials: z.int(),
+      events: z.int().describe('Those of them that speak against the candidate.'),
+      rate: share,
+      low: share.describe('Of the 95 % confidence sequence.'),
+      high: share,
+      limit: share.describe('Above it the candidate is taken back.'),
+      pValue: z.number(),
+      alarm: z.boolean(),
+    }),
+  ),
+});
+
+const release = z.object({
+  id: z.string(),
+  expert: z.string(),
+  fromVersion: z.string().describe('Stable before it.'),
+  toVersion: z.string().describe('The candidate.'),
+  state: z.enum(STATES),
+  weight: share.describe('Share of callers who get the candidate.'),
+  history: z
+    .array(
+      z.object({
+        state: z.enum(STATES),
+        at: time,
+        by: z.string().describe('Id of a key, or the gate.'),
+        reason: z.string(),
+        evidence: z.array(z.string()).describe('Digests of artifacts.'),
+      }),
+    )
+    .describe('Oldest first.'),
+  comparison: z
+    .object({
+      verdict: z.enum(['unspecified', 'compatible', 'incompatible', 'inconclusive']),
+      reason: z.string(),
+      negativeFlipBudget: share,
+      overall: slice.nullable(),
+      slices: z.array(slice).describe('Largest first.'),
+    })
+    .nullable()
+    .describe('Null when nothing was compared offline.'),
+  plan: plan.nullable(),
+  step: z.int().describe('Of the canary, from 1; 0 outside of it.'),
+  stepBeganAt: time,
+  trafficBeganAt: time.describe('When the candidate first got traffic.'),
+  stopped: z.string().describe('Why it does not go on by itself; empty while it does.'),
+  waitingFor: z.string().describe('What it waits for; empty where nobody says.'),
+  live: reading.nullable().describe('What live traffic says of the candidate; null where nobody says.'),
+  gateway: z
+    .object({
+      weight: share,
+      mirrorShare: share.describe('Of the requests to the stable version.'),
+      mirrorPerSecond: z.number().describe('0: as many as the gateway allows.'),
+      leaseEndsAt: time,
+    })
+    .nullable()
+    .describe('What this gateway goes by now; null when traffic is no part of the release.'),
+});
+
+/** Shapes of the answers about releases. */
+export const releaseAnswers = {
+  releases: z.object({
+    object: z.literal('list'),
+    data: z
+      .array(release)
+      .describe('Newest first; fewer than were asked for where some are not for the caller to see.'),
+    nextPageToken: z.string().nullable().describe('For the next page; null when there is none.'),
+  }),
+  release: release.extend({ object: z.literal('release') }),
+  flips: z.object({
+    object: z.literal('list'),
+    release: z.string(),
+    digest: z
+      .string()
+      .nullable()
+      .describe('Artifact that holds all of them; null when nothing was compared offline.'),
+    total: z.int(),
+    data: z.array(flipSchema).describe('Negative ones first.'),
+  }),
+} as const;
