@@ -1,3 +1,4 @@
+import { RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { waitUntil } from '@thalamus/testing';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -109,6 +110,31 @@ describe('a canary', () => {
       releaseId: 'routed-release',
       answerLabel: 'card_lost',
     });
+  });
+
+  it('gives a conversation the same version over gRPC as over HTTP', async () => {
+    const expert = await make('spoken');
+    await expert.release({ weight: 0.5 });
+    const client = gateway.gateway();
+    const found = await Promise.all(
+      conversations.map(async (conversation) => {
+        const metadata = {
+          [RPC_METADATA.authorization]: `Bearer ${KEYS.acme.key}`,
+          [RPC_METADATA.conversation]: conversation,
+        };
+        return (await client.classify({ input: 'x', model: 'spoken' }, { metadata })).version;
+      }),
+    );
+    const metadata = {
+      [RPC_METADATA.authorization]: `Bearer ${KEYS.acme.key}`,
+      [RPC_METADATA.conversation]: 'my talk',
+    };
+    await expect(client.classify({ input: 'x', model: 'spoken' }, { metadata })).rejects.toMatchObject({
+      code: 'REQUEST_INVALID',
+    });
+    client.close();
+    expect(found).toEqual(versions(await askAll(expert)));
+    expect(new Set(found)).toEqual(new Set(['1', '2']));
   });
 
   it('of an expert of some tenants stays theirs', async () => {
