@@ -1,7 +1,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { ArtifactStore } from '@thalamus/bundle';
 import { artifactV1, registryV1, RPC_METADATA } from '@thalamus/contracts';
-import { createClient, type CallOptions, type RpcClient } from '@thalamus/grpc';
+import { createLeaderClient, type CallOptions, type RpcClient } from '@thalamus/grpc';
 import { RemoteArtifactStore } from '@thalamus/registry';
 import { runningMesh, unreachable, type MeshOptions } from './gateway-client.js';
 import { whileElecting } from './retry.js';
@@ -26,7 +26,7 @@ export async function withService<S extends DescService, T>(
   target: { readonly name: string; readonly service: S; readonly deadlineMs?: number },
   work: (client: RpcClient<S>) => Promise<T>,
 ): Promise<T> {
-  const client = createClient(target.service, {
+  const client = createLeaderClient(target.service, {
     address: serviceAddress(options, target.name),
     defaultDeadlineMs: target.deadlineMs ?? DEADLINE_MS,
   });

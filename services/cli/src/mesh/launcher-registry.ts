@@ -1,5 +1,5 @@
 import { registryV1, RPC_METADATA } from '@thalamus/contracts';
-import { createClient, type CallOptions, type RpcClient } from '@thalamus/grpc';
+import { createLeaderClient, type CallOptions, type RpcClient } from '@thalamus/grpc';
 
 /** A client of the registry. */
 export type LauncherRegistry = RpcClient<typeof registryV1.RegistryService>;
@@ -17,7 +17,10 @@ export async function withLauncherRegistry<T>(
   address: string,
   work: (registry: LauncherRegistry) => Promise<T>,
 ): Promise<T> {
-  const registry = createClient(registryV1.RegistryService, { address, defaultDeadlineMs: DEADLINE_MS });
+  const registry = createLeaderClient(registryV1.RegistryService, {
+    address,
+    defaultDeadlineMs: DEADLINE_MS,
+  });
   try {
     return await work(registry);
   } finally {

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { registryV1, RPC_METADATA } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
-import { createClient, type RpcClient } from '@thalamus/grpc';
+import { createLeaderClient, type RpcClient } from '@thalamus/grpc';
 import type { Registry } from '../../application/registry.port.js';
 
 const METADATA = { [RPC_METADATA.actor]: 'composer' };
@@ -19,7 +19,10 @@ export class RegistryClient implements Registry {
   private readonly client: RpcClient<typeof registryV1.RegistryService>;
 
   constructor(address: string) {
-    this.client = createClient(registryV1.RegistryService, { address, defaultDeadlineMs: DEADLINE_MS });
+    this.client = createLeaderClient(registryV1.RegistryService, {
+      address,
+      defaultDeadlineMs: DEADLINE_MS,
+    });
   }
 
   expert(name: string) {

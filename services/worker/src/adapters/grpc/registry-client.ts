@@ -1,8 +1,8 @@
 import type { Digest } from '@thalamus/bundle';
 import { registryV1, RPC_METADATA } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
+import { createLeaderClient, type RpcClient } from '@thalamus/grpc';
 import type { Registry } from '../../application/registry.port.js';
-import { UpdaterClient } from './updater-client.js';
 
 const DEADLINE_MS = 15_000;
 const AS_WORKER = { metadata: { [RPC_METADATA.actor]: 'worker' } };
@@ -10,10 +10,13 @@ const CHANNELS = { candidate: registryV1.Channel.CANDIDATE, stable: registryV1.C
 
 /** thalamus.registry.v1 of the updater. */
 export class RegistryClient implements Registry {
-  private readonly updater: UpdaterClient<typeof registryV1.RegistryService>;
+  private readonly updater: RpcClient<typeof registryV1.RegistryService>;
 
   constructor(address: string) {
-    this.updater = new UpdaterClient(registryV1.RegistryService, address, DEADLINE_MS);
+    this.updater = createLeaderClient(registryV1.RegistryService, {
+      address,
+      defaultDeadlineMs: DEADLINE_MS,
+    });
   }
 
   async dataset(reference: string): Promise<registryV1.Dataset> {
@@ -32,7 +35,7 @@ export class RegistryClient implements Registry {
     let pageToken = '';
     do {
       const request = { kind: 'version', namePrefix: `${expert}@`, pageToken };
-      const page = await this.updater.call((client) => client.listResources(request, AS_WORKER));
+      const page = await this.updater.listResources(request, AS_WORKER);
       for (const { value } of page.resources) {
         if (value.case === 'version' && BigInt(value.value.version) > largest)
           largest = BigInt(value.value.version);
@@ -44,7 +47,7 @@ export class RegistryClient implements Registry {
 
   async register(expert: string, version: string, digest: Digest): Promise<void> {
     const request = { version: { expert, version, manifestDigest: digest } };
-    await this.updater.call((client) => client.registerVersion(request, AS_WORKER));
+    await this.updater.registerVersion(request, AS_WORKER);
   }
 
   async setChannel(
@@ -54,7 +57,7 @@ export class RegistryClient implements Registry {
     reason: string,
   ): Promise<void> {
     const request = { expert, channel: CHANNELS[channel], version, reason };
-    await this.updater.call((client) => client.setChannel(request, AS_WORKER));
+    await this.updater.setChannel(request, AS_WORKER);
   }
 
   close(): void {
@@ -63,7 +66,7 @@ export class RegistryClient implements Registry {
 
   private async resource(key: string): Promise<registryV1.Resource['value'] | undefined> {
     try {
-      const { resource } = await this.updater.call((client) => client.getResource({ key }, AS_WORKER));
+      const { resource } = await this.updater.getResource({ key }, AS_WORKER);
       return resource?.value;
     } catch (fault) {
       if (ThalamusError.is(fault) && fault.code === 'RESOURCE_NOT_FOUND') return undefined;
