@@ -50,6 +50,7 @@ function csv(name: string, things: readonly string[]): string {
 interface JobJson {
   readonly id: string;
   readonly state: string;
+  readonly outputs: readonly { readonly name: string; readonly digest: string }[];
   readonly result: Record<string, unknown> & {
     readonly evaluation: readonly { metric: string; value: number }[];
   };
@@ -98,6 +99,11 @@ describe('jobs', () => {
     expect(accuracy(judged)).toBeCloseTo(accuracy(trained), 6);
     expect(existsSync(out)).toBe(true);
     expect(readFileSync(out, 'utf8').trim().split('\n')).toHaveLength(30);
+    // What the mesh keeps is compared by its digest like a file.
+    const { digest } = judged.outputs.find(({ name }) => name === 'predictions')!;
+    expect(
+      await mesh.json(['release', 'compare', '--before', digest, '--after', out, '--budget', '0.2']),
+    ).toMatchObject({ n: 30, nfr: 0, pfr: 0, verdict: 'compatible' });
 
     const listed = await mesh.json<JobJson[]>(['jobs', 'list']);
     expect(listed.map(({ id }) => id)).toEqual(expect.arrayContaining([trained.id, judged.id]));

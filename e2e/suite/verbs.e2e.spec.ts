@@ -91,6 +91,25 @@ describe('thalamus experts', () => {
   });
 });
 
+describe('thalamus release diff', () => {
+  it('compares what two versions of the mesh ask and give, with exit code 1 when callers break', async () => {
+    expect(await mesh.json(['release', 'diff', 'snips7@2', 'snips7@2'])).toMatchObject({ differences: [] });
+    const { breaking } = await mesh.json<{ breaking: number }>(
+      ['release', 'diff', 'snips7@2', 'scicite3@2'],
+      {
+        exit: 1,
+      },
+    );
+    expect(breaking).toBeGreaterThan(7);
+  });
+
+  it('says which version is not there, with exit code 3', async () => {
+    const { exit, stderr } = await mesh.run(['release', 'diff', 'snips7@2', 'snips7@99', '--json']);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'EXPERT_NOT_FOUND' } });
+    expect(exit).toBe(3);
+  });
+});
+
 describe('thalamus keys', () => {
   it('makes a key that works until it is revoked', async () => {
     const { id, key } = await mesh.json<{ id: string; key: string }>(['keys', 'create', '--tenant', 'shop']);
