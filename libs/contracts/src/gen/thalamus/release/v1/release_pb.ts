@@ -263,7 +263,7 @@ export const CompareRequestSchema: GenMessage<CompareRequest> = /*@__PURE__*/
  */
 export type CompareResponse = Message<"thalamus.release.v1.CompareResponse"> & {
   /**
-   * Verdict on all items.
+   * Verdict on all items and their slices.
    *
    * @generated from field: thalamus.release.v1.Verdict verdict = 1;
    */
@@ -1208,14 +1208,14 @@ export enum Verdict {
   UNSPECIFIED = 0,
 
   /**
-   * The upper end of the negative flip rate is within the budget.
+   * The upper end of the negative flip rate is within the budget, and no slice is above it.
    *
    * @generated from enum value: VERDICT_COMPATIBLE = 1;
    */
   COMPATIBLE = 1,
 
   /**
-   * The lower end is above the budget.
+   * The lower end is above the budget, or one slice is, tested among all slices.
    *
    * @generated from enum value: VERDICT_INCOMPATIBLE = 2;
    */
