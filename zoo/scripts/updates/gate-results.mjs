@@ -1,7 +1,7 @@
 // How the default gate does on seeded releases, 20 bad and 20 good; writes docs/results/updates-gate.md and its data.
 //   npm run results:updates-gate [-- --seeds 20]
 // The releases and the sizes of their effects are in gate-releases.json. Each goes through what a release goes through: contracts, items
-// offline, mirrored requests, a canary, every stage judged by the gate that releases without one of their own have.
+// offline, mirrored requests, a canary, every stage judged by the default gate.
 import { defaultGate, evaluateGate } from '@thalamus/compatibility';
 import { createRandom } from '@thalamus/tensor';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 import type { GateDocument } from './gate-document.js';
 import { parseGate } from './parse-gate.js';
 
-/** The gate of releases that bring none. `thalamus release gate show` prints it, to be changed and kept. */
+/** The gate where none is named. `thalamus release gate show` prints it, to be changed and kept. */
 export const DEFAULT_GATE_TEXT = `# Rules that an update must pass before callers get it.
 version: 1
 name: default

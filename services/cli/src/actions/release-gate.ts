@@ -54,7 +54,7 @@ export async function checkGate(path: string | undefined, options: GateCheckOpti
   process.exitCode = VERDICT_EXIT[result.status];
 }
 
-/** Prints the gate of releases that bring none. */
+/** Prints the gate where none is named. */
 export function showGate({ json }: { readonly json: boolean }): void {
   createOutput(json).answer(defaultGate(), () => [DEFAULT_GATE_TEXT.trimEnd()]);
 }

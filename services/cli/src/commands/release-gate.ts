@@ -8,7 +8,7 @@ export function gateCommand(): Command {
     .description('rules that an update must pass')
     .addCommand(checkCommand())
     .addCommand(
-      verb('show', 'print the gate of releases that bring none, to be changed and kept', [
+      verb('show', 'print the default gate, to be changed and kept', [
         'thalamus release gate show',
         'thalamus release gate show --json',
       ])
