@@ -100,6 +100,15 @@ describe('a canary of a chat model', () => {
     }
   });
 
+  it.each([false, true])('has half of the time that a request has; streamed: %s', async (stream) => {
+    await release({});
+    mesh.beta.behave = () => undefined;
+    const headers = { 'x-request-timeout-ms': '6000' };
+    const answer = await mesh.chat({ model: 'alpha', stream }, { headers });
+    expect([answer.status, armOf(answer)]).toEqual([200, '1 stable']);
+    expect((await mesh.completed(answer)).candidateErrorCode).not.toBe('');
+  });
+
   it('goes on to the next choice of the router when neither version answers', async () => {
     await release({});
     mesh.alpha.behave = failWith(503);

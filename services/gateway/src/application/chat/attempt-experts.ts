@@ -14,7 +14,8 @@ const RETRY_RESERVE = 10;
 /** What is attempted. */
 export interface Attempt<T> {
   readonly scope: RequestScope;
-  readonly ask: (target: UpstreamTarget) => Promise<T>;
+  /** Asks an upstream, which has to answer by that time, Unix milliseconds; one that streams, to begin. */
+  readonly ask: (target: UpstreamTarget, deadlineAtMs: number) => Promise<T>;
   /** Hears of each version before it is asked. */
   readonly turnedTo: (target: ResolvedExpert) => void;
 }
@@ -27,7 +28,7 @@ export interface Attempted<T> {
 
 /**
  * Asks experts in their order until one begins to answer, within a budget of second attempts. After the candidate of a release the
- * stable version of the same expert is asked, whatever the candidate's reason, and without a price.
+ * stable version of the same expert is asked, whatever the candidate's reason, and without a price: the candidate has half of the time.
  */
 export class AttemptExperts {
   private budget = RETRY_RESERVE;
@@ -53,17 +54,24 @@ export class AttemptExperts {
 
   private async askVersions<T>(resolved: ResolvedExpert, attempt: Attempt<T>): Promise<Attempted<T>> {
     const { instead } = resolved;
+    const { deadlineAtMs, signal } = attempt.scope;
+    if (!instead) return this.askOne(resolved, attempt, deadlineAtMs);
+    const now = Date.now();
     try {
-      return await this.askOne(resolved, attempt);
+      return await this.askOne(resolved, attempt, now + (deadlineAtMs - now) / 2);
     } catch (fault) {
-      if (!instead || attempt.scope.signal.aborted) throw fault;
-      return this.askOne(afterCandidate(instead, fault), attempt);
+      if (signal.aborted) throw fault;
+      return this.askOne(afterCandidate(instead, fault), attempt, deadlineAtMs);
     }
   }
 
-  private async askOne<T>(resolved: ResolvedExpert, { ask, turnedTo }: Attempt<T>): Promise<Attempted<T>> {
+  private async askOne<T>(
+    resolved: ResolvedExpert,
+    { ask, turnedTo }: Attempt<T>,
+    deadlineAtMs: number,
+  ): Promise<Attempted<T>> {
     turnedTo(resolved);
     const target = upstreamOf(this.view, resolved);
-    return { result: await ask(target), target };
+    return { result: await ask(target, deadlineAtMs), target };
   }
 }

@@ -137,15 +137,10 @@ export class CompleteChat {
   ): Promise<Attempted<T>> {
     const { scope } = running;
     const { targets, body } = await this.plan(wish, running);
-    const request = {
-      operation: wish.operation,
-      body,
-      signal: scope.signal,
-      deadlineAtMs: scope.deadlineAtMs,
-    };
+    const request = { operation: wish.operation, body, signal: scope.signal };
     const attempted = await this.experts.run(targets, {
       scope,
-      ask: (target) => ask(target, request),
+      ask: (target, deadlineAtMs) => ask(target, { ...request, deadlineAtMs }),
       turnedTo: (target) => {
         running.target = target;
       },
