@@ -10,6 +10,7 @@ export { DIMENSIONS, parseDimensions, type Dimension } from './pairs/dimensions.
 export type { FlippedItem } from './pairs/flip-list.js';
 export { parsePredictions, type Prediction } from './predictions.js';
 export type { Power } from './power.js';
+export { relativeCut, type RelativeCut } from './relative-cut.js';
 export { scoreChanges, type ScoreChanges } from './score-changes.js';
 export { PairMonitor, type PairReading } from './sequential/pair-monitor.js';
 export { RateMonitor, type RateLimit, type RateReading } from './sequential/rate-monitor.js';

@@ -257,3 +257,13 @@ export {
   type TaughtTokens,
   type TrainedRepair,
 } from './repair/train-repair.js';
+export { requireRepairable, type ExpertVersion } from './repair/check-repairable.js';
+export {
+  judgeRepair,
+  type HeldOutAnswers,
+  type RepairCredit,
+  type RepairJudgement,
+  type RepairVerdict,
+} from './repair/judge-repair.js';
+export { repairExpert, type ExpertRepair, type FinishedRepair } from './repair/repair-expert.js';
+export type { RepairFacts } from './repair/repaired-bundle.js';
