@@ -44,8 +44,18 @@ describe('relative cut of flips', () => {
     expect(held / trials).toBeLessThan(0.995);
   });
 
+  it('items of a group are drawn together: copies of the same items make no interval narrower', () => {
+    const before = flips(10, 60);
+    const after = flips(5, 60);
+    const names = before.map((_, at) => `item ${at}`);
+    const once = relativeCut(before, after, { seed: 4, groups: names });
+    const threeTimes = <T>(list: readonly T[]) => [...list, ...list, ...list];
+    const copied = relativeCut(threeTimes(before), threeTimes(after), { seed: 4, groups: threeTimes(names) });
+    expect(copied).toEqual(once);
+  });
+
   it('refuses lists that are not of the same items', () => {
     expect(() => relativeCut([], [], { seed: 1 })).toThrow(RangeError);
-    expect(() => relativeCut([true], [true, false], { seed: 1 })).toThrow(/1 items before and 2 after/);
+    expect(() => relativeCut([true], [true, false], { seed: 1 })).toThrow(/1 items before, 2 after/);
   });
 });

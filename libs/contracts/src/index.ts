@@ -43,11 +43,13 @@ export {
   HYPER_PARAMETER_NAMES,
   HYPER_PARAMETER_RANGES,
   SCHEDULES,
+  REPAIR_METHODS,
   TRAINING_METHODS,
   withoutEffect,
   type HyperParameterName,
   type NumberRange,
   type ScheduleName,
+  type RepairMethod,
   type TrainingMethod,
 } from './training-parameters.js';
 export { readJsonObject, writeJson } from './json/read-json.js';

@@ -6,6 +6,22 @@ export const TRAINING_METHODS = ['probe', 'lora', 'full', 'svd'] as const;
 /** A way to train a classifier: a head alone; low-rank branches; all weights; low-rank factors of what all weights changed by. */
 export type TrainingMethod = (typeof TRAINING_METHODS)[number];
 
+/** How an update is repaired: MUSCLE (arXiv 2407.09435) and its ablation, two controls (`new`, `continued`), two variants of ours. */
+export const REPAIR_METHODS = [
+  'muscle',
+  'muscle-ce',
+  'old',
+  'old-right',
+  'less-likely-ce',
+  'new',
+  'continued',
+  'mean-ce',
+  'old-right-alone-ce',
+] as const;
+
+/** How an update is repaired. */
+export type RepairMethod = (typeof REPAIR_METHODS)[number];
+
 /** Forms of a learning rate's schedule after its warm-up. */
 export const SCHEDULES = ['constant', 'linear', 'cosine', 'power'] as const;
 

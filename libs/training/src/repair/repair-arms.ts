@@ -1,4 +1,5 @@
 import type { TeacherRule } from '@thalamus/autodiff';
+import { REPAIR_METHODS, type RepairMethod } from '@thalamus/contracts';
 import { HYPER_PARAMETERS, type HyperParameters } from '../methods/hyper-parameters.js';
 
 /** What a repaired adapter learns from. */
@@ -22,7 +23,7 @@ const MIX = 0.8;
  * its ablation (arXiv 2407.09435); an item of a classifier is one target, so its mask by sequence is that by target. `new` and
  * `continued` are controls that the paper lacks; the last two are ideas of ours.
  */
-export const REPAIR_ARMS = {
+export const REPAIR_ARMS: Readonly<Record<RepairMethod, RepairArm>> = {
   muscle: {
     rule: 'student-wrong',
     share: 1,
@@ -57,13 +58,13 @@ export const REPAIR_ARMS = {
     share: MIX,
     description: 'the old version where it is right, nothing elsewhere, and a fifth of cross-entropy',
   },
-} as const satisfies Readonly<Record<string, RepairArm>>;
+};
 
 /** Name of what a repaired adapter learns from. */
-export type RepairArmName = keyof typeof REPAIR_ARMS;
+export type RepairArmName = RepairMethod;
 
 /** Names of all arms. */
-export const REPAIR_ARM_NAMES = Object.keys(REPAIR_ARMS) as readonly RepairArmName[];
+export const REPAIR_ARM_NAMES: readonly RepairArmName[] = REPAIR_METHODS;
 
 /** Both sides of a divergence are softened by it: the paper's. */
 export const REPAIR_TEMPERATURE = 2;

@@ -93,8 +93,7 @@ export async function repairExpert(
     judgement,
     events,
   };
-  const versions = { from: run.from, to: run.to, base: run.to.base };
-  const bundle = repairedBundle(run.arm, versions, adapter, run.settings, outcome, run.facts);
+  const bundle = repairedBundle(run, adapter, outcome);
   return { kind: 'finished', ...bundle, judgement, notes };
 }
 

@@ -1,9 +1,4 @@
-import {
-  lowRankFiles,
-  type EvaluationRow,
-  type ExpertManifest,
-  type TrainingDataRow,
-} from '@thalamus/bundle';
+import { lowRankFiles, type EvaluationRow, type TrainingDataRow } from '@thalamus/bundle';
 import type { Rate, SliceComparison } from '@thalamus/compatibility';
 import type { ClassificationMetrics } from '../classification-metrics.js';
 import type { TrainingEvent } from '../loop/train-loop.js';
@@ -48,22 +43,26 @@ export interface RepairOutcome {
  * equal bytes.
  */
 export function repairedBundle(
-  arm: RepairArmName,
-  versions: { readonly from: ExpertVersion; readonly to: ExpertVersion; readonly base: TrainingBase },
+  repair: {
+    readonly arm: RepairArmName;
+    readonly from: ExpertVersion;
+    readonly to: ExpertVersion & { readonly base: TrainingBase };
+    readonly settings: HyperParameters;
+    readonly facts: RepairFacts;
+  },
   { rank, alpha }: { readonly rank: number; readonly alpha: number },
-  settings: HyperParameters,
   outcome: RepairOutcome,
-  facts: RepairFacts,
 ): UnwrittenBundle {
-  const { from, to, base } = versions;
-  const { files: _files, ...like } = to.expert.manifest;
+  const { arm, from, to, settings, facts } = repair;
+  const { base } = to;
+  const like = to.expert.manifest;
   const { trained, validation, test, judgement, events } = outcome;
   const parent = ({ manifest, digest }: ExpertVersion['expert'] | TrainingBase) => ({
     name: manifest.name,
     version: manifest.version,
     digest,
   });
-  const manifest: Omit<ExpertManifest, 'files'> = {
+  const manifest = {
     ...like,
     name: facts.name,
     version: facts.version,
@@ -71,7 +70,7 @@ export function repairedBundle(
     licence: facts.licence,
     trainingData: [...like.trainingData, facts.data],
     lineage: {
-      recipe: recipeOf(arm, settings, trained, versions),
+      recipe: recipeOf(arm, settings, trained, { from, to }),
       parents: [parent(to.expert), parent(from.expert), parent(base)],
       seed: facts.seed,
     },

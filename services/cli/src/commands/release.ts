@@ -4,10 +4,11 @@ import { gateCommand } from './release-gate.js';
 import { rolloutCommands } from './release-rollout.js';
 import type { DiffOptions } from '../actions/release-diff.js';
 import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
+import { repairCommand } from './release-repair.js';
 
-/** `thalamus release compare|diff|gate|start|status|list|advance|promote|rollback`. */
+/** `thalamus release compare|diff|gate|start|status|list|advance|promote|rollback|repair`. */
 export function releaseCommand(): Command {
-  const command = new Command('release').description('compare versions, and roll them out step by step');
+  const command = new Command('release').description('compare versions, repair them, and roll them out step by step');
   command.addCommand(compareCommand());
   command.addCommand(diffCommand());
   command.addCommand(gateCommand());
