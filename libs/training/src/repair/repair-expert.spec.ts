@@ -44,7 +44,7 @@ function rows(count: number, seed: number, labels: readonly string[]): DatasetRo
   });
 }
 
-describe('repairing an update', () => {
+describe('repairing an update', { timeout: 120_000 }, () => {
   let folder = '';
   let base: TrainingBase;
   let other: TrainingBase;

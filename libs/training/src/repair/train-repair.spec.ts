@@ -44,7 +44,7 @@ function rows(count: number, seed: number): DatasetRow[] {
   });
 }
 
-describe('repairing an adapter of a small encoder', () => {
+describe('repairing an adapter of a small encoder', { timeout: 120_000 }, () => {
   let folder = '';
   let base: TrainingBase;
   let run: Omit<RepairRun, 'arm'>;

@@ -20,7 +20,7 @@ function rows(count: number, labels: readonly string[], seed = 1): string {
   return `text,label\n${lines.join('\n')}\n`;
 }
 
-describe('release repair', () => {
+describe('release repair', { timeout: 120_000 }, () => {
   let folder = '';
   let options: RepairOptions;
   let printed = '';
