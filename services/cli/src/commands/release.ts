@@ -8,11 +8,14 @@ import { repairCommand } from './release-repair.js';
 
 /** `thalamus release compare|diff|gate|start|status|list|advance|promote|rollback|repair`. */
 export function releaseCommand(): Command {
-  const command = new Command('release').description('compare versions, repair them, and roll them out step by step');
+  const command = new Command('release').description(
+    'compare versions, repair them, and roll them out step by step',
+  );
   command.addCommand(compareCommand());
   command.addCommand(diffCommand());
   command.addCommand(gateCommand());
   for (const rollout of rolloutCommands()) command.addCommand(rollout);
+  command.addCommand(repairCommand());
   return command;
 }
 
