@@ -261,8 +261,7 @@ describe('metrics', { timeout: 60_000 }, () => {
     }
     // What a healthy mesh that has answered prompts must show, faults with 0: alerts watch how they grow. The others need a job that ended, a training of more than a head, a composition, a chat, and feedback.
     const rare = [
-      'jobDuration',
-      'trainingTokens',
+      ...(['jobDuration', 'trainingTokens', 'releaseReactionDuration'] as const),
       'trainingStepDuration',
       'trainingValidationLoss',
       'trainingCheckpointAge',

@@ -1,5 +1,9 @@
-import { registryV1, releaseV1 } from '@thalamus/contracts';
+import { parseDigest, readArtifact } from '@thalamus/bundle';
+import { deadLetterTopic, EVENT_HEADERS, registryV1, releaseV1, TOPICS } from '@thalamus/contracts';
 import { waitUntil } from '@thalamus/testing';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channelsOf, reached, ReleaseTraffic } from './released-expert.js';
 import { codeOf, errorOf, RunningUpdater, temporaryFolder } from './running-updater.js';
@@ -163,5 +167,95 @@ describe('the rollout of a version', { timeout: 60_000 }, () => {
     const back = await reached(clients, release.id, ReleaseState.ROLLED_BACK);
     expect(back.history.at(-1)?.reason).toContain('canary.errors');
     expect(await stateOf(release.id)).toBe(ReleaseState.ROLLED_BACK);
+  });
+
+  it('is neither moved nor renewed while nothing can be written, and goes on when it can', async () => {
+    const release = await start('2', { stepSeconds: 3 });
+    await reached(clients, release.id, ReleaseState.SHADOW);
+    await traffic.mirrored(release, 30);
+    const leaseOf = async () => {
+      const { resource } = await clients.registry.getResource({ key: `release/${release.id}` });
+      return resource?.value.case === 'release' ? resource.value.value.leaseExpiresAt : undefined;
+    };
+    const log = new DatabaseSync(join(folder.path, 'events.sqlite'));
+    log.exec('BEGIN IMMEDIATE');
+    const lease = await leaseOf();
+    await sleep(7_000);
+    expect(await stateOf(release.id)).toBe(ReleaseState.SHADOW);
+    expect(await leaseOf()).toEqual(lease);
+    log.exec('ROLLBACK');
+    log.close();
+    await reached(clients, release.id, ReleaseState.CANARY, 1);
+    await rollBack(release.id);
+  });
+
+  it('makes dead letters of events that cannot be read, and goes on', async () => {
+    const release = await start('2');
+    await reached(clients, release.id, ReleaseState.SHADOW);
+    const { name: topic, type } = TOPICS.shadowCompared;
+    const letters: string[] = [];
+    await traffic.bus.publish([
+      { topic, key: 'torn', value: Buffer.from([0xff]), headers: { [EVENT_HEADERS.type]: type } },
+    ]);
+    await traffic.mirrored(release, 30);
+    await reached(clients, release.id, ReleaseState.CANARY, 1);
+    const follower = await traffic.bus.follow({
+      topic: deadLetterTopic(topic),
+      onRecord: ({ headers }) => letters.push(headers[EVENT_HEADERS.errorCode] ?? ''),
+    });
+    await waitUntil('the dead letter is there', () => letters.length > 0);
+    await follower.stop();
+    expect(letters).toEqual(['EVENT_INVALID']);
+    await rollBack(release.id);
+  });
+
+  it('is stopped by an incompatible comparison, and goes on by hand with a reason', async () => {
+    const rows = (wrong: number) =>
+      Buffer.from(
+        Array.from({ length: 50 }, (_, id) =>
+          JSON.stringify({ id: String(id), label: 'a', prediction: id < wrong ? 'b' : 'a' }),
+        ).join('\n'),
+      );
+    const { digest: oldDigest } = await clients.artifacts.put(rows(0));
+    const { digest: newDigest } = await clients.artifacts.put(rows(20));
+    const release = await start('2', { oldDigest, newDigest });
+    expect(release.state).toBe(ReleaseState.COMPARED);
+    expect(release.stopped).toContain('Incompatible: 20 of 50');
+    expect(await channelsOf(clients)).toEqual({ stable: '1', candidate: '', shadow: '' });
+    const evidence = release.history.at(-1)?.evidence ?? [];
+    expect(evidence.slice(0, 2)).toEqual([oldDigest, newDigest]);
+    const flips = Buffer.from(
+      await readArtifact(clients.artifacts, parseDigest(evidence[2] ?? ''), 2 ** 20),
+    ).toString();
+    expect(flips.trim().split('\n')).toHaveLength(20);
+    expect(await codeOf(clients.release.promote({ releaseId: release.id }))).toBe('REQUEST_INVALID');
+    expect(await codeOf(clients.release.advance({ releaseId: release.id }))).toBe('REQUEST_INVALID');
+    const { release: on } = await clients.release.advance({ releaseId: release.id, reason: 'known labels' });
+    expect(on).toMatchObject({ state: ReleaseState.SHADOW, stopped: '' });
+    await rollBack(release.id);
+    const overridden = await start('2', { oldDigest, newDigest, overrideReason: 'the labels were wrong' });
+    expect(overridden.stopped).toBe('');
+    expect(overridden.history.at(-1)?.reason).toContain('Overridden: the labels were wrong');
+    await rollBack(overridden.id);
+  });
+
+  it('is refused where callers would break, unless a reason is given', async () => {
+    await clients.registry.registerVersion({
+      version: { manifestDigest: await updater.store({ version: '4', maxTokens: 8 }) },
+    });
+    const error = await errorOf(start('4'));
+    expect(error.code).toBe('RELEASE_CONFLICT');
+    expect(error.message).toContain('At most 8 tokens are read now');
+    await rollBack((await start('4', { overrideReason: 'nobody sends more' })).id);
+  });
+
+  it('is listed by pages, newest first', async () => {
+    const all = (await clients.release.listReleases({ expert: 'pico' })).releases.map(({ id }) => id);
+    const first = await clients.release.listReleases({ pageSize: 2 });
+    const second = await clients.release.listReleases({ pageSize: 100, pageToken: first.nextPageToken });
+    expect([...first.releases, ...second.releases].map(({ id }) => id)).toEqual(all);
+    expect(second.nextPageToken).toBe('');
+    expect((await clients.release.listReleases({ expert: 'none' })).releases).toEqual([]);
+    expect(await codeOf(clients.release.listReleases({ pageToken: 'no' }))).toBe('REQUEST_INVALID');
   });
 });

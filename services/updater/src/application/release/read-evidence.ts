@@ -43,6 +43,13 @@ export class ReadEvidence implements LiveGate {
     private readonly artifacts: ArtifactStore,
   ) {
     this.letters = new DeadLetters(bus);
+    // Zeros first: an increase is seen from the first event on.
+    for (const { name } of READ)
+      for (const outcome of ['taken', 'passed', 'invalid'])
+        counter(METRICS.releaseEvidence).add(0, {
+          [ATTRIBUTES.messagingDestination]: name,
+          [ATTRIBUTES.outcome]: outcome,
+        });
   }
 
   onAlarm(listener: () => void): void {

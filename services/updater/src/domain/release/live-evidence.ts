@@ -3,12 +3,8 @@ import { PairMonitor, RateMonitor, rateSequence, type RateReading } from '@thala
 import { releaseV1, type eventsV1 } from '@thalamus/contracts';
 import { ArmPairs } from './arm-pairs.js';
 import type { ReleaseRecord } from './release-states.js';
-import {
-  RequestWindow,
-  type GivenFeedback,
-  type MirroredAnswers,
-  type SeenRequest,
-} from './request-window.js';
+import { flipOf, isUsed, lossOf } from './judge-feedback.js';
+import { RequestWindow, type SeenRequest } from './request-window.js';
 
 /** Tests share the level of the plan. */
 const TESTS = 7;
@@ -206,22 +202,4 @@ export class LiveEvidence {
     if (version === this.release.toVersion) return 'candidate';
     return version === this.release.fromVersion ? 'stable' : undefined;
   }
-}
-
-function isUsed({ isFlipJudged, isQualityJudged }: SeenRequest): boolean {
-  return isFlipJudged === true || isQualityJudged === true;
-}
-
-/** Whether the candidate lost what the stable version had right; undefined when the feedback does not say. */
-function flipOf({ label, score }: GivenFeedback, mirror: MirroredAnswers): boolean | undefined {
-  if (label !== '' && mirror.stable !== '') return mirror.stable === label && mirror.candidate !== label;
-  if (score === undefined) return undefined;
-  // The score is of what the caller got. Another answer than a right one is taken for a wrong one.
-  return score >= EVEN && !mirror.agree;
-}
-
-/** 0 for a perfect answer, 1 for a wrong one; undefined when the feedback does not say. */
-function lossOf({ score, label }: GivenFeedback, answer: string): number | undefined {
-  if (label !== '' && answer !== '') return label === answer ? 0 : 1;
-  return score === undefined ? undefined : 1 - score;
 }

@@ -1,0 +1,145 @@
+import { create } from '@bufbuild/protobuf';
+import { eventsV1, type releaseV1 } from '@thalamus/contracts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { releaseRecord } from '../../../test/release-record.js';
+import { LiveEvidence } from './live-evidence.js';
+
+const IDS = { tenant: 'acme', releaseId: 'r', expert: 'pico' };
+type Change<T> = Partial<Omit<T, '$typeName' | '$unknown'>>;
+let count = 0;
+const mirrored = (change: Change<eventsV1.ShadowCompared> = {}) =>
+  create(eventsV1.ShadowComparedSchema, {
+    ...IDS,
+    ...{ requestId: `m${++count}`, stableVersion: '1', candidateVersion: '2', agree: true },
+    ...{ stableLabel: 'a', candidateLabel: 'a', stableMs: 5, candidateMs: 5 },
+    ...change,
+  });
+const completed = (version: string, change: Change<eventsV1.RequestCompleted> = {}) =>
+  create(eventsV1.RequestCompletedSchema, {
+    ...IDS,
+    ...{ requestId: `c${++count}`, version, operation: 'classifications', answerLabel: 'a' },
+    ...{ channel: version === '1' ? 'stable' : 'candidate', timingsMs: { infer: 5 } },
+    ...change,
+  });
+const given = (requestId: string, change: { label?: string; score?: number }) =>
+  create(eventsV1.FeedbackGivenSchema, { tenant: 'acme', requestId, ...change });
+
+describe('evidence from live traffic', () => {
+  let evidence: LiveEvidence;
+  const make = () => {
+    evidence = new LiveEvidence(releaseRecord());
+    evidence.inStep('shadow', true, 0);
+  };
+  beforeEach(make);
+  const test = (name: string) =>
+    evidence.reading.tests.find((reading) => reading.test === name) as releaseV1.TestReading;
+  const broken = () => evidence.reading.tests.filter(({ alarm }) => alarm).map((reading) => reading.test);
+
+  it('counts a flip when the right label was that of the stable version alone', () => {
+    const differs = { agree: false, candidateLabel: 'b' };
+    for (const [change, label] of [
+      [{}, 'a'],
+      [differs, 'a'],
+      [differs, 'b'],
+      [differs, 'c'],
+    ] as const) {
+      const event = mirrored(change);
+      evidence.mirrored(event, 1);
+      evidence.given(given(event.requestId, { label }));
+      // Told twice, it counts once.
+      evidence.given(given(event.requestId, { label }));
+    }
+    expect(test('mirror.flips')).toMatchObject({ events: 1n, trials: 4n });
+    expect(evidence.reading.feedback).toBe(4n);
+  });
+
+  it('takes a good score for a flip where the candidate says something else', () => {
+    const event = mirrored({ agree: false, candidateLabel: 'b' });
+    evidence.given(given(event.requestId, { score: 1 }));
+    evidence.mirrored(event, 1);
+    expect(test('mirror.flips')).toMatchObject({ events: 1n, trials: 1n });
+  });
+
+  it.each([
+    ['mirror.disagreement', () => mirrored({ agree: false, candidateLabel: 'b' })],
+    [
+      'mirror.errors',
+      () => mirrored({ agree: false, candidateLabel: '', candidateErrorCode: 'INFERENCE_FAILED' }),
+    ],
+    ['mirror.latency', () => mirrored({ candidateMs: 20 })],
+  ])('breaks %s when every mirrored request speaks against the candidate', (name, make1) => {
+    for (let i = 0; i < 60; i++) evidence.mirrored(make1(), 1);
+    expect(broken()).toEqual([name]);
+  });
+
+  it.each([
+    ['canary.errors', { errorCode: 'INFERENCE_FAILED' }, undefined],
+    ['canary.errors', { candidateErrorCode: 'INFERENCE_FAILED', version: '1' }, undefined],
+    ['canary.latency', { timingsMs: { infer: 20 } }, undefined],
+    ['canary.quality', {}, 0],
+  ])('breaks %s when %j are the requests of the candidate', (name, change, score) => {
+    for (let i = 0; i < 60; i++) {
+      const own = [completed('1'), completed('2', change)];
+      for (const event of own) evidence.completed(event, 1);
+      if (score === undefined) continue;
+      evidence.given(given(own[0]!.requestId, { score: 1 }));
+      evidence.given(given(own[1]!.requestId, { score }));
+    }
+    expect(broken()).toEqual([name]);
+  });
+
+  it('says nothing of requests that are of other versions, that name a version, or that failed for want of room', () => {
+    evidence.mirrored(mirrored({ candidateVersion: '3' }), 1);
+    evidence.mirrored(mirrored({ candidateErrorCode: 'EXPERT_OVERLOADED' }), 1);
+    evidence.completed(completed('2', { channel: 'pinned' }), 1);
+    evidence.completed(completed('3'), 1);
+    evidence.completed(completed('2', { expert: 'other' }), 1);
+    const { mirrored: seen, stableRequests, candidateRequests } = evidence.reading;
+    expect([seen, stableRequests, candidateRequests]).toEqual([0n, 0n, 0n]);
+  });
+
+  it('does not hold texts against each other, nor the slow first answers of what was just loaded', () => {
+    for (let i = 0; i < 200; i++)
+      evidence.mirrored(
+        mirrored({ agree: false, stableLabel: '', candidateLabel: '', candidateMs: i < 20 ? 500 : 5 }),
+        1,
+      );
+    expect(broken()).toEqual([]);
+  });
+
+  it('counts for a step what comes from its beginning on', () => {
+    evidence.mirrored(mirrored(), 1);
+    evidence.inStep('canary/1', false, 10);
+    expect(evidence.reading.stepSamples).toBe(0n);
+    evidence.completed(completed('2'), 9);
+    evidence.completed(completed('1'), 11);
+    evidence.completed(completed('2'), 11);
+    expect(evidence.reading).toMatchObject({ stepSamples: 1n, candidateRequests: 2n, mirrored: 1n });
+  });
+
+  it('takes few sound candidates back over a long rollout', () => {
+    let state = 7;
+    // The minimal standard generator of Park and Miller.
+    const random = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+    let alarms = 0;
+    for (let run = 0; run < 60; run++) {
+      make();
+      for (let i = 0; i < 400; i++) {
+        const differs = random() < 0.1;
+        const event = mirrored({
+          ...{ agree: !differs, candidateLabel: differs ? 'b' : 'a' },
+          ...{ stableMs: 4 + 2 * random(), candidateMs: 4 + 2 * random() },
+        });
+        evidence.mirrored(event, 1);
+        // Wherever they differ it is the candidate that is right, but for half a percent of all.
+        evidence.given(given(event.requestId, { label: random() < 0.05 ? 'a' : differs ? 'b' : 'a' }));
+        const failure = () => (random() < 0.05 ? { errorCode: 'INFERENCE_FAILED' } : {});
+        evidence.completed(completed('1', failure()), 1);
+        evidence.completed(completed('2', failure()), 1);
+      }
+      if (evidence.isBroken) alarms += 1;
+    }
+    // Five of a hundred at the most, and chance.
+    expect(alarms).toBeLessThanOrEqual(7);
+  });
+});
