@@ -22,7 +22,7 @@ export interface StartOptions extends CommonOptions {
   readonly budget: number;
   readonly samples: number;
   readonly stepSeconds: number;
-  readonly mirror: number;
+  readonly mirror?: number;
   readonly mirrorPerSecond: number;
   readonly disagreement: number;
   readonly errors: number;
@@ -49,7 +49,8 @@ export async function start(expert: string, toVersion: string, options: StartOpt
   const request = {
     ...{ expert, toVersion, oldDigest, newDigest, dryRun, steps: steps ?? [] },
     ...{ negativeFlipBudget: budget, minimumSamples: samples, stepSeconds: options.stepSeconds },
-    ...{ mirrorShare: options.mirror, mirrorPerSecond: options.mirrorPerSecond },
+    ...(options.mirror === undefined ? {} : { mirrorShare: options.mirror }),
+    ...{ mirrorPerSecond: options.mirrorPerSecond },
     ...{ disagreementLimit: options.disagreement, errorLimit: options.errors },
     ...{ latencyTolerance: options.slower, overrideReason: override ?? '' },
   };

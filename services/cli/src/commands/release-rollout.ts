@@ -58,9 +58,8 @@ function startCommand(): Command {
     )
     .option(
       '--mirror <share>',
-      'share of the stable traffic that the candidate answers as well; 0: none',
+      'share of the stable traffic that the candidate answers as well; 0: none. Default 0.1, for chat 0',
       numberIn(0, 1),
-      0.1,
     )
     .option(
       '--mirror-per-second <count>',

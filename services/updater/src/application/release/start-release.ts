@@ -46,7 +46,7 @@ export class StartRelease {
    */
   async run(request: releaseV1.StartRequest, actor: Actor): Promise<ReleaseRecord> {
     this.releases.requireLeader();
-    const plan = planOf(request);
+    const plan = planOf(request, this.releases.view.expert(request.expert)?.task);
     const fromVersion = this.stableOf(request);
     refuseWhileLive(this.releases.view, request.expert, 'The expert');
     const override = request.overrideReason.trim();

@@ -1,22 +1,24 @@
 import { create } from '@bufbuild/protobuf';
-import { releaseV1 } from '@thalamus/contracts';
+import { releaseV1, type Task } from '@thalamus/contracts';
 import { ThalamusError, type FieldViolation } from '@thalamus/errors';
 
+const CHAT: Task = 'text-generation';
 const DEFAULT_STEPS = [0.05, 0.25, 1];
 const MAX_STEPS = 16;
 const MAX_STEP_SECONDS = 30 * 86_400;
 
 /**
- * The plan that a request asks for, with defaults where it is silent.
+ * The plan that a request asks for, with defaults where it is silent. Chat is not mirrored: every answer costs, and two good ones differ.
  * @throws REQUEST_INVALID with every field that is out of range
  */
-export function planOf(request: releaseV1.StartRequest): releaseV1.ReleasePlan {
+export function planOf(request: releaseV1.StartRequest, task = ''): releaseV1.ReleasePlan {
+  const isMirrored = task !== CHAT;
   const plan = create(releaseV1.ReleasePlanSchema, {
     steps: request.steps.length === 0 ? DEFAULT_STEPS : request.steps,
     negativeFlipBudget: request.negativeFlipBudget || 0.01,
     minimumSamples: request.minimumSamples || 100,
     stepSeconds: request.stepSeconds || 300,
-    mirrorShare: request.mirrorShare ?? 0.1,
+    mirrorShare: request.mirrorShare ?? (isMirrored ? 0.1 : 0),
     mirrorPerSecond: request.mirrorPerSecond,
     disagreementLimit: request.disagreementLimit || 0.2,
     errorLimit: request.errorLimit || 0.01,
@@ -24,6 +26,8 @@ export function planOf(request: releaseV1.StartRequest): releaseV1.ReleasePlan {
     level: request.level || 0.05,
   });
   const violations = faultsOf(plan);
+  if (!isMirrored && plan.mirrorShare > 0)
+    violations.push({ field: 'mirror_share', description: `0 for ${task}, which is not mirrored` });
   if (violations.length > 0)
     throw new ThalamusError(
       'REQUEST_INVALID',

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { releaseRecord } from '../../../test/release-record.js';
 import { nextMove, onward } from './next-move.js';
+import { planOf } from './release-plan.js';
 import { expertAfter, hasTraffic, isLive, LEASE_MS, moved, type ReleaseRecord } from './release-states.js';
 
 const { ReleaseState } = releaseV1;
@@ -135,5 +136,13 @@ describe('the next move of a release', () => {
       [CANARY, 0.5],
       [STABLE, 1],
     ]);
+  });
+
+  it('mirrors no chat: there would be no end to a shadow without samples', () => {
+    const ask = (mirrorShare?: number) =>
+      create(releaseV1.StartRequestSchema, mirrorShare === undefined ? {} : { mirrorShare });
+    expect(planOf(ask(), 'text-generation').mirrorShare).toBe(0);
+    expect(planOf(ask(), 'text-classification').mirrorShare).toBe(0.1);
+    expect(() => planOf(ask(0.1), 'text-generation')).toThrow('not mirrored');
   });
 });

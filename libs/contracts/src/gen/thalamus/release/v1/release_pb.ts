@@ -767,7 +767,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
   stepSeconds: number;
 
   /**
-   * Share of the stable traffic to be mirrored, 0 to 1. Absent means 0.1; 0 means no SHADOW.
+   * Share of the stable traffic to be mirrored, 0 to 1. Absent means 0.1, for chat 0: it is not mirrored; 0 means no SHADOW.
    *
    * @generated from field: optional double mirror_share = 9;
    */
