@@ -92,7 +92,7 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
     return Promise.reject(
       new ThalamusError(
         'METHOD_UNSUPPORTED',
-        'Repair is not offered by this version; train a compatible version, register it, and start its release.',
+        'Repair runs in the command line, not as a job: "thalamus release repair" trains and judges a compatible version; register it and start its release.',
       ),
     );
   }
