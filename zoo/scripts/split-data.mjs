@@ -12,7 +12,7 @@ import {
   readDomain,
   SPLIT_RULE as DOMAIN_SHARES,
 } from './language-models/domains.mjs';
-import { sampleOf, SPLIT_RULE, TASKS } from './tasks.mjs';
+import { ROUTER_ROWS, sampleOf, SPLIT_RULE, TASKS } from './tasks.mjs';
 
 const { values } = parseArgs({ options: { tasks: { type: 'string' }, domains: { type: 'string' } } });
 if (!values.tasks || !values.domains) {
@@ -40,8 +40,9 @@ for (const { set } of TASKS) {
     uses: uses.map((use) => use[0]).join(''),
   };
   writeFileSync(join(SAMPLES, `${set}.test.csv`), writeCsv(sampleOf(test)));
-  const own = train.filter((_, row) => uses[row] === 'expert');
-  writeFileSync(join(SAMPLES, `${set}.train.csv`), writeCsv(sampleOf(own)));
+  const of = (use) => train.filter((_, row) => uses[row] === use);
+  writeFileSync(join(SAMPLES, `${set}.train.csv`), writeCsv(sampleOf(of('expert'))));
+  writeFileSync(join(SAMPLES, `${set}.router.csv`), writeCsv(sampleOf(of('router'), ROUTER_ROWS)));
 }
 writeJson('zoo/data/splits.json', {
   rule: 'sha256("split-v1\\n" + lower-cased text with single spaces) mod 100',

@@ -96,12 +96,15 @@ export const SAMPLE_ROWS = 200;
 
 const hex = (text) => createHash('sha256').update(text).digest('hex');
 
+/** Most rows of a committed file that routers are fitted on. */
+export const ROUTER_ROWS = 350;
+
 /** The rows of a committed sample: those whose texts have the smallest hashes. */
-export function sampleOf(rows) {
+export function sampleOf(rows, most = SAMPLE_ROWS) {
   return rows
     .map((row) => ({ row, key: hex(row.text) }))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .slice(0, SAMPLE_ROWS)
+    .slice(0, most)
     .map(({ row }) => row);
 }
 

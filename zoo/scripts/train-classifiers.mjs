@@ -150,6 +150,7 @@ async function writeIndex() {
     if (!existsSync(join('zoo', folder))) continue;
     const sample = {
       train: `data/sample/${set}.train.csv`,
+      router: `data/sample/${set}.router.csv`,
       test: `data/sample/${set}.test.csv`,
       licence,
       origin,

@@ -3,7 +3,7 @@ import { normalised, readCsv, rowUse, writeCsv } from '@thalamus/training';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROUTED_TASKS, rowId, sampleOf, SPLIT_RULE, TASKS } from '../tasks.mjs';
+import { ROUTED_TASKS, ROUTER_ROWS, rowId, sampleOf, SPLIT_RULE, TASKS } from '../tasks.mjs';
 import { readLossTable, readSplits } from './check-index.mjs';
 import { differs } from './report.mjs';
 
@@ -62,6 +62,10 @@ export function checkSampleFiles(zoo, data, report) {
   for (const { set, train, test, uses } of data) {
     const expected = {
       train: sampleOf(train.filter((_, index) => uses[index] === 'expert')),
+      router: sampleOf(
+        train.filter((_, index) => uses[index] === 'router'),
+        ROUTER_ROWS,
+      ),
       test: sampleOf(test),
     };
     for (const [kind, rows] of Object.entries(expected))

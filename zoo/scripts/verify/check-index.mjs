@@ -4,7 +4,7 @@ import { normalised, parseLossTable, readCsv, rowUse } from '@thalamus/training'
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { ROUTED_TASKS, SAMPLE_ROWS, SPLIT_RULE, TASKS } from '../tasks.mjs';
+import { ROUTED_TASKS, ROUTER_ROWS, SAMPLE_ROWS, SPLIT_RULE, TASKS } from '../tasks.mjs';
 import { checkLanguageModels } from './check-language-models.mjs';
 import { checkSize } from './check-size.mjs';
 import { differs } from './report.mjs';
@@ -141,23 +141,36 @@ export function checkSamples(zoo, { experts }, report) {
   const samples = TASKS.map(({ set }) => ({
     set,
     train: readSample(zoo, set, 'train'),
+    router: readSample(zoo, set, 'router'),
     test: readSample(zoo, set, 'test'),
   }));
-  for (const { train } of samples) for (const row of train) allTrain.add(normalised(row.text));
-  for (const [at, { set, train, test }] of samples.entries()) {
+  for (const { train, router } of samples)
+    for (const row of [...train, ...router]) allTrain.add(normalised(row.text));
+  const { sets } = readSplits(zoo);
+  for (const [at, { set, train, router, test }] of samples.entries()) {
     const labels = new Set(experts[at].manifest.labels);
     faults.push(...differs(`rows of ${set}.train.csv`, train.length, SAMPLE_ROWS));
     faults.push(...differs(`rows of ${set}.test.csv`, test.length, SAMPLE_ROWS));
-    for (const row of [...train, ...test])
+    faults.push(
+      ...differs(`rows of ${set}.router.csv`, router.length, Math.min(ROUTER_ROWS, sets[set].router)),
+    );
+    for (const row of [...train, ...router, ...test])
       if (!labels.has(row.label))
         faults.push(`${set} has a sample with the label "${row.label}" of no expert`);
     for (const row of train)
       if (rowUse(row.text, SPLIT_RULE) !== 'expert')
         faults.push(`${set}.train.csv holds a row of another use`);
+    for (const row of router)
+      if (rowUse(row.text, SPLIT_RULE) !== 'router')
+        faults.push(`${set}.router.csv holds a row of another use`);
     for (const row of test)
       if (allTrain.has(normalised(row.text))) faults.push(`${set}.test.csv holds a training text`);
   }
-  report.add('samples', faults, `${samples.length * 2 * SAMPLE_ROWS} rows`);
+  const count = samples.reduce(
+    (sum, { train, router, test }) => sum + train.length + router.length + test.length,
+    0,
+  );
+  report.add('samples', faults, `${count} rows`);
 }
 
 /** The loss table names these experts and holds exactly the router's and the validation rows. */

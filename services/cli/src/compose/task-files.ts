@@ -8,8 +8,11 @@ import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { readZoo, zooFolder } from '../mesh/zoo-index.js';
 import { readData } from '../training/read-rows.js';
 
-/** Which rows of a task. */
+/** Which rows of a task: those that a router is fitted on, or those that judge. */
 export type Split = 'train' | 'test';
+
+/** Parts of the zoo's samples by what they are for. Whose task a text is can be learned of rows that an expert was trained on, too. */
+const PARTS = { train: ['train', 'router'], test: ['test'] } as const;
 
 /** A file that an option names for a task. */
 export interface TaskFile {
@@ -94,6 +97,6 @@ function zooSamples(sets: readonly string[], split: Split): DataFile[] {
     const dataset = basename(sample.train, '.train.csv');
     if (!sets.includes(dataset)) return [];
     const { licence, origin } = sample;
-    return [{ dataset, path: join(zoo, sample[split]), licence, origin }];
+    return PARTS[split].map((part) => ({ dataset, path: join(zoo, sample[part]), licence, origin }));
   });
 }

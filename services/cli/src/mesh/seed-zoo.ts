@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { AS_LAUNCHER, withLauncherRegistry, type LauncherRegistry } from './launcher-registry.js';
 import { moveOwnStable, versionsOf } from './launcher-stable.js';
 import { registerRouterModel } from './register-router-model.js';
-import { notTheZoo, readZoo } from './zoo-index.js';
+import { notTheZoo, readZoo, type ZooIndex } from './zoo-index.js';
 
 /** Puts the zoo's bundles and samples into a store; what is there already is only checked. @throws BUNDLE_INVALID */
 export async function storeZoo(folder: string, store: ArtifactStore): Promise<void> {
@@ -15,7 +15,8 @@ export async function storeZoo(folder: string, store: ArtifactStore): Promise<vo
     if (imported.digest !== item.digest) throw notTheZoo(item.folder, imported.digest);
   }
   for (const { sample } of zoo.experts) {
-    for (const file of [sample.train, sample.test]) await store.put(await readFile(join(folder, file)));
+    for (const file of [sample.train, sample.router, sample.test])
+      await store.put(await readFile(join(folder, file)));
   }
 }
 
@@ -73,12 +74,13 @@ async function registerSamples(
   registry: LauncherRegistry,
   folder: string,
   expert: string,
-  sample: { train: string; test: string; licence: string; origin: string },
+  sample: ZooIndex['experts'][number]['sample'],
 ): Promise<void> {
-  for (const split of ['train', 'test'] as const) {
-    const bytes = await readFile(join(folder, sample[split]));
+  for (const part of ['train', 'router', 'test'] as const) {
+    const bytes = await readFile(join(folder, sample[part]));
     const { licence, origin } = sample;
-    const name = split === 'train' ? expert : `${expert}-test`;
+    const name = part === 'train' ? expert : `${expert}-${part}`;
+    const split = part === 'test' ? 'test' : 'train';
     const rows = BigInt(bytes.toString('utf8').split('\n').length - 2);
     const dataset = { name, version: '1', digest: digestOf(bytes), licence, origin, split, rows };
     await registry.registerDataset({ dataset }, AS_LAUNCHER);

@@ -10,7 +10,14 @@ const indexSchema = z.object({
   bases: z.array(entry),
   experts: z.array(
     entry.extend({
-      sample: z.object({ train: z.string(), test: z.string(), licence: z.string(), origin: z.string() }),
+      sample: z.object({
+        train: z.string(),
+        /** Rows that no expert was trained on: what routers are fitted on. */
+        router: z.string(),
+        test: z.string(),
+        licence: z.string(),
+        origin: z.string(),
+      }),
     }),
   ),
   routers: z.array(entry),
