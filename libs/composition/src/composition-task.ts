@@ -31,6 +31,8 @@ export interface CompositionTask {
   readonly recipe: string;
   readonly parents: readonly TaskParent[];
   readonly base: { readonly digest: Digest; readonly folder: string };
+  /** Texts without labels that the router is fitted to instead of the parents' rows; empty: to their rows. */
+  readonly prompts: readonly string[];
   /** What the result is called. */
   readonly result: Pick<ExpertManifest, 'name' | 'version'> & { readonly codeVersion: string };
   /** Folder that the bundle is written to; does not exist yet. */

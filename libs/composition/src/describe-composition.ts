@@ -33,6 +33,8 @@ export interface CompositionQuality {
   readonly routerValidation: { readonly accuracy: number; readonly n: number };
   /** Training rows of each parent that the router was fitted to. */
   readonly routerRows: ReadonlyMap<string, number>;
+  /** Texts without labels that were given, and those of them that a parent was sure of; absent where the parents' rows were. */
+  readonly prompts?: { readonly given: number; readonly kept: number } | undefined;
   /** Largest difference of a probability to what the graph stands for, and the rows that were compared. */
   readonly parity: { readonly maxAbs: number; readonly n: number };
 }
@@ -103,14 +105,19 @@ export function describeComposition(
   };
 }
 
+/** Texts that somebody gave, of which nobody stated anything. */
+const UNLABELLED = { name: 'router: texts without labels', licence: 'NOASSERTION', origin: 'not stated' };
+
 /** What the parents were fitted on, and what the router was. */
 function trainingData(
   parents: readonly DescribedParent[],
-  { routerRows }: CompositionQuality,
+  { routerRows, prompts }: CompositionQuality,
 ): TrainingDataRow[] {
   const own = parents.flatMap(({ bundle }) => bundle.manifest.trainingData);
+  if (prompts)
+    return [...own, ...parents.map(({ name }) => ({ ...UNLABELLED, rows: routerRows.get(name) ?? 0 }))];
   const routed = parents.map(({ name, train }) => ({
-    name: `router: ${train.map(({ dataset }) => dataset).join(', ')}`,
+    name: `router: ${[...new Set(train.map(({ dataset }) => dataset))].join(', ')}`,
     licence: combinedLicence(train.map(({ licence }) => licence)),
     origin: [...new Set(train.map(({ origin }) => origin))].join('; '),
     rows: routerRows.get(name) ?? 0,
@@ -122,7 +129,7 @@ function trainingData(
 const latest = (a: string, b: string) => (a > b ? a : b);
 
 function evaluation(date: string, quality: CompositionQuality): EvaluationRow[] {
-  const { routerValidation, parity } = quality;
+  const { routerValidation, parity, prompts } = quality;
   const judged = quality.parents.filter(({ n }) => n > 0);
   const sum = (read: (parent: ParentQuality) => number) =>
     judged.reduce((total, parent) => total + read(parent), 0);
@@ -138,6 +145,7 @@ function evaluation(date: string, quality: CompositionQuality): EvaluationRow[] 
           whole(FIGURES.routerAccuracy, sum(({ routedHere }) => routedHere) / n, n),
         ]),
     whole(FIGURES.routerValidationAccuracy, routerValidation.accuracy, routerValidation.n, 'validation'),
+    ...(prompts ? [whole(FIGURES.promptsKept, prompts.kept / prompts.given, prompts.given, 'train')] : []),
     whole(FIGURES.parity, parity.maxAbs, parity.n, n === 0 ? 'train' : 'test'),
     ...judged.flatMap((parent) => {
       const row = (metric: string, count: number) =>

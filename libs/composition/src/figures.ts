@@ -11,6 +11,8 @@ export const FIGURES = {
   routerAccuracy: COMPOSITION_FIGURES.routerAccuracy,
   /** The same on the rows that chose the regularisation. */
   routerValidationAccuracy: 'router-validation-accuracy',
+  /** Share of the texts without labels that the router was fitted to; the parents were not sure enough of the rest. */
+  promptsKept: 'prompts-kept',
   /** Mean over the parents of accuracy divided by parent-accuracy. */
   normalized: 'normalized',
   /** Share of right answers when the router chooses. */

@@ -5,6 +5,7 @@ import { openTrainingBase, type LabelledText } from '@thalamus/training';
 import { checkMerged } from './check-merged.js';
 import type { CompositionTask } from './composition-task.js';
 import { fitRouter, type TaskTexts } from './fit-router.js';
+import { labelPrompts } from './label-prompts.js';
 import { exclusiveOf, planOf, requireChange } from './merge-plan.js';
 import { openParent, type OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
@@ -44,9 +45,15 @@ export async function makeMerged(
     plan.twin &&
     (await exclusiveOf(plan.twin, shared, opened, { seed: task.seed, runtime, threads, onProgress }));
   const mixture = exclusive?.mixture;
+  const prompts =
+    task.prompts.length > 0
+      ? await labelPrompts(task.prompts, opened, base, (done, total) =>
+          onProgress({ stage: 'prompts', done, total }),
+        )
+      : undefined;
   const rows = await Promise.all(
-    task.parents.map(async ({ train, test }) => ({
-      train: await readRows(train),
+    task.parents.map(async ({ train, test }, at) => ({
+      train: prompts?.texts[at]?.map((text) => ({ text, label: '' })) ?? (await readRows(train)),
       test: await readRows(test),
     })),
   );
@@ -99,6 +106,7 @@ export async function makeMerged(
     quality: {
       ...checked,
       routerValidation: { accuracy: fitted.validation.accuracy, n: fitted.validation.n },
+      prompts,
       routerRows: new Map(opened.map(({ name }, at) => [name, fitted.rows[at] ?? 0])),
     },
   };

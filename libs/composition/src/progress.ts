@@ -4,6 +4,7 @@ export const STAGES = [
   'fetch',
   'merge',
   'factors',
+  'prompts',
   'router',
   'graph',
   'parity',

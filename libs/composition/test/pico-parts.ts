@@ -107,7 +107,7 @@ export class PicoParts {
   /** A task as the composer or the command line would make it. */
   task(
     parents: readonly TaskParent[],
-    { parameters = {}, method = 'twin', seed = 0n, ...more }: TaskWishes = {},
+    { parameters = {}, method = 'twin', seed = 0n, prompts = [], ...more }: TaskWishes = {},
   ): CompositionTask {
     const recipe = readRecipe(
       JSON.stringify({
@@ -116,13 +116,14 @@ export class PicoParts {
         models: parents.map(({ name }) => ({ model: name })),
         parameters: method === 'twin' ? { rank: 2, ...parameters } : parameters,
       }),
-      { seed, name: 'both' },
+      { seed, name: 'both', prompts },
     );
     return {
       document: recipe.document,
       seed: recipe.seed,
       recipe: canonicalRecipe(recipe, parents),
       parents,
+      prompts: recipe.prompts,
       base: { digest: this.digest, folder: this.at('base') },
       result: { name: 'both', version: '1', codeVersion: 'thalamus 0.0.0' },
       outputFolder: this.at('made'),
@@ -142,4 +143,5 @@ export interface TaskWishes extends Partial<Pick<CompositionTask, 'outputFolder'
   readonly method?: string;
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly seed?: bigint;
+  readonly prompts?: readonly string[];
 }

@@ -22,6 +22,12 @@ export {
 export { chooseRanks, FACTOR_BYTES, maxRankOf, type RankRule, type Spectrum } from './twin/choose-ranks.js';
 export { pairBucket, routerLogits, softmaxInPlace, type TokenRouter } from './twin/token-router.js';
 export { fitTokenRouter, type FitTokenRouter } from './twin/fit-token-router.js';
+export {
+  labelByConfidence,
+  standardSureness,
+  type ConfidentLabels,
+  type ParentAnswers,
+} from './twin/label-by-confidence.js';
 export { scoreRouter, type RouterRow, type RouterScore } from './twin/score-router.js';
 export type { HeadedParent } from './heads/linear.js';
 export { parentLogits, parentProbabilities, TWIN_VALUES } from './heads/twin-values.js';

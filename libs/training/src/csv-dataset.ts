@@ -21,8 +21,12 @@ export interface DatasetRow extends LabelledText {
 export interface DatasetOptions {
   /** Columns that are left alone; 'all' for every one that is unknown. Others are refused. Default: none. */
   readonly ignoredColumns?: readonly string[] | 'all';
+  /** Whether every row has a label; false: a column of labels may be there, and is not looked at. Default: true. */
+  readonly isLabelled?: boolean;
 }
 
+/** Stands for a label that is not looked at. */
+const NO_LABEL = '-';
 const KNOWN_COLUMNS = ['text', 'label', 'id', 'slice'];
 /** Longest label in characters; the same limit as in manifests. */
 const MAX_LABEL_LENGTH = 256;
@@ -53,7 +57,7 @@ export function readDataset(bytes: Uint8Array, file: string, options: DatasetOpt
   const [header, ...records] = parseRecords(content, file);
   if (!header)
     throw refused(file, 'the file is empty; give it a header line "text,label" and a row for each text');
-  const column = columnsOf(header.record, file, options.ignoredColumns ?? []);
+  const column = columnsOf(header.record, file, options);
   if (records.length === 0)
     throw refused(file, 'the file has a header but no rows; add a row for each labelled text');
   const seen = new Map<string, number>();
@@ -63,7 +67,7 @@ export function readDataset(bytes: Uint8Array, file: string, options: DatasetOpt
     const field = (name: string) => record[column.get(name) ?? -1] ?? '';
     const row = { text: field('text'), label: field('label'), slice: field('slice'), line };
     const id = column.has('id') ? field('id') : String(index + 1);
-    const fault = faultOf(row, id);
+    const fault = faultOf(options.isLabelled === false ? { ...row, label: NO_LABEL } : row, id);
     if (fault !== undefined) throw refused(file, `line ${line} ${fault}`);
     const earlier = seen.get(id);
     if (earlier !== undefined)
@@ -90,14 +94,14 @@ function faultOf(row: LabelledText, id: string): string | undefined {
 function columnsOf(
   header: readonly string[],
   file: string,
-  ignored: readonly string[] | 'all',
+  { ignoredColumns: ignored = [], isLabelled = true }: DatasetOptions,
 ): ReadonlyMap<string, number> {
-  const missing = ['text', 'label'].filter((name) => !header.includes(name));
+  const missing = (isLabelled ? ['text', 'label'] : ['text']).filter((name) => !header.includes(name));
   // What stands in line 1 is not quoted: without a header it would be data.
   if (missing.length > 0)
     throw refused(
       file,
-      `line 1 names no column ${missing.join(' and no column ')}; the first line must be a header such as "text,label"`,
+      `line 1 names no column ${missing.join(' and no column ')}; the first line must be a header such as "${isLabelled ? 'text,label' : 'text'}"`,
     );
   const twice = header.find((name, index) => header.indexOf(name) !== index);
   if (twice !== undefined) throw refused(file, `line 1 names the column "${twice}" twice; rename one`);

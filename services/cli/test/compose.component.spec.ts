@@ -1,6 +1,6 @@
 import { openBundle } from '@thalamus/bundle';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { holdFile } from '../src/exclusive-file.js';
 import { startThalamus, thalamus, type Ended } from './support/run-thalamus.js';
@@ -165,6 +165,26 @@ describe('thalamus compose run RECIPE --out', () => {
     running.interrupt();
     expectFault(await running.ended, 130, /Interrupted; nothing was written/);
     expect(await folder.list()).toEqual(before);
+  });
+
+  it('fits the router to texts without labels, and needs no rows of the tasks then', async () => {
+    await folder.write(
+      'prompts.csv',
+      (await readFile(folder.at('desk.csv'), 'utf8')).replaceAll(/,\w+$/gm, ''),
+    );
+    const lines = orderRows(120, 1).split('\n').slice(1, -1);
+    const texts = lines.map((line) => JSON.stringify({ text: line.slice(0, line.lastIndexOf(',')) }));
+    await folder.write('prompts.jsonl', texts.join('\n'));
+    const prompts = ['--prompts', 'prompts.csv', '--prompts', 'prompts.jsonl'];
+    const made = answer<Made>(await run('unlabelled', ...prompts, ...TESTS, '--json', '--max-loss', '100'));
+    expect(made.metrics['prompts_kept']).toBeCloseTo(0.7, 2);
+    expect(made.metrics['router_accuracy']).toBeGreaterThanOrEqual(0);
+    expectFault(
+      await run('never', '--prompts', 'mails.txt'),
+      2,
+      /mails\.txt: name a file\.csv .* or a file\.jsonl/,
+    );
+    expectFault(await run('never', '--prompts', 'none.csv'), 1, /none\.csv cannot be read \(ENOENT\)/);
   });
 
   it('begins again where one was killed, and refuses a folder that another run composes into', async () => {

@@ -138,6 +138,30 @@ describe('the composer, of recipes in YAML', () => {
     expect((await refusal(yaml)).message).toMatch(message);
   });
 
+  it('fits the router to texts without labels where parents cite no data that is registered', async () => {
+    await mesh.addParent({ name: 'bare-desk', labels: ['block', 'other'], seed: 31, texts: [] });
+    await mesh.addParent({ name: 'bare-court', labels: ['appeal', 'other'], seed: 32, texts: [] });
+    const yaml = document('twin', { rank: 2 }, { models: [{ model: 'bare-desk' }, { model: 'bare-court' }] });
+    expect((await mesh.composer.preflight({ recipe: { document: yaml } })).obstacles).toHaveLength(2);
+    const prompts = [...texts(BANK, 100), ...texts(LAW, 100)];
+    const recipe = { document: yaml, name: 'of-prompts', prompts };
+    expect(await mesh.composer.preflight({ recipe })).toMatchObject({ obstacles: [] });
+    const stages = new Set<string>();
+    let made: composerV1.Composition | undefined;
+    for await (const { event } of mesh.composer.compose({ recipe }, { deadlineMs: 100_000 }))
+      if (event.case === 'composition') made = event.value;
+      else if (event.case === 'progress') stages.add(event.value.stage);
+    expect(stages).toContain('prompts');
+    expect(made?.metrics['prompts_kept']).toBeCloseTo(0.7, 2);
+    const { manifest } = await opened(made!.manifestDigest);
+    expect(JSON.parse(manifest.lineage?.recipe ?? '')).toMatchObject({ prompts: { count: prompts.length } });
+    expect(manifest.lineage?.recipe).not.toContain(prompts[0]);
+    const refused = mesh.composer.preflight({
+      recipe: { method: 'switch', parents: [{ expert: 'bare-desk' }, { expert: 'bare-court' }], prompts },
+    });
+    await expect(refused).rejects.toThrow(/recipe\.prompts cannot be given to switch/);
+  });
+
   it('refuses a document beside other fields', async () => {
     const recipe = { document: document('twin'), method: 'twin' };
     await expect(mesh.composer.preflight({ recipe })).rejects.toThrow(/cannot be given beside method/);

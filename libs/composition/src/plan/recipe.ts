@@ -17,6 +17,8 @@ export interface Recipe {
   readonly seed: number;
   /** Name of the expert to be made; empty: one derived from the digest. */
   readonly name: string;
+  /** Texts without labels that the router is fitted to; empty: to the parents' rows. */
+  readonly prompts: readonly string[];
 }
 
 /** What is wanted besides what a document says. */
@@ -24,6 +26,8 @@ export interface RecipeWishes {
   readonly seed: bigint;
   /** Name of the expert to be made; empty: one derived from the digest. */
   readonly name: string;
+  /** Texts without labels that the router is fitted to; none: the parents' rows. */
+  readonly prompts?: readonly string[];
 }
 
 /** What a parent turned out to be. */
@@ -38,6 +42,8 @@ export interface PinnedParent {
 export type SayFault = (field: string, description: string) => void;
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** Most texts without labels, and most characters of all of them. */
+const PROMPTS = { most: 20_000, characters: 4 * 2 ** 20 };
 const VERSION = /^([1-9][0-9]{0,17})?$/;
 
 /** Whether a text can be the name of an expert. */
@@ -89,10 +95,23 @@ export function checkRecipe(
     say('recipe.name', 'is that of a parent; choose another');
   if (wishes.seed > BigInt(Number.MAX_SAFE_INTEGER))
     say('recipe.seed', `must be at most ${Number.MAX_SAFE_INTEGER}`);
+  const prompts = wishes.prompts ?? [];
+  if (prompts.length > 0) checkPrompts(prompts, method, say);
   if (violations.length > 0) throw invalidRecipe(violations);
   const completed = complete(document, method);
   checkSettings(completed);
-  return { method, document: completed, seed: Number(wishes.seed), name: wishes.name };
+  return { method, document: completed, seed: Number(wishes.seed), name: wishes.name, prompts };
+}
+
+function checkPrompts(prompts: readonly string[], method: CompositionMethod, say: SayFault): void {
+  if (method.chooses === 'parent')
+    say('recipe.prompts', `cannot be given to ${method.name}, whose router needs labelled rows; choose twin`);
+  if (prompts.length > PROMPTS.most)
+    say('recipe.prompts', `are ${prompts.length}, and at most ${PROMPTS.most} are taken`);
+  if (prompts.reduce((sum, { length }) => sum + length, 0) > PROMPTS.characters)
+    say('recipe.prompts', `have more than ${PROMPTS.characters} characters together; give fewer`);
+  const empty = prompts.findIndex((text) => text.trim() === '');
+  if (empty >= 0) say(`recipe.prompts[${empty}]`, 'is empty');
 }
 
 /** One value for all tensors. */
@@ -120,7 +139,10 @@ function complete(document: RecipeDocument, { shared, perModel }: CompositionMet
  * The one text of everything that decides what a recipe makes, parents by the digests of their manifests. Equal recipes
  * have equal texts, whatever the order of parents and parameters.
  */
-export function canonicalRecipe({ document, name, seed }: Recipe, parents: readonly PinnedParent[]): string {
+export function canonicalRecipe(
+  { document, name, prompts, seed }: Recipe,
+  parents: readonly PinnedParent[],
+): string {
   const sorted = (settings: Settings) =>
     Object.fromEntries(Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)));
   return JSON.stringify({
@@ -136,6 +158,10 @@ export function canonicalRecipe({ document, name, seed }: Recipe, parents: reado
         version: parent.version,
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    // Their texts are in nothing that is stored.
+    ...(prompts.length > 0
+      ? { prompts: { count: prompts.length, digest: digestOf(JSON.stringify(prompts.toSorted())) } }
+      : {}),
     seed,
   });
 }

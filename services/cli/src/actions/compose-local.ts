@@ -16,6 +16,7 @@ import {
 } from '../compose/local-plan.js';
 import { preflightAnswer } from '../compose/preflight-answer.js';
 import { compositionProgress } from '../compose/progress-view.js';
+import { readPrompts } from '../compose/prompt-files.js';
 import { readRecipeFile } from '../compose/recipe-file.js';
 import { EXIT } from '../exit-codes.js';
 import { onInterrupt } from '../interruption.js';
@@ -27,6 +28,8 @@ export interface LocalRecipeOptions extends PartsOptions {
   readonly json: boolean;
   readonly seed: number;
   readonly name?: string;
+  /** Files of texts without labels that the router is fitted on. */
+  readonly prompts: readonly string[];
 }
 
 /** Options of `compose run RECIPE.yaml --out`. */
@@ -49,7 +52,7 @@ export async function composeLocal(recipeFile: string, options: LocalComposeOpti
   const out = resolve(options.out);
   await requireFree(out);
   const plan = await planLocally(readRecipeFile(recipeFile, wishesOf(options)), options);
-  requireTrainingRows(plan.parents);
+  requireTrainingRows(plan);
   refuseObstacles(plan.obstacles);
   const folder = ComposingFolder.take(out);
   try {
@@ -76,7 +79,11 @@ export async function preflightLocal(recipeFile: string, options: LocalRecipeOpt
   preflightAnswer(options.json, { obstacles, recipeDigest, sizeBytes, memoryBytes, existing: '' });
 }
 
-const wishesOf = ({ seed, name = '' }: LocalRecipeOptions) => ({ seed: BigInt(seed), name });
+const wishesOf = ({ seed, name = '', prompts }: LocalRecipeOptions) => ({
+  seed: BigInt(seed),
+  name,
+  prompts: readPrompts(prompts),
+});
 
 /** Undefined when it was interrupted, which is said and is the exit code. */
 async function makeInProcess(task: CompositionTask, json: boolean): Promise<MadeComposition | undefined> {
@@ -127,6 +134,9 @@ function report(
     ...table([
       ['  normalised score', figure('normalized')],
       ['  router accuracy', figure('router_accuracy')],
+      ...(plan.recipe.prompts.length > 0
+        ? [['  texts without labels kept, share', figure('prompts_kept', 2)]]
+        : []),
       ['  largest difference to what it stands for', (metrics['parity_max_abs'] ?? 0).toExponential(1)],
       ['  bytes', String(metrics['bytes'] ?? '-')],
       ['  digest', digest],

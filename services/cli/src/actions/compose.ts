@@ -4,6 +4,7 @@ import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createClient, type RpcClient } from '@thalamus/grpc';
 import { preflightAnswer } from '../compose/preflight-answer.js';
 import { compositionProgress } from '../compose/progress-view.js';
+import { readPrompts } from '../compose/prompt-files.js';
 import { readRecipeText, recipeAmong } from '../compose/recipe-file.js';
 import { keyOf, runningMesh, type MeshOptions } from '../gateway-client.js';
 import { createOutput, table } from '../output.js';
@@ -25,6 +26,8 @@ export interface RecipeOptions {
   readonly name?: string;
   readonly seed: number;
   readonly parameter?: readonly string[];
+  /** Files of texts without labels that the router is fitted on. */
+  readonly prompts: readonly string[];
 }
 
 /** Options of `compose run`. */
@@ -168,7 +171,8 @@ const meshOf = ({ mesh }: RecipeOptions): MeshOptions => ({ data: mesh, dataOpti
 /** The recipe of a file, which the composer reads, or of the words of the command line. @throws CONFIG_INVALID */
 function recipeOf(given: readonly string[], options: RecipeOptions): Recipe {
   const file = recipeAmong(given);
-  const wishes = { name: options.name ?? '', seed: BigInt(options.seed) };
+  const prompts = readPrompts(options.prompts);
+  const wishes = { name: options.name ?? '', seed: BigInt(options.seed), prompts };
   return file === undefined
     ? { ...wishes, ...wordsOf(given, options) }
     : { ...wishes, document: readRecipeText(file) };

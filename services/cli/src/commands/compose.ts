@@ -39,6 +39,7 @@ function runCommand(): Command {
       [
         'thalamus compose run zoo/recipes/twin.yaml --out /tmp/twin',
         'thalamus compose run my.yaml --out /tmp/mine --parents ./experts --data intents=train.csv --test intents=test.csv',
+        'thalamus compose run my.yaml --out /tmp/mine --parents ./experts --prompts mails.jsonl',
         'thalamus compose run zoo/recipes/ties.yaml',
         'thalamus compose run banking77 clinc150',
         'thalamus compose run banking77@3 snips7@2 --name assistant --dry-run',
@@ -164,6 +165,12 @@ function recipeOptions(command: Command): Command {
       '--parameter <name=value>',
       'of experts by name: parameter of the method; may be repeated',
       collect,
+    )
+    .option(
+      '--prompts <file>',
+      'texts without labels that the router is fitted on instead of rows of the tasks, each counted for the expert that is surest of it: CSV with a column text, or JSONL; may be repeated',
+      collect,
+      [],
     )
     .option('--name <name>', 'name of the result; default: from the recipe')
     .option('--seed <seed>', 'seed of what is random', wholeNumber(0, 2_147_483_647), 0)

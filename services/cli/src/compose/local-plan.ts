@@ -96,6 +96,7 @@ export function taskOf(
     document: recipe.document,
     seed: recipe.seed,
     recipe: canonical,
+    prompts: recipe.prompts,
     parents: parents.map(({ name, version, digest, folder, train, test }) => ({
       name,
       version,
@@ -111,7 +112,8 @@ export function taskOf(
 }
 
 /** @throws CONFIG_INVALID that names every parent whose rows are nowhere, and the option that names them */
-export function requireTrainingRows(parents: LocalPlan['parents']): void {
+export function requireTrainingRows({ parents, recipe }: LocalPlan): void {
+  if (recipe.prompts.length > 0) return;
   const without = parents.filter(({ train }) => train.length === 0);
   if (without.length === 0) return;
   const list = without.map(
@@ -129,7 +131,7 @@ function obstaclesOf(
   base: OpenedBundle<ExpertManifest>,
 ): readonly Obstacle[] {
   const facts = parents.map(({ name, version, manifest, train }) =>
-    parentFacts(`${name}@${version}`, manifest, train.length > 0),
+    parentFacts(`${name}@${version}`, manifest, train.length > 0 || recipe.prompts.length > 0),
   );
   return findObstacles(recipe.method, facts, baseFacts(base.digest, base.manifest)).map((obstacle) =>
     obstacle.kind === 'dataset'

@@ -157,6 +157,7 @@ export class ComposeExperts {
       document: recipe.document,
       seed: recipe.seed,
       recipe: plan.canonical,
+      prompts: recipe.prompts,
       parents,
       base,
       result: {

@@ -72,7 +72,7 @@ export class PlanComposition {
     const digest = recipeDigest(canonical);
     const obstacles = findObstacles(
       recipe.method,
-      parents.map((parent) => this.factsOf(parent)),
+      parents.map((parent) => this.factsOf(parent, recipe)),
       base && baseFacts(base.digest, base.manifest),
     );
     const expert = expertNameOf(recipe, digest);
@@ -124,9 +124,9 @@ export class PlanComposition {
     };
   }
 
-  private factsOf({ name, version, manifest, train }: PlannedParent): ParentFacts {
+  private factsOf({ name, version, manifest, train }: PlannedParent, { prompts }: Recipe): ParentFacts {
     const id = `${name}@${version}`;
-    const hasTrainingRows = train.length > 0;
+    const hasTrainingRows = train.length > 0 || prompts.length > 0;
     if (manifest) return parentFacts(id, manifest, hasTrainingRows);
     // Without a bundle it is an upstream, and that is the obstacle.
     return {

@@ -10,6 +10,7 @@ const wish = (parents: readonly { expert: string; version: string; weight: numbe
   seed: 0n,
   name: '',
   document: '',
+  prompts: [],
   ...more,
 });
 const PARENTS = ['a', 'b', 'c', 'd-1'].map((expert) => ({ expert, version: '1', weight: 0 }));
@@ -45,9 +46,15 @@ describe('recipes', () => {
       digestOf({ name: 'x' }),
       digestOf({ parameters: { router_l2: 0.5 } }),
       digestOf({}, 'sha256:1'),
+      digestOf({ method: 'twin' }),
+      digestOf({ method: 'twin', prompts: ['a', 'b'] }),
+      digestOf({ method: 'twin', prompts: ['a', 'c'] }),
     ];
     expect(new Set(identities).size).toBe(identities.length);
     expect(digestOf({ parameters: { router_l2: 0 } })).toBe(digestOf());
+    expect(digestOf({ method: 'twin', prompts: ['b', 'a'] })).toBe(
+      digestOf({ method: 'twin', prompts: ['a', 'b'] }),
+    );
   });
 
   it('name their expert after themselves unless told otherwise', () => {

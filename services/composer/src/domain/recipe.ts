@@ -25,6 +25,8 @@ export interface RecipeWish {
   readonly name: string;
   /** mergekit's YAML; empty where the fields say it. */
   readonly document: string;
+  /** Texts without labels that the router is fitted on; none: registered data sets. */
+  readonly prompts: readonly string[];
 }
 
 /** Checks a recipe. @throws REQUEST_INVALID that names every field that is wrong */
