@@ -1,3 +1,4 @@
+import { toJson } from '@bufbuild/protobuf';
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
@@ -20,7 +21,8 @@ export function releaseJson(release: releaseV1.Release) {
     release;
   return {
     ...{ id, expert, fromVersion, toVersion, state: stateOf(release), weight, step, stopped, waitingFor },
-    ...{ plan, live },
+    plan: plan && toJson(releaseV1.ReleasePlanSchema, plan, { alwaysEmitImplicit: true }),
+    live: live && toJson(releaseV1.LiveReadingSchema, live, { alwaysEmitImplicit: true }),
     comparison: comparison && {
       verdict: releaseV1.Verdict[comparison.verdict].toLowerCase(),
       reason: comparison.reason,
