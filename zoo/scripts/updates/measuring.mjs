@@ -65,7 +65,7 @@ export class Measuring {
       seed: this.seed,
     });
     const { outcome, test } = await prepared.run({});
-    const facts = { bytes: v2.bytes, steps: outcome.state.optimiser.step, ...outcome.state.bestFigures };
+    const facts = { steps: outcome.state.optimiser.step, ...outcome.state.bestFigures };
     return this.line(v2.labels, test, facts);
   }
 
