@@ -41,10 +41,14 @@ afterAll(async () => {
 type Who = Parameters<GatewayUnderTest['admin']>[3];
 const get = (path: string, who: Who = 'viewer') =>
   gateway.admin('GET', `/admin/v1/releases${path}`, undefined, who);
-const move = (id: string, how: 'promote' | 'rollback', reason: unknown, who: Who = 'operator') =>
+const move = (id: string, how: 'advance' | 'promote' | 'rollback', reason: unknown, who: Who = 'operator') =>
   gateway.admin('POST', `/admin/v1/releases/${id}/${how}`, { reason }, who);
 const codeOf = ({ body }: { readonly body: Record<string, unknown> }) =>
   (body['error'] as { readonly code: string } | undefined)?.code;
+
+/** What a poller is told, of a release or of the newest one of a version. */
+const verdictAt = async (path: string) =>
+  adminAnswers.verdict.strict().parse((await gateway.admin('GET', `/admin/v1/${path}`)).body);
 
 /** Begins a release, and resolves with its id once the gateway goes by it. */
 async function begin(expert: string, more: object = {}): Promise<string> {
@@ -127,6 +131,7 @@ describe('a release of the updater', () => {
     const id = release?.id ?? '';
     const shown = adminAnswers.release.parse((await get(`/${id}`)).body);
     expect(shown.comparison).toMatchObject({ overall: { n: ITEMS, negativeFlips: { count: 1 } } });
+    expect((await verdictAt(`releases/${id}/verdict`)).nfr).toMatchObject({ value: 1 / ITEMS });
     const flips = adminAnswers.flips.parse((await get(`/${id}/flips?limit=2`)).body);
     expect(flips).toMatchObject({ release: id, total: 3 });
     expect(flips.data).toHaveLength(2);
@@ -140,6 +145,42 @@ describe('a release of the updater', () => {
     });
   });
 
+  it('tells pollers its verdict, by its id and by the version, and is moved on step by step', async () => {
+    const plan = { steps: [0.5, 1], toVersion: '3' };
+    const version = { name: 'stepper', description: 'Talks.', baseUrl: upstream.baseUrl, model: 'stepper' };
+    const prices = { inputUsdPerMtok: 0, outputUsdPerMtok: 0 };
+    for (const number of ['1', '2', '3'])
+      await gateway.admin('POST', '/admin/v1/experts', { ...version, prices, version: number });
+    const first = await begin('stepper');
+    await move(first, 'rollback', 'It is rude.');
+    expect(await verdictAt(`releases/${first}/verdict`)).toMatchObject({
+      ...{ release: first, expert: 'stepper', from: '1', to: '2', state: 'rolled_back' },
+      ...{ verdict: 'incompatible', reason: 'Taken back: It is rude.', nfr: null, samples: 0, tests: [] },
+    });
+    const id = await begin('stepper', plan);
+    const path = 'experts/stepper/versions/3/verdict';
+    const begun = await verdictAt(path);
+    expect(begun).toMatchObject({
+      release: id,
+      state: 'canary',
+      verdict: 'inconclusive',
+      step: 1,
+      weight: 0.5,
+    });
+    expect(begun.reason).not.toBe('');
+    expect(begun.tests.map(({ test }) => test)).toContain('canary.errors');
+    expect(codeOf(await move(id, 'advance', 'On.', 'viewer'))).toBe('PERMISSION_DENIED');
+    const advanced = adminAnswers.release.parse((await move(id, 'advance', 'On.')).body);
+    expect(advanced).toMatchObject({ id, state: 'canary', step: 2, weight: 1 });
+    expect(advanced.history.at(-1)).toMatchObject({ reason: 'On.', by: ROLE_KEYS.operator.minted.id });
+    expect(await move(id, 'advance', 'Done.')).toMatchObject({ status: 200, body: { state: 'stable' } });
+    expect(await verdictAt(path)).toMatchObject({ verdict: 'compatible', reason: 'Promoted: Done.' });
+    expect(codeOf(await move(id, 'advance', 'On.'))).toBe('RELEASE_CONFLICT');
+    expect(await verdictAt('experts/stepper/versions/2/verdict')).toMatchObject({ release: first });
+    const unknown = await gateway.admin('GET', '/admin/v1/experts/stepper/versions/4/verdict');
+    expect(codeOf(unknown)).toBe('RESOURCE_NOT_FOUND');
+  });
+
   it('of an expert of some tenants is theirs to see, and to move by who runs the mesh', async () => {
     const id = await begin('theirs');
     expect(await chat('theirs', KEYS.globex.key)).toEqual([200, '2', 'candidate']);
@@ -147,6 +188,13 @@ describe('a release of the updater', () => {
     const [acme, acmeOperator] = [{ key: KEYS.acme.key }, 'acmeOperator'] as const;
     expect(codeOf(await get(`/${id}`, acme))).toBe('RESOURCE_NOT_FOUND');
     expect(codeOf(await get(`/${id}/flips`, acme))).toBe('RESOURCE_NOT_FOUND');
+    const verdict = await gateway.admin(
+      'GET',
+      '/admin/v1/experts/theirs/versions/2/verdict',
+      undefined,
+      acme,
+    );
+    expect(codeOf(verdict)).toBe('RESOURCE_NOT_FOUND');
     expect(adminAnswers.releases.parse((await get('?expert=theirs', acme)).body).data).toEqual([]);
     expect(codeOf(await move(id, 'rollback', 'Mine.', acmeOperator))).toBe('RESOURCE_NOT_FOUND');
     const [talker] = adminAnswers.releases.parse((await get('?expert=talker')).body).data;
@@ -160,6 +208,8 @@ describe('a release of the updater', () => {
     ['a reason that is no text', 'POST', '/none/promote', { reason: 7 }, 'REQUEST_INVALID'],
     ['a field that nobody knows', 'POST', '/none/rollback', { reason: 'x', force: true }, 'REQUEST_INVALID'],
     ['an unknown release', 'POST', '/none/rollback', { reason: 'x' }, 'RESOURCE_NOT_FOUND'],
+    ['no reason', 'POST', '/none/advance', {}, 'REQUEST_INVALID'],
+    ['an unknown release', 'GET', '/none/verdict', undefined, 'RESOURCE_NOT_FOUND'],
     ['an unknown release', 'GET', '/none', undefined, 'RESOURCE_NOT_FOUND'],
     ['too many', 'GET', '?limit=101', undefined, 'REQUEST_INVALID'],
     ['a page of nobody', 'GET', '?after=none', undefined, 'REQUEST_INVALID'],

@@ -4,6 +4,7 @@ import { expertJson } from './admin-answers.js';
 import { channelBody, remoteExpertBody, removalQuery } from './admin-bodies.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './admin-use-cases.js';
 import { readBody } from './read-body.js';
+import { verdictJson } from './release-answers.js';
 import { callerScope } from './request-scopes.js';
 
 /** Experts: what there is, remote ones to be registered, channels, removal. */
@@ -25,6 +26,15 @@ export class AdminExpertsController {
   ) {
     const curve = await this.useCases.describeTraining.run(name, version, callerScope(request));
     return { object: 'training', expert: name, version, ...curve };
+  }
+
+  @Get('/:name/versions/:version/verdict')
+  async verdict(
+    @Param('name') name: string,
+    @Param('version') version: string,
+    @Req() request: FastifyRequest,
+  ) {
+    return verdictJson(await this.useCases.manageReleases.newestOf(name, version, callerScope(request)));
   }
 
   @Post()

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { DescribedRelease } from '../../application/admin/manage-releases.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './admin-use-cases.js';
 import { readBody } from './read-body.js';
-import { flipsJson, releaseJson } from './release-answers.js';
+import { flipsJson, releaseJson, verdictJson } from './release-answers.js';
 import { flipsQuery, reasonBody, releasesQuery } from './release-bodies.js';
 import { callerScope } from './request-scopes.js';
 
@@ -33,6 +33,18 @@ export class AdminReleasesController {
   async flips(@Param('id') id: string, @Req() request: FastifyRequest) {
     const { limit } = readBody(flipsQuery, request.query);
     return flipsJson(id, await this.useCases.manageReleases.flips(id, limit, callerScope(request)));
+  }
+
+  @Get('/:id/verdict')
+  async verdict(@Param('id') id: string, @Req() request: FastifyRequest) {
+    return verdictJson(await this.useCases.manageReleases.one(id, callerScope(request)));
+  }
+
+  @Post('/:id/advance')
+  @HttpCode(200)
+  async advance(@Param('id') id: string, @Req() request: FastifyRequest) {
+    const { reason } = readBody(reasonBody, request.body);
+    return answer(await this.useCases.manageReleases.advance(id, reason, callerScope(request)));
   }
 
   @Post('/:id/promote')

@@ -60,6 +60,32 @@ export function releasePaths() {
       errors: [...READING, 'REQUEST_INVALID', 'RESOURCE_NOT_FOUND', 'ARTIFACT_NOT_FOUND', 'ARTIFACT_CORRUPT'],
       parameters: [id, limit(10_000, 100), PARAMETERS.requestId],
     }),
+    '/admin/v1/releases/{id}/verdict': get({
+      id: 'getReleaseVerdict',
+      summary: 'What a release says of its candidate, for pipelines that poll: every field is always there.',
+      answer: adminAnswers.verdict,
+      errors: [...READING, 'RESOURCE_NOT_FOUND'],
+      parameters,
+    }),
+    '/admin/v1/experts/{name}/versions/{version}/verdict': get({
+      id: 'getVersionVerdict',
+      summary: 'The same of the newest release of a version.',
+      answer: adminAnswers.verdict,
+      errors: [...READING, 'RESOURCE_NOT_FOUND'],
+      parameters: [
+        pathParameter('name', 'Name of the expert.'),
+        pathParameter('version', 'The candidate.'),
+        PARAMETERS.requestId,
+      ],
+    }),
+    '/admin/v1/releases/{id}/advance': post({
+      id: 'advanceRelease',
+      summary: 'Move a live release one state or step on, whatever it waits for.',
+      body: reasonBody,
+      answer: adminAnswers.release,
+      errors: MOVING,
+      parameters,
+    }),
     '/admin/v1/releases/{id}/promote': post({
       id: 'promoteRelease',
       summary: 'Make the candidate stable, whatever the release waits for.',

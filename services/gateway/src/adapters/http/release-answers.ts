@@ -1,5 +1,6 @@
 import { releaseV1 } from '@thalamus/contracts';
 import type { DescribedRelease, ReleaseFlips } from '../../application/admin/manage-releases.js';
+import { verdictOf } from '../../domain/release-verdict.js';
 import { isoTime } from './admin-answers.js';
 
 /** A release with what of it this gateway goes by. */
@@ -32,6 +33,22 @@ export function releaseJson({ release, live }: DescribedRelease) {
   };
 }
 
+/** What a release says of its candidate: small, and every field always there, for pollers that look with a JSON path. */
+export function verdictJson({ release }: DescribedRelease) {
+  const { id, expert, fromVersion, toVersion, step, weight, comparison, live } = release;
+  const { verdict, reason } = verdictOf(release);
+  const flips = comparison?.overall?.negativeFlips;
+  return {
+    object: 'verdict',
+    release: id,
+    ...{ expert, from: fromVersion, to: toVersion, state: stateText(release.state) },
+    ...{ verdict, reason, step, weight },
+    samples: Number(live?.stepSamples ?? 0n),
+    nfr: flips ? { value: flips.value, low: flips.low, high: flips.high } : null,
+    tests: live?.tests.map(testJson) ?? [],
+  };
+}
+
 /** Flipped items of a release. */
 export function flipsJson(release: string, { digest, total, items }: ReleaseFlips) {
   return { object: 'list', release, digest: digest ?? null, total, data: items };
@@ -53,12 +70,16 @@ function readingJson(reading: releaseV1.LiveReading) {
     candidateRequests: Number(reading.candidateRequests),
     feedback: Number(reading.feedback),
     stepSamples: Number(reading.stepSamples),
-    tests: reading.tests.map(({ test, trials, events, rate, low, high, limit, pValue, alarm }) => ({
-      test,
-      trials: Number(trials),
-      events: Number(events),
-      ...{ rate, low, high, limit, pValue, alarm },
-    })),
+    tests: reading.tests.map(testJson),
+  };
+}
+
+function testJson({ test, trials, events, rate, low, high, limit, pValue, alarm }: releaseV1.TestReading) {
+  return {
+    test,
+    trials: Number(trials),
+    events: Number(events),
+    ...{ rate, low, high, limit, pValue, alarm },
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { flipSchema } from '../../application/admin/manage-releases.js';
+import { VERDICTS } from '../../domain/release-verdict.js';
 
 const share = z.number().describe('0 to 1.');
 const time = z.iso.datetime().nullable();
@@ -45,25 +46,27 @@ const plan = z.object({
   level: share.describe('Chance that a sound candidate is ever taken back.'),
 });
 
+const tests = z.array(
+  z.object({
+    test: z.string().describe('Such as mirror.flips or canary.errors.'),
+    trials: z.int(),
+    events: z.int().describe('Those of them that speak against the candidate.'),
+    rate: share,
+    low: share.describe('Of the 95 % confidence sequence.'),
+    high: share,
+    limit: share.describe('Above it the candidate is taken back.'),
+    pValue: z.number(),
+    alarm: z.boolean(),
+  }),
+);
+
 const reading = z.object({
   mirrored: z.int().describe('Mirrored requests that were compared.'),
   stableRequests: z.int(),
   candidateRequests: z.int(),
   feedback: z.int(),
   stepSamples: z.int().describe('Of the present step.'),
-  tests: z.array(
-    z.object({
-      test: z.string().describe('Such as mirror.flips or canary.errors.'),
-      trials: z.int(),
-      events: z.int().describe('Those of them that speak against the candidate.'),
-      rate: share,
-      low: share.describe('Of the 95 % confidence sequence.'),
-      high: share,
-      limit: share.describe('Above it the candidate is taken back.'),
-      pValue: z.number(),
-      alarm: z.boolean(),
-    }),
-  ),
+  tests,
 });
 
 const release = z.object({
@@ -122,6 +125,28 @@ export const releaseAnswers = {
     nextPageToken: z.string().nullable().describe('For the next page; null when there is none.'),
   }),
   release: release.extend({ object: z.literal('release') }),
+  verdict: z.object({
+    object: z.literal('verdict'),
+    release: z.string().describe('Its id.'),
+    expert: z.string(),
+    from: z.string().describe('Stable before it.'),
+    to: z.string().describe('The candidate.'),
+    state: z.enum(STATES),
+    verdict: z
+      .enum(VERDICTS)
+      .describe(
+        'incompatible: taken back, a test in alarm, or compared so offline. compatible: promoted, or all steps have had what they need. Else inconclusive.',
+      ),
+    reason: z.string().describe('What the verdict rests on, or what is waited for.'),
+    step: z.int().describe('Of the canary, from 1; 0 outside of it.'),
+    weight: share.describe('Share of callers who get the candidate.'),
+    samples: z.int().describe('Of the present step.'),
+    nfr: z
+      .object({ value: share, low: share, high: share })
+      .nullable()
+      .describe('Negative flips of the offline comparison; null without one.'),
+    tests: tests.describe('Of live traffic; empty where nobody says.'),
+  }),
   flips: z.object({
     object: z.literal('list'),
     release: z.string(),

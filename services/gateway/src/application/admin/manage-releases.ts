@@ -50,6 +50,8 @@ export const flipSchema = z.object({
 });
 
 const MAX_FLIP_BYTES = 64 * 2 ** 20;
+const PAGE = 100;
+const MAX_PAGES = 20;
 const { COMPARED } = releaseV1.ReleaseState;
 
 /** Releases, as the updater that steers them tells of them; promotes them and takes them back. */
@@ -76,6 +78,28 @@ export class ManageReleases {
   /** @throws RESOURCE_NOT_FOUND also for a release that the caller may not see */
   async one(id: string, scope: RequestScope): Promise<DescribedRelease> {
     return this.described(await this.find(id, scope));
+  }
+
+  /** The newest release that makes, or made, a version of an expert stable. @throws RESOURCE_NOT_FOUND */
+  async newestOf(expert: string, version: string, scope: RequestScope): Promise<DescribedRelease> {
+    let pageToken: string | undefined = '';
+    for (let page = 0; page < MAX_PAGES && pageToken !== undefined; page++) {
+      const { releases, nextPageToken } = await this.page({ expert, pageSize: PAGE, pageToken }, scope);
+      const found = releases.find(({ release }) => release.toVersion === version);
+      if (found) return found;
+      pageToken = nextPageToken;
+    }
+    throw new ThalamusError(
+      'RESOURCE_NOT_FOUND',
+      `There is no release of ${expert}@${version}; begin one with thalamus release start ${expert} ${version}.`,
+    );
+  }
+
+  /** Moves a live release one state or step on, whatever it waits for. @throws as `promote` */
+  async advance(id: string, reason: string, scope: RequestScope): Promise<DescribedRelease> {
+    await this.managed(id, scope);
+    await this.updater.run(scope, ({ release }, call) => release.advance({ releaseId: id, reason }, call));
+    return this.one(id, scope);
   }
 
   /** Makes the candidate stable. @throws RESOURCE_NOT_FOUND, PERMISSION_DENIED, and what the updater says */
