@@ -1,7 +1,8 @@
 // Cuts strict schemas for the kinds that the chart renders out of the OpenAPI document of a Kubernetes API server:
-//   node tools/helm/kubernetes-schemas.mjs VERSION swagger.json CRD_DIR
+//   node tools/helm/kubernetes-schemas.mjs VERSION swagger.json CRD_DIR ARGO_CRD_DIR
 // swagger.json: api/openapi-spec of the Go module k8s.io/kubernetes, which is what its server answers to GET /openapi/v2;
-// CRD_DIR: example/prometheus-operator-crd of the Go module github.com/prometheus-operator/prometheus-operator.
+// CRD_DIR: example/prometheus-operator-crd of the Go module github.com/prometheus-operator/prometheus-operator;
+// ARGO_CRD_DIR: manifests/crds of the Go module github.com/argoproj/argo-rollouts.
 // Strict: an unknown field is an error, as it is for a server asked to validate strictly.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,12 +24,16 @@ const KINDS = [
   ['networking.k8s.io/v1', 'NetworkPolicy'],
   ['policy/v1', 'PodDisruptionBudget'],
 ];
-const CUSTOM = ['servicemonitors', 'prometheusrules'];
-const [version, file, crdFolder] = process.argv.slice(2);
-if (crdFolder === undefined) {
-  console.error('Usage: node tools/helm/kubernetes-schemas.mjs VERSION swagger.json CRD_DIR');
+const [version, file, crdFolder, argoFolder] = process.argv.slice(2);
+if (argoFolder === undefined) {
+  console.error('Usage: node tools/helm/kubernetes-schemas.mjs VERSION swagger.json CRD_DIR ARGO_CRD_DIR');
   process.exit(2);
 }
+const CUSTOM = [
+  join(crdFolder, 'monitoring.coreos.com_servicemonitors.yaml'),
+  join(crdFolder, 'monitoring.coreos.com_prometheusrules.yaml'),
+  join(argoFolder, 'analysis-template-crd.yaml'),
+];
 const document = JSON.parse(readFileSync(file, 'utf8'));
 const kept = {};
 const kinds = {};
@@ -43,8 +48,8 @@ for (const [apiVersion, kind] of KINDS) {
   kinds[`${apiVersion}/${kind}`] = name;
   keep(name);
 }
-for (const plural of CUSTOM) {
-  const crd = parse(readFileSync(join(crdFolder, `monitoring.coreos.com_${plural}.yaml`), 'utf8'));
+for (const path of CUSTOM) {
+  const crd = parse(readFileSync(path, 'utf8'));
   const { group, names, versions } = crd.spec;
   const [served] = versions;
   kinds[`${group}/${served.name}/${names.kind}`] = names.kind;
@@ -53,6 +58,11 @@ for (const plural of CUSTOM) {
     $ref: '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta',
   };
 }
+// It repeats the whole of a Job, which is there already.
+const { metrics } = kept.AnalysisTemplate.properties.spec.properties;
+metrics.items.properties.provider.properties.job.properties.spec = {
+  $ref: '#/definitions/io.k8s.api.batch.v1.JobSpec',
+};
 const out = {
   version,
   kinds,
