@@ -23,6 +23,9 @@ const RouterPage = lazy(async () => ({
 const CompositionsPage = lazy(async () => ({
   default: (await import('./pages/compositions/compositions-page.js')).CompositionsPage,
 }));
+const ReleasesPage = lazy(async () => ({
+  default: (await import('./pages/releases/releases-page.js')).ReleasesPage,
+}));
 const KeysPage = lazy(async () => ({
   default: (await import('./pages/keys/keys-page.js')).KeysPage,
 }));
@@ -81,6 +84,8 @@ export function App() {
             <Route path="/router/:name/:version" component={RouterPage} />
             <Route path="/compositions" component={CompositionsPage} />
             <Route path="/compositions/:name/:version" component={CompositionsPage} />
+            <Route path="/releases" component={ReleasesPage} />
+            <Route path="/releases/:id" component={ReleasesPage} />
             <Route path="/keys" component={isAdmin ? KeysPage : Home} />
             <Route path="/policies" component={isAdmin ? PoliciesPage : Home} />
             <Route component={NothingHere} />

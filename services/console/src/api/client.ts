@@ -104,7 +104,8 @@ function unreachable(): ApiError {
   return new ApiError(0, 'UNREACHABLE', 'The gateway does not answer. Is the mesh running?');
 }
 
-async function call(path: string, options: CallOptions = {}): Promise<unknown> {
+/** Sends a request and reads its JSON. @throws ApiError; AbortError when the caller left */
+export async function call(path: string, options: CallOptions = {}): Promise<unknown> {
   const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   const response = await send(path, { ...options, signal });

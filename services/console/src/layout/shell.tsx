@@ -21,6 +21,7 @@ import {
   IconLogin2,
   IconLogout,
   IconMoon,
+  IconRocket,
   IconRoute,
   IconScale,
   IconServer2,
@@ -38,6 +39,7 @@ const PAGES: readonly { path: string; label: string; icon: typeof IconRoute; rol
   { path: '/hosts', label: 'Hosts', icon: IconServer2, role: 'viewer' },
   { path: '/router', label: 'Router', icon: IconChartDots3, role: 'viewer' },
   { path: '/compositions', label: 'Compositions', icon: IconGitMerge, role: 'viewer' },
+  { path: '/releases', label: 'Releases', icon: IconRocket, role: 'viewer' },
   { path: '/keys', label: 'Keys', icon: IconKey, role: 'admin' },
   { path: '/policies', label: 'Policies', icon: IconScale, role: 'admin' },
 ];

@@ -12,6 +12,8 @@ const TITLES: Readonly<Record<string, string>> = {
   EXPERT_OVERLOADED: 'Too many requests',
   NO_SUITABLE_EXPERT: 'No expert fits',
   REVISION_CONFLICT: 'Changed meanwhile',
+  RELEASE_CONFLICT: 'Not in this state',
+  NOT_LEADER: 'Nobody leads just now',
 };
 
 /** What went wrong, in the gateway's own words, with a way to try again. */

@@ -40,6 +40,8 @@ describe('the console', () => {
     '/console/router/zoo-router/1',
     '/console/compositions',
     '/console/compositions/duo/1',
+    '/console/releases',
+    '/console/releases/rel-1',
   ])('%s is the app', async (url) => {
     const answer = await get(url);
     expect([answer.statusCode, answer.body]).toEqual([200, '<title>console</title>']);
@@ -61,6 +63,7 @@ describe('the console', () => {
       '/console/experts/a/b',
       '/console/router/a',
       '/console/compositions/duo',
+      '/console/releases/rel-1/flips',
       '/console/overviews',
     ]) {
       const answer = await get(url);

@@ -10,7 +10,7 @@ const POLICY =
 
 /** Paths of the app's pages below /console/; a test holds them against the routes of the app. */
 const PAGE =
-  /^(?:(?:overview|experts|experts\/[^/]+|hosts|(?:router|compositions)(?:\/[^/]+\/[^/]+)?|keys|policies)\/?)?$/;
+  /^(?:(?:overview|experts|experts\/[^/]+|releases|releases\/[^/]+|hosts|(?:router|compositions)(?:\/[^/]+\/[^/]+)?|keys|policies)\/?)?$/;
 
 /**
  * Serves the built console under /console/. A path without a file is a page of the app; one that the app does not have is

@@ -1,0 +1,96 @@
+import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Release } from '../../api/release-types.js';
+import { releasesApi, type Move } from '../../api/releases.js';
+import { Fault } from '../../states/fault.js';
+import { weightText } from './release-facts.js';
+
+/** Asks for the reason of a move by hand, and once more whether it is meant. */
+export function MoveDialog(props: {
+  readonly release: Release;
+  readonly move: Move;
+  readonly onClose: () => void;
+}) {
+  const { release, move, onClose } = props;
+  const queries = useQueryClient();
+  const [reason, setReason] = useState('');
+  const run = useMutation({
+    mutationFn: () => releasesApi.move({ id: release.id, move, reason: reason.trim() }),
+    onSettled: async () => {
+      await Promise.all(
+        [['releases'], ['release', release.id], ['experts']].map((queryKey) =>
+          queries.invalidateQueries({ queryKey }),
+        ),
+      );
+    },
+    onSuccess: onClose,
+  });
+  const isPromotion = move === 'promote';
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={
+        isPromotion
+          ? `Promote ${release.expert}@${release.toVersion}`
+          : `Roll ${release.expert} back to ${release.fromVersion}`
+      }
+      centered
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (reason.trim() !== '' && !run.isPending) run.mutate();
+        }}
+      >
+        <Stack>
+          <Text size="sm">{isPromotion ? promotionText(release) : rollBackText(release)}</Text>
+          <Textarea
+            label="Reason"
+            description="It is kept with the release and in the audit, with your key."
+            required
+            autosize
+            minRows={2}
+            maxLength={500}
+            value={reason}
+            onChange={(event) => {
+              setReason(event.currentTarget.value);
+            }}
+            data-autofocus
+          />
+          {run.error && <Fault fault={run.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button
+              type="submit"
+              color={isPromotion ? 'clay' : 'red'}
+              disabled={reason.trim() === ''}
+              loading={run.isPending}
+            >
+              {isPromotion ? 'Make it stable' : 'Take it back'}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+function promotionText({ toVersion, fromVersion, comparison }: Release): string {
+  const warning = comparison?.verdict === 'incompatible' ? ` It is incompatible: ${comparison.reason}` : '';
+  return `All callers get version ${toVersion} in place of ${fromVersion} at once, whatever the release waits for.${warning}`;
+}
+
+function rollBackText({ state, weight, fromVersion, toVersion }: Release): string {
+  if (state === 'stable')
+    return `Version ${fromVersion} becomes stable again in place of ${toVersion}, for all callers at once.`;
+  const who =
+    weight === 0
+      ? 'No caller gets the candidate now; '
+      : `${weightText(weight)} of the callers get ${toVersion} now; `;
+  return `${who}the release ends, and the next request already goes to version ${fromVersion}.`;
+}
