@@ -62,6 +62,11 @@ const PAGES: readonly { path: string; heading: string; ready: (page: Page) => Pr
     heading: 'Compositions',
     ready: (page) => page.getByText('No compositions').or(page.getByTestId('compositions')).waitFor(),
   },
+  {
+    path: '/releases',
+    heading: 'Releases',
+    ready: (page) => page.getByText('No releases').or(page.getByTestId('releases')).waitFor(),
+  },
   { path: '/keys', heading: 'Keys', ready: (page) => page.getByText('first administrator').waitFor() },
   { path: '/policies', heading: 'Policies', ready: (page) => page.getByText('No policies').waitFor() },
 ];

@@ -87,7 +87,7 @@ export function focused(page: Page): Promise<string> {
     `(() => {
       const element = document.activeElement;
       const label = element.getAttribute('aria-label') ?? element.labels?.[0]?.innerText;
-      return (label ?? element.value ?? element.innerText ?? '').trim().slice(0, 60);
+      return (label ?? (element.value || element.innerText) ?? '').trim().slice(0, 60);
     })()`,
   );
 }
