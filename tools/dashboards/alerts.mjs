@@ -1,6 +1,7 @@
 // Alerts of the mesh, as Prometheus rules.
 import { failed } from './failed-requests.mjs';
 import { METRIC } from './metric-names.mjs';
+import { RELEASE_ALERTS } from './release-alerts.mjs';
 
 const summary = (text, description) => ({ summary: text, description });
 
@@ -144,4 +145,5 @@ export const ALERTS = [
       '{{ $value }} records of {{ $labels.messaging_destination_name }} went to its dead-letter topic. "thalamus events tail" shows them with their error codes.',
     ),
   },
+  ...RELEASE_ALERTS,
 ];

@@ -4,8 +4,9 @@ import { compositionsBoard } from './boards/compositions.mjs';
 import { hostsBoard } from './boards/hosts.mjs';
 import { jobsBoard } from './boards/jobs.mjs';
 import { meshBoard } from './boards/mesh.mjs';
+import { releasesBoard } from './boards/releases.mjs';
 import { routerBoard } from './boards/router.mjs';
 
 export { ALERTS } from './alerts.mjs';
 
-export const DASHBOARDS = [meshBoard, routerBoard, jobsBoard, hostsBoard, compositionsBoard];
+export const DASHBOARDS = [meshBoard, routerBoard, jobsBoard, hostsBoard, compositionsBoard, releasesBoard];

@@ -273,6 +273,12 @@ export const METRICS = {
     'Releases that may still change what callers get, as the elected updater sees them.',
     ['releaseState'],
   ),
+  releaseWeight: gauge(
+    'thalamus.releases.weight',
+    '1',
+    'Share of the callers of an expert who get the candidate of its live release, 0 to 1, as the elected updater sees it.',
+    ['expertName'],
+  ),
   releaseTransitions: counter(
     'thalamus.releases.transitions',
     'States that releases came to, by who moved them: the `gate`, or a `person`.',

@@ -74,6 +74,7 @@ export class ReleaseLeader {
           });
     this.stops = [
       gauge(METRICS.releasesLive, () => this.liveByState()),
+      gauge(METRICS.releaseWeight, () => this.weights()),
       // Known before gateways send the candidate anything: no event is missed.
       this.releases.view.onChange((key) => {
         if (key.startsWith('release/')) this.keepTo();
@@ -192,6 +193,12 @@ export class ReleaseLeader {
       live.filter((release) => release.state === state).length,
       { [ATTRIBUTES.releaseState]: state },
     ]);
+  }
+
+  /** Weight of the candidate, by expert with a live release. */
+  private weights(): [number, Record<string, string>][] {
+    const live = this.writer.isLeader ? this.releases.live() : [];
+    return live.map(({ weight, expert }) => [weight, { [ATTRIBUTES.expertName]: expert }]);
   }
 
   private forget(id: string): void {
