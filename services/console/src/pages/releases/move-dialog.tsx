@@ -6,13 +6,33 @@ import { releasesApi, type Move } from '../../api/releases.js';
 import { Fault } from '../../states/fault.js';
 import { weightText } from './release-facts.js';
 
-/** Asks for the reason of a move by hand, and once more whether it is meant. */
-export function MoveDialog(props: {
+interface DialogProps {
   readonly release: Release;
   readonly move: Move;
   readonly onClose: () => void;
-}) {
+}
+
+/** Asks for the reason of a move by hand, and once more whether it is meant. The focus goes back to where it was opened. */
+export function MoveDialog({ isOpen, ...props }: DialogProps & { readonly isOpen: boolean }) {
   const { release, move, onClose } = props;
+  return (
+    <Modal
+      opened={isOpen}
+      onClose={onClose}
+      title={
+        move === 'promote'
+          ? `Promote ${release.expert}@${release.toVersion}`
+          : `Roll ${release.expert} back to ${release.fromVersion}`
+      }
+      centered
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      <ReasonForm {...props} />
+    </Modal>
+  );
+}
+
+function ReasonForm({ release, move, onClose }: DialogProps) {
   const queries = useQueryClient();
   const [reason, setReason] = useState('');
   const run = useMutation({
@@ -28,55 +48,43 @@ export function MoveDialog(props: {
   });
   const isPromotion = move === 'promote';
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={
-        isPromotion
-          ? `Promote ${release.expert}@${release.toVersion}`
-          : `Roll ${release.expert} back to ${release.fromVersion}`
-      }
-      centered
-      closeButtonProps={{ 'aria-label': 'Close' }}
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (reason.trim() !== '' && !run.isPending) run.mutate();
+      }}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (reason.trim() !== '' && !run.isPending) run.mutate();
-        }}
-      >
-        <Stack>
-          <Text size="sm">{isPromotion ? promotionText(release) : rollBackText(release)}</Text>
-          <Textarea
-            label="Reason"
-            description="It is kept with the release and in the audit, with your key."
-            required
-            autosize
-            minRows={2}
-            maxLength={500}
-            value={reason}
-            onChange={(event) => {
-              setReason(event.currentTarget.value);
-            }}
-            data-autofocus
-          />
-          {run.error && <Fault fault={run.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button
-              type="submit"
-              color={isPromotion ? 'clay' : 'red'}
-              disabled={reason.trim() === ''}
-              loading={run.isPending}
-            >
-              {isPromotion ? 'Make it stable' : 'Take it back'}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Stack>
+        <Text size="sm">{isPromotion ? promotionText(release) : rollBackText(release)}</Text>
+        <Textarea
+          label="Reason"
+          description="It is kept with the release and in the audit, with your key."
+          required
+          autosize
+          minRows={2}
+          maxLength={500}
+          value={reason}
+          onChange={(event) => {
+            setReason(event.currentTarget.value);
+          }}
+          data-autofocus
+        />
+        {run.error && <Fault fault={run.error} />}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button
+            type="submit"
+            color={isPromotion ? 'clay' : 'red'}
+            disabled={reason.trim() === ''}
+            loading={run.isPending}
+          >
+            {isPromotion ? 'Make it stable' : 'Take it back'}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
   );
 }
 

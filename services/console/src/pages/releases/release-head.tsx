@@ -1,5 +1,6 @@
 import { Alert, Button, Group, Text, Title } from '@mantine/core';
 import { IconArrowBackUp, IconArrowUpCircle, IconPlayerPause } from '@tabler/icons-react';
+import { useDisclosure } from '@mantine/hooks';
 import { useState } from 'react';
 import type { Release } from '../../api/release-types.js';
 import type { Move } from '../../api/releases.js';
@@ -10,7 +11,8 @@ import { StateBadge, Versions } from './release-list.js';
 
 /** Which release, how far it is, what it waits for, and the ways out of it. */
 export function ReleaseHead({ release }: { readonly release: Release }) {
-  const [moving, setMoving] = useState<Move>();
+  const [move, setMove] = useState<Move>('promote');
+  const [isAsking, { open, close }] = useDisclosure();
   const role = useRole();
   const blocked = mayActAs(role, 'operator')
     ? ''
@@ -29,7 +31,14 @@ export function ReleaseHead({ release }: { readonly release: Release }) {
             {STATES[release.state].meaning}
           </Text>
         </div>
-        <Moves release={release} blocked={blocked} onMove={setMoving} />
+        <Moves
+          release={release}
+          blocked={blocked}
+          onMove={(wanted) => {
+            setMove(wanted);
+            open();
+          }}
+        />
       </Group>
       <Stops release={release} />
       {release.stopped !== '' && (
@@ -49,15 +58,7 @@ export function ReleaseHead({ release }: { readonly release: Release }) {
           {blocked}
         </Text>
       )}
-      {moving && (
-        <MoveDialog
-          release={release}
-          move={moving}
-          onClose={() => {
-            setMoving(undefined);
-          }}
-        />
-      )}
+      <MoveDialog release={release} move={move} isOpen={isAsking} onClose={close} />
     </section>
   );
 }
