@@ -28,7 +28,7 @@ describe('classification', () => {
     const { page, context } = await open(browser, '/', { key });
     await page.getByRole('textbox', { name: 'Prompt' }).waitFor();
     const order: string[] = [];
-    for (let step = 0; step < 13; step++) {
+    for (let step = 0; step < 14; step++) {
       await page.keyboard.press('Tab');
       order.push(await focused(page));
     }
@@ -42,6 +42,7 @@ describe('classification', () => {
       'Hosts',
       'Router',
       'Compositions',
+      'Releases',
       'Keys',
       'Policies',
       'Classify',
