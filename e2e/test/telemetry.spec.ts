@@ -266,7 +266,14 @@ describe('metrics', { timeout: 60_000 }, () => {
       'trainingValidationLoss',
       'trainingCheckpointAge',
       ...(['compositions', 'compositionDuration', 'compositionWorstLoss'] as const),
-      ...(['chatCost', 'predictedLoss', 'observedLoss', 'mirrored', 'candidateFailures', 'releaseWeight'] as const),
+      ...([
+        'chatCost',
+        'predictedLoss',
+        'observedLoss',
+        'mirrored',
+        'candidateFailures',
+        'releaseWeight',
+      ] as const),
     ] as const;
     const usual = Object.entries(METRICS)
       .filter(([key]) => !(rare as readonly string[]).includes(key))
