@@ -431,7 +431,7 @@ export type ReleasePlan = Message<"thalamus.release.v1.ReleasePlan"> & {
   latencyTolerance: number;
 
   /**
-   * Chance, above 0 and below 1, that a candidate that keeps all limits is ever taken back, all tests together.
+   * Chance that a candidate that keeps all limits is ever taken back, all tests together; 0 to 1, neither included.
    *
    * @generated from field: double level = 10;
    */
@@ -725,7 +725,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
   toVersion: string;
 
   /**
-   * Canary weights in order, each above 0 and at most 1; empty means 0.05, 0.25, 1.
+   * Canary weights in order, shares of the traffic, 0 to 1, each above the one before; empty means 0.05, 0.25, 1.
    *
    * @generated from field: repeated double steps = 3;
    */
@@ -802,7 +802,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
   latencyTolerance: number;
 
   /**
-   * Chance that a sound candidate is ever taken back. 0 means 0.05.
+   * Chance that a sound candidate is ever taken back, 0 to 1. 0 means 0.05.
    *
    * @generated from field: double level = 14;
    */
