@@ -1,6 +1,12 @@
 export { openParent, type OpenedParent } from './open-parent.js';
 export { mergeWeights, type MergeHooks, type StaticRecipe } from './shared-expert.js';
 export {
+  measureInformation,
+  type Information,
+  type InformationRun,
+  type InformationSettings,
+} from './information/measure-information.js';
+export {
   fitRouter,
   ROUTER_DEFAULTS,
   type FittedRouter,
@@ -50,6 +56,16 @@ export {
 } from './plan/recipe.js';
 export { baseFacts, parentFacts, refuseObstacles, standsOn } from './plan/facts.js';
 export { estimateComposition, type CompositionEstimate } from './plan/estimate.js';
+export { probeQuality, type ProbeTask } from './probe/probe-quality.js';
+export {
+  pairedDifference,
+  qualityEstimate,
+  taskEstimate,
+  wilson,
+  type ProbedRow,
+  type QualityEstimate,
+  type TaskEstimate,
+} from './probe/quality-estimate.js';
 export {
   ProcessCompositionMaker,
   type ProcessCompositionMakerOptions,

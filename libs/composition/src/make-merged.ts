@@ -1,11 +1,12 @@
 import { Tokenizer, type InferenceRuntime } from '@thalamus/inference';
 import { buildTwinGraph } from '@thalamus/model-merge';
 import { buildBertEncoder, encodeModel, inspectGraph } from '@thalamus/onnx-graph';
-import { openTrainingBase, type LabelledText } from '@thalamus/training';
+import { openTrainingBase, type LabelledText, type TrainingBase } from '@thalamus/training';
 import { checkMerged } from './check-merged.js';
 import type { CompositionTask } from './composition-task.js';
 import { fitRouter, type TaskTexts } from './fit-router.js';
-import { labelPrompts } from './label-prompts.js';
+import { measureParents } from './information/measure-parents.js';
+import { labelPrompts, type LabelledPrompts } from './label-prompts.js';
 import { exclusiveOf, planOf, requireChange } from './merge-plan.js';
 import { openParent, type OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
@@ -14,7 +15,9 @@ import { rankLadder } from './report-composition.js';
 import { mergeWeights } from './shared-expert.js';
 import { branchFlops } from './branch-flops.js';
 import type { MadeGraph } from './switch/make-switch.js';
-import { readRows, unlabelled } from './task-rows.js';
+import { readTaskRows, unlabelled, type TaskRows } from './task-rows.js';
+
+const readTokenizer = (json: Uint8Array) => Tokenizer.parse(json);
 
 /**
  * Makes one graph of merged weights: the same for all texts (a static merge), or mixed for every text (Twin-Merging). Parents are
@@ -28,7 +31,6 @@ export async function makeMerged(
   onProgress: OnProgress,
 ): Promise<MadeGraph> {
   const { threads } = task;
-  const readTokenizer = (json: Uint8Array) => Tokenizer.parse(json);
   const base = await openTrainingBase(task.base.folder, { runtime, threads, readTokenizer });
   const opened: OpenedParent[] = [];
   for (const { name, folder } of task.parents) {
@@ -38,25 +40,18 @@ export async function makeMerged(
   }
   opened.forEach((parent) => requireChange(parent, base));
   const plan = planOf(task, base.read.config.layers, opened);
+  const { rows, prompts } = await knownRows(task, opened, base, onProgress);
+  const { information: wanted } = plan.shared;
+  const measured =
+    wanted && (await measureParents(opened, rows, wanted, { base, seed: task.seed, onProgress }));
   const shared = mergeWeights(plan.shared, base.read.weights, opened, {
+    information: measured && ((parent) => measured.get(parent)!),
     onTensor: (done, total) => onProgress({ stage: 'merge', done, total }),
   });
   const exclusive =
     plan.twin &&
     (await exclusiveOf(plan.twin, shared, opened, { seed: task.seed, runtime, threads, onProgress }));
   const mixture = exclusive?.mixture;
-  const prompts =
-    task.prompts.length > 0
-      ? await labelPrompts(task.prompts, opened, base, (done, total) =>
-          onProgress({ stage: 'prompts', done, total }),
-        )
-      : undefined;
-  const rows = await Promise.all(
-    task.parents.map(async ({ train, test }, at) => ({
-      train: prompts?.texts[at]?.map((text) => ({ text, label: '' })) ?? (await readRows(train)),
-      test: await readRows(test),
-    })),
-  );
   const fitted = await fitRouter(textsOf(opened, rows), plan.router, {
     shared,
     config: base.read.config,
@@ -112,14 +107,24 @@ export async function makeMerged(
   };
 }
 
-/** Rows of a parent's task. */
-interface ParentRows {
-  readonly train: readonly LabelledText[];
-  readonly test: readonly LabelledText[];
+/** Rows of the parents' tasks; texts without labels that a parent is surest of stand for what it may be fitted to. */
+async function knownRows(
+  task: CompositionTask,
+  opened: readonly OpenedParent[],
+  base: TrainingBase,
+  onProgress: OnProgress,
+): Promise<{ readonly rows: readonly TaskRows[]; readonly prompts: LabelledPrompts | undefined }> {
+  const rows = await readTaskRows(task.parents);
+  if (task.prompts.length === 0) return { rows, prompts: undefined };
+  const prompts = await labelPrompts(task.prompts, opened, base, (done, total) =>
+    onProgress({ stage: 'prompts', done, total }),
+  );
+  const train = (at: number) => (prompts.texts[at] ?? []).map((text) => ({ text, label: '' }));
+  return { rows: rows.map(({ test }, at) => ({ train: train(at), test })), prompts };
 }
 
 /** Texts by parent; what chooses is held out of what is trained on. */
-function textsOf(parents: readonly OpenedParent[], rows: readonly ParentRows[]): Map<string, TaskTexts> {
+function textsOf(parents: readonly OpenedParent[], rows: readonly TaskRows[]): Map<string, TaskTexts> {
   const texts = (of: readonly LabelledText[]) => of.map(({ text }) => text);
   return new Map(
     parents.map(({ name }, at) => [

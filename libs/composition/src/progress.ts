@@ -2,6 +2,7 @@
 export const STAGES = [
   'preflight',
   'fetch',
+  'information',
   'merge',
   'factors',
   'prompts',

@@ -2,6 +2,8 @@ import { ThalamusError } from '@thalamus/errors';
 import {
   compositionMethod,
   givenRankRules,
+  INFORMATION_DEFAULTS,
+  informationParameters,
   recipeParameters,
   staticMethod,
   switchParameters,
@@ -12,6 +14,7 @@ import {
 } from '@thalamus/model-merge';
 import type { Storage } from '@thalamus/onnx-graph';
 import type { z } from 'zod';
+import type { InformationSettings } from './information/measure-information.js';
 import type { StaticRecipe } from './shared-expert.js';
 
 /** Values that share a scale in int8. */
@@ -46,6 +49,11 @@ export function twinSettings(document: RecipeDocument): TwinParameters {
       !(name in method.perParent.shape)
     )
       throw invalid([{ field: `parameters.shared_${name}`, description: `is not taken by ${method.name}` }]);
+  for (const name of ['information_rows', 'information_labels'] as const)
+    if (parameters[name] !== undefined && !method.needsInformation)
+      throw invalid([
+        { field: `parameters.${name}`, description: `is not taken by ${method.name}, which measures none` },
+      ]);
   return parameters;
 }
 
@@ -59,7 +67,14 @@ export function checkSettings(document: RecipeDocument): void {
 
 /** The static merge that gives the shared expert of a recipe of `twin`. */
 export function sharedRecipe(
-  { shared, shared_weight, shared_density, shared_lambda }: TwinParameters,
+  {
+    shared,
+    shared_weight,
+    shared_density,
+    shared_lambda,
+    information_rows,
+    information_labels,
+  }: TwinParameters,
   parents: readonly string[],
   seed: number,
 ): StaticRecipe {
@@ -79,18 +94,48 @@ export function sharedRecipe(
     shared: of(method.shared.shape),
     parents: parents.map((name) => ({ name, parameters: of(method.perParent.shape) })),
   };
-  return { method: shared, parameters };
+  const information = {
+    rows: information_rows ?? INFORMATION_DEFAULTS.rows,
+    labels: information_labels ?? INFORMATION_DEFAULTS.labels,
+    isUnit: true,
+  };
+  return { method: shared, parameters, ...(method.needsInformation ? { information } : {}) };
 }
 
 /** A recipe of a static method. `layers` is how many layers the model has. @throws REQUEST_INVALID for what cannot be done here */
 export function staticRecipe(document: RecipeDocument, layers: number): StaticRecipe {
   const method = staticMethod(document.method);
-  if (method.needsInformation)
-    throw new ThalamusError(
-      'METHOD_UNSUPPORTED',
-      `${method.name} weighs parameters by their Fisher information, which the composer does not measure yet; choose linear, ties or twin.`,
-    );
-  return { method: method.name, parameters: recipeParameters(method, unversioned(document), layers) };
+  const named = unversioned(document);
+  const isBetween = method.maxParents === 1;
+  const models = isBetween ? named.models.slice(1) : named.models;
+  return {
+    method: method.name,
+    parameters: recipeParameters(method, { ...named, models }, layers),
+    ...(isBetween ? { start: named.models[0]?.name } : {}),
+    ...(method.needsInformation ? { information: informationSettings(document) } : {}),
+  };
+}
+
+/** How a recipe has information measured; undefined where it needs none. */
+export function informationOf({
+  document,
+}: {
+  readonly document: RecipeDocument;
+}): InformationSettings | undefined {
+  const { chooses } = compositionMethod(document.method);
+  if (chooses === 'parent') return undefined;
+  return (chooses === 'weights' ? sharedRecipe(twinSettings(document), [], 0) : staticRecipe(document, 1))
+    .information;
+}
+
+function informationSettings({ method, settings }: RecipeDocument): InformationSettings {
+  const own = Object.keys(informationParameters.shape);
+  const named = Object.fromEntries(Object.entries(settings).filter(([name]) => own.includes(name)));
+  const { information_rows: rows, information_labels: labels } = parsed(informationParameters, {
+    method,
+    settings: named,
+  });
+  return { rows, labels, isUnit: settings['normalize']?.[0]?.values[0] !== false };
 }
 
 /** Parents are known by name alone once they are pinned. */
@@ -98,7 +143,10 @@ function unversioned(document: RecipeDocument): RecipeDocument {
   return { ...document, models: document.models.map((model) => ({ ...model, version: '' })) };
 }
 
-function parsed<S extends z.ZodObject>(schema: S, { method, settings }: RecipeDocument): z.output<S> {
+function parsed<S extends z.ZodObject>(
+  schema: S,
+  { method, settings }: Pick<RecipeDocument, 'method' | 'settings'>,
+): z.output<S> {
   const values = Object.entries(settings).map(([name, setting]) => {
     const [rule] = setting;
     if (setting.length !== 1 || rule?.filter !== undefined || rule?.values.length !== 1)

@@ -6,6 +6,7 @@ import {
   type ParentWeights,
   type TensorGroup,
 } from '@thalamus/model-merge';
+import type { InformationSettings } from './information/measure-information.js';
 import type { Weights } from '@thalamus/onnx-graph';
 import { tensor } from '@thalamus/tensor';
 
@@ -14,6 +15,10 @@ export interface StaticRecipe {
   /** Name in `STATIC_METHODS`. */
   readonly method: string;
   readonly parameters: ParametersOfTensor;
+  /** Name of the parent that takes the place of the base, for methods between two. */
+  readonly start?: string | undefined;
+  /** How information is measured, for methods that weigh by it. */
+  readonly information?: InformationSettings | undefined;
 }
 
 /** Of single texts there is one type, whose row the positions hold. */
@@ -22,7 +27,7 @@ const TOKEN_TYPES = 'embeddings.token_type_embeddings.weight';
 /** What a merge may read besides weights. */
 export interface MergeHooks {
   /** Diagonal Fisher information of a parent by tensor; for methods that ask for it. */
-  readonly information?: ((parent: string) => Weights) | undefined;
+  readonly information?: ((parent: string) => Pick<Weights, 'get'>) | undefined;
   /** Told how many tensors have been merged; what it throws ends the work. */
   readonly onTensor?: ((done: number, total: number) => void) | undefined;
 }
@@ -33,11 +38,13 @@ export interface MergeHooks {
  */
 export function mergeWeights(
   recipe: StaticRecipe,
-  base: Weights,
-  parents: readonly ParentWeights[],
+  over: Weights,
+  all: readonly ParentWeights[],
   hooks: MergeHooks = {},
 ): Weights {
-  for (const parent of parents) requireSameTensors(base, parent);
+  for (const parent of all) requireSameTensors(over, parent);
+  const base = all.find(({ name }) => name === recipe.start)?.weights ?? over;
+  const parents = all.filter(({ name }) => name !== recipe.start);
   const method = staticMethod(recipe.method);
   const merge = startStaticMerge(method, recipe.parameters);
   const groupOf = (name: string): TensorGroup => ({
@@ -55,7 +62,7 @@ export function mergeWeights(
     for (const name of names) merge.observe(groupOf(name));
     merge.endPass();
   }
-  const merged = new Map([...base].filter(([name]) => name === TOKEN_TYPES));
+  const merged = new Map([...over].filter(([name]) => name === TOKEN_TYPES));
   names.forEach((name, at) => {
     merged.set(name, tensor('float32', base.get(name)!.shape, merge.merge(groupOf(name))));
     hooks.onTensor?.(at + 1, names.length);

@@ -182,6 +182,25 @@ describe('mergeWeights', () => {
     }
   });
 
+  it('between two parents is the one at 0 and the other at 1, and the same from either side', () => {
+    const base = baseOf(1);
+    const parents = parentsOf(base, 2, 3);
+    const between = (start: number, t: number) =>
+      mergeWeights(
+        {
+          method: 'slerp',
+          start: `parent-${start}`,
+          parameters: { shared: { t }, parents: [{ name: `parent-${1 - start}` }] },
+        },
+        base,
+        parents,
+      );
+    expect(apart(between(0, 0), parents[0]!.weights)).toBe(0);
+    expect(apart(between(0, 1), parents[1]!.weights)).toBeLessThan(1e-6);
+    expect(apart(between(0, 0.3), between(1, 0.7))).toBeLessThan(1e-6);
+    expect(between(0, 0.3).get(TOKEN_TYPES)).toBe(base.get(TOKEN_TYPES));
+  });
+
   it('takes parents in any order, and refuses one that does not fit by its name', () => {
     const base = baseOf(1);
     const [first, second] = parentsOf(base, 2, 3);

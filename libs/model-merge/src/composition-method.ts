@@ -21,8 +21,11 @@ export interface CompositionMethod {
   readonly minParents: number;
   /** Most parents, a base not counted. */
   readonly maxParents: number;
-  /** Whether a recipe names the base, finds it among its models, or may leave it out. */
-  readonly base: 'required' | 'among models' | 'optional';
+  /**
+   * Whether a recipe names the base, finds it among its models, may leave it out, or may name one of its models, which then
+   * comes first.
+   */
+  readonly base: 'required' | 'among models' | 'optional' | 'one of models';
   /** What the result may be stored as; empty where it keeps the form of the base. */
   readonly dataTypes: readonly RecipeDataType[];
   /** Parameters that all models share. */

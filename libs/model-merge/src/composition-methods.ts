@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import type { CompositionMethod, ParameterSchemas } from './composition-method.js';
+import { informationParameters } from './static/information-parameters.js';
 import { PARAMETER_DESCRIPTIONS } from './static/parameter-descriptions.js';
 import { STATIC_METHODS } from './static/static-methods.js';
 import type { StaticMethod } from './static/static-method.js';
@@ -19,16 +20,19 @@ function described(schemas: ParameterSchemas): ParameterSchemas {
 }
 
 function ofStatic(method: StaticMethod): CompositionMethod {
+  // What stands between a base and one parent stands between two parents here: the first takes the place of the base.
+  const isBetween = method.maxParents === 1;
+  const measured = method.needsInformation ? informationParameters.shape : {};
   return {
     name: method.name,
     reference: method.reference,
     chooses: 'static',
     parentKinds: WEIGHTED_KINDS,
-    minParents: method.minParents,
-    maxParents: method.maxParents,
-    base: method.needsBase ? 'required' : 'among models',
+    minParents: isBetween ? 2 : method.minParents,
+    maxParents: isBetween ? 2 : method.maxParents,
+    base: isBetween ? 'one of models' : method.needsBase ? 'required' : 'among models',
     dataTypes: ['float32', 'float16', 'int8'],
-    shared: described(method.shared.shape),
+    shared: described({ ...method.shared.shape, ...measured }),
     perModel: described(method.perParent.shape),
   };
 }

@@ -43,6 +43,7 @@ export { combinedLicence, derivedLicence, isShareAlike } from './licences.js';
 export type { ParentTensor, StaticMethod, StaticParameters, TensorGroup } from './static/static-method.js';
 export { parseStaticParameters, type GivenParameters } from './static/static-parameters.js';
 export { startStaticMerge, type ParametersOfTensor, type StaticMerge } from './static/static-merge.js';
+export { INFORMATION_DEFAULTS, informationParameters } from './static/information-parameters.js';
 export { STATIC_METHODS, staticMethod } from './static/static-methods.js';
 export { parseRecipeDocument } from './recipe/parse-recipe-document.js';
 export type {

@@ -30,6 +30,19 @@ interface Evaluation {
   readonly protocol: string;
 }
 
+interface Probed {
+  readonly basis: string;
+  readonly tasks: readonly {
+    readonly parent: string;
+    readonly rows: number;
+    readonly split: string;
+    readonly alone: number;
+    readonly composed: number;
+    readonly composedLow: number;
+    readonly composedHigh: number;
+  }[];
+}
+
 let folder: TrainingFolder;
 const here = () => ({ folder: folder.path });
 const compose = (...words: string[]) => thalamus(['compose', ...words], here());
@@ -300,6 +313,32 @@ describe('thalamus compose preflight RECIPE', () => {
     expect(facts.obstacles).toEqual([]);
     expect(facts.recipeDigest).toMatch(/^sha256:/);
     expect(facts.sizeBytes).toBeGreaterThan(0);
+  });
+
+  it('estimates what the tasks would keep on a few rows, where there is time', async () => {
+    const words = ['preflight', 'twin.yaml', ...PARTS, ...ROWS, ...TESTS, '--probe-rows', '20'];
+    const { quality } = answer<{ quality: Probed }>(await compose(...words, '--json'));
+    expect(quality.basis).toBe('parents');
+    expect(quality.tasks.map(({ parent, rows, split }) => [parent, rows, split])).toEqual([
+      ['desk', 20, 'test'],
+      ['order', 20, 'test'],
+    ]);
+    for (const { alone, composed, composedLow, composedHigh } of quality.tasks) {
+      expect(alone).toBeGreaterThan(0.5);
+      expect(composed).toBeGreaterThanOrEqual(composedLow);
+      expect(composed).toBeLessThanOrEqual(composedHigh);
+    }
+    const { stdout } = await compose(...words);
+    expect(stdout).toMatch(/estimated quality, answers of the parents; intervals are of 95 %/);
+    expect(stdout).toMatch(/desk +20 +\d\.\d\d +\d\.\d\d +\d\.\d\d to \d\.\d\d/);
+
+    // Without rows that judge it takes rows that the parents may know.
+    const known = answer<{ quality: Probed }>(
+      await compose('preflight', 'twin.yaml', ...PARTS, ...ROWS, '--json'),
+    );
+    expect(known.quality.tasks.map(({ split }) => split)).toEqual(['train', 'train']);
+    const none = answer<{ quality: unknown }>(await compose(...words, '--no-probe', '--json'));
+    expect(none.quality).toBeNull();
   });
 
   it('names every obstacle, with exit code 4', async () => {

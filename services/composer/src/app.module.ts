@@ -11,6 +11,7 @@ import { RegistryClient } from './adapters/grpc/registry-client.js';
 import { ComposeExperts } from './application/compose-experts.js';
 import { FetchParts } from './application/fetch-parts.js';
 import { PlanComposition } from './application/plan-composition.js';
+import { ProbeComposition } from './application/probe-composition.js';
 import { RegisterComposition } from './application/register-composition.js';
 import type { ComposerSettings } from './config.js';
 
@@ -30,13 +31,16 @@ function components(settings: ComposerSettings): ServiceComponent[] {
   const maker = new ProcessCompositionMaker(settings);
   const plans = new PlanComposition(registry, store);
   const registrar = new RegisterComposition(registry, store, Date.now);
+  const fetch = new FetchParts(store, join(settings.dataFolder, 'bundles'));
+  const workFolder = join(settings.dataFolder, 'work');
+  const probes = new ProbeComposition(fetch, maker, { ...settings, workFolder });
   const compose = new ComposeExperts(
-    { registry, plans, maker, registrar, fetch: new FetchParts(store, join(settings.dataFolder, 'bundles')) },
+    { registry, plans, maker, registrar, fetch },
     {
       threads: settings.threads,
       maxLossPoints: settings.maxLossPoints,
       maxQueue: settings.maxQueue,
-      workFolder: join(settings.dataFolder, 'work'),
+      workFolder,
       codeVersion: codeVersion(),
     },
   );
@@ -44,7 +48,10 @@ function components(settings: ComposerSettings): ServiceComponent[] {
     host: settings.host,
     port: settings.grpcPort,
     services: [
-      implementService(composerV1.ComposerService, new ComposerGrpcService({ registry, plans, compose })),
+      implementService(
+        composerV1.ComposerService,
+        new ComposerGrpcService({ registry, plans, compose, probes }),
+      ),
     ],
   });
   return [

@@ -31,6 +31,16 @@ export const composerSettings = defineSettings({
     count(20),
     'Most points of accuracy, of 100, that the task of a parent may lose in a composition; one that loses more is not registered.',
   ),
+  probeRows: setting(
+    'THALAMUS_PROBE_ROWS',
+    count(40),
+    'Most rows of each task that a preflight looks at where it is asked to estimate quality.',
+  ),
+  probeMs: setting(
+    'THALAMUS_PROBE_MS',
+    milliseconds(60_000),
+    'How long such a probe may take, milliseconds; then the best estimate so far stands, or none.',
+  ),
   stallMs: setting(
     'THALAMUS_STALL_MS',
     milliseconds(120_000),

@@ -2,6 +2,7 @@ import { materialiseBundle, openBundle, parseDigest } from '@thalamus/bundle';
 import type { composerV1 } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
 import { STATIC_METHODS } from '@thalamus/model-merge';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ComposerMesh, texts } from './composer-mesh.js';
@@ -120,6 +121,74 @@ describe('the composer, of recipes in YAML', () => {
     },
   );
 
+  it('measures information and merges by it, as a merge of its own and as the shared expert of twin', async () => {
+    const settings = { information_rows: 6, information_labels: 0 };
+    const { made, steps } = await compose(document('fisher', settings));
+    // Opening parents counts as merging.
+    expect(steps.slice(0, 5)).toEqual(['preflight', 'fetch', 'merge', 'information', 'router']);
+    expect(made.metrics['parity_max_abs']).toBeLessThan(1e-4);
+    const recipe = { document: document('fisher', settings) };
+    const { gradients, memoryBytes } = await mesh.composer.preflight({ recipe });
+    // Labels of the three parents: 3, 2 and 2.
+    expect(gradients).toBe(6n * 7n);
+    const average = { document: document('linear', { weight: 1 }) };
+    expect(memoryBytes).toBeGreaterThan((await mesh.composer.preflight({ recipe: average })).memoryBytes);
+    const twin = await compose(document('twin', { shared: 'fisher', rank: 2, information_rows: 4 }));
+    expect(twin.steps).toContain('information');
+    expect(twin.made.metrics['parity_max_abs']).toBeLessThan(1e-4);
+  });
+
+  it('estimates what tasks would keep where a preflight is asked to, and near what comes of it', async () => {
+    const recipe = { document: document('ties', { weight: 1 }, { base_model: 'pico' }) };
+    expect((await mesh.composer.preflight({ recipe })).quality).toBeUndefined();
+    const { quality } = await mesh.composer.preflight(
+      { recipe, estimateQuality: true },
+      { deadlineMs: 100_000 },
+    );
+    expect(quality).toMatchObject({ absent: '', basis: 'merged' });
+    const { made } = await compose(recipe.document, { dryRun: true });
+    expect(quality?.tasks.map(({ parent }) => parent)).toEqual(PARENTS);
+    for (const { parent, rows, split, alone, composed, composedLow, composedHigh } of quality?.tasks ?? []) {
+      expect([rows, split], parent).toEqual([40, 'test']);
+      // Forty of the sixty rows that the composition is judged on.
+      expect(Math.abs(alone - made.metrics[`parent_accuracy/${parent}`]!)).toBeLessThan(0.2);
+      expect(Math.abs(composed - made.metrics[`accuracy/${parent}`]!)).toBeLessThan(0.2);
+      expect(composedLow).toBeLessThanOrEqual(composed);
+      expect(composedHigh).toBeGreaterThanOrEqual(composed);
+    }
+    const twin = { document: document('twin', { rank: 2 }) };
+    const mixed = await mesh.composer.preflight(
+      { recipe: twin, estimateQuality: true },
+      { deadlineMs: 100_000 },
+    );
+    expect(mixed.quality).toMatchObject({ absent: '', basis: 'parents' });
+    expect(mixed.quality?.note).toMatch(/mixing and compressing/);
+    const fisher = { document: document('fisher', { information_rows: 4 }) };
+    const unmeasured = await mesh.composer.preflight(
+      { recipe: fisher, estimateQuality: true },
+      { deadlineMs: 100_000 },
+    );
+    expect(unmeasured.quality).toMatchObject({ basis: 'parents' });
+    expect(unmeasured.quality?.note).toMatch(/measuring Fisher information takes minutes/);
+    expect((await readdir(mesh.workFolder)).filter((name) => name.startsWith('probe-'))).toEqual([]);
+  });
+
+  it('goes along the great circle between two parents, from the base model', async () => {
+    const [first, second] = ['tuned-court', 'tuned-desk'];
+    const models = { models: [{ model: first }, { model: second }] };
+    const digestOf = async (base: string, t: number, more: object = models) =>
+      (
+        await mesh.composer.preflight({
+          recipe: { document: document('slerp', { t }, { base_model: base, ...more }) },
+        })
+      ).recipeDigest;
+    expect(await digestOf(second, 0.25)).toBe(await digestOf(first, 0.75));
+    expect(await digestOf(first, 0.25)).not.toBe(await digestOf(first, 0.75));
+    const { made } = await compose(document('slerp', { t: 0.25 }, { base_model: second, ...models }));
+    expect(made.parents).toEqual([`${first}@1`, `${second}@1`]);
+    expect(made.metrics['parity_max_abs']).toBeLessThan(1e-4);
+  });
+
   it('runs the encoder twice where the router is to read the shared expert, and stores int8 where asked', async () => {
     const twice = await compose(document('twin', { rank: 2, passes: 2, top: 0 }));
     expect(twice.made.metrics['parity_max_abs']).toBeLessThan(1e-4);
@@ -132,7 +201,12 @@ describe('the composer, of recipes in YAML', () => {
     ['two rules of rank', document('twin', { rank: 2, rank_energy: 0.9 }), /cannot be given beside rank/],
     ['a gradient', document('twin', { rank: [1, 2] }), /must be one value/],
     ['another base', document('ties', { weight: 1 }, { base_model: 'nowhere' }), /parents stand on pico@1/],
-    ['information', document('fisher'), /Fisher information/],
+    [
+      'information for ties',
+      document('twin', { shared: 'ties', information_rows: 9 }),
+      /which measures none/,
+    ],
+    ['a path between three', document('slerp', { t: 0.5 }), /names 3 models; slerp takes 2/],
     ['a rank beyond the matrix', document('twin', { rank: 9999 }), /must be a whole number, 1 to 4096/],
   ])('refuses %s before any work', async (_, yaml, message) => {
     expect((await refusal(yaml)).message).toMatch(message);

@@ -1,6 +1,7 @@
 import { toThalamusError } from '@thalamus/errors';
 import { OrtRuntime } from '@thalamus/inference';
 import { makeComposition } from '../make-composition.js';
+import { probeQuality } from '../probe/probe-quality.js';
 import type { MakingReply, MakingRequest } from './making-protocol.js';
 
 /** The process that one composition is made in: ONNX Runtime and the fitting live and end here. */
@@ -15,10 +16,22 @@ const say = (reply: MakingReply, sent: () => void = () => undefined) => {
   process.send?.(reply, undefined, undefined, sent);
 };
 
-process.once('message', ({ task }: MakingRequest) => {
-  makeComposition(task, new OrtRuntime(), (progress) => say({ kind: 'progress', progress }))
+async function answerTo(request: MakingRequest): Promise<MakingReply> {
+  const runtime = new OrtRuntime();
+  if (request.kind === 'make') {
+    const made = await makeComposition(request.task, runtime, (progress) =>
+      say({ kind: 'progress', progress }),
+    );
+    return { kind: 'made', made };
+  }
+  await probeQuality(request.task, runtime, (estimate) => say({ kind: 'estimate', estimate }));
+  return { kind: 'probed' };
+}
+
+process.once('message', (request: MakingRequest) => {
+  answerTo(request)
     .then(
-      (made): MakingReply => ({ kind: 'made', made }),
+      (reply) => reply,
       (fault: unknown): MakingReply => {
         const { code, message, violations } = toThalamusError(fault);
         if (code === 'INTERNAL')

@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { CompositionTask, MadeComposition } from '../composition-task.js';
 import type { OnProgress } from '../progress.js';
+import type { ProbeTask } from '../probe/probe-quality.js';
+import type { QualityEstimate } from '../probe/quality-estimate.js';
 import type { MakingReply, MakingRequest } from './making-protocol.js';
 
 /** How the process is watched. */
@@ -27,14 +29,49 @@ export class ProcessCompositionMaker {
    * Makes a composition; the signal ends the process at once.
    * @throws as `makeComposition`, EXPERT_CRASHED, the reason of the signal
    */
-  make(task: CompositionTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
+  async make(task: CompositionTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
+    const last = await this.run({ kind: 'make', task }, signal, (reply) => {
+      if (reply.kind === 'progress') onProgress(reply.progress);
+    });
+    if (last.kind === 'made') return last.made;
+    throw crashed('it ended without a composition', last.kind);
+  }
+
+  /**
+   * Estimates what the tasks of a recipe would keep; after `deadlineMs` the process is ended, and the best that it had told by then
+   * stands. Undefined: it had told nothing.
+   * @throws as `probeQuality`, EXPERT_CRASHED, the reason of the signal
+   */
+  async probe(
+    task: ProbeTask,
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<QualityEstimate | undefined> {
+    let estimate: QualityEstimate | undefined;
+    const deadline = AbortSignal.timeout(Math.max(1, Math.round(deadlineMs)));
+    try {
+      await this.run({ kind: 'probe', task }, AbortSignal.any([signal, deadline]), (reply) => {
+        if (reply.kind === 'estimate') estimate = reply.estimate;
+      });
+    } catch (fault) {
+      if (!deadline.aborted || signal.aborted) throw fault;
+    }
+    return estimate;
+  }
+
+  /** Runs a process to its last word. */
+  private async run(
+    request: MakingRequest,
+    signal: AbortSignal,
+    onReply: (reply: MakingReply) => void,
+  ): Promise<MakingReply> {
     signal.throwIfAborted();
     const child = fork(childScript(), [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: ['--max-semi-space-size=2'],
     });
     this.running.add(child);
-    return new Promise<MadeComposition>((resolve, reject) => {
+    return new Promise<MakingReply>((resolve, reject) => {
       let reason = 'it ended without an answer';
       let stall: NodeJS.Timeout | undefined;
       const watch = () => {
@@ -64,12 +101,13 @@ export class ProcessCompositionMaker {
       });
       child.on('message', (reply: MakingReply) => {
         watch();
-        if (reply.kind === 'progress') onProgress(reply.progress);
-        else if (reply.kind === 'made') resolve(reply.made);
-        else reject(new ThalamusError(reply.code, reply.message, { violations: reply.violations }));
+        if (reply.kind === 'failed')
+          reject(new ThalamusError(reply.code, reply.message, { violations: reply.violations }));
+        else if (reply.kind === 'made' || reply.kind === 'probed') resolve(reply);
+        else onReply(reply);
       });
       watch();
-      child.send({ kind: 'make', task } satisfies MakingRequest);
+      child.send(request);
     });
   }
 

@@ -1,4 +1,6 @@
 import { LOW_RANK_FILES, type ExpertManifest } from '@thalamus/bundle';
+import type { InformationSettings } from '../information/measure-information.js';
+import { informationOf } from '../recipe-settings.js';
 import type { Recipe } from './recipe.js';
 
 /** What a composition will take. */
@@ -7,6 +9,8 @@ export interface CompositionEstimate {
   readonly sizeBytes: number;
   /** Bytes of memory while it is made. */
   readonly memoryBytes: number;
+  /** Gradients of one text each that Fisher information is measured by, at most; 0 where none is. */
+  readonly gradients: number;
 }
 
 /** The rank fraction that sizes are estimated by. */
@@ -22,6 +26,8 @@ const STACK_COPIES = 5;
 
 /** Sessions and copies of one encoder in float32 at the worst moment, parents not counted. */
 const MERGED_COPIES = 6;
+/** Weights, gradients and sums of squares in float64 while information is measured. */
+const GRADIENT_COPIES = 4;
 /** Tables of the router, with their gradients while it is fitted: bytes a parent. */
 const ROUTER_BYTES = 2 * 2 ** 20;
 /** Factors of a rank fraction take about this many times the fraction of the weights, two bytes a number. */
@@ -38,6 +44,7 @@ export function estimateComposition(
   const dense = 4 * weights;
   const stored = { int8: 1.1, float16: 2, float32: 4 }[recipe.document.dtype ?? 'float32'] * weights;
   const fraction = recipe.method.chooses === 'weights' ? DEFAULT_FRACTION : 0;
+  const information = informationOf(recipe);
   const factors = 2 * FACTOR_SHARE * fraction * weights * parents.length;
   return {
     sizeBytes: Math.round(stored + factors + ROUTER_BYTES * parents.length),
@@ -45,9 +52,18 @@ export function estimateComposition(
       PROCESS_BYTES +
         (parents.length + MERGED_COPIES) * dense +
         6 * factors +
+        (information ? (parents.length + GRADIENT_COPIES) * dense : 0) +
         8 * ROUTER_BYTES * parents.length,
     ),
+    gradients: information ? gradientsOf(information, parents) : 0,
   };
+}
+
+function gradientsOf(
+  { rows, labels }: InformationSettings,
+  parents: readonly (ExpertManifest | undefined)[],
+): number {
+  return parents.reduce((sum, manifest) => sum + rows * (labels || (manifest?.labels?.length ?? 1)), 0);
 }
 
 function estimateSwitch(
@@ -69,5 +85,6 @@ function estimateSwitch(
   return {
     sizeBytes: baseBytes + headBytes + stackBytes,
     memoryBytes: PROCESS_BYTES + copies * baseBytes + STACK_COPIES * stackBytes,
+    gradients: 0,
   };
 }

@@ -120,7 +120,7 @@ export const oneValue = (value: number | boolean | string): Settings[string] => 
 ];
 
 /** Models by name, and defaults written out: equal recipes are then equal texts. */
-function complete(document: RecipeDocument, { shared, perModel }: CompositionMethod): RecipeDocument {
+function complete(document: RecipeDocument, { shared, perModel, base }: CompositionMethod): RecipeDocument {
   const missing = Object.entries({ ...perModel, ...shared }).flatMap(
     ([name, schema]): [string, Settings[string]][] => {
       const value: unknown = schema.safeParse(undefined).data;
@@ -128,11 +128,17 @@ function complete(document: RecipeDocument, { shared, perModel }: CompositionMet
       return isKnown ? [] : [[name, oneValue(value as number | boolean | string)]];
     },
   );
-  return {
-    ...document,
-    models: document.models.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    settings: { ...Object.fromEntries(missing), ...document.settings },
-  };
+  const models = document.models.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const settings = { ...Object.fromEntries(missing), ...document.settings };
+  const isTurned = base === 'one of models' && models[0] !== document.models[0];
+  return { ...document, models, settings: isTurned ? turned(settings) : settings };
+}
+
+/** Settings of a place between two models, told from the other one: from b to a at t is from a to b at 1 - t. */
+function turned(settings: Settings): Settings {
+  const { t = [] } = settings;
+  const rules = t.map((rule) => ({ ...rule, values: rule.values.map((value) => 1 - Number(value)) }));
+  return { ...settings, t: rules };
 }
 
 /**

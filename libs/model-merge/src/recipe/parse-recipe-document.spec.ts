@@ -69,12 +69,12 @@ describe('recipes in mergekit’s YAML', () => {
     });
   });
 
-  it('of slerp may vary t by filter and layer', () => {
+  it('of slerp begin with the model that is the base, and may vary t by filter and layer', () => {
     const { base, models, settings } = parseRecipeDocument(
       lines(
         'merge_method: slerp',
         'base_model: org/base',
-        'models: [{ model: org/base }, { model: org/other }]',
+        'models: [{ model: org/other }, { model: org/base }]',
         'parameters:',
         '  t:',
         '    - { filter: self_attn, value: [0, 0.5, 1] }',
@@ -84,8 +84,8 @@ describe('recipes in mergekit’s YAML', () => {
         'out_dtype: float32',
       ),
     );
-    expect(base).toEqual({ name: 'org/base', version: '' });
-    expect(models).toEqual([{ name: 'org/other', version: '', settings: {} }]);
+    expect(base).toBeUndefined();
+    expect(models.map(({ name }) => name)).toEqual(['org/base', 'org/other']);
     expect(settings).toEqual({
       t: [
         { filter: 'self_attn', values: [0, 0.5, 1] },
@@ -239,15 +239,21 @@ describe('faults of recipes', () => {
     ],
     [
       'no t',
-      'merge_method: slerp\nbase_model: b\nmodels: [{model: a}]',
+      'merge_method: slerp\nmodels: [{model: a}, {model: b}]',
       'recipe',
       '(line 1) lacks t, which slerp needs',
     ],
     [
-      'two parents of slerp',
-      'merge_method: slerp\nbase_model: b\nparameters: {t: 0.5}\nmodels: [{model: a}, {model: c}]',
+      'a third of slerp',
+      'merge_method: slerp\nparameters: {t: 0.5}\nmodels: [{model: a}, {model: b}, {model: c}]',
       'models',
-      '(line 4) names 2 models besides the base; slerp takes 1',
+      '(line 3) names 3 models; slerp takes 2',
+    ],
+    [
+      'another base of slerp',
+      'merge_method: slerp\nbase_model: c\nparameters: {t: 0.5}\nmodels: [{model: a}, {model: b}]',
+      'base_model',
+      '(line 2) is not one of models; slerp takes its inputs from there alone',
     ],
     [
       'one parent of twin',

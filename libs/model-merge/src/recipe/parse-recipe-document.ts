@@ -74,17 +74,18 @@ function readRest(
   const baseField = fields.get('base_model');
   const base = baseField && readReference(reader, baseField);
   const listed = readModels(reader, fields.get('models'), method, base);
-  const models = method.base === 'among models' ? listed : listed.filter((model) => !isSame(model, base));
+  const isAmong = method.base === 'among models' || method.base === 'one of models';
+  const models = isAmong ? firstOf(listed, base) : listed.filter((model) => !isSame(model, base));
   if (method.base === 'required' && !baseField)
     reader.say(reader.root, `has no base_model; ${method.name} needs one`);
-  if (method.base === 'among models' && baseField && !listed.some((model) => isSame(model, base)))
+  if (isAmong && baseField && !listed.some((model) => isSame(model, base)))
     reader.say(baseField, `is not one of models; ${method.name} takes its inputs from there alone`);
   if (fields.has('models') && (models.length < method.minParents || models.length > method.maxParents)) {
     const range =
       method.minParents === method.maxParents
         ? method.minParents
         : `${method.minParents} to ${method.maxParents}`;
-    const besides = method.base === 'among models' ? '' : ' besides the base';
+    const besides = isAmong ? '' : ' besides the base';
     reader.say(
       fields.get('models')!,
       `names ${models.length} models${besides}; ${method.name} takes ${range}`,
@@ -94,11 +95,19 @@ function readRest(
   readTokenizerSource(reader, fields.get('tokenizer_source'));
   return {
     method: method.name,
-    base: method.base === 'among models' ? undefined : base,
+    base: isAmong ? undefined : base,
     models,
     settings,
     dtype: readDataTypes(reader, fields, method),
   };
+}
+
+/** Models with the base in front, where it is one of them. */
+function firstOf(models: readonly RecipeModel[], base: ModelReference | undefined): readonly RecipeModel[] {
+  return [
+    ...models.filter((model) => isSame(model, base)),
+    ...models.filter((model) => !isSame(model, base)),
+  ];
 }
 
 function readModels(
@@ -121,7 +130,7 @@ function readModels(
     if (seen.some((other) => isSame(other, reference))) reader.say(named, `names ${shown(reference)} again`);
     seen.push(reference);
     const parameters = fields.get('parameters');
-    const isBase = method.base !== 'among models' && isSame(reference, base);
+    const isBase = !['among models', 'one of models'].includes(method.base) && isSame(reference, base);
     if (isBase && parameters)
       reader.say(parameters, 'is of the base, which has none: its weight is what others leave');
     return [{ ...reference, settings: isBase ? {} : readSettings(reader, parameters, method.perModel) }];

@@ -11,8 +11,12 @@ export const PARAMETER_DESCRIPTIONS: Readonly<Record<string, string>> = {
   trim: 'Whether the largest are kept of each tensor, or of the whole model as in the paper.',
   mask: 'Whether bands are cut of each tensor, or of each of its rows as in the released code.',
   gamma: 'Share of the largest values of the task vector that is dropped, 0 to 1.',
-  t: 'Place between the base, 0, and the model, 1.',
+  t: 'Place between the first model, which is base_model where that is named, 0, and the second, 1.',
   floor: 'Least information of a parameter, so that what no model knows of is averaged.',
+  information_rows:
+    'Most training rows of each model that its Fisher information is measured on, with a gradient for each label of each.',
+  information_labels:
+    'Labels that are drawn for each row from the answer of the model itself; 0: all of its labels, weighed by their probabilities.',
   tail: 'Share of the values at either end that is clamped before magnitudes are compared.',
   seed: 'Seed of the random masks.',
 };

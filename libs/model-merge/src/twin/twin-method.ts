@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { CompositionMethod } from '../composition-method.js';
+import { INFORMATION_DEFAULTS, informationParameters } from '../static/information-parameters.js';
+import { PARAMETER_DESCRIPTIONS } from '../static/parameter-descriptions.js';
 import type { RankRule } from './choose-ranks.js';
 
 const whole = (least: number, most: number) => {
@@ -21,7 +23,18 @@ const SHARED = [
   'dare_ties',
   'breadcrumbs',
   'pcb',
+  'fisher',
 ] as const;
+
+const ofFisher = (name: keyof typeof informationParameters.shape, standard: number) =>
+  informationParameters.shape[name]
+    .unwrap()
+    .optional()
+    .describe(`With shared: fisher. ${PARAMETER_DESCRIPTIONS[name] ?? ''} Default ${standard}.`);
+const measuredOnly = {
+  information_rows: ofFisher('information_rows', INFORMATION_DEFAULTS.rows),
+  information_labels: ofFisher('information_labels', INFORMATION_DEFAULTS.labels),
+};
 
 /** Parameters of `twin`. */
 export const twinParameters = z.strictObject({
@@ -40,6 +53,7 @@ export const twinParameters = z.strictObject({
     .number('must be a finite number')
     .optional()
     .describe('Factor of the merged task vector, for merges that take one; default: theirs.'),
+  ...measuredOnly,
   rank_fraction: share('more than 0', true)
     .optional()
     .describe(

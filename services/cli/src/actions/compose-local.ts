@@ -15,6 +15,7 @@ import {
   type PartsOptions,
 } from '../compose/local-plan.js';
 import { preflightAnswer } from '../compose/preflight-answer.js';
+import { probedLocally } from '../compose/probed-locally.js';
 import { compositionProgress } from '../compose/progress-view.js';
 import { readPrompts } from '../compose/prompt-files.js';
 import { readRecipeFile } from '../compose/recipe-file.js';
@@ -30,6 +31,14 @@ export interface LocalRecipeOptions extends PartsOptions {
   readonly name?: string;
   /** Files of texts without labels that the router is fitted on. */
   readonly prompts: readonly string[];
+}
+
+/** Options of `compose preflight RECIPE.yaml` in this process. */
+export interface LocalPreflightOptions extends LocalRecipeOptions {
+  /** Whether quality is estimated. */
+  readonly probe: boolean;
+  readonly probeRows: number;
+  readonly probeSeconds: number;
 }
 
 /** Options of `compose run RECIPE.yaml --out`. */
@@ -73,10 +82,22 @@ export async function composeLocal(recipeFile: string, options: LocalComposeOpti
 }
 
 /** Says whether a recipe can be composed of bundles on this machine and what that costs; exit code 4 when it cannot. */
-export async function preflightLocal(recipeFile: string, options: LocalRecipeOptions): Promise<void> {
+export async function preflightLocal(recipeFile: string, options: LocalPreflightOptions): Promise<void> {
   const plan = await planLocally(readRecipeFile(recipeFile, wishesOf(options)), options);
-  const { obstacles, digest: recipeDigest, sizeBytes, memoryBytes } = plan;
-  preflightAnswer(options.json, { obstacles, recipeDigest, sizeBytes, memoryBytes, existing: '' });
+  const { obstacles, digest: recipeDigest, sizeBytes, memoryBytes, gradients } = plan;
+  const quality =
+    options.probe && obstacles.length === 0
+      ? await probedLocally(plan, { rows: options.probeRows, seconds: options.probeSeconds })
+      : undefined;
+  preflightAnswer(options.json, {
+    obstacles,
+    recipeDigest,
+    sizeBytes,
+    memoryBytes,
+    gradients,
+    existing: '',
+    quality,
+  });
 }
 
 const wishesOf = ({ seed, name = '', prompts }: LocalRecipeOptions) => ({

@@ -2,10 +2,9 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { composerV1, inference, RPC_METADATA, type registryV1 } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createClient, type RpcClient } from '@thalamus/grpc';
-import { preflightAnswer } from '../compose/preflight-answer.js';
+import { preflightAnswer, type ProbedQuality } from '../compose/preflight-answer.js';
 import { compositionProgress } from '../compose/progress-view.js';
-import { readPrompts } from '../compose/prompt-files.js';
-import { readRecipeText, recipeAmong } from '../compose/recipe-file.js';
+import { recipeOf, type RecipeWords } from '../compose/recipe-words.js';
 import { keyOf, runningMesh, type MeshOptions } from '../gateway-client.js';
 import { createOutput, table } from '../output.js';
 import { withRegistry, withService } from '../registry-client.js';
@@ -13,21 +12,23 @@ import { withRegistry, withService } from '../registry-client.js';
 const COMPOSER = { name: 'composer', service: composerV1.ComposerService, deadlineMs: 30_000 };
 /** A composition of many parents on a busy machine takes minutes. */
 const COMPOSE_DEADLINE_MS = 3_600_000;
+/** A probe has a deadline of its own, a setting of the composer. */
+const PREFLIGHT_DEADLINE_MS = 600_000;
 /** How long to wait until a host has loaded the result, milliseconds. */
 const READY_MS = 30_000;
 const POLL_MS = 100;
 
 /** Options that make a recipe. */
-export interface RecipeOptions {
+export interface RecipeOptions extends RecipeWords {
   readonly json: boolean;
   /** Data folder of the mesh. */
   readonly mesh: string;
-  readonly method: string;
-  readonly name?: string;
-  readonly seed: number;
-  readonly parameter?: readonly string[];
-  /** Files of texts without labels that the router is fitted on. */
-  readonly prompts: readonly string[];
+}
+
+/** Options of `compose preflight`. */
+export interface PreflightOptions extends RecipeOptions {
+  /** Whether quality is estimated. */
+  readonly probe: boolean;
 }
 
 /** Options of `compose run`. */
@@ -35,8 +36,6 @@ export interface ComposeOptions extends RecipeOptions {
   readonly dryRun: boolean;
   readonly ttl: number;
 }
-
-type Recipe = MessageInitShape<typeof composerV1.RecipeSchema>;
 
 /** Makes one expert of several, registers it and waits until it answers. @throws COMPOSITION_REFUSED, EXPERT_NOT_FOUND */
 export async function run(given: readonly string[], options: ComposeOptions): Promise<void> {
@@ -78,18 +77,47 @@ function losers(metrics: Readonly<Record<string, number>>): string[] {
 }
 
 /** Says whether experts can be composed and what that would cost; exit code 4 when they cannot. */
-export async function preflight(given: readonly string[], options: RecipeOptions): Promise<void> {
+export async function preflight(given: readonly string[], options: PreflightOptions): Promise<void> {
   const recipe = recipeOf(given, options);
-  const answer = await withService(meshOf(options), COMPOSER, (composer) => composer.preflight({ recipe }));
-  const { obstacles, recipeDigest, sizeBytes, memoryBytes, existing } = answer;
+  const answer = await withService(meshOf(options), COMPOSER, (composer) =>
+    composer.preflight({ recipe, estimateQuality: options.probe }, { deadlineMs: PREFLIGHT_DEADLINE_MS }),
+  );
+  const { obstacles, recipeDigest, sizeBytes, memoryBytes, existing, gradients, quality } = answer;
   preflightAnswer(options.json, {
     obstacles,
     recipeDigest,
     sizeBytes: Number(sizeBytes),
     memoryBytes: Number(memoryBytes),
+    gradients: Number(gradients),
     existing,
+    quality: quality && probedQuality(quality),
   });
 }
+
+function probedQuality(quality: composerV1.QualityEstimate): ProbedQuality {
+  const { absent, tookMs, tasks, basis, note, normalized, normalizedLow, normalizedHigh } = quality;
+  if (absent !== '') return { absent, tookMs: Number(tookMs) };
+  return {
+    basis,
+    note,
+    tasks: tasks.map(shownTask),
+    normalized,
+    normalizedLow,
+    normalizedHigh,
+    tookMs: Number(tookMs),
+  };
+}
+
+const shownTask = (task: composerV1.TaskEstimate) => ({
+  parent: task.parent,
+  rows: task.rows,
+  split: task.split,
+  alone: task.alone,
+  composed: task.composed,
+  composedLow: task.composedLow,
+  composedHigh: task.composedHigh,
+  routed: task.routed,
+});
 
 async function compose(
   composer: RpcClient<typeof composerV1.ComposerService>,
@@ -167,46 +195,3 @@ function next({ expert, version }: composerV1.Composition, state: string): strin
 
 /** The mesh that is asked, under the name that the option has here. */
 const meshOf = ({ mesh }: RecipeOptions): MeshOptions => ({ data: mesh, dataOption: '--mesh' });
-
-/** The recipe of a file, which the composer reads, or of the words of the command line. @throws CONFIG_INVALID */
-function recipeOf(given: readonly string[], options: RecipeOptions): Recipe {
-  const file = recipeAmong(given);
-  const prompts = readPrompts(options.prompts);
-  const wishes = { name: options.name ?? '', seed: BigInt(options.seed), prompts };
-  return file === undefined
-    ? { ...wishes, ...wordsOf(given, options) }
-    : { ...wishes, document: readRecipeText(file) };
-}
-
-function wordsOf(parents: readonly string[], options: RecipeOptions): Recipe {
-  if (parents.length < 2)
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      'Name two or more experts; "thalamus experts list" shows them. A recipe is a file that ends in .yaml or .yml.',
-    );
-  return {
-    method: options.method,
-    parents: parents.map(parentOf),
-    parameters: Object.fromEntries((options.parameter ?? []).map(parameterOf)),
-  };
-}
-
-/** `name` or `name@version`. */
-function parentOf(text: string): { expert: string; version: string } {
-  const [expert = '', version = '', ...more] = text.split('@');
-  if (more.length > 0 || expert === '' || (version === '' && text.includes('@')))
-    throw new ThalamusError('CONFIG_INVALID', `"${text}" is no parent; write an expert, or expert@version.`);
-  return { expert, version };
-}
-
-/** `name=value`. */
-function parameterOf(text: string): [string, number] {
-  const [name = '', value = '', ...more] = text.split('=');
-  const number = Number(value);
-  if (more.length > 0 || name === '' || value.trim() === '' || Number.isNaN(number))
-    throw new ThalamusError(
-      'CONFIG_INVALID',
-      `"${text}" is no parameter; write name=number, such as router_l2=0.001.`,
-    );
-  return [name, number];
-}

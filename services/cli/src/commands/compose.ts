@@ -1,10 +1,11 @@
 import { Command } from 'commander';
 import type { EvaluateCompositionOptions } from '../actions/compose-evaluate.js';
-import type { LocalComposeOptions, LocalRecipeOptions } from '../actions/compose-local.js';
+import type { LocalComposeOptions, LocalPreflightOptions } from '../actions/compose-local.js';
 import type * as actions from '../actions/compose.js';
 import { recipeAmong } from '../compose/recipe-file.js';
 import { readMeshFile } from '../mesh/mesh-file.js';
-import { collect, dataFolderOption, numberIn, refuseGiven, verb, wholeNumber } from '../mesh-command.js';
+import { collect, numberIn, refuseGiven, verb, wholeNumber } from '../mesh-command.js';
+import { partsOptions, recipeOptions } from './compose-options.js';
 
 /** `thalamus compose run|preflight|evaluate|methods`: makes one expert of several. */
 export function composeCommand(): Command {
@@ -21,7 +22,17 @@ const WORDS = new Set(['method', 'parameter']);
 /** Options of the service alone. */
 const SERVICE = new Set(['mesh', 'dryRun', 'ttl']);
 /** Options of this process alone. */
-const LOCAL = new Set(['parents', 'base', 'data', 'test', 'threads', 'maxLoss', 'offline']);
+const LOCAL = new Set([
+  'parents',
+  'base',
+  'data',
+  'test',
+  'threads',
+  'maxLoss',
+  'offline',
+  'probeRows',
+  'probeSeconds',
+]);
 
 const OF_A_RECIPE = 'a recipe says this itself; leave it away, or name experts instead of a recipe';
 const OF_THE_SERVICE =
@@ -88,13 +99,28 @@ function preflightCommand(): Command {
         'thalamus compose preflight zoo/recipes/twin.yaml',
         'thalamus compose preflight my.yaml --parents ./experts --data intents=train.csv',
         'thalamus compose preflight banking77 snips7',
+        'thalamus compose preflight zoo/recipes/ties.yaml --no-probe',
       ],
     ),
-  ).option('--offline', 'look at bundles on this machine, even while a mesh runs', false);
+  )
+    .option('--offline', 'look at bundles on this machine, even while a mesh runs', false)
+    .option('--no-probe', 'estimate no quality, which a probe of a few rows takes seconds for')
+    .option(
+      '--probe-rows <n>',
+      'in this process: most rows of each task that are looked at; the composer has a setting of its own',
+      wholeNumber(1, 1_000),
+      40,
+    )
+    .option(
+      '--probe-seconds <s>',
+      'in this process: how long the probe may take; then the best estimate so far stands, or none',
+      wholeNumber(1, 3_600),
+      60,
+    );
   return partsOptions(command).action(
     async (
       given: string[],
-      options: actions.RecipeOptions & LocalRecipeOptions & { readonly offline: boolean },
+      options: actions.PreflightOptions & LocalPreflightOptions & { readonly offline: boolean },
     ) => {
       const recipe = recipeAmong(given);
       if (recipe !== undefined) refuseGiven(command, WORDS, OF_A_RECIPE);
@@ -151,53 +177,5 @@ function methodsCommand(): Command {
     .option('--json', 'print one JSON document', false)
     .action(async (options: { readonly json: boolean }) =>
       (await import('../actions/compose-methods.js')).methods(options),
-    );
-}
-
-function recipeOptions(command: Command): Command {
-  return command
-    .argument(
-      '<recipe or parents...>',
-      'a recipe, RECIPE.yaml; or experts, name or name@version, two or more',
-    )
-    .option('--method <method>', 'of experts by name: merge method', 'twin')
-    .option(
-      '--parameter <name=value>',
-      'of experts by name: parameter of the method; may be repeated',
-      collect,
-    )
-    .option(
-      '--prompts <file>',
-      'texts without labels that the router is fitted on instead of rows of the tasks, each counted for the expert that is surest of it: CSV with a column text, or JSONL; may be repeated',
-      collect,
-      [],
-    )
-    .option('--name <name>', 'name of the result; default: from the recipe')
-    .option('--seed <seed>', 'seed of what is random', wholeNumber(0, 2_147_483_647), 0)
-    .option('--json', 'print one JSON document', false)
-    .addOption(dataFolderOption('--mesh', 'data folder of the mesh'));
-}
-
-/** What a recipe is made of in this process. */
-function partsOptions(command: Command): Command {
-  return command
-    .option(
-      '--parents <folder>',
-      'in this process: folder of bundles, or a bundle, where parents are found by name; may be repeated; default: zoo/experts',
-      collect,
-      [],
-    )
-    .option('--base <folder>', 'in this process: the base; default: zoo/base/minilm-l6')
-    .option(
-      '--data <task=csv>',
-      'in this process: rows that the router is fitted on, for a task, which is the name of a parent or of its data set; may be repeated; default: the zoo’s training samples',
-      collect,
-      [],
-    )
-    .option(
-      '--test <task=csv>',
-      'in this process: rows that judge; may be repeated; default: the zoo’s test samples',
-      collect,
-      [],
     );
 }

@@ -53,6 +53,8 @@ export interface CompositionPlan {
   readonly sizeBytes: number;
   /** Bytes of memory while it is made, estimated. */
   readonly memoryBytes: number;
+  /** Gradients that Fisher information is measured by, at most. */
+  readonly gradients: number;
 }
 
 /** Finds out what a recipe would do, without opening any weights. */

@@ -5,10 +5,12 @@ import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import { COMPOSITION_METHODS } from '@thalamus/model-merge';
 import { describeMethod } from './describe-method.js';
+import { describeQuality } from './describe-quality.js';
 import type { Registry } from '../../application/registry.port.js';
 import type { ComposeExperts } from '../../application/compose-experts.js';
 import { findComposition, type FoundComposition } from '../../application/find-composition.js';
 import type { PlanComposition } from '../../application/plan-composition.js';
+import type { ProbeComposition } from '../../application/probe-composition.js';
 import { parseRecipe } from '../../domain/recipe.js';
 import { ProgressChannel } from './progress-channel.js';
 
@@ -19,13 +21,14 @@ export interface ComposerUseCases {
   readonly registry: Registry;
   readonly plans: PlanComposition;
   readonly compose: ComposeExperts;
+  readonly probes: ProbeComposition;
 }
 
 /** thalamus.composer.v1: decodes, calls one use case, encodes. */
 export class ComposerGrpcService implements ServiceImplementation<typeof composerV1.ComposerService> {
   constructor(private readonly uses: ComposerUseCases) {}
 
-  async preflight({ recipe }: composerV1.PreflightRequest) {
+  async preflight({ recipe, estimateQuality }: composerV1.PreflightRequest, context: CallContext) {
     const plan = await this.uses.plans.run(parseRecipe(recipe));
     const found = await findComposition(this.uses.registry, plan.digest);
     return {
@@ -34,6 +37,10 @@ export class ComposerGrpcService implements ServiceImplementation<typeof compose
       sizeBytes: BigInt(plan.sizeBytes),
       memoryBytes: BigInt(plan.memoryBytes),
       existing: found ? `${found.expert}@${found.version}` : '',
+      gradients: BigInt(plan.gradients),
+      ...(estimateQuality
+        ? { quality: describeQuality(await this.uses.probes.run(plan, context.signal)) }
+        : {}),
     };
   }
 

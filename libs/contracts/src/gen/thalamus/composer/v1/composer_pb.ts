@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/composer/v1/composer.proto.
  */
 export const file_thalamus_composer_v1_composer: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aGFsYW11cy9jb21wb3Nlci92MS9jb21wb3Nlci5wcm90bxIUdGhhbGFtdXMuY29tcG9zZXIudjEiOQoGUGFyZW50Eg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBndlaWdodBgDIAEoASL7AQoGUmVjaXBlEg4KBm1ldGhvZBgBIAEoCRItCgdwYXJlbnRzGAIgAygLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuUGFyZW50EkAKCnBhcmFtZXRlcnMYAyADKAsyLC50aGFsYW11cy5jb21wb3Nlci52MS5SZWNpcGUuUGFyYW1ldGVyc0VudHJ5EgwKBHNlZWQYBCABKAQSDAoEbmFtZRgFIAEoCRIQCghkb2N1bWVudBgGIAEoCRIPCgdwcm9tcHRzGAcgAygJGjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIj0KCE9ic3RhY2xlEgwKBGtpbmQYASABKAkSDgoGcGFyZW50GAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJIkAKEFByZWZsaWdodFJlcXVlc3QSLAoGcmVjaXBlGAEgASgLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuUmVjaXBlIpkBChFQcmVmbGlnaHRSZXNwb25zZRIxCglvYnN0YWNsZXMYASADKAsyHi50aGFsYW11cy5jb21wb3Nlci52MS5PYnN0YWNsZRIVCg1yZWNpcGVfZGlnZXN0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSFAoMbWVtb3J5X2J5dGVzGAQgASgEEhAKCGV4aXN0aW5nGAUgASgJImcKDkNvbXBvc2VSZXF1ZXN0EiwKBnJlY2lwZRgBIAEoCzIcLnRoYWxhbXVzLmNvbXBvc2VyLnYxLlJlY2lwZRIPCgdkcnlfcnVuGAIgASgIEhYKDnRpbWVfdG9fbGl2ZV9zGAMgASgEIvEBCgtDb21wb3NpdGlvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYAyABKAkSFQoNcmVjaXBlX2RpZ2VzdBgEIAEoCRIPCgdwYXJlbnRzGAUgAygJEj8KB21ldHJpY3MYBiADKAsyLi50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NpdGlvbi5NZXRyaWNzRW50cnkSDwoHZXhpc3RlZBgHIAEoCBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKPAQoPQ29tcG9zZVJlc3BvbnNlEjkKCHByb2dyZXNzGAEgASgLMiUudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zZVByb2dyZXNzSAASOAoLY29tcG9zaXRpb24YAiABKAsyIS50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NpdGlvbkgAQgcKBWV2ZW50Ij0KD0NvbXBvc2VQcm9ncmVzcxINCgVzdGFnZRgBIAEoCRIMCgRkb25lGAIgASgEEg0KBXRvdGFsGAMgASgEIi4KFUdldENvbXBvc2l0aW9uUmVxdWVzdBIVCg1yZWNpcGVfZGlnZXN0GAEgASgJIlAKFkdldENvbXBvc2l0aW9uUmVzcG9uc2USNgoLY29tcG9zaXRpb24YASABKAsyIS50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NpdGlvbiIUChJMaXN0TWV0aG9kc1JlcXVlc3QilwEKD01ldGhvZFBhcmFtZXRlchIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhUKDWRlZmF1bHRfdmFsdWUYAyABKAESDwoHbWluaW11bRgEIAEoARIPCgdtYXhpbXVtGAUgASgBEhQKDGRlZmF1bHRfanNvbhgGIAEoCRISCgpwZXJfcGFyZW50GAcgASgIInoKBk1ldGhvZBIMCgRuYW1lGAEgASgJEhEKCXJlZmVyZW5jZRgCIAEoCRI5CgpwYXJhbWV0ZXJzGAMgAygLMiUudGhhbGFtdXMuY29tcG9zZXIudjEuTWV0aG9kUGFyYW1ldGVyEhQKDHBhcmVudF9raW5kcxgEIAMoCSJEChNMaXN0TWV0aG9kc1Jlc3BvbnNlEi0KB21ldGhvZHMYASADKAsyHC50aGFsYW11cy5jb21wb3Nlci52MS5NZXRob2QymgMKD0NvbXBvc2VyU2VydmljZRJcCglQcmVmbGlnaHQSJi50aGFsYW11cy5jb21wb3Nlci52MS5QcmVmbGlnaHRSZXF1ZXN0GicudGhhbGFtdXMuY29tcG9zZXIudjEuUHJlZmxpZ2h0UmVzcG9uc2USWAoHQ29tcG9zZRIkLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkNvbXBvc2VSZXF1ZXN0GiUudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zZVJlc3BvbnNlMAESawoOR2V0Q29tcG9zaXRpb24SKy50aGFsYW11cy5jb21wb3Nlci52MS5HZXRDb21wb3NpdGlvblJlcXVlc3QaLC50aGFsYW11cy5jb21wb3Nlci52MS5HZXRDb21wb3NpdGlvblJlc3BvbnNlEmIKC0xpc3RNZXRob2RzEigudGhhbGFtdXMuY29tcG9zZXIudjEuTGlzdE1ldGhvZHNSZXF1ZXN0GikudGhhbGFtdXMuY29tcG9zZXIudjEuTGlzdE1ldGhvZHNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CiN0aGFsYW11cy9jb21wb3Nlci92MS9jb21wb3Nlci5wcm90bxIUdGhhbGFtdXMuY29tcG9zZXIudjEiOQoGUGFyZW50Eg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBndlaWdodBgDIAEoASL7AQoGUmVjaXBlEg4KBm1ldGhvZBgBIAEoCRItCgdwYXJlbnRzGAIgAygLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuUGFyZW50EkAKCnBhcmFtZXRlcnMYAyADKAsyLC50aGFsYW11cy5jb21wb3Nlci52MS5SZWNpcGUuUGFyYW1ldGVyc0VudHJ5EgwKBHNlZWQYBCABKAQSDAoEbmFtZRgFIAEoCRIQCghkb2N1bWVudBgGIAEoCRIPCgdwcm9tcHRzGAcgAygJGjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIj0KCE9ic3RhY2xlEgwKBGtpbmQYASABKAkSDgoGcGFyZW50GAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJIloKEFByZWZsaWdodFJlcXVlc3QSLAoGcmVjaXBlGAEgASgLMhwudGhhbGFtdXMuY29tcG9zZXIudjEuUmVjaXBlEhgKEGVzdGltYXRlX3F1YWxpdHkYAiABKAgimQEKDFRhc2tFc3RpbWF0ZRIOCgZwYXJlbnQYASABKAkSDAoEcm93cxgCIAEoDRINCgVzcGxpdBgDIAEoCRINCgVhbG9uZRgEIAEoARIQCghjb21wb3NlZBgFIAEoARIUCgxjb21wb3NlZF9sb3cYBiABKAESFQoNY29tcG9zZWRfaGlnaBgHIAEoARIOCgZyb3V0ZWQYCCABKAEixwEKD1F1YWxpdHlFc3RpbWF0ZRIOCgZhYnNlbnQYASABKAkSDQoFYmFzaXMYAiABKAkSDAoEbm90ZRgDIAEoCRIxCgV0YXNrcxgEIAMoCzIiLnRoYWxhbXVzLmNvbXBvc2VyLnYxLlRhc2tFc3RpbWF0ZRISCgpub3JtYWxpemVkGAUgASgBEhYKDm5vcm1hbGl6ZWRfbG93GAYgASgBEhcKD25vcm1hbGl6ZWRfaGlnaBgHIAEoARIPCgd0b29rX21zGAggASgEIuQBChFQcmVmbGlnaHRSZXNwb25zZRIxCglvYnN0YWNsZXMYASADKAsyHi50aGFsYW11cy5jb21wb3Nlci52MS5PYnN0YWNsZRIVCg1yZWNpcGVfZGlnZXN0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSFAoMbWVtb3J5X2J5dGVzGAQgASgEEhAKCGV4aXN0aW5nGAUgASgJEhEKCWdyYWRpZW50cxgGIAEoBBI2CgdxdWFsaXR5GAcgASgLMiUudGhhbGFtdXMuY29tcG9zZXIudjEuUXVhbGl0eUVzdGltYXRlImcKDkNvbXBvc2VSZXF1ZXN0EiwKBnJlY2lwZRgBIAEoCzIcLnRoYWxhbXVzLmNvbXBvc2VyLnYxLlJlY2lwZRIPCgdkcnlfcnVuGAIgASgIEhYKDnRpbWVfdG9fbGl2ZV9zGAMgASgEIvEBCgtDb21wb3NpdGlvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYAyABKAkSFQoNcmVjaXBlX2RpZ2VzdBgEIAEoCRIPCgdwYXJlbnRzGAUgAygJEj8KB21ldHJpY3MYBiADKAsyLi50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NpdGlvbi5NZXRyaWNzRW50cnkSDwoHZXhpc3RlZBgHIAEoCBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKPAQoPQ29tcG9zZVJlc3BvbnNlEjkKCHByb2dyZXNzGAEgASgLMiUudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zZVByb2dyZXNzSAASOAoLY29tcG9zaXRpb24YAiABKAsyIS50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NpdGlvbkgAQgcKBWV2ZW50Ij0KD0NvbXBvc2VQcm9ncmVzcxINCgVzdGFnZRgBIAEoCRIMCgRkb25lGAIgASgEEg0KBXRvdGFsGAMgASgEIi4KFUdldENvbXBvc2l0aW9uUmVxdWVzdBIVCg1yZWNpcGVfZGlnZXN0GAEgASgJIlAKFkdldENvbXBvc2l0aW9uUmVzcG9uc2USNgoLY29tcG9zaXRpb24YASABKAsyIS50aGFsYW11cy5jb21wb3Nlci52MS5Db21wb3NpdGlvbiIUChJMaXN0TWV0aG9kc1JlcXVlc3QilwEKD01ldGhvZFBhcmFtZXRlchIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhUKDWRlZmF1bHRfdmFsdWUYAyABKAESDwoHbWluaW11bRgEIAEoARIPCgdtYXhpbXVtGAUgASgBEhQKDGRlZmF1bHRfanNvbhgGIAEoCRISCgpwZXJfcGFyZW50GAcgASgIInoKBk1ldGhvZBIMCgRuYW1lGAEgASgJEhEKCXJlZmVyZW5jZRgCIAEoCRI5CgpwYXJhbWV0ZXJzGAMgAygLMiUudGhhbGFtdXMuY29tcG9zZXIudjEuTWV0aG9kUGFyYW1ldGVyEhQKDHBhcmVudF9raW5kcxgEIAMoCSJEChNMaXN0TWV0aG9kc1Jlc3BvbnNlEi0KB21ldGhvZHMYASADKAsyHC50aGFsYW11cy5jb21wb3Nlci52MS5NZXRob2QymgMKD0NvbXBvc2VyU2VydmljZRJcCglQcmVmbGlnaHQSJi50aGFsYW11cy5jb21wb3Nlci52MS5QcmVmbGlnaHRSZXF1ZXN0GicudGhhbGFtdXMuY29tcG9zZXIudjEuUHJlZmxpZ2h0UmVzcG9uc2USWAoHQ29tcG9zZRIkLnRoYWxhbXVzLmNvbXBvc2VyLnYxLkNvbXBvc2VSZXF1ZXN0GiUudGhhbGFtdXMuY29tcG9zZXIudjEuQ29tcG9zZVJlc3BvbnNlMAESawoOR2V0Q29tcG9zaXRpb24SKy50aGFsYW11cy5jb21wb3Nlci52MS5HZXRDb21wb3NpdGlvblJlcXVlc3QaLC50aGFsYW11cy5jb21wb3Nlci52MS5HZXRDb21wb3NpdGlvblJlc3BvbnNlEmIKC0xpc3RNZXRob2RzEigudGhhbGFtdXMuY29tcG9zZXIudjEuTGlzdE1ldGhvZHNSZXF1ZXN0GikudGhhbGFtdXMuY29tcG9zZXIudjEuTGlzdE1ldGhvZHNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * A parent of a composition.
@@ -61,7 +61,7 @@ export type Recipe = Message<"thalamus.composer.v1.Recipe"> & {
   method: string;
 
   /**
-   * Parents; their order does not matter.
+   * Parents; their order does not matter but to slerp, which goes from the first to the second.
    *
    * @generated from field: repeated thalamus.composer.v1.Parent parents = 2;
    */
@@ -159,6 +159,13 @@ export type PreflightRequest = Message<"thalamus.composer.v1.PreflightRequest"> 
    * @generated from field: thalamus.composer.v1.Recipe recipe = 1;
    */
   recipe?: Recipe | undefined;
+
+  /**
+   * Also estimates what the tasks would keep, by a probe of a few rows; the composer's settings bound its rows and its time.
+   *
+   * @generated from field: bool estimate_quality = 2;
+   */
+  estimateQuality: boolean;
 };
 
 /**
@@ -167,6 +174,146 @@ export type PreflightRequest = Message<"thalamus.composer.v1.PreflightRequest"> 
  */
 export const PreflightRequestSchema: GenMessage<PreflightRequest> = /*@__PURE__*/
   messageDesc(file_thalamus_composer_v1_composer, 3);
+
+/**
+ * How the task of a parent would fare, estimated on a few of its rows.
+ *
+ * @generated from message thalamus.composer.v1.TaskEstimate
+ */
+export type TaskEstimate = Message<"thalamus.composer.v1.TaskEstimate"> & {
+  /**
+   * Parent.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Rows.
+   *
+   * @generated from field: uint32 rows = 2;
+   */
+  rows: number;
+
+  /**
+   * Split of the rows: test; or train where there are no others, which the parent may know by heart.
+   *
+   * @generated from field: string split = 3;
+   */
+  split: string;
+
+  /**
+   * Accuracy of the parent alone on the rows, 0 to 1.
+   *
+   * @generated from field: double alone = 4;
+   */
+  alone: number;
+
+  /**
+   * Estimated accuracy of the composition on them, 0 to 1.
+   *
+   * @generated from field: double composed = 5;
+   */
+  composed: number;
+
+  /**
+   * End of the 95 % interval of that for the drawing of the rows, 0 to 1.
+   *
+   * @generated from field: double composed_low = 6;
+   */
+  composedLow: number;
+
+  /**
+   * The other end, 0 to 1.
+   *
+   * @generated from field: double composed_high = 7;
+   */
+  composedHigh: number;
+
+  /**
+   * Share of the rows that a router, fitted to other rows, gives to the parent, 0 to 1.
+   *
+   * @generated from field: double routed = 8;
+   */
+  routed: number;
+};
+
+/**
+ * Describes the message thalamus.composer.v1.TaskEstimate.
+ * Use `create(TaskEstimateSchema)` to create a new message.
+ */
+export const TaskEstimateSchema: GenMessage<TaskEstimate> = /*@__PURE__*/
+  messageDesc(file_thalamus_composer_v1_composer, 4);
+
+/**
+ * What the tasks would keep: an estimate, never a promise.
+ *
+ * @generated from message thalamus.composer.v1.QualityEstimate
+ */
+export type QualityEstimate = Message<"thalamus.composer.v1.QualityEstimate"> & {
+  /**
+   * Why there is no estimate; empty where there is one.
+   *
+   * @generated from field: string absent = 1;
+   */
+  absent: string;
+
+  /**
+   * Whose answers were taken: `merged`, those of the merged weights; `parents`, those of the parents themselves.
+   *
+   * @generated from field: string basis = 2;
+   */
+  basis: string;
+
+  /**
+   * What the estimate leaves out.
+   *
+   * @generated from field: string note = 3;
+   */
+  note: string;
+
+  /**
+   * Tasks, by parent.
+   *
+   * @generated from field: repeated thalamus.composer.v1.TaskEstimate tasks = 4;
+   */
+  tasks: TaskEstimate[];
+
+  /**
+   * Mean over the tasks of composed divided by alone, 1 for a composition that does as well.
+   *
+   * @generated from field: double normalized = 5;
+   */
+  normalized: number;
+
+  /**
+   * End of its 95 % interval.
+   *
+   * @generated from field: double normalized_low = 6;
+   */
+  normalizedLow: number;
+
+  /**
+   * The other end.
+   *
+   * @generated from field: double normalized_high = 7;
+   */
+  normalizedHigh: number;
+
+  /**
+   * How long it took, milliseconds.
+   *
+   * @generated from field: uint64 took_ms = 8;
+   */
+  tookMs: bigint;
+};
+
+/**
+ * Describes the message thalamus.composer.v1.QualityEstimate.
+ * Use `create(QualityEstimateSchema)` to create a new message.
+ */
+export const QualityEstimateSchema: GenMessage<QualityEstimate> = /*@__PURE__*/
+  messageDesc(file_thalamus_composer_v1_composer, 5);
 
 /**
  * What would happen.
@@ -208,6 +355,20 @@ export type PreflightResponse = Message<"thalamus.composer.v1.PreflightResponse"
    * @generated from field: string existing = 5;
    */
   existing: string;
+
+  /**
+   * Gradients of one text each that Fisher information is measured by, at most; 0 where none is.
+   *
+   * @generated from field: uint64 gradients = 6;
+   */
+  gradients: bigint;
+
+  /**
+   * Where it was wished.
+   *
+   * @generated from field: thalamus.composer.v1.QualityEstimate quality = 7;
+   */
+  quality?: QualityEstimate | undefined;
 };
 
 /**
@@ -215,7 +376,7 @@ export type PreflightResponse = Message<"thalamus.composer.v1.PreflightResponse"
  * Use `create(PreflightResponseSchema)` to create a new message.
  */
 export const PreflightResponseSchema: GenMessage<PreflightResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 4);
+  messageDesc(file_thalamus_composer_v1_composer, 6);
 
 /**
  * A wish.
@@ -250,7 +411,7 @@ export type ComposeRequest = Message<"thalamus.composer.v1.ComposeRequest"> & {
  * Use `create(ComposeRequestSchema)` to create a new message.
  */
 export const ComposeRequestSchema: GenMessage<ComposeRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 5);
+  messageDesc(file_thalamus_composer_v1_composer, 7);
 
 /**
  * A made composition.
@@ -313,7 +474,7 @@ export type Composition = Message<"thalamus.composer.v1.Composition"> & {
  * Use `create(CompositionSchema)` to create a new message.
  */
 export const CompositionSchema: GenMessage<Composition> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 6);
+  messageDesc(file_thalamus_composer_v1_composer, 8);
 
 /**
  * Progress, then the result.
@@ -350,7 +511,7 @@ export type ComposeResponse = Message<"thalamus.composer.v1.ComposeResponse"> & 
  * Use `create(ComposeResponseSchema)` to create a new message.
  */
 export const ComposeResponseSchema: GenMessage<ComposeResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 7);
+  messageDesc(file_thalamus_composer_v1_composer, 9);
 
 /**
  * A step of composing.
@@ -359,7 +520,7 @@ export const ComposeResponseSchema: GenMessage<ComposeResponse> = /*@__PURE__*/
  */
 export type ComposeProgress = Message<"thalamus.composer.v1.ComposeProgress"> & {
   /**
-   * Step: preflight, fetch, merge, factors, prompts, router, graph, parity, quality, register.
+   * Step: preflight, fetch, information, merge, factors, prompts, router, graph, parity, quality, register.
    *
    * @generated from field: string stage = 1;
    */
@@ -385,7 +546,7 @@ export type ComposeProgress = Message<"thalamus.composer.v1.ComposeProgress"> & 
  * Use `create(ComposeProgressSchema)` to create a new message.
  */
 export const ComposeProgressSchema: GenMessage<ComposeProgress> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 8);
+  messageDesc(file_thalamus_composer_v1_composer, 10);
 
 /**
  * Which composition.
@@ -406,7 +567,7 @@ export type GetCompositionRequest = Message<"thalamus.composer.v1.GetComposition
  * Use `create(GetCompositionRequestSchema)` to create a new message.
  */
 export const GetCompositionRequestSchema: GenMessage<GetCompositionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 9);
+  messageDesc(file_thalamus_composer_v1_composer, 11);
 
 /**
  * A composition.
@@ -427,7 +588,7 @@ export type GetCompositionResponse = Message<"thalamus.composer.v1.GetCompositio
  * Use `create(GetCompositionResponseSchema)` to create a new message.
  */
 export const GetCompositionResponseSchema: GenMessage<GetCompositionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 10);
+  messageDesc(file_thalamus_composer_v1_composer, 12);
 
 /**
  * Empty: all are listed.
@@ -442,7 +603,7 @@ export type ListMethodsRequest = Message<"thalamus.composer.v1.ListMethodsReques
  * Use `create(ListMethodsRequestSchema)` to create a new message.
  */
 export const ListMethodsRequestSchema: GenMessage<ListMethodsRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 11);
+  messageDesc(file_thalamus_composer_v1_composer, 13);
 
 /**
  * A parameter of a method.
@@ -505,7 +666,7 @@ export type MethodParameter = Message<"thalamus.composer.v1.MethodParameter"> & 
  * Use `create(MethodParameterSchema)` to create a new message.
  */
 export const MethodParameterSchema: GenMessage<MethodParameter> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 12);
+  messageDesc(file_thalamus_composer_v1_composer, 14);
 
 /**
  * A merge method.
@@ -547,7 +708,7 @@ export type Method = Message<"thalamus.composer.v1.Method"> & {
  * Use `create(MethodSchema)` to create a new message.
  */
 export const MethodSchema: GenMessage<Method> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 13);
+  messageDesc(file_thalamus_composer_v1_composer, 15);
 
 /**
  * The methods.
@@ -568,7 +729,7 @@ export type ListMethodsResponse = Message<"thalamus.composer.v1.ListMethodsRespo
  * Use `create(ListMethodsResponseSchema)` to create a new message.
  */
 export const ListMethodsResponseSchema: GenMessage<ListMethodsResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_composer_v1_composer, 14);
+  messageDesc(file_thalamus_composer_v1_composer, 16);
 
 /**
  * Fuses several experts into one graph (Twin-Merging, arXiv 2406.15479, and the merge methods around it).
