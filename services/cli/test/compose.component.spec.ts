@@ -316,21 +316,24 @@ describe('thalamus compose preflight RECIPE', () => {
   });
 
   it('estimates what the tasks would keep on a few rows, where there is time', async () => {
-    const words = ['preflight', 'twin.yaml', ...PARTS, ...ROWS, ...TESTS, '--probe-rows', '20'];
+    const words = ['preflight', 'twin.yaml', ...PARTS, ...ROWS, ...TESTS, '--probe-rows', '60'];
     const { quality } = answer<{ quality: Probed }>(await compose(...words, '--json'));
     expect(quality.basis).toBe('parents');
     expect(quality.tasks.map(({ parent, rows, split }) => [parent, rows, split])).toEqual([
-      ['desk', 20, 'test'],
-      ['order', 20, 'test'],
+      ['desk', 60, 'test'],
+      ['order', 60, 'test'],
     ]);
-    for (const { alone, composed, composedLow, composedHigh } of quality.tasks) {
-      expect(alone).toBeGreaterThan(0.5);
+    const { metrics } = answer<Made>(await run('estimated', ...ROWS, ...TESTS, '--json'));
+    // All rows of desk that judge were looked at.
+    expect(quality.tasks[0]?.alone).toBeCloseTo(metrics['parent_accuracy/desk']!, 5);
+    for (const { parent, composed, composedLow, composedHigh } of quality.tasks) {
+      expect(Math.abs(composed - metrics[`accuracy/${parent}`]!), parent).toBeLessThan(0.2);
       expect(composed).toBeGreaterThanOrEqual(composedLow);
       expect(composed).toBeLessThanOrEqual(composedHigh);
     }
     const { stdout } = await compose(...words);
     expect(stdout).toMatch(/estimated quality, answers of the parents; intervals are of 95 %/);
-    expect(stdout).toMatch(/desk +20 +\d\.\d\d +\d\.\d\d +\d\.\d\d to \d\.\d\d/);
+    expect(stdout).toMatch(/desk +60 +\d\.\d\d +\d\.\d\d +\d\.\d\d to \d\.\d\d/);
 
     // Without rows that judge it takes rows that the parents may know.
     const known = answer<{ quality: Probed }>(
