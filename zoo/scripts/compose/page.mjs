@@ -77,7 +77,9 @@ export async function writePage(kept, studied) {
     .replace('{{main}}', main)
     .replace('{{ranks}}', ranks)
     .replace('{{byTask}}', byTask)
-    .replace(/{{study (\w+)}}/g, (_, name) => studies[name]);
+    .replace(/\n## [^\n]+\n(?:(?!\n## )[^])*?{{study (\w+)}}\n/g, (section, name) =>
+      studies[name] === '' ? '' : section.replace(`{{study ${name}}}`, studies[name]),
+    );
   writeFileSync(PAGE, await format(filled, { parser: 'markdown', printWidth: 120 }));
   console.log(`${PAGE} is drawn from ${kept.length + studied.length} lines.`);
 }

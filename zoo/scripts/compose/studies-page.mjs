@@ -61,7 +61,7 @@ export function studyTables(studied, { table, normalised, interval }) {
         percent((first + second) / 2),
         percent(first),
         percent(second),
-        merge === hard[0].merge ? '' : differenceOf(own, hard),
+        merge === hard[0]?.merge ? '' : differenceOf(own, hard),
         seedsOf(own),
       ];
     }),
@@ -89,7 +89,11 @@ export function studyTables(studied, { table, normalised, interval }) {
       ];
     }),
   );
-  return { taskCounts, leftOut, mixedTexts, noTask, shipped };
+  const measured = { taskCounts: counted, leftOut: left, mixedTexts: mixed, noTask: none, shipped: small };
+  const drawn = { taskCounts, leftOut, mixedTexts, noTask, shipped };
+  return Object.fromEntries(
+    Object.entries(drawn).map(([name, text]) => [name, measured[name].length === 0 ? '' : text]),
+  );
 }
 
 /** Points by which the halves are oftener right, with a 95 % interval of texts drawn anew. */
