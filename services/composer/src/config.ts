@@ -43,7 +43,7 @@ export const composerSettings = defineSettings({
   ),
   stallMs: setting(
     'THALAMUS_STALL_MS',
-    milliseconds(120_000),
+    milliseconds(300_000),
     'A composing process that reports nothing for so long counts as hung and is ended, milliseconds.',
   ),
 });
