@@ -4,6 +4,11 @@ import type { RecipeDataType } from './recipe/recipe-document.js';
 /** Schemas of parameters by name; each carries its description and its default. */
 export type ParameterSchemas = Readonly<Record<string, z.ZodType>>;
 
+/** Task of parents whose heads give labels. */
+export const CLASSIFICATION = 'text-classification';
+/** Task of parents whose heads score the words of a vocabulary. */
+export const MASKED_LM = 'fill-mask';
+
 /** What there is to know of a way to make one expert of several, before it is used. */
 export interface CompositionMethod {
   /** Name in recipes. */
@@ -15,6 +20,8 @@ export interface CompositionMethod {
    * is, `static` has one set of weights for all texts.
    */
   readonly chooses: 'weights' | 'parent' | 'static';
+  /** Hugging Face names of the tasks that parents may serve; those of one composition serve one. */
+  readonly tasks: readonly string[];
   /** Kinds of expert that can be parents. */
   readonly parentKinds: readonly string[];
   /** Fewest parents, a base not counted. */

@@ -1,5 +1,10 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { CompositionMethod, ParameterSchemas } from './composition-method.js';
+import {
+  CLASSIFICATION,
+  MASKED_LM,
+  type CompositionMethod,
+  type ParameterSchemas,
+} from './composition-method.js';
 import { informationParameters } from './static/information-parameters.js';
 import { PARAMETER_DESCRIPTIONS } from './static/parameter-descriptions.js';
 import { STATIC_METHODS } from './static/static-methods.js';
@@ -27,6 +32,8 @@ function ofStatic(method: StaticMethod): CompositionMethod {
     name: method.name,
     reference: method.reference,
     chooses: 'static',
+    // Information is measured by the losses of labels.
+    tasks: method.needsInformation ? [CLASSIFICATION] : [CLASSIFICATION, MASKED_LM],
     parentKinds: WEIGHTED_KINDS,
     minParents: isBetween ? 2 : method.minParents,
     maxParents: isBetween ? 2 : method.maxParents,

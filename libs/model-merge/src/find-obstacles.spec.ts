@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { findObstacles, type BaseFacts, type ParentFacts } from './find-obstacles.js';
 import { combinedLicence, derivedLicence } from './licences.js';
+import { compositionMethod } from './composition-methods.js';
 import { SWITCH } from './switch/switch-method.js';
+import { TWIN } from './twin/twin-method.js';
 
 const BASE: BaseFacts = {
   id: 'pico@1',
@@ -70,6 +72,29 @@ describe('findObstacles', () => {
       'base b@1',
     ]);
     for (const { description } of found) expect(description).toMatch(/; .*\.$/);
+  });
+
+  it('composes masked language models over one base, without labels', () => {
+    const masked: Partial<ParentFacts> = { kind: 'lowrank', task: 'fill-mask', labels: [] };
+    const of = (method: string, ...parents: Partial<ParentFacts>[]) =>
+      findObstacles(
+        compositionMethod(method),
+        parents.map((change, at) => facts(`p${at}@1`, change)),
+        BASE,
+      ).map(({ kind, parent }) => `${kind} ${parent}`);
+    expect(of('twin', masked, masked)).toEqual([]);
+    expect(of('ties', masked, masked)).toEqual([]);
+    expect(of('twin', masked, { ...masked, kind: 'probe' })).toEqual(['kind p1@1']);
+    expect(of('fisher', masked, masked)).toEqual(['task p0@1', 'task p1@1']);
+    expect(of('switch', masked, masked)).toEqual(['task p0@1', 'task p1@1']);
+  });
+
+  it('names every parent of another task than the first, and both tasks', () => {
+    const masked = facts('b@1', { kind: 'lowrank', task: 'fill-mask', labels: [] });
+    const [found, ...more] = findObstacles(TWIN, [facts('a@1'), masked, facts('c@1')], BASE);
+    expect(more).toEqual([]);
+    expect(found).toMatchObject({ kind: 'task', parent: 'b@1' });
+    expect(found?.description).toMatch(/serves fill-mask, and a@1 serves text-classification; .*Leave one/);
   });
 
   it('wants a tokenizer of the base, and licences that do not both claim the result', () => {

@@ -1,4 +1,4 @@
-import type { CompositionMethod } from './composition-method.js';
+import { CLASSIFICATION, MASKED_LM, type CompositionMethod } from './composition-method.js';
 import { derivedLicence, isShareAlike } from './licences.js';
 import { unionLabels } from './heads/union-labels.js';
 
@@ -43,8 +43,10 @@ export interface Obstacle {
   readonly description: string;
 }
 
-/** The one task that methods serve. */
-const TASK = 'text-classification';
+type SayObstacle = (kind: ObstacleKind, description: string) => void;
+
+/** Of masked language models: the kind whose decoder is the word embeddings of the base. */
+const TIED_KIND = 'lowrank';
 /** Most labels of one expert; the limit of manifests. */
 const MAX_LABELS = 4096;
 
@@ -59,6 +61,7 @@ export function findObstacles(
 ): readonly Obstacle[] {
   return [
     ...parents.flatMap((parent) => obstaclesOf(method, parent, base)),
+    ...mixedTasks(method, parents),
     ...licenceConflicts(parents, base),
     ...tooManyLabels(parents),
   ];
@@ -70,8 +73,7 @@ function obstaclesOf(
   base: BaseFacts | undefined,
 ): Obstacle[] {
   const found: Obstacle[] = [];
-  const say = (kind: ObstacleKind, description: string) =>
-    found.push({ kind, parent: parent.id, description });
+  const say: SayObstacle = (kind, description) => found.push({ kind, parent: parent.id, description });
   if (!method.parentKinds.includes(parent.kind)) {
     say(
       'kind',
@@ -80,7 +82,7 @@ function obstaclesOf(
     // What stands on no base has none of the rest either.
     return found;
   }
-  if (parent.task !== TASK) say('task', `serves ${parent.task}; only ${TASK} can be composed.`);
+  taskObstacles(method, parent, say);
   if (base === undefined)
     say('base', `stands on ${parent.baseDigest}, which is not registered; register the base.`);
   else if (parent.baseDigest !== base.digest)
@@ -95,12 +97,6 @@ function obstaclesOf(
       'tokenizer',
       `brings a tokenizer of its own that is not that of ${base.id}; one graph has one tokenizer.`,
     );
-  if (parent.labels.length < 2) say('labels', 'has fewer than two labels; a classifier needs two.');
-  if (!parent.hasExclusiveLabels)
-    say(
-      'labels',
-      'gives a text several labels at once; a composed head answers with one. Choose another parent.',
-    );
   if (!derivedLicence(parent.licence)) say('licence', licenceReason(parent.licence));
   if (!parent.hasTrainingRows)
     say(
@@ -108,6 +104,41 @@ function obstaclesOf(
       'cites no training data that is registered, and the router is fitted on that; register the data set of its manifest with the split train.',
     );
   return found;
+}
+
+/** What stands in the way of its task, and of the labels of a classifier. */
+function taskObstacles(
+  method: CompositionMethod,
+  { task, kind, labels, hasExclusiveLabels }: ParentFacts,
+  say: SayObstacle,
+): void {
+  if (!method.tasks.includes(task))
+    say('task', `serves ${task}; ${method.name} composes experts for ${method.tasks.join(' or ')}.`);
+  else if (task === MASKED_LM && kind !== TIED_KIND)
+    say(
+      'kind',
+      `is a masked language model of the kind ${kind}; composed ones are ${TIED_KIND}, whose heads share the word embeddings of the base. Choose another parent.`,
+    );
+  if (task !== CLASSIFICATION) return;
+  if (labels.length < 2) say('labels', 'has fewer than two labels; a classifier needs two.');
+  if (!hasExclusiveLabels)
+    say(
+      'labels',
+      'gives a text several labels at once; a composed head answers with one. Choose another parent.',
+    );
+}
+
+/** Parents of one composition serve one task: that of the first that the method can compose. */
+function mixedTasks({ tasks, parentKinds }: CompositionMethod, parents: readonly ParentFacts[]): Obstacle[] {
+  const able = parents.filter(({ task, kind }) => tasks.includes(task) && parentKinds.includes(kind));
+  const [first] = able;
+  return able
+    .filter(({ task }) => task !== first?.task)
+    .map(({ id, task }) => ({
+      kind: 'task',
+      parent: id,
+      description: `serves ${task}, and ${first?.id ?? ''} serves ${first?.task ?? ''}; a composition has one task, since one graph has one kind of head. Leave one of them out.`,
+    }));
 }
 
 function licenceConflicts(parents: readonly ParentFacts[], base: BaseFacts | undefined): Obstacle[] {

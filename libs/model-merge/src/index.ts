@@ -12,6 +12,7 @@ export { switchParameters } from './switch/switch-method.js';
 export { givenRankRules, rankRuleOf, TWIN, twinParameters, type TwinParameters } from './twin/twin-method.js';
 export { buildSwitchGraph } from './switch/switch-graph.js';
 export { buildTwinGraph, type TwinGraphInput } from './twin/twin-graph.js';
+export { buildMaskedTwinGraph, type MaskedParent, type MaskedTwinInput } from './twin/masked-twin-graph.js';
 export {
   decomposeExclusiveVectors,
   requireSameTensors,

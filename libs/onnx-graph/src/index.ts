@@ -27,6 +27,12 @@ export { addGatheredBranches, BRANCH_INPUTS, type BranchedEncoder } from './gath
 export type { GatheredBranch } from './encoder-layers.js';
 export { addMixture } from './mixture/add-mixture.js';
 export {
+  writeMixedMaskedLmHead,
+  type EmbeddedEncoder,
+  type HeadReads,
+  type MixedHead,
+} from './mixture/mixed-masked-lm-head.js';
+export {
   MIXTURE_INPUTS,
   type MatrixChange,
   type Mixture,

@@ -6,6 +6,8 @@ export const TWIN_VALUES = {
   attentionMask: 'attention_mask',
   /** Index of the parent that is to answer; negative: the router chooses. */
   task: 'task',
+  /** Places that are scored, int64 [masked], row times sequence plus column; of composed masked language models. */
+  positions: 'masked_positions',
   routerWeights: 'router_weights',
   /** Index of the parent that answered. */
   parent: 'parent',

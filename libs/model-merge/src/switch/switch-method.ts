@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CompositionMethod } from '../composition-method.js';
+import { CLASSIFICATION, type CompositionMethod } from '../composition-method.js';
 
 /** Parameters of `switch`. */
 export const switchParameters = z.strictObject({
@@ -26,6 +26,7 @@ export const SWITCH: CompositionMethod = {
   reference:
     'Twin-Merging, arXiv 2406.15479, with one-hot weights, the base as shared expert, and exclusive vectors of full rank: the hard routing that it is measured against',
   chooses: 'parent',
+  tasks: [CLASSIFICATION],
   parentKinds: ['probe', 'lowrank'],
   minParents: 2,
   maxParents: 64,

@@ -6,12 +6,12 @@ import {
   type OnnxModel,
   type ValueName,
 } from '@thalamus/onnx-graph';
-import { tensor } from '@thalamus/tensor';
 import { writeHeads } from '../heads/merge-heads.js';
 import type { HeadedParent } from '../heads/linear.js';
 import { BASE_PREFIX, TWIN_VALUES, twinInputs, type TwinInputs } from '../heads/twin-values.js';
 import type { MergedGraph } from '../merge-method.js';
 import { operatorSets } from '../switch/check-merge-input.js';
+import { writeAbstain, writeParent } from './choice.js';
 import { bindMixture, writeWeights } from './mixture-weights.js';
 import { writeRouterLogits, writeTokenLogits } from './router-graph.js';
 import type { TokenRouter } from './token-router.js';
@@ -55,21 +55,14 @@ export function buildTwinGraph(input: TwinGraphInput): MergedGraph {
   const b = new GraphBuilder();
   const inputs = twinInputs(b);
   const { routed, embedding } = writeEncoding(b, input, inputs);
-  const zero = b.constant('zero', tensor('int64', [], BigInt64Array.of(0n)));
-  const byRouter = b.node('ArgMax', [routed], { attributes: { axis: 1, keepdims: 0 } });
-  const parent = b.node('Where', [b.node('Less', [inputs.task, zero]), byRouter, inputs.task], {
-    name: TWIN_VALUES.parent,
-  });
+  const parent = writeParent(b, routed, inputs.task);
   const heads = parents.map((it) => ({
     ...it,
     encoding: embedding,
     isIfChosen: mixture !== undefined && !readsAllHeads,
   }));
   const labels = writeHeads(b, heads, () => ({ weights: routed, parent }));
-  const least = b.constant('abstain_below', tensor('float32', [], Float32Array.of(input.abstainBelow)));
-  const axis = b.constant('abstain_axis', tensor('int64', [1], BigInt64Array.of(1n)));
-  const heaviest = b.node('ReduceMax', [routed, axis], { attributes: { keepdims: 0 } });
-  b.output(b.node('Less', [heaviest, least], { name: TWIN_VALUES.abstain }), 'bool', ['batch']);
+  b.output(writeAbstain(b, routed, input.abstainBelow), 'bool', ['batch']);
   const model = b.build({ name: 'twin', ...operatorSets(encoder) });
   return { model, parents: parents.map(({ name }) => name), labels };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CompositionMethod } from '../composition-method.js';
+import { CLASSIFICATION, MASKED_LM, type CompositionMethod } from '../composition-method.js';
 import { INFORMATION_DEFAULTS, informationParameters } from '../static/information-parameters.js';
 import { PARAMETER_DESCRIPTIONS } from '../static/parameter-descriptions.js';
 import type { RankRule } from './choose-ranks.js';
@@ -117,6 +117,7 @@ export const TWIN: CompositionMethod = {
   reference:
     'Twin-Merging, arXiv 2406.15479, sections 3.1 to 3.3; defaults: shared expert and rank of the paper, a router on tokens',
   chooses: 'weights',
+  tasks: [CLASSIFICATION, MASKED_LM],
   parentKinds: ['full', 'lowrank', 'probe'],
   minParents: 2,
   maxParents: 64,
