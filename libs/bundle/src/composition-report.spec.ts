@@ -58,7 +58,31 @@ describe('composition.json', () => {
     expect(parseCompositionReport(encodeCompositionReport(plain))).toEqual(plain);
   });
 
+  it('of masked language models holds losses in place of accuracies', () => {
+    const masked = {
+      ...judged,
+      parentAccuracy: null,
+      accuracy: null,
+      parentNats: 3.2,
+      nats: 3.3,
+      normalized: 0.9,
+    };
+    const none = { ...unjudged, parentNats: null, nats: null };
+    const of = { ...report, parents: [masked, none] };
+    expect(parseCompositionReport(encodeCompositionReport(of))).toEqual(of);
+  });
+
   it.each([
+    [
+      'a loss beside an accuracy',
+      withParent({ nats: 3, parentNats: 3 }),
+      /parents\.0\.accuracy: must be null/,
+    ],
+    [
+      'half a loss',
+      withParent({ accuracy: null, parentAccuracy: null, nats: 3 }),
+      /parents\.0\.nats: must be given.*200 rows/,
+    ],
     ['a text in it', { ...report, prompt: 'hello' }, /prompt/],
     ['another protocol', { ...report, protocol: 'oracle' }, /protocol/],
     ['no parent', { ...report, parents: [] }, /parents/],

@@ -16,6 +16,10 @@ export const COMPOSITION_FIGURES = {
   accuracy: 'accuracy',
   /** Share of right answers of the parent alone on the same rows. */
   parentAccuracy: 'parent-accuracy',
+  /** Mean loss of a hidden word piece when the router chooses, nats; of composed masked language models. */
+  nats: 'masked-log-loss',
+  /** The same of the parent alone on the same texts. */
+  parentNats: 'parent-masked-log-loss',
   /** Share of the parents' rows that the router gives to their own parent. */
   routerAccuracy: 'router-accuracy',
 } as const;
@@ -23,7 +27,9 @@ export const COMPOSITION_FIGURES = {
 export const MAX_COMPOSITION_PARENTS = 256;
 
 const share = z.number().min(0).max(1);
-/** Accuracy over a parent's own: above 1 where the composition does better. */
+/** Mean loss of a hidden word piece, nats. */
+const nats = z.number().nonnegative();
+/** Score over a parent's own, accuracy or exp(-nats): above 1 where the composition does better. */
 const normalized = z.number().nonnegative();
 const size = z.strictObject({
   /** Of the factors that the rank leaves. */
@@ -36,13 +42,17 @@ const parent = z.strictObject({
   name: bundleName,
   version: versionText,
   digest: digestText,
-  /** Rows that it was judged on; 0 where there were none, and then the figures below are null. */
+  /** Rows, or hidden word pieces, that it was judged on; 0 where there were none, and then the figures below are null. */
   n: count,
-  /** Share that the parent alone gets right. */
+  /** Share that the parent alone gets right; null for a masked language model. */
   parentAccuracy: share.nullable(),
-  /** Share that the composition gets right. */
+  /** Share that the composition gets right; null for a masked language model. */
   accuracy: share.nullable(),
-  /** `accuracy / parentAccuracy`; null too where the parent gets nothing right. */
+  /** Loss of the parent alone; only of masked language models. */
+  parentNats: nats.nullable().optional(),
+  /** Loss of the composition; only of masked language models. */
+  nats: nats.nullable().optional(),
+  /** `accuracy / parentAccuracy`, null too where the parent gets nothing right; `exp(parentNats - nats)` where those are there. */
   normalized: normalized.nullable(),
   /** Share of its rows that the router gives to it. */
   routedHere: share.nullable(),
@@ -82,21 +92,37 @@ type Fields = z.infer<typeof fields>;
 
 const hasRepeats = (values: readonly string[]): boolean => new Set(values).size !== values.length;
 
-function checkParents(
-  { parents }: Fields,
-  issue: (path: (string | number)[], message: string) => void,
-): void {
+type Issue = (path: (string | number)[], message: string) => void;
+
+function checkParents({ parents }: Fields, issue: Issue): void {
   if (hasRepeats(parents.map(({ name, version }) => `${name}@${version}`)))
     issue(['parents'], 'hold the same version twice');
-  for (const [at, { n, parentAccuracy, accuracy, normalized: ratio, routedHere }] of parents.entries()) {
-    const measured = [parentAccuracy, accuracy];
-    if (n === 0 && [...measured, ratio, routedHere].some((figure) => figure !== null))
-      issue(['parents', at, 'n'], 'is 0, so that the figures must be null');
-    if (n > 0 && measured.includes(null))
-      issue(['parents', at, 'accuracy'], `must be given, and parentAccuracy too, for ${n} rows`);
-    if ((ratio !== null) !== (parentAccuracy !== null && parentAccuracy > 0))
-      issue(['parents', at, 'normalized'], 'must be given where parentAccuracy is above 0, and only there');
-  }
+  for (const [at, own] of parents.entries())
+    checkFigures(own, (field, message) => issue(['parents', at, field], message));
+}
+
+type ParentFields = Fields['parents'][number];
+
+/** A parent is judged by its accuracy or by its loss: the figures of the composition and of the parent, null where there are none. */
+function figuresOf({ accuracy, parentAccuracy, nats: loss, parentNats }: ParentFields) {
+  const isMasked = loss !== undefined || parentNats !== undefined;
+  return isMasked
+    ? { isMasked, figures: [loss ?? null, parentNats ?? null], others: [accuracy, parentAccuracy] }
+    : { isMasked, figures: [accuracy, parentAccuracy], others: [] };
+}
+
+function checkFigures(parent: ParentFields, issue: (field: string, message: string) => void): void {
+  const { n, parentAccuracy, normalized: ratio, routedHere } = parent;
+  const { isMasked, figures, others } = figuresOf(parent);
+  if (others.some((figure) => figure !== null))
+    issue('accuracy', 'must be null beside nats: a masked language model has no accuracy');
+  if (n === 0 && [...figures, ratio, routedHere].some((figure) => figure !== null))
+    issue('n', 'is 0, so that the figures must be null');
+  if (n > 0 && figures.includes(null))
+    issue(isMasked ? 'nats' : 'accuracy', `must be given, and that of the parent too, for ${n} rows`);
+  const hasRatio = isMasked ? n > 0 : (parentAccuracy ?? 0) > 0;
+  if ((ratio !== null) !== hasRatio)
+    issue('normalized', 'must be given where nats are, or where parentAccuracy is above 0, and only there');
 }
 
 /** Schema of `composition.json`: figures alone, no text of a prompt. Strict and bounded. */

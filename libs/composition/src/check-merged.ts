@@ -5,7 +5,7 @@ import type { LabelledText, TrainingBase } from '@thalamus/training';
 import { answersAlone } from './answers-alone.js';
 import { largestParityGap, requireParity, type MixingRule, type ParityRow } from './check-parity.js';
 import { ComposedGraph, type ComposedAnswer } from './composed-graph.js';
-import type { CompositionQuality, ParentQuality } from './describe-composition.js';
+import type { ClassifiedQuality, CompositionQuality } from './quality.js';
 import type { OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
 
@@ -54,7 +54,7 @@ export async function checkMerged(
     const alone = await labelsAlone(base, judged, (done) =>
       onProgress({ stage: 'quality', done: rows.length + done, total }),
     );
-    const parents = judged.map(({ parent: { name } }, parent): ParentQuality => {
+    const parents = judged.map(({ parent: { name } }, parent): ClassifiedQuality => {
       const own = rows
         .map((row, at) => ({ ...row, at }))
         .filter((row) => row.parent === parent && row.label !== '');

@@ -7,42 +7,20 @@ import {
 import { combinedLicence, TWIN_VALUES, type MergedGraph } from '@thalamus/model-merge';
 import type { CompositionTask, TaskParent } from './composition-task.js';
 import type { RankLadder } from './report-composition.js';
-import { figure, FIGURES, WHOLE } from './figures.js';
+import { figure, FIGURES, FIGURES_OF, WHOLE } from './figures.js';
+import { normalizedOf, taskFigures, type CompositionQuality, type TaskFigures } from './quality.js';
 
 /** A parent with its manifest. */
 export interface DescribedParent extends TaskParent {
   readonly bundle: { readonly manifest: ExpertManifest };
 }
 
-/** How a parent's task fares. */
-export interface ParentQuality {
-  readonly name: string;
-  /** Labelled rows that nothing was fitted to. */
-  readonly n: number;
-  /** Right answers of the parent alone, of those rows. */
-  readonly rightAlone: number;
-  /** Right answers of the composition when its router chooses. */
-  readonly rightRouted: number;
-  /** Rows that the router gives to this parent. */
-  readonly routedHere: number;
-}
-
-/** What was measured of a composition. */
-export interface CompositionQuality {
-  readonly parents: readonly ParentQuality[];
-  readonly routerValidation: { readonly accuracy: number; readonly n: number };
-  /** Training rows of each parent that the router was fitted to. */
-  readonly routerRows: ReadonlyMap<string, number>;
-  /** Texts without labels that were given, and those of them that a parent was sure of; absent where the parents' rows were. */
-  readonly prompts?: { readonly given: number; readonly kept: number } | undefined;
-  /** Largest difference of a probability to what the graph stands for, and the rows that were compared. */
-  readonly parity: { readonly maxAbs: number; readonly n: number };
-}
-
 /** What came of making a composition. */
 export interface MadeParts {
   readonly graph: MergedGraph;
   readonly quality: CompositionQuality;
+  /** Hugging Face name of what it serves. */
+  readonly task: 'text-classification' | 'fill-mask';
   readonly description: string;
   readonly precision: ExpertManifest['precision'];
   /** Multiplications and additions a token, twice the multiplied weights. */
@@ -73,9 +51,9 @@ export function describeComposition(
     ...identity,
     releaseDate,
     kind: 'twin',
-    task: 'text-classification',
+    task: made.task,
     description: made.description.slice(0, 2000),
-    labels: [...made.graph.labels],
+    ...(made.task === 'fill-mask' ? {} : { labels: [...made.graph.labels] }),
     inputs: [
       ...[TWIN_VALUES.inputIds, TWIN_VALUES.attentionMask].map((name) => ({
         name,
@@ -83,6 +61,9 @@ export function describeComposition(
         shape: ['batch', 'sequence'],
       })),
       { name: TWIN_VALUES.task, dataType: 'int64', shape: ['batch'] },
+      ...(made.task === 'fill-mask'
+        ? [{ name: TWIN_VALUES.positions, dataType: 'int64', shape: ['masked'] }]
+        : []),
     ],
     maxTokens: base.maxTokens,
     parameterCount: made.parameterCount,
@@ -131,39 +112,38 @@ const latest = (a: string, b: string) => (a > b ? a : b);
 function evaluation(date: string, quality: CompositionQuality): EvaluationRow[] {
   const { routerValidation, parity, prompts } = quality;
   const judged = quality.parents.filter(({ n }) => n > 0);
-  const sum = (read: (parent: ParentQuality) => number) =>
-    judged.reduce((total, parent) => total + read(parent), 0);
-  const n = sum((parent) => parent.n);
+  const n = judged.reduce((sum, parent) => sum + parent.n, 0);
+  /** Mean over everything that was judged, each parent by what it was judged on. */
+  const mean = (read: (figures: TaskFigures) => number) =>
+    judged.reduce((sum, parent) => sum + read(taskFigures(parent)) * parent.n, 0) / n;
   const whole = (metric: string, value: number, rows: number, split: EvaluationRow['split'] = 'test') =>
     figure({ dataset: WHOLE, metric, split }, value, rows, date);
+  const [first] = judged;
+  const names = FIGURES_OF[first ? taskFigures(first).unit : 'accuracy'];
   return [
     ...(n === 0
       ? []
       : [
           whole(FIGURES.normalized, normalizedOf(judged), n),
-          whole(FIGURES.accuracy, sum(({ rightRouted }) => rightRouted) / n, n),
-          whole(FIGURES.routerAccuracy, sum(({ routedHere }) => routedHere) / n, n),
+          whole(
+            names.composed,
+            mean(({ composed }) => composed),
+            n,
+          ),
+          whole(
+            FIGURES.routerAccuracy,
+            mean(({ routed }) => routed),
+            n,
+          ),
         ]),
     whole(FIGURES.routerValidationAccuracy, routerValidation.accuracy, routerValidation.n, 'validation'),
     ...(prompts ? [whole(FIGURES.promptsKept, prompts.kept / prompts.given, prompts.given, 'train')] : []),
     whole(FIGURES.parity, parity.maxAbs, parity.n, n === 0 ? 'train' : 'test'),
     ...judged.flatMap((parent) => {
-      const row = (metric: string, count: number) =>
-        figure({ dataset: parent.name, metric, split: 'test' }, count / parent.n, parent.n, date);
-      return [
-        row(FIGURES.accuracy, parent.rightRouted),
-        row(FIGURES.parentAccuracy, parent.rightAlone),
-        row(FIGURES.accuracyLoss, parent.rightAlone - parent.rightRouted),
-      ];
+      const { composed, alone, lost } = taskFigures(parent);
+      const row = (metric: string, value: number) =>
+        figure({ dataset: parent.name, metric, split: 'test' }, value, parent.n, date);
+      return [row(names.composed, composed), row(names.alone, alone), row(names.lost, lost)];
     }),
   ];
-}
-
-/**
- * Normalised score: the mean over the parents of the composition's accuracy divided by the parent's own (Twin-Merging, arXiv
- * 2406.15479, section 4), 1 for a composition that does as well. A parent that is never right is left out.
- */
-export function normalizedOf(parents: readonly ParentQuality[]): number {
-  const able = parents.filter(({ rightAlone }) => rightAlone > 0);
-  return able.reduce((sum, { rightRouted, rightAlone }) => sum + rightRouted / rightAlone, 0) / able.length;
 }

@@ -4,6 +4,7 @@ import { argMax } from '@thalamus/tensor';
 import type { ClassifierTools, LabelledText } from '@thalamus/training';
 import { answersAlone } from './answers-alone.js';
 import { ComposedGraph } from './composed-graph.js';
+import type { QualityUnit } from './quality.js';
 
 /** A task that a composition is judged on. */
 export interface JudgedTask {
@@ -20,13 +21,15 @@ export interface JudgedTask {
 /** How a composition fares on the task of a parent. */
 export interface EvaluatedTask {
   readonly task: string;
-  /** Rows. */
+  /** Rows, or hidden word pieces of a masked language model. */
   readonly n: number;
-  /** Accuracy of the parent alone, 0 to 1. */
+  /** What the two figures below are in: accuracy, 0 to 1, or nats a hidden word piece. */
+  readonly unit: QualityUnit;
+  /** Of the parent alone. */
   readonly parent: number;
-  /** Accuracy of the composition, whose router chooses, 0 to 1. */
+  /** Of the composition, whose router chooses. */
   readonly composed: number;
-  /** composed divided by parent; null for a parent that is never right. */
+  /** Accuracy divided by that of the parent, or exp(parent - composed) of nats; null for a parent that is never right. */
   readonly normalized: number | null;
   /** Share of the rows whose largest weight is that of their own parent. */
   readonly routed: number;
@@ -87,6 +90,7 @@ export async function evaluateComposition(
       tasks.push({
         task,
         n: rows.length,
+        unit: 'accuracy',
         parent,
         composed,
         normalized: parent > 0 ? composed / parent : null,
@@ -96,6 +100,11 @@ export async function evaluateComposition(
   } finally {
     await graph.release();
   }
+  return evaluationOf(tasks);
+}
+
+/** The figures of all tasks together. */
+export function evaluationOf(tasks: readonly EvaluatedTask[]): CompositionEvaluation {
   const scores = tasks.flatMap(({ normalized }) => normalized ?? []);
   return {
     normalized: scores.length > 0 ? mean(scores) : null,
@@ -105,7 +114,7 @@ export async function evaluateComposition(
 }
 
 /** Names of the parents in the order of the graph. @throws METHOD_UNSUPPORTED for what is no composition */
-function parentsOf({ name, kind, lineage }: ExpertManifest): string[] {
+export function parentsOf({ name, kind, lineage }: ExpertManifest): string[] {
   if (kind === 'twin' && lineage) return lineage.parents.map((parent) => parent.name).sort();
   throw new ThalamusError(
     'METHOD_UNSUPPORTED',

@@ -13,7 +13,7 @@ export const FIGURES = {
   routerValidationAccuracy: 'router-validation-accuracy',
   /** Share of the texts without labels that the router was fitted to; the parents were not sure enough of the rest. */
   promptsKept: 'prompts-kept',
-  /** Mean over the parents of accuracy divided by parent-accuracy. */
+  /** Mean over the parents of the composition's score divided by the parent's: see `normalizedOf`. */
   normalized: 'normalized',
   /** Share of right answers when the router chooses. */
   accuracy: COMPOSITION_FIGURES.accuracy,
@@ -21,6 +21,18 @@ export const FIGURES = {
   parentAccuracy: COMPOSITION_FIGURES.parentAccuracy,
   /** What the router costs: parent-accuracy minus accuracy. */
   accuracyLoss: 'accuracy-loss',
+  /** Mean loss of a hidden word piece when the router chooses, nats. */
+  nats: COMPOSITION_FIGURES.nats,
+  /** The same of the parent alone on the same texts. */
+  parentNats: COMPOSITION_FIGURES.parentNats,
+  /** What the normalised score of a masked language model lacks to 1: 1 - exp(parent-masked-log-loss - masked-log-loss). */
+  scoreLoss: 'score-loss',
+} as const;
+
+/** Figures of a task by the unit that they are in. */
+export const FIGURES_OF = {
+  accuracy: { composed: FIGURES.accuracy, alone: FIGURES.parentAccuracy, lost: FIGURES.accuracyLoss },
+  nats: { composed: FIGURES.nats, alone: FIGURES.parentNats, lost: FIGURES.scoreLoss },
 } as const;
 
 /** One figure as a row of a manifest, six significant digits. */
@@ -42,9 +54,14 @@ export function figuresOf(manifest: ExpertManifest): Record<string, number> {
   return { ...Object.fromEntries(rows), bytes: manifest.files.reduce((sum, file) => sum + file.bytes, 0) };
 }
 
-/** Largest share of right answers that the composition loses at the task of a parent, 0 or more; undefined where none was judged. */
+/**
+ * Largest share of right answers, or of the normalised score, that the composition loses at the task of a parent, 0 or more; undefined
+ * where none was judged.
+ */
 export function worstLoss(metrics: Readonly<Record<string, number>>): number | undefined {
-  const prefix = `${FIGURES.accuracyLoss.replaceAll('-', '_')}/`;
-  const losses = Object.entries(metrics).flatMap(([name, value]) => (name.startsWith(prefix) ? value : []));
+  const prefixes = Object.values(FIGURES_OF).map(({ lost }) => `${lost.replaceAll('-', '_')}/`);
+  const losses = Object.entries(metrics).flatMap(([name, value]) =>
+    prefixes.some((prefix) => name.startsWith(prefix)) ? value : [],
+  );
   return losses.length === 0 ? undefined : Math.max(0, ...losses);
 }

@@ -102,8 +102,25 @@ export async function fitRouter(
     settings.passes,
     parts,
   );
+  const fitted = fitRows({ train, validation, parents: tasks.size }, settings, parts);
+  return { ...fitted, rows: split.map((each) => each.train.length) };
+}
+
+/** Rows of token ids that a router is fitted to, and those that choose. */
+export interface FittingRows {
+  readonly train: readonly RouterRow[];
+  readonly validation: readonly RouterRow[];
+  readonly parents: number;
+}
+
+/** Fits a router to rows of token ids. */
+export function fitRows(
+  { train, validation, parents }: FittingRows,
+  settings: RouterSettings,
+  parts: Pick<RouterParts, 'shared' | 'seed' | 'onProgress'>,
+): Omit<FittedRouter, 'rows'> {
   const { router, score } = fitTokenRouter(train, {
-    parents: tasks.size,
+    parents,
     embeddings: parts.shared.get(WORDS)!,
     validation,
     buckets: settings.buckets,
@@ -121,7 +138,6 @@ export async function fitRouter(
       1 - settings.coverage,
     ),
     groups: settings.groups > 0 ? groupsOf(weights, settings.groups, parts.seed) : undefined,
-    rows: split.map((each) => each.train.length),
   };
 }
 

@@ -37,7 +37,21 @@ export {
   switchSettings,
   twinSettings,
 } from './recipe-settings.js';
-export { normalizedOf, type CompositionQuality, type ParentQuality } from './describe-composition.js';
+export {
+  normalizedLoss,
+  normalizedOf,
+  type CompositionQuality,
+  type ParentQuality,
+  type QualityUnit,
+} from './quality.js';
+export {
+  largestMaskedGap,
+  materialiseHead,
+  type MaskedParityParts,
+  type MaskedParityRow,
+} from './masked/check-masked-parity.js';
+export { ComposedMaskedLm, type MaskedAnswer, type MaskedScore } from './masked/composed-masked-lm.js';
+export { evaluateMaskedComposition, type JudgedDomainTask } from './masked/evaluate-masked.js';
 export {
   canonicalRecipe,
   checkRecipe,
@@ -55,6 +69,7 @@ export {
   type SayFault,
 } from './plan/recipe.js';
 export { baseFacts, parentFacts, refuseObstacles, standsOn } from './plan/facts.js';
+export { requireParametersFor } from './plan/task-parameters.js';
 export { estimateComposition, type CompositionEstimate } from './plan/estimate.js';
 export { probeQuality, type ProbeTask } from './probe/probe-quality.js';
 export {

@@ -11,12 +11,14 @@ import { ThalamusError } from '@thalamus/errors';
 import type { InferenceRuntime } from '@thalamus/inference';
 import { compositionMethod } from '@thalamus/model-merge';
 import type { CompositionTask, MadeComposition } from './composition-task.js';
-import { describeComposition, type CompositionQuality } from './describe-composition.js';
+import { describeComposition } from './describe-composition.js';
 import { figuresOf } from './figures.js';
 import { makeMerged } from './make-merged.js';
+import { makeMasked } from './masked/make-masked.js';
 import type { OnProgress } from './progress.js';
+import { taskFigures, type CompositionQuality, type QualityUnit } from './quality.js';
 import { reportComposition } from './report-composition.js';
-import { makeSwitch } from './switch/make-switch.js';
+import { makeSwitch, type MadeGraph } from './switch/make-switch.js';
 
 /**
  * Makes a composition from files: merges, fits the router, builds the graph, checks it, measures every parent's task, and writes the
@@ -32,10 +34,7 @@ export async function makeComposition(
 ): Promise<MadeComposition> {
   const task = { ...given, parents: given.parents.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   const base = await openBundle(task.base.folder);
-  const made =
-    compositionMethod(task.document.method).chooses === 'parent'
-      ? await makeSwitch(task, base, runtime, onProgress)
-      : await makeMerged(task, runtime, onProgress);
+  const made = await makeGraph(task, base, runtime, onProgress);
   requireQuality(made.quality, task.maxLossPoints);
   const manifest = describeComposition(task, base.manifest, made.parents, made);
   const files = { 'model.onnx': made.bytes, ...(await besideGraph(base)) };
@@ -48,18 +47,37 @@ export async function makeComposition(
   return { digest: written.digest, metrics: figuresOf(whole) };
 }
 
+async function makeGraph(
+  task: CompositionTask,
+  base: OpenedBundle<ExpertManifest>,
+  runtime: InferenceRuntime,
+  onProgress: OnProgress,
+): Promise<MadeGraph> {
+  if (compositionMethod(task.document.method).chooses === 'parent')
+    return makeSwitch(task, base, runtime, onProgress);
+  const [first] = task.parents;
+  const serves = first && (await openBundle(first.folder)).manifest.task;
+  return serves === 'fill-mask'
+    ? makeMasked(task, runtime, onProgress)
+    : makeMerged(task, runtime, onProgress);
+}
+
+/** What is lost of each unit, and of what on how many. */
+const LOST: Readonly<Record<QualityUnit, (points: string, n: number) => string>> = {
+  accuracy: (points, n) => `${points} points of accuracy on ${n} rows of its task`,
+  nats: (points, n) => `${points} points of its normalised score on ${n} hidden word pieces of its domain`,
+};
+
 /** @throws COMPOSITION_REFUSED that names every parent whose task loses more than is allowed */
 function requireQuality({ parents }: CompositionQuality, maxLossPoints: number): void {
-  const lost = parents.flatMap(({ name, n, rightAlone, rightRouted }) => {
-    const points = n === 0 ? 0 : (100 * (rightAlone - rightRouted)) / n;
-    return points > maxLossPoints ? [{ name, n, points }] : [];
+  const lost = parents.flatMap((parent) => {
+    if (parent.n === 0) return [];
+    const { lost: share, unit } = taskFigures(parent);
+    return 100 * share > maxLossPoints ? [{ name: parent.name, n: parent.n, points: 100 * share, unit }] : [];
   });
   if (lost.length === 0) return;
   const list = lost
-    .map(
-      ({ name, n, points }) =>
-        `${name} loses ${points.toFixed(1)} points of accuracy on ${n} rows of its task`,
-    )
+    .map(({ name, n, points, unit }) => `${name} loses ${LOST[unit](points.toFixed(1), n)}`)
     .join(', ');
   throw new ThalamusError(
     'COMPOSITION_REFUSED',

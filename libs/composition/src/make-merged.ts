@@ -97,6 +97,7 @@ export async function makeMerged(
       base.manifest.flopsPerToken * (plan.router.passes === 2 ? 2 : 1) + branchFlops(mixture, rule.top),
     ladder: exclusive ? rankLadder(exclusive.vectors, exclusive.mixture) : { ranks: [], chosen: null },
     abstainBelow: fitted.abstainBelow,
+    task: 'text-classification',
     description: describe(task, graph.parents),
     quality: {
       ...checked,

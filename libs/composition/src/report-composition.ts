@@ -2,7 +2,8 @@ import type { BundleFiles, CompositionReport, ExpertManifest } from '@thalamus/b
 import { chooseRanks, FACTOR_BYTES, type ExclusiveVectors, type Spectrum } from '@thalamus/model-merge';
 import type { Mixture } from '@thalamus/onnx-graph';
 import type { CompositionTask } from './composition-task.js';
-import { normalizedOf, type MadeParts } from './describe-composition.js';
+import type { MadeParts } from './describe-composition.js';
+import { normalizedOf, taskFigures, type ParentQuality } from './quality.js';
 
 /** What ranks cost and keep. */
 export type RankLadder = Pick<CompositionReport, 'ranks' | 'chosen'>;
@@ -18,37 +19,54 @@ export function reportComposition(
   files: BundleFiles,
 ): CompositionReport {
   const judged = quality.parents.filter(({ n }) => n > 0);
-  const able = judged.filter(({ rightAlone }) => rightAlone > 0);
+  const able = judged.filter((parent) => taskFigures(parent).normalized !== undefined);
   const bytesOf = (file: BundleFiles[string]) => Buffer.byteLength(file);
   return {
     schemaVersion: 1,
     method: document.method,
     protocol: 'honest',
-    parents: quality.parents.map(({ name, n, rightAlone, rightRouted, routedHere }) => {
-      const { version, digest } = parents.find((parent) => parent.name === name)!;
-      const share = (count: number) => (n === 0 ? null : count / n);
-      return {
-        name,
-        version,
-        digest,
-        n,
-        parentAccuracy: share(rightAlone),
-        accuracy: share(rightRouted),
-        normalized: rightAlone > 0 ? rightRouted / rightAlone : null,
-        routedHere: share(routedHere),
-      };
+    parents: quality.parents.map((parent) => {
+      const { name, n } = parent;
+      const { version, digest } = parents.find((own) => own.name === name)!;
+      return { name, version, digest, n, ...judgedFigures(parent) };
     }),
     normalized: able.length === 0 ? null : normalizedOf(able),
     routerAccuracy:
       judged.length === 0
         ? null
-        : judged.reduce((sum, { routedHere, n }) => sum + routedHere / n, 0) / judged.length,
+        : judged.reduce((sum, parent) => sum + taskFigures(parent).routed, 0) / judged.length,
     routerValidationAccuracy: quality.routerValidation.n === 0 ? null : quality.routerValidation.accuracy,
     bytes: Object.values(files).reduce((sum, file) => sum + bytesOf(file), 0),
     parentBytes: 4 * base.parameterCount * quality.parents.length,
     ...ladder,
     abstainBelow,
   };
+}
+
+type JudgedFigures = Omit<CompositionReport['parents'][number], 'name' | 'version' | 'digest' | 'n'>;
+
+/** Figures of a parent; null where it was judged on nothing. */
+function judgedFigures(parent: ParentQuality): JudgedFigures {
+  const isMasked = 'nats' in parent;
+  if (parent.n === 0)
+    return {
+      parentAccuracy: null,
+      accuracy: null,
+      ...(isMasked ? { parentNats: null, nats: null } : {}),
+      normalized: null,
+      routedHere: null,
+    };
+  const { alone, composed, normalized = null, routed } = taskFigures(parent);
+  return isMasked
+    ? {
+        parentAccuracy: null,
+        accuracy: null,
+        parentNats: alone,
+        nats: composed,
+        normalized,
+        routedHere: routed,
+      }
+    : { parentAccuracy: alone, accuracy: composed, normalized, routedHere: routed };
 }
 
 /** Bytes and energy at shares of the full rank, as far as singular values were computed, and of what was chosen. */

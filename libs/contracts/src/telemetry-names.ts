@@ -311,7 +311,7 @@ export const METRICS = {
     kind: 'histogram',
     unit: '1',
     description:
-      'Share of right answers that a composition loses at the task that it does worst at, against the parent alone; 0 where it loses none.',
+      'Share of right answers, or of the normalised score of masked language models, that a composition loses at the task that it does worst at, against the parent alone; 0 where it loses none.',
     attributes: ['mergeMethod'],
     boundaries: [0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2],
   },

@@ -135,7 +135,7 @@ export {
   type MaskedLmResult,
   type Windows,
 } from './methods/train-masked-lm-expert.js';
-export { openMaskedLm, type OpenedMaskedLm } from './methods/open-masked-lm.js';
+export { openMaskedLm, requireTokenizer, type OpenedMaskedLm } from './methods/open-masked-lm.js';
 export { splitTexts, type NamedLines } from './methods/split-texts.js';
 export {
   JUDGING_WINDOW_TOKENS,

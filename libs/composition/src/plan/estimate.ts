@@ -33,6 +33,11 @@ const ROUTER_BYTES = 2 * 2 ** 20;
 /** Factors of a rank fraction take about this many times the fraction of the weights, two bytes a number. */
 const FACTOR_SHARE = 1.3;
 
+/** Share of a base's weights that masked language models change: its word embeddings, about half of them, stay. */
+const MASKED_SHARE = 0.5;
+/** Scores of a batch against the whole vocabulary, and the softmax of them. */
+const SCORES_BYTES = 256 * 2 ** 20;
+
 /** What a recipe will take, by the manifests of its parents and base; undefined for what has none. */
 export function estimateComposition(
   recipe: Recipe,
@@ -45,13 +50,20 @@ export function estimateComposition(
   const stored = { int8: 1.1, float16: 2, float32: 4 }[recipe.document.dtype ?? 'float32'] * weights;
   const fraction = recipe.method.chooses === 'weights' ? DEFAULT_FRACTION : 0;
   const information = informationOf(recipe);
-  const factors = 2 * FACTOR_SHARE * fraction * weights * parents.length;
+  const isMasked = parents.some((manifest) => manifest?.task === 'fill-mask');
+  const changed = isMasked ? MASKED_SHARE * weights : weights;
+  const factors = 2 * FACTOR_SHARE * fraction * changed * parents.length;
+  // Heads of masked language models are kept whole, as their bundles hold them.
+  const heads = isMasked
+    ? parents.reduce((sum, manifest) => sum + fileBytes(manifest, LOW_RANK_FILES.head), 0)
+    : 0;
   return {
-    sizeBytes: Math.round(stored + factors + ROUTER_BYTES * parents.length),
+    sizeBytes: Math.round(stored + factors + heads + ROUTER_BYTES * parents.length),
     memoryBytes: Math.round(
       PROCESS_BYTES +
         (parents.length + MERGED_COPIES) * dense +
-        6 * factors +
+        6 * (factors + heads) +
+        (isMasked ? SCORES_BYTES : 0) +
         (information ? (parents.length + GRADIENT_COPIES) * dense : 0) +
         8 * ROUTER_BYTES * parents.length,
     ),
@@ -66,17 +78,18 @@ function gradientsOf(
   return parents.reduce((sum, manifest) => sum + rows * (labels || (manifest?.labels?.length ?? 1)), 0);
 }
 
+const fileBytes = (manifest: ExpertManifest | undefined, path: string) =>
+  manifest?.files.find((file) => file.path === path)?.bytes ?? 0;
+
 function estimateSwitch(
   parents: readonly (ExpertManifest | undefined)[],
   base: ExpertManifest | undefined,
 ): CompositionEstimate {
-  const bytesOf = (manifest: ExpertManifest | undefined, path: string) =>
-    manifest?.files.find((file) => file.path === path)?.bytes ?? 0;
   const baseBytes = base?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   // Heads are stored as float16 and fused as float32.
-  const headBytes = parents.reduce((sum, manifest) => sum + 2 * bytesOf(manifest, LOW_RANK_FILES.head), 0);
+  const headBytes = parents.reduce((sum, manifest) => sum + 2 * fileBytes(manifest, LOW_RANK_FILES.head), 0);
   const adapters = parents
-    .map((manifest) => bytesOf(manifest, LOW_RANK_FILES.adapter))
+    .map((manifest) => fileBytes(manifest, LOW_RANK_FILES.adapter))
     .filter((bytes) => bytes > 0);
   const isLowRank = adapters.length > 0;
   // Every row is padded to the largest, and there is one of zeros for parents without branches.

@@ -94,6 +94,7 @@ export async function makeSwitch(
     flopsPerToken: base.manifest.flopsPerToken,
     ladder: { ranks: [], chosen: null },
     abstainBelow: null,
+    task: 'text-classification',
     description: `One graph of ${graph.parents.join(', ')} that chooses among them for each text.`,
     quality: {
       parents: report.parents,

@@ -1,6 +1,8 @@
 import type { ExpertManifest, OpenedBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
+import { TWIN_VALUES } from '@thalamus/model-merge';
 import type { OnnxModel } from '@thalamus/onnx-graph';
+import { tensor } from '@thalamus/tensor';
 import type { MaskVocabulary } from '../data/mask-tokens.js';
 import { maskedLmGraph } from '../graphs/encoder-graph.js';
 import { foldBranches } from '../graphs/fold-branches.js';
@@ -17,11 +19,15 @@ export interface OpenedMaskedLm {
   release(): Promise<void>;
 }
 
+/** Leaves the parents of a composed model to its router. */
+const OPEN_TASK = {
+  [TWIN_VALUES.task]: (rows: number) => tensor('int64', [rows], new BigInt64Array(rows).fill(-1n)),
+};
 const LIMITS = { rowsPerBatch: 16, tokensPerBatch: 2_048 };
 
 /**
- * Opens a bundle for fill-mask: `lowrank` over the base that it names, or `full`, which stands alone and shares the
- * tokenizer: losses for a word piece of another one would not compare. Branches are folded into float32 weights.
+ * Opens a bundle for fill-mask: `lowrank` over the base that it names, or `full` or `twin`, which stand alone and share the
+ * tokenizer (the router of a `twin` chooses): losses for a word piece of another one would not compare. Branches are folded into float32 weights.
  * @throws BUNDLE_INVALID for a bundle over another base, METHOD_UNSUPPORTED for another kind, task or tokenizer
  */
 export async function openMaskedLm(
@@ -30,10 +36,11 @@ export async function openMaskedLm(
   vocabulary: MaskVocabulary,
 ): Promise<OpenedMaskedLm> {
   const { runtime, threads } = base;
-  const isFull = bundle.manifest.kind === 'full' && bundle.manifest.task === 'fill-mask';
-  if (isFull) await requireTokenizer(bundle, base);
-  const model = isFull
-    ? MaskedLmModel.of(await openOwnGraph(bundle, base))
+  const { kind, task } = bundle.manifest;
+  const standsAlone = (kind === 'full' || kind === 'twin') && task === 'fill-mask';
+  if (standsAlone) await requireTokenizer(bundle, base);
+  const model = standsAlone
+    ? MaskedLmModel.of(await openOwnGraph(bundle, base, kind === 'twin' ? OPEN_TASK : {}))
     : await MaskedLmModel.open(runtime, await foldedGraph(bundle, base), new Set(), threads);
   return {
     rowLosses: (windows, onRows) =>
