@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   DOMAINS,
-  domainSampleOf,
+  domainSampleFile,
+  domainSamples,
   readDomain,
+  sampleFile,
   SPLIT_RULE as DOMAIN_SHARES,
 } from './language-models/domains.mjs';
 import { ROUTER_ROWS, sampleOf, SPLIT_RULE, TASKS } from './tasks.mjs';
@@ -51,12 +53,9 @@ writeJson('zoo/data/splits.json', {
 });
 
 const domains = DOMAINS.map(({ domain }) => [domain, readDomain(values.domains, domain)]);
-for (const [domain, { test }] of domains) {
-  const lines = domainSampleOf(test).map(({ text, doc }) =>
-    JSON.stringify(doc === '' ? { text } : { doc, text }),
-  );
-  writeFileSync(join(SAMPLES, `${domain}.test.jsonl`), `${lines.join('\n')}\n`);
-}
+for (const [domain, parts] of domains)
+  for (const [part, rows] of Object.entries(domainSamples(parts)))
+    writeFileSync(join('zoo', domainSampleFile(domain, part)), sampleFile(rows));
 writeJson('zoo/data/domain-splits.json', {
   rule: 'sha256("split-v1\\n" + document, or the text where there is none, lower-cased with single spaces) mod 100',
   shares: DOMAIN_SHARES,

@@ -67,6 +67,14 @@ describe('committed files of the zoo', () => {
     expect((await faultsOf(moved)).join()).toContain(`the digest of ${folder}`);
   });
 
+  it('are refused when the sample of a domain holds a test text, or rows of another use', async () => {
+    const test = readFileSync(join(ZOO, 'data/sample/patents.test.jsonl'), 'utf8').split('\n')[0];
+    const zoo = changed('data/sample/patents.train.jsonl', (text) => `${test}\n${text}`);
+    const faults = (await faultsOf(zoo)).join();
+    expect(faults).toContain('patents.train.jsonl holds a test text');
+    expect(faults).toContain('patents.train.jsonl holds a row of another use');
+  });
+
   it('are refused when they are more than 90 MB together', async () => {
     const zoo = changed('zoo.json', (text) => text);
     writeFileSync(join(zoo, 'more.bin'), '');

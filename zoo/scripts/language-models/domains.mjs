@@ -112,11 +112,21 @@ export function readDomain(folder, domain) {
   };
 }
 
-/** Bytes of texts in the committed sample of a domain, at most. */
-const SAMPLE_BYTES = 16_000;
+/** Bytes of texts in the committed samples of a domain, at most: rows that a router may be fitted to, and rows that judge. */
+const SAMPLE_BYTES = { train: 32_000, test: 16_000 };
 
-/** The rows of a domain's committed sample: those whose texts have the smallest hashes, as many as fit, one at least. */
-export function domainSampleOf(rows) {
+/** Files of a domain's committed samples in the zoo. */
+export const domainSampleFile = (domain, part) => `data/sample/${domain}.${part}.jsonl`;
+
+/**
+ * The committed samples of a domain, by part: of the rows for routers, and of the test rows, those whose texts have the smallest
+ * hashes, as many as fit, one at least.
+ */
+export function domainSamples({ router, test }) {
+  return { train: smallestHashes(router, SAMPLE_BYTES.train), test: smallestHashes(test, SAMPLE_BYTES.test) };
+}
+
+function smallestHashes(rows, most) {
   const hash = (text) => createHash('sha256').update(text).digest('hex');
   const ordered = rows
     .map((row) => ({ row, key: hash(row.text) }))
@@ -126,11 +136,15 @@ export function domainSampleOf(rows) {
   let bytes = 0;
   for (const row of ordered) {
     bytes += Buffer.byteLength(row.text);
-    if (bytes > SAMPLE_BYTES && chosen.length > 0) break;
+    if (bytes > most && chosen.length > 0) break;
     chosen.push(row);
   }
   return chosen;
 }
+
+/** A sample as it is committed. */
+export const sampleFile = (rows) =>
+  rows.map(({ text, doc }) => `${JSON.stringify(doc === '' ? { text } : { doc, text })}\n`).join('');
 
 /** Windows of rows, in the order of the rows. A row is never longer than this many tokens. */
 const LONGEST_ROW = 1_000_000;

@@ -2,7 +2,7 @@
 import { bundleDigest } from '@thalamus/bundle';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DOMAINS, expertName, GENERALIST } from './domains.mjs';
+import { DOMAINS, domainSampleFile, expertName, GENERALIST } from './domains.mjs';
 import { SMALL_MODELS } from './small-models.mjs';
 
 const ZOO = 'zoo';
@@ -21,8 +21,17 @@ export async function indexLanguageModels() {
   for (const name of LANGUAGE_MODELS) {
     const folder = `language-models/${name}`;
     if (existsSync(join(ZOO, folder, 'expert.json')))
-      languageModels.push({ folder, digest: await bundleDigest(join(ZOO, folder)) });
+      languageModels.push({ folder, digest: await bundleDigest(join(ZOO, folder)), ...sampleOf(name) });
   }
   const index = { ...JSON.parse(readFileSync(path, 'utf8')), languageModels };
   writeFileSync(path, `${JSON.stringify(index, null, 2)}\n`);
+}
+
+/** Samples of a domain expert; the other models have none of their own. */
+function sampleOf(name) {
+  const about = DOMAINS.find(({ domain }) => expertName(domain) === name);
+  if (!about) return {};
+  const { domain, licence, origin } = about;
+  const [train, test] = ['train', 'test'].map((part) => domainSampleFile(domain, part));
+  return { sample: { train, test, licence, origin } };
 }

@@ -2,7 +2,14 @@
 import { openBundle } from '@thalamus/bundle';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DOMAINS, GENERALIST } from '../language-models/domains.mjs';
+import { normalised, readTextLines, rowUse } from '@thalamus/training';
+import {
+  DOMAINS,
+  domainSampleFile,
+  expertName,
+  GENERALIST,
+  SPLIT_RULE,
+} from '../language-models/domains.mjs';
 import { differs } from './report.mjs';
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
@@ -13,11 +20,12 @@ export async function checkLanguageModels(zoo, report) {
   const { sets } = readJson(join(zoo, 'data/domain-splits.json'));
   const opened = new Map();
   const faults = [];
-  for (const { folder, digest } of languageModels) {
+  for (const { folder, digest, sample } of languageModels) {
     // Opening checks the size and the digest of every file of the folder.
     const bundle = await openBundle(join(zoo, folder));
     faults.push(...differs(`the digest of ${folder}`, bundle.digest, digest));
     opened.set(bundle.manifest.name, bundle);
+    faults.push(...sampleFaults(zoo, bundle.manifest, sample));
   }
   for (const { manifest } of opened.values()) {
     if (manifest.kind === 'lowrank')
@@ -28,6 +36,27 @@ export async function checkLanguageModels(zoo, report) {
     faults.push(...dataFaults(manifest, sets));
   }
   report.add('language models', faults, `${languageModels.length} masked language models`);
+}
+
+/** A model of one domain has samples of it: rows for routers, none of them a test text. */
+function sampleFaults(zoo, { name, trainingData }, sample) {
+  const about = DOMAINS.find(({ domain }) => expertName(domain) === name);
+  if (!about) return differs(`the sample of ${name}`, sample, undefined);
+  const [train, test] = ['train', 'test'].map((part) => domainSampleFile(about.domain, part));
+  const { licence, origin } = trainingData[0];
+  const faults = differs(
+    `the sample of ${name}`,
+    JSON.stringify(sample),
+    JSON.stringify({ train, test, licence, origin }),
+  );
+  const rowsOf = (file) => readTextLines(readFileSync(join(zoo, file)), file);
+  const judged = new Set(rowsOf(test).map(({ text }) => normalised(text)));
+  for (const { text, doc } of rowsOf(train)) {
+    if (rowUse(doc === '' ? text : doc, SPLIT_RULE) !== 'router')
+      faults.push(`${train} holds a row of another use`);
+    if (judged.has(normalised(text))) faults.push(`${train} holds a test text`);
+  }
+  return faults;
 }
 
 function dataFaults({ name, licence, trainingData }, sets) {
