@@ -1,8 +1,9 @@
 import { LOGITS, MASKED_POSITIONS } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { Tokenizer, type InferenceRuntime, type TokenRow } from '@thalamus/inference';
-import { asFloat32, tensor } from '@thalamus/tensor';
-import { maskOf, type MaskedText, type MaskFiller } from './fill-mask-expert.js';
+import { TWIN_VALUES } from '@thalamus/model-merge';
+import { asFloat32, tensor, type Tensor } from '@thalamus/tensor';
+import { maskOf, type MaskedText, type MaskFiller, type Routed } from './fill-mask-expert.js';
 import { bestTokens, type Filling } from './fillings.js';
 import { InferenceMeter } from './inference-meter.js';
 import type { ResidentBase } from './resident-base.js';
@@ -12,9 +13,11 @@ import type { BatchSettings, Metered } from './text-queue.js';
 
 type Wish = MaskedText & Metered;
 
+const { task: TASK, routerWeights: ROUTER_WEIGHTS, parent: PARENT } = TWIN_VALUES;
+
 /**
  * A masked language model with a graph of its own: `logits` float32 [masked, vocabulary] when it takes `masked_positions`, else
- * [batch, sequence, vocabulary].
+ * [batch, sequence, vocabulary]. The router of a composed one chooses the weights of each text.
  * @throws GRAPH_INVALID, BUNDLE_INVALID
  */
 export async function openGraphFiller(
@@ -30,18 +33,24 @@ export async function openGraphFiller(
       'GRAPH_INVALID',
       `${manifest.name} has no float32 output ${LOGITS} of ${isSelective ? '[masked, vocabulary]' : '[batch, sequence, vocabulary]'}, which fill-mask needs.`,
     );
+  const parents = composedParents(text);
   const mask = maskOf(manifest.name, Tokenizer.parse(await text.bundle.readFile('tokenizer.json')));
-  const graph = await TextGraph.open<Wish, { fillings: Filling[] }>(
+  const graph = await TextGraph.open<Wish, { fillings: Filling[]; routed?: Routed }>(
     text,
     {
-      outputs: [LOGITS],
-      inputs: isSelective ? [MASKED_POSITIONS] : [],
-      feeds: (wishes, length) => (isSelective ? { [MASKED_POSITIONS]: flatPositions(wishes, length) } : {}),
+      outputs: [LOGITS, ...(parents ? [ROUTER_WEIGHTS, PARENT] : [])],
+      inputs: [...(isSelective ? [MASKED_POSITIONS] : []), ...(parents ? [TASK] : [])],
+      feeds: (wishes, length) => ({
+        ...(isSelective ? { [MASKED_POSITIONS]: flatPositions(wishes, length) } : {}),
+        ...(parents ? { [TASK]: tensor('int64', [wishes.length], openTasks(wishes.length)) } : {}),
+      }),
       read: (results, items) => {
         const { data, shape } = asFloat32(results[LOGITS], LOGITS);
         const vocabulary = shape.at(-1) ?? 0;
         let next = 0;
+        const routed = parents ? routedOf(results, parents.length) : undefined;
         return items.map(({ wish }, row) => ({
+          ...(routed ? { routed: routed(row) } : {}),
           fillings: wish.positions.map((position) => {
             const at = isSelective ? next++ : row * (shape[1] ?? 0) + position;
             return bestTokens(data.subarray(at * vocabulary, (at + 1) * vocabulary), wish.topK);
@@ -63,12 +72,38 @@ export async function openGraphFiller(
   return {
     tokenizer: graph.tokenizer,
     mask,
+    ...(parents ? { parents } : {}),
     memoryBytes: sizeBytes,
     ownBytes: sizeBytes,
     submit: (texts, maskedOf, meter, options) =>
       graph.submit(texts, (index, tokens) => ({ ...maskedOf(index, tokens), meter }), options),
     release: () => graph.release(),
   };
+}
+
+/** Names of the parents in the order of the router's weights; undefined for what is not composed. @throws BUNDLE_INVALID */
+function composedParents({ bundle: { manifest }, summary }: TextBundle): readonly string[] | undefined {
+  if (manifest.kind !== 'twin') return undefined;
+  const parents = (manifest.lineage?.parents ?? []).map(({ name }) => name).sort();
+  const weights = summary.outputs.find(({ name }) => name === ROUTER_WEIGHTS);
+  if (weights?.shape.at(-1) === parents.length) return parents;
+  throw new ThalamusError(
+    'BUNDLE_INVALID',
+    `${manifest.name} does not fit its graph: the manifest names ${parents.length} parents, and the graph weighs ${weights?.shape.at(-1) ?? 'none'}; compose it again.`,
+  );
+}
+
+/** Leaves every text to the router. */
+const openTasks = (texts: number) => new BigInt64Array(texts).fill(-1n);
+
+/** How each text of a batch was routed. */
+function routedOf(results: Readonly<Record<string, Tensor>>, parents: number): (row: number) => Routed {
+  const { data } = asFloat32(results[ROUTER_WEIGHTS], ROUTER_WEIGHTS);
+  const parent = results[PARENT];
+  return (row) => ({
+    weights: data.slice(row * parents, (row + 1) * parents),
+    parent: parent?.dtype === 'int64' ? Number(parent.data[row]) : -1,
+  });
 }
 
 /** A masked language model over a base: its adapter and its head. @throws BUNDLE_INVALID */

@@ -21,8 +21,8 @@ export async function openStanding(
 ): Promise<ServedExpert> {
   const { bundle, summary } = given;
   const { kind, name, task } = bundle.manifest;
-  if (kind === 'twin') return TwinExpert.open(bundle, summary, runtime, settings);
-  if (kind !== 'full')
+  if (kind === 'twin' && task !== 'fill-mask') return TwinExpert.open(bundle, summary, runtime, settings);
+  if (kind !== 'full' && kind !== 'twin')
     throw new ThalamusError(
       'BUNDLE_INVALID',
       `${name} is of the kind ${kind}, which this host does not serve.`,
