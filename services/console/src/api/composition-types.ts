@@ -12,6 +12,10 @@ export interface ComposedParent {
   readonly parentAccuracy: number | null;
   /** Share that the composition gets right. */
   readonly accuracy: number | null;
+  /** Loss of the parent alone, nats a hidden word piece; of masked language models, which have no accuracy. */
+  readonly parentNats: number | null;
+  /** Loss of the composition. */
+  readonly nats: number | null;
   readonly normalized: number | null;
   /** Share of its rows that the router gives to it. */
   readonly routedHere: number | null;
@@ -70,8 +74,9 @@ export interface Composition extends CompositionRow {
 export interface Weighing {
   /** One for each parent, in their order. */
   readonly weights: readonly number[];
-  /** Name of the parent whose head answered. */
+  /** Name of the parent whose head answered, or of the largest weight where heads are mixed. */
   readonly parent: string;
+  /** Label, or word of the first mask. */
   readonly label: string;
   readonly score: number;
   /** Whether no parent covers the text; undefined for one that never abstains. */

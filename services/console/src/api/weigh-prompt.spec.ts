@@ -34,6 +34,21 @@ describe('a prompt that is weighed', () => {
     expect(readWeighing(answer([output])).abstains).toBe(abstains);
   });
 
+  it('with a mask comes back with the best word of the first', () => {
+    const { outputs } = answer();
+    const [, , , weights, parent] = outputs;
+    const masked = {
+      outputs: [
+        { name: 'token', datatype: 'INT64', shape: [2, 2], data: [7, 8, 9, 10] },
+        { name: 'token_str', datatype: 'BYTES', shape: [2, 2], data: ['pain', 'ache', 'left', 'right'] },
+        { name: 'score', datatype: 'FP32', shape: [2, 2], data: [0.5, 0.25, 0.75, 0.125] },
+        weights!,
+        parent!,
+      ],
+    };
+    expect(readWeighing(masked)).toMatchObject({ label: 'pain', score: 0.5, parent: 'banking77' });
+  });
+
   it('is refused where there are no weights', () => {
     const plain = { outputs: answer().outputs.filter(({ name }) => name !== 'router_weights') };
     expect(() => readWeighing(plain)).toThrow(/no composition/);

@@ -15,7 +15,8 @@ export function readWeighing(wire: unknown): Weighing {
   const { outputs } = wire as { outputs: readonly WireOutput[] };
   const data = (name: string) => outputs.find((output) => output.name === name)?.data;
   const weights = data('router_weights');
-  const [label] = data('label') ?? [];
+  // A masked language model says words, the best of the first mask first.
+  const [label] = data('label') ?? data('token_str') ?? [];
   if (!weights || weights.length === 0 || label === undefined)
     throw new TypeError('It answered without weights: it is no composition, or its host is too old.');
   const [abstains] = data('abstain') ?? [];

@@ -151,8 +151,8 @@ const shown = (names: ReadonlyMap<string, string>, name: string) => names.get(na
 function judged(parent: DescribedParent, rows: CompositionReport['parents']): DescribedParent {
   const row = rows.find(({ name, version }) => name === parent.name && version === parent.version);
   if (!row) return parent;
-  const { n, parentAccuracy, accuracy, normalized, routedHere } = row;
-  return { ...parent, n, parentAccuracy, accuracy, normalized, routedHere };
+  const { n, parentAccuracy, accuracy, parentNats = null, nats = null, normalized, routedHere } = row;
+  return { ...parent, n, parentAccuracy, accuracy, parentNats, nats, normalized, routedHere };
 }
 
 /** When it was made, seconds of Unix time; 0 where nothing says. */

@@ -16,7 +16,11 @@ export interface ComposedFigures {
   readonly parentAccuracy: number | null;
   /** Share that the composition gets right. */
   readonly accuracy: number | null;
-  /** The second divided by the first. */
+  /** Loss of the parent alone, nats a hidden word piece; of masked language models, which have no accuracy. */
+  readonly parentNats: number | null;
+  /** Loss of the composition. */
+  readonly nats: number | null;
+  /** Accuracy divided by that of the parent, or exp(parentNats - nats). */
   readonly normalized: number | null;
   /** Share of its rows that the router gives to it; the registry does not know it. */
   readonly routedHere: number | null;
@@ -25,18 +29,27 @@ export interface ComposedFigures {
 /** What the registry knows of a composition on the task of a parent. */
 export function composedFigures(rows: readonly FigureRow[], parent: string): ComposedFigures {
   const find = (metric: string) => rows.find((row) => row.dataset === parent && row.metric === metric);
-  const own = find(COMPOSITION_FIGURES.accuracy);
-  const alone = find(COMPOSITION_FIGURES.parentAccuracy);
-  const parentAccuracy = alone?.value ?? null;
-  const accuracy = own?.value ?? null;
-  return {
-    n: Number(own?.n ?? 0n),
-    parentAccuracy,
-    accuracy,
-    normalized:
-      accuracy === null || parentAccuracy === null || parentAccuracy === 0 ? null : accuracy / parentAccuracy,
-    routedHere: null,
+  const value = (metric: string) => find(metric)?.value ?? null;
+  const figures = {
+    parentAccuracy: value(COMPOSITION_FIGURES.parentAccuracy),
+    accuracy: value(COMPOSITION_FIGURES.accuracy),
+    parentNats: value(COMPOSITION_FIGURES.parentNats),
+    nats: value(COMPOSITION_FIGURES.nats),
   };
+  const own = find(COMPOSITION_FIGURES.accuracy) ?? find(COMPOSITION_FIGURES.nats);
+  return { n: Number(own?.n ?? 0n), ...figures, normalized: normalizedOf(figures), routedHere: null };
+}
+
+function normalizedOf({
+  parentAccuracy,
+  accuracy,
+  parentNats,
+  nats,
+}: Pick<ComposedFigures, 'parentAccuracy' | 'accuracy' | 'parentNats' | 'nats'>): number | null {
+  if (nats !== null && parentNats !== null) return Math.exp(parentNats - nats);
+  return accuracy === null || parentAccuracy === null || parentAccuracy === 0
+    ? null
+    : accuracy / parentAccuracy;
 }
 
 /** Mean of what parents keep; null where nothing was measured. */

@@ -11,6 +11,8 @@ import {
   lostPoints,
   parentsText,
   pointsText,
+  scoreShares,
+  scoreTexts,
   shareText,
   spanText,
   worstParent,
@@ -24,6 +26,8 @@ const parent = (name: string, parentAccuracy: number | null, accuracy: number | 
   n: accuracy === null ? 0 : 100,
   parentAccuracy,
   accuracy,
+  parentNats: null,
+  nats: null,
   normalized: accuracy === null || parentAccuracy === null ? null : accuracy / parentAccuracy,
   routedHere: null,
 });
@@ -35,6 +39,19 @@ describe('what a composition keeps', () => {
   it('is said in points, a loss with a minus and a gain with a plus', () => {
     expect(PARENTS.map((own) => pointsText(lostPoints(own)))).toEqual(['0.0', '−8.0', '–']);
     expect(pointsText(lostPoints(parent('d', 0.8, 0.825)))).toBe('+2.5');
+    // Of a masked language model, of the normalised score.
+    const masked = {
+      ...parent('m', null, null),
+      n: 50,
+      parentNats: 3,
+      nats: 3.1,
+      normalized: Math.exp(-0.1),
+    };
+    expect(pointsText(lostPoints(masked))).toBe('−9.5');
+    expect(scoreTexts(masked)).toEqual({ alone: '3.000 nats', composed: '3.100 nats' });
+    expect(scoreTexts(PARENTS[1]!)).toEqual({ alone: '80.0 %', composed: '72.0 %' });
+    expect(scoreShares(masked).composed).toBeCloseTo(Math.exp(-3.1), 9);
+    expect(scoreShares(PARENTS[1]!)).toEqual({ alone: 0.8, composed: 0.72 });
     // Less than is shown is nothing.
     expect(pointsText(0.04)).toBe('0.0');
   });

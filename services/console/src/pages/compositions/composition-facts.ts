@@ -44,12 +44,38 @@ export function expiryText({ expiresAt }: Pick<CompositionRow, 'expiresAt'>, now
   return left <= 0 ? 'now' : `in ${spanText(left)}`;
 }
 
-/** What the composition loses against a parent, in points of accuracy; negative where it gains. */
+/**
+ * What the composition loses against a parent, in points: of accuracy, or of the normalised score of a masked language model; negative
+ * where it gains.
+ */
 export function lostPoints({
   parentAccuracy,
   accuracy,
-}: Pick<ComposedParent, 'parentAccuracy' | 'accuracy'>): number | undefined {
+  nats,
+  normalized,
+}: Pick<ComposedParent, 'parentAccuracy' | 'accuracy' | 'nats' | 'normalized'>): number | undefined {
+  if (nats !== null && normalized !== null) return 100 * (1 - normalized);
   return parentAccuracy === null || accuracy === null ? undefined : 100 * (parentAccuracy - accuracy);
+}
+
+/** How the parent alone and the composition do at its task: a share, or nats of a masked language model. */
+export function scoreTexts({ parentAccuracy, accuracy, parentNats, nats }: ComposedParent): {
+  readonly alone: string;
+  readonly composed: string;
+} {
+  const natsText = (value: number | null) => (value === null ? '–' : `${value.toFixed(3)} nats`);
+  return nats === null
+    ? { alone: shareText(parentAccuracy), composed: shareText(accuracy) }
+    : { alone: natsText(parentNats), composed: natsText(nats) };
+}
+
+/** Lengths of the bar of the composition and of the mark of the parent, 0 to 1: accuracies, or probabilities exp(-nats). */
+export function scoreShares({ parentAccuracy, accuracy, parentNats, nats }: ComposedParent): {
+  readonly alone: number | null;
+  readonly composed: number | null;
+} {
+  if (nats === null || parentNats === null) return { alone: parentAccuracy, composed: accuracy };
+  return { alone: Math.exp(-parentNats), composed: Math.exp(-nats) };
 }
 
 /** The same with its sign, as a change. */

@@ -3,9 +3,13 @@ import { IconRulerMeasure } from '@tabler/icons-react';
 import type { ComposedParent } from '../../api/composition-types.js';
 import { Empty } from '../../states/empty.js';
 import { ChartCard, PlainTable } from '../router/chart-card.js';
-import { colourOf, lostPoints, pointsText, shareText } from './composition-facts.js';
+import { colourOf, lostPoints, pointsText, scoreShares, scoreTexts, shareText } from './composition-facts.js';
 
 const TITLE = 'Score per task';
+const PURPOSE =
+  "Bars: share of a parent's rows that the composition gets right. The mark is the parent alone; the last number is the difference in points.";
+const MASKED_PURPOSE =
+  "Bars: geometric mean of the probabilities of what was hidden in the texts of each parent's domain. The mark is the parent alone; the last number is what the normalised score gains or lacks, in points.";
 
 /** What the composition gets right on each parent's rows, beside the parent alone. */
 export function TaskScores({ parents }: { readonly parents: readonly ComposedParent[] }) {
@@ -20,15 +24,15 @@ export function TaskScores({ parents }: { readonly parents: readonly ComposedPar
   return (
     <ChartCard
       title={TITLE}
-      purpose="Bars: share of a parent's rows that the composition gets right. The mark is the parent alone; the last number is the difference in points."
+      purpose={parents.some(({ nats }) => nats !== null) ? MASKED_PURPOSE : PURPOSE}
       table={
         <PlainTable
           head={['task of', 'rows', 'alone', 'composed', 'points', 'kept', 'given to it']}
           rows={parents.map((parent) => [
             parent.name,
             parent.n.toLocaleString('en'),
-            shareText(parent.parentAccuracy),
-            shareText(parent.accuracy),
+            scoreTexts(parent).alone,
+            scoreTexts(parent).composed,
             pointsText(lostPoints(parent)),
             shareText(parent.normalized),
             shareText(parent.routedHere),
@@ -46,7 +50,9 @@ export function TaskScores({ parents }: { readonly parents: readonly ComposedPar
 }
 
 function TaskRow({ parent, at }: { readonly parent: ComposedParent; readonly at: number }) {
-  const { name, parentAccuracy, accuracy } = parent;
+  const { name } = parent;
+  const { alone, composed } = scoreShares(parent);
+  const texts = scoreTexts(parent);
   const lost = lostPoints(parent);
   return (
     <li data-colour={colourOf(at)}>
@@ -57,17 +63,15 @@ function TaskRow({ parent, at }: { readonly parent: ComposedParent; readonly at:
         </Text>
       </span>
       <div className="share-track" aria-hidden>
-        {accuracy !== null && <div className="share-bar" style={{ width: `${100 * accuracy}%` }} />}
-        {parentAccuracy !== null && (
-          <div className="share-mark" style={{ left: `${100 * parentAccuracy}%` }} />
-        )}
+        {composed !== null && <div className="share-bar" style={{ width: `${100 * composed}%` }} />}
+        {alone !== null && <div className="share-mark" style={{ left: `${100 * alone}%` }} />}
       </div>
       <Text size="sm" className="number nowrap">
-        {accuracy === null ? 'not judged' : shareText(accuracy)}
+        {composed === null ? 'not judged' : texts.composed}
         {lost !== undefined && (
           <span className="task-lost" data-lost={lost >= 1}>
             {pointsText(lost)}
-            <span className="unseen"> points against {shareText(parentAccuracy)} of the parent alone</span>
+            <span className="unseen"> points against {texts.alone} of the parent alone</span>
           </span>
         )}
       </Text>

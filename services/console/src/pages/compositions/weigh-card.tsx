@@ -24,7 +24,11 @@ export function WeighCard({ composition }: { readonly composition: Composition }
     >
       <Textarea
         label="Prompt"
-        placeholder="What would one of its parents be asked?"
+        placeholder={
+          composition.task === 'fill-mask'
+            ? 'A text with a word left out, such as: the patient has [MASK] in the chest'
+            : 'What would one of its parents be asked?'
+        }
         autosize
         minRows={2}
         maxRows={8}

@@ -45,7 +45,7 @@ export function judgedCompositionJson(judged: JudgedComposition) {
 }
 
 function parentJson({ registered, ...parent }: DescribedParent) {
-  const { name, version, n, parentAccuracy, accuracy, normalized, routedHere } = parent;
+  const { name, version, n, parentAccuracy, accuracy, parentNats, nats, normalized, routedHere } = parent;
   return {
     name,
     version,
@@ -54,6 +54,8 @@ function parentJson({ registered, ...parent }: DescribedParent) {
     n,
     parentAccuracy,
     accuracy,
+    parentNats,
+    nats,
     normalized,
     routedHere,
   };

@@ -11,10 +11,14 @@ const parent = z.object({
     .nullable()
     .describe('full, probe or lowrank; null for one that is hidden, or not registered any more.'),
   sizeBytes: z.int().nullable().describe('Bytes of its own bundle; null as kind.'),
-  n: z.int().describe('Rows that it was judged on; 0: none, and the figures are null.'),
-  parentAccuracy: share.describe('Share that the parent alone gets right.'),
-  accuracy: share.describe('Share that the composition gets right.'),
-  normalized: share.describe('accuracy / parentAccuracy.'),
+  n: z
+    .int()
+    .describe('Rows, or hidden word pieces, that it was judged on; 0: none, and the figures are null.'),
+  parentAccuracy: share.describe('Share that the parent alone gets right; null for fill-mask.'),
+  accuracy: share.describe('Share that the composition gets right; null for fill-mask.'),
+  parentNats: share.describe('Loss of the parent alone, nats a hidden word piece; of fill-mask alone.'),
+  nats: share.describe('Loss of the composition, nats a hidden word piece; of fill-mask alone.'),
+  normalized: share.describe('accuracy / parentAccuracy, or exp(parentNats - nats).'),
   routedHere: share.describe('Share of its rows that the router gives to it; null in lists.'),
 });
 
