@@ -1,11 +1,24 @@
-import { openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
-import { evaluateComposition, type CompositionEvaluation, type JudgedTask } from '@thalamus/composition';
+import { COMPOSITION_FIGURES, openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
+import {
+  evaluateComposition,
+  evaluateMaskedComposition,
+  type CompositionEvaluation,
+  type JudgedDomainTask,
+  type JudgedTask,
+} from '@thalamus/composition';
 import { ThalamusError } from '@thalamus/errors';
-import type { LabelledText } from '@thalamus/training';
 import { baseFolder } from '../compose/local-plan.js';
 import { listBundles, openByDigest, parentFolders, type ParentBundle } from '../compose/parent-bundles.js';
 import { compositionProgress } from '../compose/progress-view.js';
-import { dataFiles, filesByParent, readTaskRows, type TaskOwner } from '../compose/task-files.js';
+import {
+  dataFiles,
+  fileOf,
+  filesByParent,
+  readDomainLines,
+  readTaskRows,
+  type TaskFile,
+  type TaskOwner,
+} from '../compose/task-files.js';
 import { createOutput, table } from '../output.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 
@@ -39,24 +52,10 @@ export async function evaluateLocally(folder: string, options: EvaluateCompositi
   const base = await openBundle(baseFolder(options.base));
   const parents = await parentsOf(composition, listBundles(parentFolders(options.parents)));
   const given = filesByParent('--data', options.data, parents);
-  const judged = parents.map((parent): JudgedTask => {
-    const { name } = parent;
-    const files = dataFiles(parent, 'test', given);
-    if (files.length === 0)
-      throw new ThalamusError(
-        'CONFIG_INVALID',
-        `The zoo has no test sample for ${name}; name rows with --data ${name}=FILE.csv, columns text and label.`,
-      );
-    const rows = readTaskRows(files, parent);
-    const task = given.get(name)?.[0]?.task ?? files[0]?.dataset ?? name;
-    return {
-      task,
-      name,
-      rows,
-      alone: parent.bundle ?? knownAccuracy(composition, name, rows, given.has(name)),
-    };
-  });
-  const evaluation = await measured(composition, judged, options);
+  const evaluation =
+    composition.manifest.task === 'fill-mask'
+      ? await measuredMasked(composition, parents, given, options)
+      : await measured(composition, parents, given, options);
   const bytes = composition.sizeBytes;
   const parentBytes = parents.reduce(
     (sum, { bundle }) => sum + FLOAT32 * (bundle?.manifest ?? base.manifest).parameterCount,
@@ -65,17 +64,66 @@ export async function evaluateLocally(folder: string, options: EvaluateCompositi
   report(options, composition.manifest.name, { ...evaluation, bytes, parentBytes });
 }
 
+type GivenFiles = ReadonlyMap<string, readonly TaskFile[]>;
+
+/** A parent with the files of its rows. @throws CONFIG_INVALID for a task without rows */
+function judgedFiles(parent: FoundParent, given: GivenFiles) {
+  const { name } = parent;
+  const files = dataFiles(parent, 'test', given);
+  if (files.length === 0)
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `The zoo has no test sample for ${name}; name rows with --data ${name}=${fileOf(parent)}.`,
+    );
+  return { name, files, task: given.get(name)?.[0]?.task ?? files[0]?.dataset ?? name };
+}
+
 async function measured(
   composition: OpenedBundle<ExpertManifest>,
-  judged: readonly JudgedTask[],
+  parents: readonly FoundParent[],
+  given: GivenFiles,
   options: EvaluateCompositionOptions,
 ): Promise<CompositionEvaluation> {
-  const tools = localTools(options.threads);
-  const bar = await compositionProgress(options.json);
-  try {
-    const needsBase = judged.some(({ alone }) => typeof alone !== 'number' && alone.manifest.base);
+  const judged = parents.map((parent): JudgedTask => {
+    const { name, files, task } = judgedFiles(parent, given);
+    const rows = readTaskRows(files, parent);
+    const known = () =>
+      knownFigure(composition, parent, { isGiven: given.has(name), counts: ({ n }) => n === rows.length });
+    return { task, name, rows, alone: parent.bundle ?? known() };
+  });
+  const needsBase = judged.some(({ alone }) => typeof alone !== 'number' && alone.manifest.base);
+  return withTools(options, async (tools, onRows) => {
     const base = needsBase ? await openLocalBase(options.base, tools) : undefined;
-    return await evaluateComposition(composition, judged, { ...tools, base }, (done, total) => {
+    return evaluateComposition(composition, judged, { ...tools, base }, onRows);
+  });
+}
+
+async function measuredMasked(
+  composition: OpenedBundle<ExpertManifest>,
+  parents: readonly FoundParent[],
+  given: GivenFiles,
+  options: EvaluateCompositionOptions,
+): Promise<CompositionEvaluation> {
+  const judged = parents.map((parent): JudgedDomainTask => {
+    const { name, files, task } = judgedFiles(parent, given);
+    const lines = readDomainLines(files);
+    // Samples are judged whole when a composition is made.
+    const known = () => knownFigure(composition, parent, { isGiven: given.has(name), counts: () => true });
+    return { task, name, lines, alone: parent.bundle ?? known() };
+  });
+  return withTools(options, async (tools, onRows) =>
+    evaluateMaskedComposition(composition, judged, await openLocalBase(options.base, tools), onRows),
+  );
+}
+
+async function withTools<T>(
+  { json, threads }: EvaluateCompositionOptions,
+  work: (tools: ReturnType<typeof localTools>, onRows: (done: number, total: number) => void) => Promise<T>,
+): Promise<T> {
+  const tools = localTools(threads);
+  const bar = await compositionProgress(json);
+  try {
+    return await work(tools, (done, total) => {
       bar.step({ stage: 'quality', done, total });
     });
   } finally {
@@ -89,7 +137,7 @@ async function parentsOf(
   { manifest }: OpenedBundle<ExpertManifest>,
   bundles: readonly ParentBundle[],
 ): Promise<FoundParent[]> {
-  const { name, kind, lineage, labels } = manifest;
+  const { name, kind, task, lineage, labels } = manifest;
   if (kind !== 'twin' || !lineage)
     throw new ThalamusError(
       'METHOD_UNSUPPORTED',
@@ -106,21 +154,24 @@ async function parentsOf(
         .split(', ')
         .map((name) => ({ ...row, name: name.replace(/@\d+$/, '') })),
     );
-    found.push({ name: parent.name, manifest: bundle?.manifest ?? { labels, trainingData }, bundle });
+    found.push({ name: parent.name, manifest: bundle?.manifest ?? { task, labels, trainingData }, bundle });
   }
   return found;
 }
 
-/** Accuracy of a parent that is not here, as it was measured when the composition was made. @throws EXPERT_NOT_FOUND */
-function knownAccuracy(
+/** Figure of a parent that is not here, as it was measured when the composition was made. @throws EXPERT_NOT_FOUND */
+function knownFigure(
   { manifest }: OpenedBundle<ExpertManifest>,
-  name: string,
-  rows: readonly LabelledText[],
-  isGiven: boolean,
+  { name }: FoundParent,
+  {
+    isGiven,
+    counts,
+  }: { readonly isGiven: boolean; readonly counts: (row: { readonly n: number }) => boolean },
 ): number {
+  const wanted =
+    manifest.task === 'fill-mask' ? COMPOSITION_FIGURES.parentNats : COMPOSITION_FIGURES.parentAccuracy;
   const row = manifest.evaluation.find(
-    ({ dataset, metric, split, n }) =>
-      dataset === name && metric === 'parent-accuracy' && split === 'test' && n === rows.length,
+    (own) => own.dataset === name && own.metric === wanted && own.split === 'test' && counts(own),
   );
   if (row && !isGiven) return row.value;
   const digest = manifest.lineage?.parents.find((parent) => parent.name === name)?.digest ?? '';
@@ -138,9 +189,10 @@ function report(
   const { normalized, tasks, bytes, parentBytes, routerAccuracy } = result;
   const value = {
     normalized,
-    tasks: tasks.map(({ task, n, parent, composed, normalized: score }) => ({
+    tasks: tasks.map(({ task, n, unit, parent, composed, normalized: score }) => ({
       task,
       n,
+      unit,
       parent,
       composed,
       normalized: score,
@@ -154,7 +206,7 @@ function report(
   createOutput(json).answer(value, () => [
     `${name}, its router choosing (protocol ${PROTOCOL}):`,
     ...table([
-      ['  task', 'n', 'parent', 'composed', 'normalised', 'routed to it'],
+      ['  task', 'n', `parent (${unitOf(tasks)})`, 'composed', 'normalised', 'routed to it'],
       ...tasks.map(({ task, n, parent, composed, normalized: score, routed }) => [
         `  ${task}`,
         String(n),
@@ -168,3 +220,7 @@ function report(
     `  ${bytes} bytes, ${((100 * bytes) / parentBytes).toFixed(1)} % of the ${parentBytes} of the parents' dense float32 weights`,
   ]);
 }
+
+/** All tasks of a composition are in one unit. */
+const unitOf = (tasks: CompositionEvaluation['tasks']) =>
+  tasks[0]?.unit === 'nats' ? 'nats a hidden word piece' : 'accuracy';

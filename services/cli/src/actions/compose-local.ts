@@ -19,6 +19,7 @@ import { probedLocally } from '../compose/probed-locally.js';
 import { compositionProgress } from '../compose/progress-view.js';
 import { readPrompts } from '../compose/prompt-files.js';
 import { readRecipeFile } from '../compose/recipe-file.js';
+import { fileOf } from '../compose/task-files.js';
 import { EXIT } from '../exit-codes.js';
 import { onInterrupt } from '../interruption.js';
 import { createOutput, table } from '../output.js';
@@ -128,6 +129,20 @@ async function makeInProcess(task: CompositionTask, json: boolean): Promise<Made
   }
 }
 
+/** Names of the figures of a task, by what it is judged by; points are of accuracy, or of the normalised score. */
+const ACCURACY = {
+  unit: 'accuracy',
+  composed: 'accuracy',
+  alone: 'parent_accuracy',
+  lost: 'accuracy_loss',
+} as const;
+const NATS = {
+  unit: 'nats',
+  composed: 'masked_log_loss',
+  alone: 'parent_masked_log_loss',
+  lost: 'score_loss',
+} as const;
+
 function report(
   options: LocalComposeOptions,
   out: string,
@@ -138,17 +153,18 @@ function report(
   const parents = plan.parents.map(({ name, version }) => `${name}@${version}`);
   const value = { expert, method: recipe.method.name, folder: out, digest, recipeDigest, parents, metrics };
   const figure = (name: string, digits = 4) => metrics[name]?.toFixed(digits) ?? '-';
-  const judged = plan.parents.filter(({ name }) => metrics[`accuracy/${name}`] !== undefined);
+  const names = plan.parents.some(({ manifest }) => manifest.task === 'fill-mask') ? NATS : ACCURACY;
+  const judged = plan.parents.filter(({ name }) => metrics[`${names.composed}/${name}`] !== undefined);
   const [first] = judged;
   createOutput(options.json).answer(value, () => [
     `${out}: ${expert}, ${recipe.method.name} of ${plan.parents.length} experts.`,
     ...table([
-      ['  parent', 'alone', 'composed', 'loses (points)'],
+      ['  parent', `alone (${names.unit})`, 'composed', 'loses (points)'],
       ...judged.map(({ name }) => [
         `  ${name}`,
-        figure(`parent_accuracy/${name}`),
-        figure(`accuracy/${name}`),
-        (100 * (metrics[`accuracy_loss/${name}`] ?? 0)).toFixed(1),
+        figure(`${names.alone}/${name}`),
+        figure(`${names.composed}/${name}`),
+        (100 * (metrics[`${names.lost}/${name}`] ?? 0)).toFixed(1),
       ]),
     ]),
     ...unjudged(plan),
@@ -172,8 +188,11 @@ function report(
 }
 
 function unjudged({ parents }: LocalPlan): string[] {
-  const without = parents.filter(({ test }) => test.length === 0).map(({ name }) => name);
-  return without.length === 0
+  const without = parents.filter(({ test }) => test.length === 0);
+  const [first] = without;
+  return first === undefined
     ? []
-    : [`  not judged, for want of test rows: ${without.join(', ')} (--test ${without[0] ?? ''}=FILE.csv)`];
+    : [
+        `  not judged, for want of test rows: ${without.map(({ name }) => name).join(', ')} (--test ${first.name}=${fileOf(first)})`,
+      ];
 }

@@ -62,18 +62,21 @@ export async function run(given: readonly string[], options: ComposeOptions): Pr
   );
 }
 
-/** Share of right answers that a parent may lose before it is worth a word. */
+/** Share of right answers, or of the normalised score, that a parent may lose before it is worth a word. */
 const WORTH_A_WORD = 0.02;
 const LOSS = 'accuracy_loss/';
+const SCORE_LOSS = 'score_loss/';
 
 /** Parents whose task the composition does clearly worse at than they do alone. */
 function losers(metrics: Readonly<Record<string, number>>): string[] {
-  return Object.entries(metrics)
-    .filter(([name, lost]) => name.startsWith(LOSS) && lost > WORTH_A_WORD)
-    .map(
-      ([name, lost]) =>
-        `  note: on the task of ${name.slice(LOSS.length)} it is right ${(100 * lost).toFixed(1)} points less often than ${name.slice(LOSS.length)} alone: its router confuses the parents' texts`,
-    );
+  return Object.entries(metrics).flatMap(([figure, lost]) => {
+    const [prefix, name = ''] = figure.split(/(?<=\/)/);
+    if (lost <= WORTH_A_WORD || (prefix !== LOSS && prefix !== SCORE_LOSS)) return [];
+    const points = (100 * lost).toFixed(1);
+    return prefix === LOSS
+      ? `  note: on the task of ${name} it is right ${points} points less often than ${name} alone: its router confuses the parents' texts`
+      : `  note: on the domain of ${name} its normalised score lacks ${points} points: its router confuses the parents' texts, or the rank is too low`;
+  });
 }
 
 /** Says whether experts can be composed and what that would cost; exit code 4 when they cannot. */

@@ -51,6 +51,7 @@ function runCommand(): Command {
         'thalamus compose run zoo/recipes/twin.yaml --out /tmp/twin',
         'thalamus compose run my.yaml --out /tmp/mine --parents ./experts --data intents=train.csv --test intents=test.csv',
         'thalamus compose run my.yaml --out /tmp/mine --parents ./experts --prompts mails.jsonl',
+        'thalamus compose run zoo/recipes/twin-masked-lm.yaml --out /tmp/masked',
         'thalamus compose run zoo/recipes/ties.yaml',
         'thalamus compose run banking77 clinc150',
         'thalamus compose run banking77@3 snips7@2 --name assistant --dry-run',

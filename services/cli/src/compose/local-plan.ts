@@ -6,6 +6,7 @@ import {
   expertNameOf,
   parentFacts,
   recipeDigest,
+  requireParametersFor,
   type CompositionEstimate,
   type CompositionTask,
   type Recipe,
@@ -17,7 +18,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zooFolder } from '../mesh/zoo-index.js';
 import { listBundles, openParentBundle, parentFolders } from './parent-bundles.js';
-import { dataFiles, dataSets, filesByParent, readTaskRows, type TaskOwner } from './task-files.js';
+import { checkTaskFiles, dataFiles, dataSets, fileOf, filesByParent, type TaskOwner } from './task-files.js';
 
 /** Options that say what a composition in this process is made of. */
 export interface PartsOptions {
@@ -57,6 +58,10 @@ export async function planLocally(recipe: Recipe, options: PartsOptions): Promis
   const opened: { name: string; bundle: OpenedBundle<ExpertManifest> }[] = [];
   for (const model of recipe.document.models)
     opened.push({ name: model.name, bundle: await openParentBundle(bundles, model, folders) });
+  requireParametersFor(
+    recipe.document,
+    opened.map(({ bundle }) => bundle.manifest.task),
+  );
   const owners = opened.map(({ name, bundle }): TaskOwner => ({ name, manifest: bundle.manifest }));
   const [data, test] = [
     filesByParent('--data', options.data, owners),
@@ -65,8 +70,8 @@ export async function planLocally(recipe: Recipe, options: PartsOptions): Promis
   const parents = opened.map(({ name, bundle: { manifest, digest, folder } }) => {
     const owner = { name, manifest };
     const files = { train: dataFiles(owner, 'train', data), test: dataFiles(owner, 'test', test) };
-    readTaskRows(files.train);
-    readTaskRows(files.test, owner);
+    checkTaskFiles(files.train, owner, 'train');
+    checkTaskFiles(files.test, owner, 'test');
     return { name, version: manifest.version, digest, folder, manifest, ...files };
   });
   const canonical = canonicalRecipe(recipe, parents);
@@ -115,13 +120,14 @@ export function taskOf(
 export function requireTrainingRows({ parents, recipe }: LocalPlan): void {
   if (recipe.prompts.length > 0) return;
   const without = parents.filter(({ train }) => train.length === 0);
-  if (without.length === 0) return;
+  const [first] = without;
+  if (!first) return;
   const list = without.map(
     (parent) => `${parent.name} (trained on ${dataSets(parent).join(', ') || 'nothing that it names'})`,
   );
   throw new ThalamusError(
     'CONFIG_INVALID',
-    `The router is fitted on rows of every parent's task, and the zoo has no sample for ${list.join(', ')}; name a file with --data ${without[0]?.name ?? ''}=FILE.csv, columns text and label.`,
+    `The router is fitted on rows of every parent's task, and the zoo has no sample for ${list.join(', ')}; name a file with --data ${first.name}=${fileOf(first)}${columnsOf(first)}.`,
   );
 }
 
@@ -137,11 +143,21 @@ function obstaclesOf(
     obstacle.kind === 'dataset'
       ? {
           ...obstacle,
-          description: `has no training rows here, and the router is fitted on them; name a file with --data ${obstacle.parent.split('@')[0] ?? ''}=FILE.csv.`,
+          description: `has no training rows here, and the router is fitted on them; name a file with --data ${withFile(obstacle.parent, parents)}.`,
         }
       : obstacle,
   );
 }
+
+/** `NAME=FILE` of a parent, name@version. */
+function withFile(id: string, parents: LocalPlan['parents']): string {
+  const [name = ''] = id.split('@');
+  const parent = parents.find((own) => own.name === name);
+  return `${name}=${parent ? fileOf(parent) : 'FILE'}`;
+}
+
+const columnsOf = ({ manifest: { task } }: TaskOwner) =>
+  task === 'fill-mask' ? ', a text a line' : ', columns text and label';
 
 /** @throws REQUEST_INVALID when the recipe names another base than the folder holds */
 function requireBase(

@@ -18,9 +18,12 @@ export interface ParentBundle {
   readonly version: string;
 }
 
+/** Folders of the zoo that hold classifiers and masked language models. */
+const ZOO_FOLDERS = ['experts', 'language-models'];
+
 /** Folders that parents are looked for in; default: those of the zoo. */
 export function parentFolders(given: readonly string[]): readonly string[] {
-  return given.length > 0 ? given : [join(zooFolder(), 'experts')];
+  return given.length > 0 ? given : ZOO_FOLDERS.map((folder) => join(zooFolder(), folder));
 }
 
 /** Bundles in folders: each folder may be a bundle, or hold some. @throws CONFIG_INVALID for a folder that cannot be read */

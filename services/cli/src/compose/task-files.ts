@@ -1,7 +1,13 @@
 import type { ExpertManifest } from '@thalamus/bundle';
 import type { DataFile } from '@thalamus/composition';
 import { ThalamusError } from '@thalamus/errors';
-import { readDataset, requireLabels, type LabelledText } from '@thalamus/training';
+import {
+  readDataset,
+  readTextLines,
+  requireLabels,
+  type LabelledText,
+  type TextLine,
+} from '@thalamus/training';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
@@ -24,16 +30,20 @@ export interface TaskFile {
 /** A parent with what its rows are found by. */
 export interface TaskOwner {
   readonly name: string;
-  readonly manifest: Pick<ExpertManifest, 'trainingData' | 'labels'>;
+  readonly manifest: Pick<ExpertManifest, 'task' | 'trainingData' | 'labels'>;
 }
 
-/** `TASK=FILE.csv`. @throws CONFIG_INVALID */
+/** What a file of a parent's rows is called in messages. */
+export const fileOf = ({ manifest: { task } }: TaskOwner): string =>
+  task === 'fill-mask' ? 'FILE.jsonl' : 'FILE.csv';
+
+/** `TASK=FILE`. @throws CONFIG_INVALID */
 export function taskFile(option: string, text: string): TaskFile {
   const at = text.indexOf('=');
   if (at > 0 && at < text.length - 1) return { task: text.slice(0, at), path: text.slice(at + 1) };
   throw new ThalamusError(
     'CONFIG_INVALID',
-    `${option} ${text}: write TASK=FILE.csv, TASK being the name of a parent or of its data set.`,
+    `${option} ${text}: write TASK=FILE, TASK being the name of a parent or of its data set: a CSV with text and label, or JSONL with text of a masked language model.`,
   );
 }
 
@@ -85,6 +95,17 @@ export function readTaskRows(files: readonly DataFile[], owner?: TaskOwner): Lab
   });
 }
 
+/** Texts of files of a masked language model's domain. @throws DATASET_INVALID that names file, line and cure */
+export function readDomainLines(files: readonly DataFile[]): TextLine[] {
+  return files.flatMap(({ path }) => readTextLines(readData(path), path));
+}
+
+/** Reads files as composing will, so that faults are told before any work. @throws DATASET_INVALID */
+export function checkTaskFiles(files: readonly DataFile[], owner: TaskOwner, split: Split): void {
+  if (owner.manifest.task === 'fill-mask') readDomainLines(files);
+  else readTaskRows(files, split === 'test' ? owner : undefined);
+}
+
 /** Names of the data sets that a parent was trained on. */
 export function dataSets({ manifest }: TaskOwner): string[] {
   return manifest.trainingData.map(({ name }) => name);
@@ -93,10 +114,15 @@ export function dataSets({ manifest }: TaskOwner): string[] {
 function zooSamples(sets: readonly string[], split: Split): DataFile[] {
   const zoo = zooFolder();
   if (!existsSync(join(zoo, 'zoo.json'))) return [];
-  return readZoo(zoo).experts.flatMap(({ sample }) => {
-    const dataset = basename(sample.train, '.train.csv');
+  const { experts, languageModels } = readZoo(zoo);
+  return [...experts, ...languageModels].flatMap(({ sample }) => {
+    if (!sample) return [];
+    const dataset = basename(sample.train).replace(/\.train\.(csv|jsonl)$/, '');
     if (!sets.includes(dataset)) return [];
     const { licence, origin } = sample;
-    return PARTS[split].map((part) => ({ dataset, path: join(zoo, sample[part]), licence, origin }));
+    return PARTS[split].flatMap((part) => {
+      const path = (sample as Partial<Record<string, string>>)[part];
+      return path === undefined ? [] : [{ dataset, path: join(zoo, path), licence, origin }];
+    });
   });
 }

@@ -6,20 +6,17 @@ import { z } from 'zod';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const entry = z.object({ folder: z.string(), digest });
+const sample = z.object({ train: z.string(), test: z.string(), licence: z.string(), origin: z.string() });
 const indexSchema = z.object({
   bases: z.array(entry),
   experts: z.array(
     entry.extend({
-      sample: z.object({
-        train: z.string(),
-        /** Rows that no expert was trained on: what routers are fitted on. */
-        router: z.string(),
-        test: z.string(),
-        licence: z.string(),
-        origin: z.string(),
-      }),
+      /** `router`: rows that no expert was trained on, which routers are fitted on. */
+      sample: sample.extend({ router: z.string() }),
     }),
   ),
+  /** Models of one domain have samples of it; their `train` is of rows that no expert was trained on. */
+  languageModels: z.array(entry.extend({ sample: sample.optional() })).default([]),
   routers: z.array(entry),
   fleet: z.object({
     recordings: z.object({ file: z.string(), digest }),

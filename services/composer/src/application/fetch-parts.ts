@@ -59,7 +59,7 @@ export class FetchParts {
   ): Promise<DataFile> {
     const bytes = await readArtifact(this.store, parseDigest(digest), MAX_DATA_BYTES);
     const dataset = `${name}@${version}`;
-    const path = join(folder, `${dataset}.csv`);
+    const path = join(folder, `${dataset}.rows`);
     await writeFile(path, bytes);
     return { dataset, path, licence, origin };
   }

@@ -15,6 +15,7 @@ import {
   expertNameOf,
   parentFacts,
   recipeDigest,
+  requireParametersFor,
   standsOn,
   type PinnedParent,
   type Recipe,
@@ -69,6 +70,8 @@ export class PlanComposition {
     const parents = await Promise.all(
       recipe.document.models.map((parent, index) => this.parent(parent, index)),
     );
+    const tasks = parents.flatMap(({ manifest }) => manifest?.task ?? []);
+    requireParametersFor(recipe.document, tasks);
     const base = await this.base(parents, recipe);
     const canonical = canonicalRecipe(recipe, parents);
     const digest = recipeDigest(canonical);
@@ -78,7 +81,7 @@ export class PlanComposition {
       base && baseFacts(base.digest, base.manifest),
     );
     const expert = expertNameOf(recipe, digest);
-    await this.checkName(expert);
+    await this.checkName(expert, tasks[0] ?? 'text-classification');
     return {
       recipe,
       canonical,
@@ -169,12 +172,12 @@ export class PlanComposition {
     return parseExpertManifest(bytes, digest);
   }
 
-  private async checkName(name: string): Promise<void> {
+  private async checkName(name: string, wanted: string): Promise<void> {
     const task = (await this.registry.expert(name))?.task;
-    if (task === undefined || task === 'text-classification') return;
+    if (task === undefined || task === wanted) return;
     throw new ThalamusError(
       'REQUEST_INVALID',
-      `${name} is an expert for ${task}; a composition of classifiers cannot be a version of it. Choose another name.`,
+      `${name} is an expert for ${task}; a composition for ${wanted} cannot be a version of it. Choose another name.`,
       { violations: [{ field: 'recipe.name', description: `is taken by an expert for ${task}` }] },
     );
   }

@@ -107,7 +107,7 @@ export class RegisterComposition {
 
 function describe({ parents, recipe }: CompositionPlan): string {
   const names = parents.map(({ name, version }) => `${name}@${version}`).join(', ');
-  return `Composed by ${recipe.document.method} of ${names}: one graph that chooses among them for each text.`.slice(
+  return `Composed by ${recipe.document.method} of ${names}: one graph with a router of its own.`.slice(
     0,
     2000,
   );
