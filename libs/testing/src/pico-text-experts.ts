@@ -54,11 +54,13 @@ export function writePicoMaskedLm(
   { name, version = '1', seed = 1 }: PicoName,
   base: { readonly name: string; readonly digest: Digest },
   { rank, alpha, factors = picoFactors(rank, seed) }: PicoBranches,
+  more: Partial<Pick<ExpertManifest, 'trainingData'>> = {},
 ): Promise<WrittenBundle> {
   return writeBundle(
     folder,
     {
       ...picoFacts(),
+      ...more,
       name,
       version,
       kind: 'lowrank',

@@ -15,7 +15,7 @@ import { createClient } from '@thalamus/grpc';
 import { ComponentHost, COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
 import type { Storage } from '@thalamus/onnx-graph';
 import { createLogger, setLogLevel } from '@thalamus/telemetry';
-import { freePorts, picoHead, PICO_CONFIG, writePicoBase } from '@thalamus/testing';
+import { freePorts, picoHead, PICO_CONFIG, writePicoBase, writePicoMaskedLm } from '@thalamus/testing';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -145,6 +145,27 @@ export class ComposerMesh {
     await this.addHalves(parent);
   }
 
+  /** Writes and registers a masked language model that cites its texts, half of which are for training and half for test. */
+  async addMaskedLm(parent: Omit<PicoParent, 'labels' | 'licence'>, rank: number): Promise<void> {
+    const { name, seed, texts } = parent;
+    const base = this.bases.get(parent.base ?? 'pico');
+    if (!base) throw new Error(`no base for ${name}`);
+    const trainingData = [{ name, licence: 'CC0-1.0', origin: 'a test', rows: texts.length }];
+    const written = await writePicoMaskedLm(
+      join(this.folder, 'made', name),
+      { name, seed },
+      base,
+      // Branches that are small beside the base, as trained ones are.
+      { rank, alpha: rank / 4 },
+      { trainingData },
+    );
+    await this.register(written);
+    const half = Math.floor(texts.length / 2);
+    const lines = (of: readonly string[]) => of.map((text) => `${JSON.stringify({ text })}\n`).join('');
+    await this.addFile(name, 'train', lines(texts.slice(0, half)), half);
+    await this.addFile(`${name}-test`, 'test', lines(texts.slice(half)), texts.length - half);
+  }
+
   private async register({ folder, digest }: WrittenBundle): Promise<void> {
     await importBundle(folder, this.store);
     await this.registry.registerVersion({ version: { manifestDigest: digest } });
@@ -177,7 +198,11 @@ export class ComposerMesh {
     labels: readonly string[],
   ): Promise<void> {
     const lines = texts.map((text, index) => `${text},${labels[index % labels.length] ?? ''}`);
-    const { digest } = await this.store.put(Buffer.from(`text,label\n${lines.join('\n')}\n`));
+    await this.addFile(name, split, `text,label\n${lines.join('\n')}\n`, texts.length);
+  }
+
+  private async addFile(name: string, split: string, content: string, rows: number): Promise<void> {
+    const { digest } = await this.store.put(Buffer.from(content));
     const dataset = {
       name,
       version: '1',
@@ -185,7 +210,7 @@ export class ComposerMesh {
       licence: 'CC0-1.0',
       origin: 'a test',
       split,
-      rows: BigInt(texts.length),
+      rows: BigInt(rows),
     };
     await this.registry.registerDataset({ dataset });
   }
