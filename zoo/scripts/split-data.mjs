@@ -54,7 +54,7 @@ writeJson('zoo/data/splits.json', {
 
 const domains = DOMAINS.map(({ domain }) => [domain, readDomain(values.domains, domain)]);
 for (const [domain, parts] of domains)
-  for (const [part, rows] of Object.entries(domainSamples(parts)))
+  for (const [part, rows] of Object.entries(domainSamples(domain, parts)))
     writeFileSync(join('zoo', domainSampleFile(domain, part)), sampleFile(rows));
 writeJson('zoo/data/domain-splits.json', {
   rule: 'sha256("split-v1\\n" + document, or the text where there is none, lower-cased with single spaces) mod 100',

@@ -2,7 +2,7 @@
 import { bundleDigest } from '@thalamus/bundle';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DOMAINS, domainSampleFile, expertName, GENERALIST } from './domains.mjs';
+import { DOMAINS, domainSampleFile, expertName, GENERALIST, sampleParts } from './domains.mjs';
 import { SMALL_MODELS } from './small-models.mjs';
 
 const ZOO = 'zoo';
@@ -32,6 +32,6 @@ function sampleOf(name) {
   const about = DOMAINS.find(({ domain }) => expertName(domain) === name);
   if (!about) return {};
   const { domain, licence, origin } = about;
-  const [train, test] = ['train', 'test'].map((part) => domainSampleFile(domain, part));
-  return { sample: { train, test, licence, origin } };
+  const files = sampleParts(domain).map((part) => [part, domainSampleFile(domain, part)]);
+  return { sample: { ...Object.fromEntries(files), licence, origin } };
 }

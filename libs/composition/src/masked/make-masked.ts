@@ -29,7 +29,7 @@ export async function makeMasked(
 ): Promise<MadeGraph> {
   const readTokenizer = (json: Uint8Array) => Tokenizer.parse(json);
   const base = await openTrainingBase(task.base.folder, { runtime, threads: task.threads, readTokenizer });
-  requireParametersFor(task.document, ['fill-mask']);
+  requireParametersFor(task, ['fill-mask']);
   const vocabulary = requireMask(base);
   const sorted = task.parents.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const opened = await openAll(sorted, base, onProgress);

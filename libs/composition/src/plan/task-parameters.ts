@@ -3,11 +3,21 @@ import { compositionMethod, type RecipeDocument } from '@thalamus/model-merge';
 import { twinSettings } from '../recipe-settings.js';
 
 /**
- * Looks at the parameters that the task of the parents decides about.
- * @throws REQUEST_INVALID for two passes over masked language models
+ * Looks at what the task of the parents decides about.
+ * @throws REQUEST_INVALID for masked language models with two passes, or with prompts in place of their own texts
  */
-export function requireParametersFor(document: RecipeDocument, tasks: readonly string[]): void {
-  if (!tasks.includes('fill-mask') || compositionMethod(document.method).chooses !== 'weights') return;
+export function requireParametersFor(
+  { document, prompts }: { readonly document: RecipeDocument; readonly prompts: readonly string[] },
+  tasks: readonly string[],
+): void {
+  if (!tasks.includes('fill-mask')) return;
+  if (prompts.length > 0)
+    throw new ThalamusError(
+      'REQUEST_INVALID',
+      'The recipe is not valid: prompts are labelled by the answers of classifiers, and these are masked language models; leave them away, and name texts of each domain.',
+      { violations: [{ field: 'recipe.prompts', description: 'must be empty for masked language models' }] },
+    );
+  if (compositionMethod(document.method).chooses !== 'weights') return;
   if (twinSettings(document).passes === 1) return;
   throw new ThalamusError(
     'REQUEST_INVALID',

@@ -59,7 +59,7 @@ export async function planLocally(recipe: Recipe, options: PartsOptions): Promis
   for (const model of recipe.document.models)
     opened.push({ name: model.name, bundle: await openParentBundle(bundles, model, folders) });
   requireParametersFor(
-    recipe.document,
+    recipe,
     opened.map(({ bundle }) => bundle.manifest.task),
   );
   const owners = opened.map(({ name, bundle }): TaskOwner => ({ name, manifest: bundle.manifest }));

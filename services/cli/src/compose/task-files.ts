@@ -117,7 +117,7 @@ function zooSamples(sets: readonly string[], split: Split): DataFile[] {
   const { experts, languageModels } = readZoo(zoo);
   return [...experts, ...languageModels].flatMap(({ sample }) => {
     if (!sample) return [];
-    const dataset = basename(sample.train).replace(/\.train\.(csv|jsonl)$/, '');
+    const dataset = basename(sample.test).replace(/\.test\.(csv|jsonl)$/, '');
     if (!sets.includes(dataset)) return [];
     const { licence, origin } = sample;
     return PARTS[split].flatMap((part) => {

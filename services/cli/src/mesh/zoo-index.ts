@@ -15,8 +15,8 @@ const indexSchema = z.object({
       sample: sample.extend({ router: z.string() }),
     }),
   ),
-  /** Models of one domain have samples of it; their `train` is of rows that no expert was trained on. */
-  languageModels: z.array(entry.extend({ sample: sample.optional() })).default([]),
+  /** Models of one domain have samples of it, some for routers as well: rows that no expert was trained on. */
+  languageModels: z.array(entry.extend({ sample: sample.partial({ train: true }).optional() })).default([]),
   routers: z.array(entry),
   fleet: z.object({
     recordings: z.object({ file: z.string(), digest }),

@@ -71,7 +71,7 @@ export class PlanComposition {
       recipe.document.models.map((parent, index) => this.parent(parent, index)),
     );
     const tasks = parents.flatMap(({ manifest }) => manifest?.task ?? []);
-    requireParametersFor(recipe.document, tasks);
+    requireParametersFor(recipe, tasks);
     const base = await this.base(parents, recipe);
     const canonical = canonicalRecipe(recipe, parents);
     const digest = recipeDigest(canonical);
