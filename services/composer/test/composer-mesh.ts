@@ -155,8 +155,7 @@ export class ComposerMesh {
       join(this.folder, 'made', name),
       { name, seed },
       base,
-      // Branches that are small beside the base, as trained ones are.
-      { rank, alpha: rank / 4 },
+      { rank, alpha: rank },
       { trainingData },
     );
     await this.register(written);
