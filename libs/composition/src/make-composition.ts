@@ -14,6 +14,7 @@ import type { CompositionTask, MadeComposition } from './composition-task.js';
 import { describeComposition } from './describe-composition.js';
 import { figuresOf } from './figures.js';
 import { makeMerged } from './make-merged.js';
+import { servedTask } from './masked/served-task.js';
 import { makeMasked } from './masked/make-masked.js';
 import type { OnProgress } from './progress.js';
 import { taskFigures, type CompositionQuality, type QualityUnit } from './quality.js';
@@ -55,9 +56,7 @@ async function makeGraph(
 ): Promise<MadeGraph> {
   if (compositionMethod(task.document.method).chooses === 'parent')
     return makeSwitch(task, base, runtime, onProgress);
-  const [first] = task.parents;
-  const serves = first && (await openBundle(first.folder)).manifest.task;
-  return serves === 'fill-mask'
+  return (await servedTask(task.parents)) === 'fill-mask'
     ? makeMasked(task, runtime, onProgress)
     : makeMerged(task, runtime, onProgress);
 }

@@ -57,8 +57,9 @@ afterAll(() => mesh.stop());
 describe('the composer, of masked language models', () => {
   it('mixes weights and heads by text, and measures each domain in nats against the parent alone', async () => {
     const yaml = document('twin', { rank: 16 }, PARENTS, { base_model: 'pico' });
-    const { obstacles } = await mesh.composer.preflight({ recipe: { document: yaml } });
-    expect(obstacles).toEqual([]);
+    const preflight = await mesh.composer.preflight({ recipe: { document: yaml }, estimateQuality: true });
+    expect(preflight.obstacles).toEqual([]);
+    expect(preflight.quality?.absent).toMatch(/Masked language models are not probed/);
     const made = await compose(yaml);
     const { metrics } = made;
     expect(metrics['parity_max_abs']).toBeLessThan(1e-4);
@@ -152,6 +153,8 @@ describe('the composer, of masked language models', () => {
     );
     const twice = await refusal(document('twin', { passes: 2 }));
     expect(twice.violations.map(({ field }) => field)).toEqual(['parameters.passes']);
+    const informed = await refusal(document('twin', { shared: 'fisher' }));
+    expect(informed.violations.map(({ field }) => field)).toEqual(['parameters.shared']);
     const taken = await refusal(document('twin', { rank: 3 }), 'bank-desk');
     expect(taken.message).toMatch(/bank-desk is an expert for text-classification/);
   });

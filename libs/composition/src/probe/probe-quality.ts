@@ -8,6 +8,7 @@ import { mixSeed, openTrainingBase, type LabelledText, type TrainingBase } from 
 import { answersAlone } from '../answers-alone.js';
 import type { CompositionTask } from '../composition-task.js';
 import { fitRouter, ROUTER_DEFAULTS } from '../fit-router.js';
+import { servedTask } from '../masked/served-task.js';
 import { openParent, type OpenedParent } from '../open-parent.js';
 import { staticRecipe } from '../recipe-settings.js';
 import { readTaskRows } from '../task-rows.js';
@@ -52,7 +53,7 @@ const NOTES = {
  * Estimates what the tasks of a composition would keep, on a few rows of each: a router is fitted to other rows, every row is given
  * to the parent that it names, and that parent answers; of static merges the merged weights answer then. Each estimate is told as
  * soon as it stands, a better one after it.
- * @throws METHOD_UNSUPPORTED for a router of texts without labels; as `openParent` and `fitRouter`
+ * @throws METHOD_UNSUPPORTED for a router of texts without labels and for masked language models; as `openParent` and `fitRouter`
  */
 export async function probeQuality(
   task: ProbeTask,
@@ -64,6 +65,11 @@ export async function probeQuality(
     throw new ThalamusError(
       'METHOD_UNSUPPORTED',
       'A router that is fitted to texts without labels is not probed: every parent would have to read all of them.',
+    );
+  if ((await servedTask(task.parents)) === 'fill-mask')
+    throw new ThalamusError(
+      'METHOD_UNSUPPORTED',
+      'Masked language models are not probed: a parent that answers alone says nothing of a head that is mixed.',
     );
   const readTokenizer = (json: Uint8Array) => Tokenizer.parse(json);
   const base = await openTrainingBase(task.base.folder, { runtime, threads, readTokenizer });
