@@ -3,12 +3,13 @@ import { decodeEvent, EmbeddedEventBus, type EventBus } from '@thalamus/events';
 import { createClient } from '@thalamus/grpc';
 import { getSdk, prometheusName, setLogLevel, withSpan } from '@thalamus/telemetry';
 import { waitUntil } from '@thalamus/testing';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer, request as httpRequest } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cancelClassification } from '../support/cancel-classification.js';
 import { launchMesh, type LaunchedMesh, type MeshFile } from '../support/mesh.js';
 import { sendOverRest } from '../support/send-over-rest.js';
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.js';
@@ -310,7 +311,7 @@ describe('the text of prompts', { timeout: 120_000 }, () => {
     await http('wrong method type', '/v1/route', prompt, { 'content-type': 'text/plain' });
     await http('no time', '/v1/classifications', { input: prompt }, { 'x-request-timeout-ms': '1' });
     await http('wrong key', '/v1/classifications', { input: prompt }, { authorization: 'Bearer thk_no' });
-    ends['gone'] = await cancelled(prompt);
+    ends['gone'] = await cancelClassification(mesh.http, prompt);
     const options = { address: mesh.grpc, defaultDeadlineMs: 20_000 };
     const metadata = { authorization: `Bearer ${mesh.key}` };
     const gateway = createClient(gatewayV1.GatewayService, options);
@@ -418,25 +419,3 @@ describe('the text of prompts', { timeout: 120_000 }, () => {
     expect(found).toEqual([]);
   });
 });
-
-/** Sends a request and goes away before the answer. */
-function cancelled(input: string): Promise<string> {
-  return new Promise((resolve) => {
-    const request = httpRequest(`${mesh.http}/v1/classifications`, {
-      method: 'POST',
-      headers: { ...HEADERS, 'x-request-id': randomUUID() },
-    });
-    request.on('error', () => {
-      resolve('gone');
-    });
-    request.on('response', () => {
-      resolve('answered');
-    });
-    request.end(JSON.stringify({ input }), () => {
-      setImmediate(() => request.destroy());
-    });
-    request.on('close', () => {
-      resolve('gone');
-    });
-  });
-}

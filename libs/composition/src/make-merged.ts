@@ -32,13 +32,7 @@ export async function makeMerged(
 ): Promise<MadeGraph> {
   const { threads } = task;
   const base = await openTrainingBase(task.base.folder, { runtime, threads, readTokenizer });
-  const opened: OpenedParent[] = [];
-  for (const { name, folder } of task.parents) {
-    opened.push({ ...(await openParent(folder, base)), name });
-    // Whoever waits hears that there is life; how many tensors there are is not known yet.
-    onProgress({ stage: 'merge', done: 0, total: 0 });
-  }
-  opened.forEach((parent) => requireChange(parent, base));
+  const opened = await openParents(task, base, onProgress);
   const plan = planOf(task, base.read.config.layers, opened);
   const { rows, prompts } = await knownRows(task, opened, base, onProgress);
   const { information: wanted } = plan.shared;
@@ -106,6 +100,21 @@ export async function makeMerged(
       routerRows: new Map(opened.map(({ name }, at) => [name, fitted.rows[at] ?? 0])),
     },
   };
+}
+
+async function openParents(
+  { parents }: CompositionTask,
+  base: TrainingBase,
+  onProgress: OnProgress,
+): Promise<readonly OpenedParent[]> {
+  const opened: OpenedParent[] = [];
+  for (const { name, folder } of parents) {
+    opened.push({ ...(await openParent(folder, base)), name });
+    // Whoever waits hears that there is life; how many tensors there are is not known yet.
+    onProgress({ stage: 'merge', done: 0, total: 0 });
+  }
+  opened.forEach((parent) => requireChange(parent, base));
+  return opened;
 }
 
 /** Rows of the parents' tasks; texts without labels that a parent is surest of stand for what it may be fitted to. */

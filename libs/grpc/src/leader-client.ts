@@ -58,7 +58,7 @@ async function* followed(
   asked: Calls,
   call: (client: Calls) => unknown,
   elsewhere: (fault: unknown, asked: Calls) => Calls | undefined,
-): AsyncGenerator<unknown> {
+): AsyncGenerator {
   let hasBegun = false;
   try {
     for await (const answer of call(asked) as AsyncIterable<unknown>) {
