@@ -78,7 +78,10 @@ async function writeTwin(baseFolder: string): Promise<void> {
     }),
   );
   await runtime.close();
-  const vectors = await decomposeExclusiveVectors(shared, parents, { maxRank: maxRankOf(FULL_RANK), seed: 1 });
+  const vectors = await decomposeExclusiveVectors(shared, parents, {
+    maxRank: maxRankOf(FULL_RANK),
+    seed: 1,
+  });
   const { model } = buildMaskedTwinGraph({
     encoder: buildBertEncoder(PICO_CONFIG, shared, { kind: 'float32' }),
     mixture: vectors.mixture(chooseRanks(vectors.spectra, FULL_RANK)),
