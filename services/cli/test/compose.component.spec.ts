@@ -279,7 +279,11 @@ describe('thalamus compose run RECIPE --out', () => {
       [...ROWS, '--data', 'law=rows.csv'],
       /--data law=rows\.csv: no parent is called law.*desk, order/,
     ],
-    ['a file without a task', ['--data', 'rows.csv'], /--data rows\.csv: write TASK=FILE\.csv/],
+    [
+      'a file without a task',
+      ['--data', 'rows.csv'],
+      /--data rows\.csv: write TASK=FILE, TASK being the name/,
+    ],
     ['options of the mesh', [...ROWS, '--dry-run'], /^thalamus: --dry-run: a composition into a folder/],
   ])('refuses %s', async (_, more, pattern) => {
     expectFault(await run('never', ...more), 2, pattern);
