@@ -280,21 +280,21 @@ export type QualityEstimate = Message<"thalamus.composer.v1.QualityEstimate"> & 
   tasks: TaskEstimate[];
 
   /**
-   * Mean over the tasks of composed divided by alone, 1 for a composition that does as well.
+   * Mean over the tasks of the ratio of composed to alone; 1 for a composition that does as well.
    *
    * @generated from field: double normalized = 5;
    */
   normalized: number;
 
   /**
-   * End of its 95 % interval.
+   * Lower end of the 95 % interval of that ratio.
    *
    * @generated from field: double normalized_low = 6;
    */
   normalizedLow: number;
 
   /**
-   * The other end.
+   * Upper end of the 95 % interval of that ratio.
    *
    * @generated from field: double normalized_high = 7;
    */
