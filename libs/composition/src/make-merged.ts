@@ -7,7 +7,7 @@ import type { CompositionTask } from './composition-task.js';
 import { fitRouter, type TaskTexts } from './fit-router.js';
 import { measureParents } from './information/measure-parents.js';
 import { labelPrompts, type LabelledPrompts } from './label-prompts.js';
-import { exclusiveOf, planOf, requireChange } from './merge-plan.js';
+import { exclusiveOf, planOf, requireChange, mixingRule } from './merge-plan.js';
 import { openParent, type OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
 import { storageOf } from './recipe-settings.js';
@@ -58,10 +58,7 @@ export async function makeMerged(
   });
   onProgress({ stage: 'graph', done: 0, total: 1 });
   const storage = storageOf(task.document);
-  const rule = {
-    top: plan.twin && plan.twin.top > 0 ? Math.min(plan.twin.top, opened.length) : undefined,
-    groups: fitted.groups,
-  };
+  const rule = mixingRule(plan, fitted, opened.length);
   const graph = buildTwinGraph({
     encoder: buildBertEncoder(base.read.config, shared, storage),
     mixture,

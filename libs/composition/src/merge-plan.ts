@@ -11,7 +11,7 @@ import {
 import type { Mixture, Weights } from '@thalamus/onnx-graph';
 import type { GraphRuntime, TrainingBase } from '@thalamus/training';
 import type { CompositionTask } from './composition-task.js';
-import { ROUTER_DEFAULTS, type RouterSettings } from './fit-router.js';
+import { ROUTER_DEFAULTS, type FittedRouter, type RouterSettings } from './fit-router.js';
 import { openProducts } from './multiply-in-runtime.js';
 import type { OpenedParent } from './open-parent.js';
 import type { OnProgress } from './progress.js';
@@ -48,6 +48,15 @@ export function planOf(
   };
   const names = parents.map(({ name }) => name);
   return { shared: sharedRecipe(twin, names, seed), router, twin };
+}
+
+/** Whose weights a text mixes: those of its heaviest parents, as many as the recipe says and there are; or of all. */
+export function mixingRule(
+  { twin }: MergePlan,
+  { groups }: Pick<FittedRouter, 'groups'>,
+  parents: number,
+): { readonly top: number | undefined; readonly groups: FittedRouter['groups'] } {
+  return { top: twin && twin.top > 0 ? Math.min(twin.top, parents) : undefined, groups };
 }
 
 /** What exclusive vectors are decomposed with. */

@@ -5,7 +5,7 @@ import { openTrainingBase, requireMask, type TrainingBase } from '@thalamus/trai
 import { branchFlops } from '../branch-flops.js';
 import type { CompositionTask } from '../composition-task.js';
 import { fitRows, type FittedRouter } from '../fit-router.js';
-import { exclusiveOf, planOf, requireChange, type MergePlan } from '../merge-plan.js';
+import { exclusiveOf, planOf, requireChange, type MergePlan, mixingRule } from '../merge-plan.js';
 import { requireParametersFor } from '../plan/task-parameters.js';
 import type { OnProgress } from '../progress.js';
 import { storageOf } from '../recipe-settings.js';
@@ -93,10 +93,7 @@ function build(
 ) {
   onProgress({ stage: 'graph', done: 0, total: 1 });
   const storage = storageOf(document);
-  const rule = {
-    top: plan.twin && plan.twin.top > 0 ? Math.min(plan.twin.top, opened.length) : undefined,
-    groups: fitted.groups,
-  };
+  const rule = mixingRule(plan, fitted, opened.length);
   const graph = buildMaskedTwinGraph({
     encoder: buildBertEncoder(base.read.config, shared, storage),
     mixture,
