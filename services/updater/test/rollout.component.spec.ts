@@ -4,7 +4,7 @@ import { waitUntil } from '@thalamus/testing';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { channelsOf, reached, ReleaseTraffic } from './released-expert.js';
 import { codeOf, errorOf, RunningUpdater, temporaryFolder } from './running-updater.js';
 
@@ -26,6 +26,11 @@ describe('the rollout of a version', { timeout: 60_000 }, () => {
         version: { manifestDigest: await updater.store({ version }) },
       });
     traffic = await ReleaseTraffic.open(folder.path);
+  });
+  afterEach(async () => {
+    const live = [ReleaseState.DRAFT, ReleaseState.COMPARED, ReleaseState.SHADOW, ReleaseState.CANARY];
+    for (const { id, state } of (await clients.release.listReleases({})).releases)
+      if (live.includes(state)) await rollBack(id);
   });
   afterAll(async () => {
     await traffic.close();
@@ -118,8 +123,6 @@ describe('the rollout of a version', { timeout: 60_000 }, () => {
     expect(await channelsOf(clients)).toEqual({ stable: '1', candidate: '', shadow: '' });
     const atOnce = await Promise.allSettled([start('2'), start('3')]);
     expect(atOnce.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    for (const { id, state } of (await clients.release.listReleases({})).releases)
-      if (state === ReleaseState.DRAFT || state === ReleaseState.SHADOW) await rollBack(id);
   });
 
   it.each([
@@ -178,13 +181,18 @@ describe('the rollout of a version', { timeout: 60_000 }, () => {
       return resource?.value.case === 'release' ? resource.value.value.leaseExpiresAt : undefined;
     };
     const log = new DatabaseSync(join(folder.path, 'events.sqlite'));
-    log.exec('BEGIN IMMEDIATE');
-    const lease = await leaseOf();
-    await sleep(7_000);
-    expect(await stateOf(release.id)).toBe(ReleaseState.SHADOW);
-    expect(await leaseOf()).toEqual(lease);
-    log.exec('ROLLBACK');
-    log.close();
+    try {
+      log.exec('BEGIN IMMEDIATE');
+      // What was written just before is read within this time.
+      await sleep(1_000);
+      const lease = await leaseOf();
+      await sleep(6_000);
+      expect(await stateOf(release.id)).toBe(ReleaseState.SHADOW);
+      expect(await leaseOf()).toEqual(lease);
+      log.exec('ROLLBACK');
+    } finally {
+      log.close();
+    }
     await reached(clients, release.id, ReleaseState.CANARY, 1);
     await rollBack(release.id);
   });
