@@ -176,6 +176,12 @@ export {
   type EvaluatedRouter,
   type JudgedSplit,
 } from './router/evaluate-router.js';
+export {
+  decidePrompts,
+  type ComparedSplit,
+  type DecidedPrompts,
+  type RouterPair,
+} from './router/decide-prompts.js';
 export { evaluationReport, type ReportedTrial, type ReportFacts } from './router/report/evaluation-report.js';
 export { mapRows, type PromptSpace } from './router/report/prompt-map.js';
 export { reportRouter, withReport } from './router/report/report-router.js';

@@ -35,4 +35,5 @@ export const VERDICT_VERBS: ReadonlySet<string> = new Set([
   'thalamus release compare',
   'thalamus release diff',
   'thalamus release gate check',
+  'thalamus router compare',
 ]);

@@ -1,11 +1,9 @@
 import { ThalamusError } from '@thalamus/errors';
-import type { FeatureSpec } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
-import { featuresOf } from './fitted-features.js';
 import { judgeRouter, type RouterJudgement, type RouterTrial } from './judge-router.js';
-import { pickRows } from './loss-matrix.js';
-import { preparePrompts, type PrepareOptions } from './prepare-prompts.js';
-import { firstPredictions, predictedBy, type OpenedRouter } from './opened-router.js';
+import type { OpenedRouter } from './opened-router.js';
+import { predictedRows, vectorsOf } from './predicted-rows.js';
+import type { PrepareOptions } from './prepare-prompts.js';
 import type { RoutingRow, RoutingTable } from './routing-table.js';
 import { baselinePredictions, type VectorRows } from './table-baselines.js';
 import { splitParts, type SplitPart } from './table-split.js';
@@ -35,7 +33,8 @@ export interface EvaluatedRouter extends RouterJudgement {
 const OTHER_TABLE =
   'The router was fitted on another table: labelThenBest, knn and tfidfKnn need the rows that it was fitted on and are left out.';
 
-const FITTED =
+/** What is said of rows that a router model was fitted on. */
+export const FITTED_NOTE =
   'The router was fitted on rows of this part, so that these figures flatter it and its neighbours; the choice file has figures of rows that were held out.';
 
 /** A router model with its predictions on a part of a table. */
@@ -100,7 +99,7 @@ export async function tryRouter(
     },
     vectors,
     fitted: isFitted,
-    notes: [...table.notes, ...(isFitted ? [FITTED] : []), ...(isKnown ? [] : [OTHER_TABLE])],
+    notes: [...table.notes, ...(isFitted ? [FITTED_NOTE] : []), ...(isKnown ? [] : [OTHER_TABLE])],
   };
 }
 
@@ -164,7 +163,8 @@ function inOrderOf(table: RoutingTable, { manifest }: OpenedRouter): RoutingRow[
   }));
 }
 
-function partsOf(
+/** Part of each row by the rule of a router model; undefined where it has none and all are asked. @throws DATASET_INVALID */
+export function partsOf(
   rows: readonly RoutingRow[],
   { manifest }: OpenedRouter,
   split: JudgedSplit,
@@ -177,34 +177,6 @@ function partsOf(
     'DATASET_INVALID',
     `The router model ${manifest.name}@${manifest.version} does not say how its table was split; choose --split all.`,
   );
-}
-
-/** Vectors of rows as the first stage reads them, or the only one, and as the second does. */
-async function vectorsOf(
-  { spec, second }: OpenedRouter,
-  base: TrainingBase,
-  rows: readonly RoutingRow[],
-  options: PrepareOptions,
-): Promise<{ readonly first: VectorRows; readonly second: VectorRows | undefined }> {
-  const kinds = (second?.spec ?? spec).blocks.map(({ kind }) => kind);
-  const prompts = await preparePrompts(
-    base,
-    rows.map(({ prompt }) => prompt),
-    kinds,
-    options,
-  );
-  const by = (own: FeatureSpec): VectorRows => {
-    const features = featuresOf(prompts, own);
-    return { rows, features, dimension: features.length / rows.length };
-  };
-  return { first: by(spec), second: second && by(second.spec) };
-}
-
-/** What a router model predicts for rows, and the share of them that its second stage decides. */
-function predictedRows(router: OpenedRouter, vectors: VectorRows, second: VectorRows | undefined) {
-  const first = firstPredictions(router, vectors.features);
-  const open = second ? pickRows(second.features, second.dimension, first.open) : new Float32Array();
-  return { ...predictedBy(router, first, open), share: first.open.length / vectors.rows.length };
 }
 
 /** The same router model with another threshold between its stages. */

@@ -1,7 +1,9 @@
 import {
   compareContracts,
   DEFAULT_GATE_TEXT,
+  DEFAULT_ROUTER_GATE_TEXT,
   defaultGate,
+  defaultRouterGate,
   evaluateGate,
   FileComparison,
   parseDimensions,
@@ -30,6 +32,12 @@ export interface GateCheckOptions {
   readonly data: string;
 }
 
+/** Options of `release gate show`. */
+export interface ShowGateOptions {
+  readonly kind: 'expert' | 'router';
+  readonly json: boolean;
+}
+
 /** Budget of the comparison’s own verdict, which a gate does not look at. */
 const ANY_BUDGET = 1;
 
@@ -55,8 +63,10 @@ export async function checkGate(path: string | undefined, options: GateCheckOpti
 }
 
 /** Prints the gate where none is named. */
-export function showGate({ json }: { readonly json: boolean }): void {
-  createOutput(json).answer(defaultGate(), () => [DEFAULT_GATE_TEXT.trimEnd()]);
+export function showGate({ json, kind }: ShowGateOptions): void {
+  const [gate, text] =
+    kind === 'router' ? [defaultRouterGate, DEFAULT_ROUTER_GATE_TEXT] : [defaultGate, DEFAULT_GATE_TEXT];
+  createOutput(json).answer(gate(), () => [text.trimEnd()]);
 }
 
 async function gather(options: GateCheckOptions): Promise<{ evidence: GateEvidence; data: string[] }> {

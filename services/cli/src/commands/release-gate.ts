@@ -1,5 +1,5 @@
-import { Command } from 'commander';
-import type { GateCheckOptions } from '../actions/release-gate.js';
+import { Command, Option } from 'commander';
+import type { GateCheckOptions, ShowGateOptions } from '../actions/release-gate.js';
 import { collect, meshVerb, verb } from '../mesh-command.js';
 
 /** `thalamus release gate check|show`. */
@@ -8,12 +8,17 @@ export function gateCommand(): Command {
     .description('rules that an update must pass')
     .addCommand(checkCommand())
     .addCommand(
-      verb('show', 'print the default gate, to be changed and kept', [
+      verb('show', 'print a default gate, to be changed and kept', [
         'thalamus release gate show',
-        'thalamus release gate show --json',
+        'thalamus release gate show --kind router --json',
       ])
+        .addOption(
+          new Option('--kind <kind>', 'expert: for versions of experts; router: for router models')
+            .choices(['expert', 'router'])
+            .default('expert'),
+        )
         .option('--json', 'print one JSON document', false)
-        .action(async (options: { readonly json: boolean }) => {
+        .action(async (options: ShowGateOptions) => {
           const { showGate } = await import('../actions/release-gate.js');
           showGate(options);
         }),

@@ -2,16 +2,21 @@ import { Command, Option } from 'commander';
 import type { ExtendRouterOptions } from '../actions/router-extend.js';
 import type { EvaluateRouterOptions } from '../actions/router-evaluate.js';
 import type { TrainRouterOptions } from '../actions/router-train.js';
-import { numberIn, verb, wholeNumber } from '../mesh-command.js';
+import { numberIn, wholeNumber } from '../mesh-command.js';
+import { compareCommand } from './router-compare.js';
+import { tableVerb } from './router-table-verb.js';
 import { tableCommand } from './router-table.js';
 
 /** `thalamus router`: router models from tables of measured prompts. */
 export function routerCommand(): Command {
   return new Command('router')
-    .description('measure experts on prompts; train and judge router models on tables of measured prompts')
+    .description(
+      'measure experts on prompts; train, judge and compare router models on tables of measured prompts',
+    )
     .addCommand(tableCommand())
     .addCommand(trainCommand())
     .addCommand(evaluateCommand())
+    .addCommand(compareCommand())
     .addCommand(extendCommand());
 }
 
@@ -100,23 +105,4 @@ function extendCommand(): Command {
     .action(async (options: ExtendRouterOptions) =>
       (await import('../actions/router-extend.js')).extendRouterLocal(options),
     );
-}
-
-function tableVerb(name: string, description: string, shown: readonly string[]): Command {
-  return verb(name, description, shown)
-    .requiredOption(
-      '--table <file>',
-      'JSONL, plain or gzip: a meta line, then prompt and scores or losses a line',
-    )
-    .option('--base <folder>', 'base that the encoder is made from; default: zoo/base/minilm-l6')
-    .option(
-      '--vectors <folder>',
-      'keep the vectors of the base for the prompts of a table here, and read them again',
-    )
-    .option(
-      '--threads <n>',
-      'threads of one operator; default: as many as there are cores, at most 4',
-      wholeNumber(1, 64),
-    )
-    .option('--json', 'print one JSON document', false);
 }

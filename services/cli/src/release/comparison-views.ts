@@ -1,5 +1,6 @@
 import type { Comparison, SliceComparison } from '@thalamus/compatibility';
 import { table } from '../output.js';
+import { cell, plain } from '../shown-text.js';
 
 /** Slices that a view shows at most; the JSON answer has all. */
 const SHOWN_SLICES = 20;
@@ -110,7 +111,3 @@ function facts({ overall, power, scores, slices }: Comparison): string[] {
 const percent = (value: number): string => `${(value * 100).toFixed(2)} %`;
 /** Below the smallest double a p-value is 0 in arithmetic alone. */
 const shownP = (p: number): string => (p === 0 ? '< 1e-300' : p < 1e-4 ? p.toExponential(1) : p.toFixed(4));
-/** A value of a file on one line, without what would steer a terminal. */
-const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ');
-/** A value inside a Markdown table. */
-const cell = (text: string): string => plain(text).replace(/[\\|`*_<>[\]]/g, '\\$&');
