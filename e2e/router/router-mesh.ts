@@ -86,7 +86,8 @@ export class RouterMesh {
   async activate(name: string, losses: Readonly<Record<string, number>>): Promise<void> {
     const facts = { losses, encoder: this.encoder };
     const manifestDigest = await storeRouterModel(join(this.folder, 'written'), this.store, name, facts);
-    await this.registry.registerRouterModel({ routerModel: { manifestDigest }, activate: true });
+    const reason = 'the suite changes router models under load';
+    await this.registry.registerRouterModel({ routerModel: { manifestDigest }, activate: true, reason });
   }
 
   /** Says on the bus that the router chose an expert, that it answered, and how good each answer was. Not awaited one by one. */

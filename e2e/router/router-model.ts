@@ -14,13 +14,28 @@ import { ROOT } from '../support/paths.js';
 /** Counts of a prompt that the model reads; its heads weigh none of them. */
 const WIDTH = 12;
 
-/** Stores a router model that reads no graph and predicts the same loss of an expert for every prompt, in errors. */
+/** What a router model predicts, in errors, and the encoder that it names. */
+export interface ConstantLosses {
+  readonly losses: Readonly<Record<string, number>>;
+  readonly encoder: Digest;
+}
+
+/** Stores a router model that reads no graph and predicts the same loss of an expert for every prompt. */
 export async function storeRouterModel(
   folder: string,
   store: ArtifactStore,
   name: string,
-  { losses, encoder }: { readonly losses: Readonly<Record<string, number>>; readonly encoder: Digest },
+  facts: ConstantLosses,
 ): Promise<Digest> {
+  return (await importBundle(await writeRouterModel(folder, name, facts), store)).digest;
+}
+
+/** Writes such a router model; resolves with its folder. */
+export async function writeRouterModel(
+  folder: string,
+  name: string,
+  { losses, encoder }: ConstantLosses,
+): Promise<string> {
   const experts = Object.keys(losses);
   const ones = (value: number) => float32Tensor([WIDTH], new Float32Array(WIDTH).fill(value));
   const files = {
@@ -32,7 +47,7 @@ export async function storeRouterModel(
     'tokenizer.json': await readFile(join(ROOT, 'zoo/base/minilm-l6/tokenizer.json')),
   };
   await writeRouterBundle(join(folder, name), manifestOf(name, experts, encoder), files);
-  return (await importBundle(join(folder, name), store)).digest;
+  return join(folder, name);
 }
 
 function manifestOf(name: string, experts: readonly string[], digest: Digest): Omit<RouterManifest, 'files'> {

@@ -180,7 +180,8 @@ describe('the whole story, with two replicas of each service', () => {
     const { digest } = await importBundle(place, new RemoteArtifactStore(artifacts));
     artifacts.close();
     expect((await openRouterBundle(place)).digest).toBe(digest);
-    await registry.registerRouterModel({ routerModel: { manifestDigest: digest }, activate: true });
+    const reason = 'no other router model has heads for what was trained here';
+    await registry.registerRouterModel({ routerModel: { manifestDigest: digest }, activate: true, reason });
     for (const [name, set] of Object.entries(TRAINED)) {
       const [row] = rowsOf(set, 'test');
       for (const gateway of [0, 1])

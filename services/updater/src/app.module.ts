@@ -23,6 +23,7 @@ import { Releases } from './application/release/releases.js';
 import { StartRelease } from './application/release/start-release.js';
 import { SteerRelease } from './application/release/steer-release.js';
 import { RenewExpert } from './application/renew-expert.js';
+import { RouterModelRegistry } from './application/router/router-model-registry.js';
 import { SetChannel } from './application/set-channel.js';
 import { StoreResources } from './application/store-resources.js';
 import { SubmitJob } from './application/submit-job.js';
@@ -51,6 +52,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const keys = new ManageKeys(view, writer);
   const jobs = new JobTable(bus, writer);
   const register = new RegisterVersion(view, writer, store, SignaturePolicy.load(settings));
+  const routerModels = new RouterModelRegistry(view, writer, store);
   const resources = new StoreResources(view, writer, store);
   const renewals = new RenewExpert(view, writer);
   const expiry = new ExpireExperts(view, resources, writer);
@@ -67,7 +69,9 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     services: [
       implementService(
         registryV1.RegistryService,
-        new RegistryGrpcService({ view, writer, register, channels, resources, keys, renewals }),
+        new RegistryGrpcService({
+          ...{ view, writer, register, routerModels, channels, resources, keys, renewals },
+        }),
       ),
       implementService(artifactV1.ArtifactService, new ArtifactGrpcService(store)),
       implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),

@@ -4,20 +4,23 @@ import type { EvaluateRouterOptions } from '../actions/router-evaluate.js';
 import type { TrainRouterOptions } from '../actions/router-train.js';
 import { numberIn, wholeNumber } from '../mesh-command.js';
 import { compareCommand } from './router-compare.js';
+import { routerMeshCommands } from './router-mesh.js';
 import { tableVerb } from './router-table-verb.js';
 import { tableCommand } from './router-table.js';
 
-/** `thalamus router`: router models from tables of measured prompts. */
+/** `thalamus router`: router models from tables of measured prompts, and those of a mesh. */
 export function routerCommand(): Command {
-  return new Command('router')
+  const command = new Command('router')
     .description(
-      'measure experts on prompts; train, judge and compare router models on tables of measured prompts',
+      'measure experts on prompts; train, judge and compare router models on tables of measured prompts, and say which one decides',
     )
     .addCommand(tableCommand())
     .addCommand(trainCommand())
     .addCommand(evaluateCommand())
     .addCommand(compareCommand())
     .addCommand(extendCommand());
+  for (const own of routerMeshCommands()) command.addCommand(own);
+  return command;
 }
 
 function trainCommand(): Command {

@@ -14,7 +14,9 @@ export async function registerRouterModel(registry: LauncherRegistry, folder: st
   );
   if (known.some(({ model }) => model.manifestDigest === digest)) return;
   const activate = !known.some((item) => isChosenByAnother(item, manifest.task));
-  await registry.registerRouterModel({ routerModel: { manifestDigest: digest }, activate }, AS_LAUNCHER);
+  const why = activate ? { reason: `this mesh ships ${manifest.name}@${manifest.version}` } : {};
+  const request = { routerModel: { manifestDigest: digest }, activate, ...why };
+  await registry.registerRouterModel(request, AS_LAUNCHER);
 }
 
 function isChosenByAnother(

@@ -4,7 +4,6 @@ import {
   MAX_MANIFEST_BYTES,
   parseDigest,
   parseExpertManifest,
-  parseRouterManifest,
   readArtifact,
   type SignaturePolicy,
   type ArtifactStore,
@@ -13,6 +12,7 @@ import {
 import { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
+import { needArtifact } from './need-artifact.js';
 import type { Actor, Change, RegistryWriter } from './registry-writer.js';
 
 const KINDS: Readonly<Record<ExpertManifest['kind'], registryV1.ExpertKind>> = {
@@ -23,7 +23,7 @@ const KINDS: Readonly<Record<ExpertManifest['kind'], registryV1.ExpertKind>> = {
   upstream: registryV1.ExpertKind.UPSTREAM,
 };
 
-/** Registers expert versions and router models from bundles whose artifacts are stored. */
+/** Registers expert versions from bundles whose artifacts are stored. */
 export class RegisterVersion {
   constructor(
     private readonly view: RegistryView,
@@ -124,80 +124,14 @@ export class RegisterVersion {
     return description === expert.description ? undefined : { ...expert, description };
   }
 
-  /** Registers a router model; activation makes it the only active one of its task. */
-  async routerModel(
-    request: registryV1.RegisterRouterModelRequest,
-    actor: Actor,
-  ): Promise<registryV1.Resource> {
-    this.writer.requireLeader();
-    const digest = parseDigest(request.routerModel?.manifestDigest ?? '');
-    const manifest = parseRouterManifest(
-      await readArtifact(this.artifacts, digest, MAX_MANIFEST_BYTES),
-      digest,
-    );
-    for (const file of manifest.files) await this.needArtifact(`sha256:${file.sha256}`, file.path);
-    await this.needArtifact(manifest.encoder.digest, `the encoder ${manifest.encoder.name}`);
-    const key = `router-model/${manifest.name}@${manifest.version}`;
-    await this.writer.write(actor, () => {
-      const known = this.view
-        .routerModels()
-        .find((model) => `router-model/${model.name}@${model.version}` === key);
-      if (known && known.manifestDigest !== digest) {
-        throw new ThalamusError(
-          'REVISION_CONFLICT',
-          `${key} is registered already with other content; give the new model a new version.`,
-        );
-      }
-      const active = request.activate || (known?.active ?? false);
-      if (known?.active === active && known.lossUnit !== '') return [];
-      const model = {
-        name: manifest.name,
-        version: manifest.version,
-        task: manifest.task,
-        manifestDigest: digest,
-        encoderDigest: manifest.encoder.digest,
-        candidates: manifest.candidates.map(({ expert }) => expert),
-        active,
-        lossUnit: manifest.lossUnit,
-      };
-      const others = this.view
-        .routerModels()
-        .filter(
-          (other) =>
-            active &&
-            other.active &&
-            other.task === manifest.task &&
-            `router-model/${other.name}@${other.version}` !== key,
-        );
-      return [
-        { key, value: { case: 'routerModel', value: model } },
-        ...others.map((other): Change => ({
-          key: `router-model/${other.name}@${other.version}`,
-          value: { case: 'routerModel', value: { ...other, active: false } },
-        })),
-      ];
-    });
-    return this.need(key);
-  }
-
   private async readExpert(digestText: string): Promise<ExpertManifest> {
     const digest = parseDigest(digestText);
     const manifest = parseExpertManifest(
       await readArtifact(this.artifacts, digest, MAX_MANIFEST_BYTES),
       digest,
     );
-    for (const file of manifest.files) await this.needArtifact(`sha256:${file.sha256}`, file.path);
+    for (const file of manifest.files) await needArtifact(this.artifacts, `sha256:${file.sha256}`, file.path);
     return manifest;
-  }
-
-  private async needArtifact(digestText: string, what: string): Promise<void> {
-    const digest = parseDigest(digestText);
-    if (!(await this.artifacts.stat(digest))) {
-      throw new ThalamusError(
-        'ARTIFACT_NOT_FOUND',
-        `${what} (${digest}) is not stored; put it into the artifact store first.`,
-      );
-    }
   }
 
   private checkBase(version: registryV1.ExpertVersion): void {

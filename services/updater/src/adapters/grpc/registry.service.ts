@@ -6,6 +6,7 @@ import type { RegistryView } from '@thalamus/registry';
 import type { ManageKeys } from '../../application/manage-keys.js';
 import type { RegisterVersion } from '../../application/register-version.js';
 import type { RegistryWriter } from '../../application/registry-writer.js';
+import type { RouterModelRegistry } from '../../application/router/router-model-registry.js';
 import type { RenewExpert } from '../../application/renew-expert.js';
 import type { SetChannel } from '../../application/set-channel.js';
 import type { StoreResources } from '../../application/store-resources.js';
@@ -18,6 +19,7 @@ export interface RegistryUseCases {
   readonly view: RegistryView;
   readonly writer: RegistryWriter;
   readonly register: RegisterVersion;
+  readonly routerModels: RouterModelRegistry;
   readonly channels: SetChannel;
   readonly resources: StoreResources;
   readonly keys: ManageKeys;
@@ -49,9 +51,18 @@ export class RegistryGrpcService implements ServiceImplementation<typeof registr
 
   async registerRouterModel(request: registryV1.RegisterRouterModelRequest, context: CallContext) {
     return {
-      routerModel: await this.uses.register.routerModel(
+      routerModel: await this.uses.routerModels.register(
         request,
         actorOf(context, 'registry.RegisterRouterModel'),
+      ),
+    };
+  }
+
+  async rollBackRouterModel(request: registryV1.RollBackRouterModelRequest, context: CallContext) {
+    return {
+      routerModel: await this.uses.routerModels.rollBack(
+        request,
+        actorOf(context, 'registry.RollBackRouterModel'),
       ),
     };
   }

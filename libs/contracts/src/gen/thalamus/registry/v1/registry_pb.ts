@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/registry/v1/registry.proto.
  */
 export const file_thalamus_registry_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEixQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg50aW1lX3RvX2xpdmVfcxgJIAEoBCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIqIBCgtSb3V0ZXJNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEdGFzaxgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSFgoOZW5jb2Rlcl9kaWdlc3QYBSABKAkSEgoKY2FuZGlkYXRlcxgGIAMoCRIOCgZhY3RpdmUYByABKAgSEQoJbG9zc191bml0GAggASgJIqkECgZQb2xpY3kSDgoGdGVuYW50GAEgASgJEhcKD2FsbG93ZWRfZXhwZXJ0cxgCIAMoCRIYChBhbGxvd2VkX2xpY2VuY2VzGAMgAygJEhEKCW1pbl90cnVzdBgEIAEoARJJCg9kZWZhdWx0X3dlaWdodHMYBSADKAsyMC50aGFsYW11cy5yZWdpc3RyeS52MS5Qb2xpY3kuRGVmYXVsdFdlaWdodHNFbnRyeRIWCg5tYXhfcGFyYW1ldGVycxgGIAEoBBIbChNyZXF1ZXN0c19wZXJfc2Vjb25kGAcgASgBEhUKDW1heF9pbl9mbGlnaHQYCCABKA0SFwoPZmFsbGJhY2tfZXhwZXJ0GAkgASgJEkEKEW9ubGluZV9jb3JyZWN0aW9uGAogASgOMiYudGhhbGFtdXMucmVnaXN0cnkudjEuT25saW5lQ29ycmVjdGlvbhI4ChRjb3JyZWN0aW9uc19yZXNldF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoEcmlzaxgMIAEoCzIfLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJpc2tMaW1pdBI2CgtleHBsb3JhdGlvbhgNIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGxvcmF0aW9uGjUKE0RlZmF1bHRXZWlnaHRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASI8CgtFeHBsb3JhdGlvbhIPCgdlcHNpbG9uGAEgASgBEgwKBHBvb2wYAiABKA0SDgoGd2l0aGluGAMgASgBIikKCVJpc2tMaW1pdBINCgVhbHBoYRgBIAEoARINCgVkZWx0YRgCIAEoASLaAQoGQXBpS2V5EgoKAmlkGAEgASgJEg4KBnRlbmFudBgCIAEoCRIoCgRyb2xlGAMgASgOMhoudGhhbGFtdXMucmVnaXN0cnkudjEuUm9sZRIVCg1zZWNyZXRfc2hhMjU2GAQgASgJEhMKC2Rlc2NyaXB0aW9uGAUgASgJEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInYKB0RhdGFzZXQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBmRpZ2VzdBgDIAEoCRIPCgdsaWNlbmNlGAQgASgJEg4KBm9yaWdpbhgFIAEoCRINCgVzcGxpdBgGIAEoCRIMCgRyb3dzGAcgASgEIocCCgtDb21wb3NpdGlvbhIVCg1yZWNpcGVfZGlnZXN0GAEgASgJEg4KBmV4cGVydBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEg8KB3BhcmVudHMYBCADKAkSDgoGbWV0aG9kGAUgASgJEj8KB21ldHJpY3MYBiADKAsyLi50aGFsYW11cy5yZWdpc3RyeS52MS5Db21wb3NpdGlvbi5NZXRyaWNzRW50cnkSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiiwIKDlJlbGVhc2VTdW1tYXJ5EgoKAmlkGAEgASgJEg4KBmV4cGVydBgCIAEoCRIUCgxmcm9tX3ZlcnNpb24YAyABKAkSEgoKdG9fdmVyc2lvbhgEIAEoCRINCgVzdGF0ZRgFIAEoCRIOCgZ3ZWlnaHQYBiABKAESNAoQbGVhc2VfZXhwaXJlc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWlycm9yX3NoYXJlGAggASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAkgASgBEi0KB2RldGFpbHMYCiABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UinwQKCFJlc291cmNlEgsKA2tleRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIuCgp1cGRhdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp1cGRhdGVkX2J5GAQgASgJEi4KBmV4cGVydBgKIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydEgAEjYKB3ZlcnNpb24YCyABKAsyIy50aGFsYW11cy5yZWdpc3RyeS52MS5FeHBlcnRWZXJzaW9uSAASOQoMcm91dGVyX21vZGVsGAwgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuUm91dGVyTW9kZWxIABIuCgZwb2xpY3kYDSABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5Qb2xpY3lIABIvCgdhcGlfa2V5GA4gASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuQXBpS2V5SAASMAoHZGF0YXNldBgPIAEoCzIdLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkRhdGFzZXRIABI4Cgtjb21wb3NpdGlvbhgQIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uSAASNwoHcmVsZWFzZRgRIAEoCzIkLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbGVhc2VTdW1tYXJ5SABCBwoFdmFsdWUi2gEKFlJlZ2lzdGVyVmVyc2lvblJlcXVlc3QSNAoHdmVyc2lvbhgBIAEoCzIjLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydFZlcnNpb24SEwoLZGVzY3JpcHRpb24YAiABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YAyABKARIAIgBARIPCgd0ZW5hbnRzGAQgAygJEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhQKEl9leHBlY3RlZF9yZXZpc2lvbiKLAQoXUmVnaXN0ZXJWZXJzaW9uUmVzcG9uc2USLgoGZXhwZXJ0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USLwoHdmVyc2lvbhgCIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEg8KB2V4aXN0ZWQYAyABKAgiqgEKEVNldENoYW5uZWxSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIuCgdjaGFubmVsGAIgASgOMh0udGhhbGFtdXMucmVnaXN0cnkudjEuQ2hhbm5lbBIPCgd2ZXJzaW9uGAMgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAQgASgESACIAQESDgoGcmVhc29uGAUgASgJQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJEChJTZXRDaGFubmVsUmVzcG9uc2USLgoGZXhwZXJ0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiWwoTUmVtb3ZlRXhwZXJ0UmVxdWVzdBIOCgZleHBlcnQYASABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YAiABKARIAIgBAUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iKAoUUmVtb3ZlRXhwZXJ0UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiJAoSUmVuZXdFeHBlcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCSJWChNSZW5ld0V4cGVydFJlc3BvbnNlEi4KBmV4cGVydBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEg8KB3JlbmV3ZWQYAiABKAgiZwoaUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QSNwoMcm91dGVyX21vZGVsGAEgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuUm91dGVyTW9kZWwSEAoIYWN0aXZhdGUYAiABKAgiUwobUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlc3BvbnNlEjQKDHJvdXRlcl9tb2RlbBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIkgKFlJlZ2lzdGVyRGF0YXNldFJlcXVlc3QSLgoHZGF0YXNldBgBIAEoCzIdLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkRhdGFzZXQiSgoXUmVnaXN0ZXJEYXRhc2V0UmVzcG9uc2USLwoHZGF0YXNldBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIlQKGlJlZ2lzdGVyQ29tcG9zaXRpb25SZXF1ZXN0EjYKC2NvbXBvc2l0aW9uGAEgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb24iUgobUmVnaXN0ZXJDb21wb3NpdGlvblJlc3BvbnNlEjMKC2NvbXBvc2l0aW9uGAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UidgoQUHV0UG9saWN5UmVxdWVzdBIsCgZwb2xpY3kYASABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5Qb2xpY3kSHgoRZXhwZWN0ZWRfcmV2aXNpb24YAiABKARIAIgBAUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iQwoRUHV0UG9saWN5UmVzcG9uc2USLgoGcG9saWN5GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiYQoQQ3JlYXRlS2V5UmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSKAoEcm9sZRgCIAEoDjIaLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvbGUSEwoLZGVzY3JpcHRpb24YAyABKAkiUAoRQ3JlYXRlS2V5UmVzcG9uc2USKwoDa2V5GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDgoGc2VjcmV0GAIgASgJIh4KEFJldm9rZUtleVJlcXVlc3QSCgoCaWQYASABKAkiQAoRUmV2b2tlS2V5UmVzcG9uc2USKwoDa2V5GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2UiNwoSR2V0UmVzb3VyY2VSZXF1ZXN0EgsKA2tleRgBIAEoCRIUCgxtaW5fcmV2aXNpb24YAiABKAQiRwoTR2V0UmVzb3VyY2VSZXNwb25zZRIwCghyZXNvdXJjZRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlInYKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EgwKBGtpbmQYASABKAkSEwoLbmFtZV9wcmVmaXgYAiABKAkSFAoMbWluX3JldmlzaW9uGAMgASgEEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJInUKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIxCglyZXNvdXJjZXMYASADKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEAoIcmV2aXNpb24YAyABKAQiIgoMV2F0Y2hSZXF1ZXN0EhIKCmtleV9wcmVmaXgYASABKAkigAEKDVdhdGNoUmVzcG9uc2USMQoHY2hhbmdlZBgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlSAASFQoLcmVtb3ZlZF9rZXkYAiABKAlIABIcChJjYXVnaHRfdXBfcmV2aXNpb24YAyABKARIAEIHCgVldmVudCISChBHZXRTdGF0dXNSZXF1ZXN0InsKEUdldFN0YXR1c1Jlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEhEKCWNhdWdodF91cBgCIAEoCBIWCg5sZWFkZXJfYWRkcmVzcxgDIAEoCRIRCglpc19sZWFkZXIYBCABKAgSFgoOcmVzb3VyY2VfY291bnQYBSABKAQqnwEKCkV4cGVydEtpbmQSGwoXRVhQRVJUX0tJTkRfVU5TUEVDSUZJRUQQABIUChBFWFBFUlRfS0lORF9GVUxMEAESFQoRRVhQRVJUX0tJTkRfUFJPQkUQAhIXChNFWFBFUlRfS0lORF9MT1dSQU5LEAMSFAoQRVhQRVJUX0tJTkRfVFdJThAEEhgKFEVYUEVSVF9LSU5EX1VQU1RSRUFNEAUqYQoHQ2hhbm5lbBIXChNDSEFOTkVMX1VOU1BFQ0lGSUVEEAASEgoOQ0hBTk5FTF9TVEFCTEUQARIVChFDSEFOTkVMX0NBTkRJREFURRACEhIKDkNIQU5ORUxfU0hBRE9XEAMqUAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9WSUVXRVIQARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BRE1JThADKogBChBPbmxpbmVDb3JyZWN0aW9uEiEKHU9OTElORV9DT1JSRUNUSU9OX1VOU1BFQ0lGSUVEEAASGAoUT05MSU5FX0NPUlJFQ1RJT05fT04QARIcChhPTkxJTkVfQ09SUkVDVElPTl9GUk9aRU4QAhIZChVPTkxJTkVfQ09SUkVDVElPTl9PRkYQAzKvCwoPUmVnaXN0cnlTZXJ2aWNlEm4KD1JlZ2lzdGVyVmVyc2lvbhIsLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyVmVyc2lvblJlcXVlc3QaLS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXNwb25zZRJfCgpTZXRDaGFubmVsEicudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlcXVlc3QaKC50aGFsYW11cy5yZWdpc3RyeS52MS5TZXRDaGFubmVsUmVzcG9uc2USZQoMUmVtb3ZlRXhwZXJ0EikudGhhbGFtdXMucmVnaXN0cnkudjEuUmVtb3ZlRXhwZXJ0UmVxdWVzdBoqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlc3BvbnNlEmIKC1JlbmV3RXhwZXJ0EigudGhhbGFtdXMucmVnaXN0cnkudjEuUmVuZXdFeHBlcnRSZXF1ZXN0GikudGhhbGFtdXMucmVnaXN0cnkudjEuUmVuZXdFeHBlcnRSZXNwb25zZRJ6ChNSZWdpc3RlclJvdXRlck1vZGVsEjAudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QaMS50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclJvdXRlck1vZGVsUmVzcG9uc2USbgoPUmVnaXN0ZXJEYXRhc2V0EiwudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVxdWVzdBotLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEnoKE1JlZ2lzdGVyQ29tcG9zaXRpb24SMC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRJcCglQdXRQb2xpY3kSJi50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuUHV0UG9saWN5UmVzcG9uc2USXAoJQ3JlYXRlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNyZWF0ZUtleVJlc3BvbnNlElwKCVJldm9rZUtleRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5SZXZva2VLZXlSZXNwb25zZRJiCgtHZXRSZXNvdXJjZRIoLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVxdWVzdBopLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFJlc291cmNlUmVzcG9uc2USaAoNTGlzdFJlc291cmNlcxIqLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkxpc3RSZXNvdXJjZXNSZXF1ZXN0GisudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1Jlc3BvbnNlElIKBVdhdGNoEiIudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXF1ZXN0GiMudGhhbGFtdXMucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZTABElwKCUdldFN0YXR1cxImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1JlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5HZXRTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_thalamus_release_v1_release]);
+  fileDesc("CiN0aGFsYW11cy9yZWdpc3RyeS92MS9yZWdpc3RyeS5wcm90bxIUdGhhbGFtdXMucmVnaXN0cnkudjEixQEKBkV4cGVydBIMCgRuYW1lGAEgASgJEgwKBHRhc2sYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDgoGc3RhYmxlGAQgASgJEhEKCWNhbmRpZGF0ZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDwoHdGVuYW50cxgHIAMoCRIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg50aW1lX3RvX2xpdmVfcxgJIAEoBCJCCghVcHN0cmVhbRIQCghiYXNlX3VybBgBIAEoCRINCgVtb2RlbBgCIAEoCRIVCg1rZXlfcmVmZXJlbmNlGAMgASgJIlkKDUV2YWx1YXRpb25Sb3cSDwoHZGF0YXNldBgBIAEoCRINCgVzcGxpdBgCIAEoCRIOCgZtZXRyaWMYAyABKAkSDQoFdmFsdWUYBCABKAESCQoBbhgFIAEoBCLYBAoNRXhwZXJ0VmVyc2lvbhIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIuCgRraW5kGAMgASgOMiAudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0S2luZBIMCgR0YXNrGAQgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoCRITCgtiYXNlX2RpZ2VzdBgGIAEoCRITCgtsYWJlbF9jb3VudBgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEhcKD3BhcmFtZXRlcl9jb3VudBgJIAEoBBIXCg9mbG9wc19wZXJfdG9rZW4YCiABKAESEgoKc2l6ZV9ieXRlcxgLIAEoBBIPCgdsaWNlbmNlGAwgASgJEi8KC3JlbGVhc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0cnVzdBgOIAEoARIgChhwcmljZV9pbnB1dF91c2RfcGVyX210b2sYDyABKAESIQoZcHJpY2Vfb3V0cHV0X3VzZF9wZXJfbXRvaxgQIAEoARI3CgpldmFsdWF0aW9uGBEgAygLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXZhbHVhdGlvblJvdxIPCgdwYXJlbnRzGBIgAygJEjAKCHVwc3RyZWFtGBMgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuVXBzdHJlYW0SOQoKc2lnbmF0dXJlcxgUIAMoCzIlLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkJ1bmRsZVNpZ25hdHVyZSIwCg9CdW5kbGVTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEg0KBXZhbHVlGAIgASgJIowBChBSb3V0ZXJBY3RpdmF0aW9uEhAKCHByZXZpb3VzGAEgASgJEhkKEWNvbXBhcmlzb25fZGlnZXN0GAIgASgJEg4KBnJlYXNvbhgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcm9sbGVkX2JhY2sYBSABKAki3gEKC1JvdXRlck1vZGVsEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgR0YXNrGAMgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgEIAEoCRIWCg5lbmNvZGVyX2RpZ2VzdBgFIAEoCRISCgpjYW5kaWRhdGVzGAYgAygJEg4KBmFjdGl2ZRgHIAEoCBIRCglsb3NzX3VuaXQYCCABKAkSOgoKYWN0aXZhdGlvbhgJIAEoCzImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvdXRlckFjdGl2YXRpb24iqQQKBlBvbGljeRIOCgZ0ZW5hbnQYASABKAkSFwoPYWxsb3dlZF9leHBlcnRzGAIgAygJEhgKEGFsbG93ZWRfbGljZW5jZXMYAyADKAkSEQoJbWluX3RydXN0GAQgASgBEkkKD2RlZmF1bHRfd2VpZ2h0cxgFIAMoCzIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeS5EZWZhdWx0V2VpZ2h0c0VudHJ5EhYKDm1heF9wYXJhbWV0ZXJzGAYgASgEEhsKE3JlcXVlc3RzX3Blcl9zZWNvbmQYByABKAESFQoNbWF4X2luX2ZsaWdodBgIIAEoDRIXCg9mYWxsYmFja19leHBlcnQYCSABKAkSQQoRb25saW5lX2NvcnJlY3Rpb24YCiABKA4yJi50aGFsYW11cy5yZWdpc3RyeS52MS5PbmxpbmVDb3JyZWN0aW9uEjgKFGNvcnJlY3Rpb25zX3Jlc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgRyaXNrGAwgASgLMh8udGhhbGFtdXMucmVnaXN0cnkudjEuUmlza0xpbWl0EjYKC2V4cGxvcmF0aW9uGA0gASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwbG9yYXRpb24aNQoTRGVmYXVsdFdlaWdodHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIjwKC0V4cGxvcmF0aW9uEg8KB2Vwc2lsb24YASABKAESDAoEcG9vbBgCIAEoDRIOCgZ3aXRoaW4YAyABKAEiKQoJUmlza0xpbWl0Eg0KBWFscGhhGAEgASgBEg0KBWRlbHRhGAIgASgBItoBCgZBcGlLZXkSCgoCaWQYASABKAkSDgoGdGVuYW50GAIgASgJEigKBHJvbGUYAyABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhUKDXNlY3JldF9zaGEyNTYYBCABKAkSEwoLZGVzY3JpcHRpb24YBSABKAkSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidgoHRGF0YXNldBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEg8KB2xpY2VuY2UYBCABKAkSDgoGb3JpZ2luGAUgASgJEg0KBXNwbGl0GAYgASgJEgwKBHJvd3MYByABKAQihwIKC0NvbXBvc2l0aW9uEhUKDXJlY2lwZV9kaWdlc3QYASABKAkSDgoGZXhwZXJ0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDwoHcGFyZW50cxgEIAMoCRIOCgZtZXRob2QYBSABKAkSPwoHbWV0cmljcxgGIAMoCzIuLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uLk1ldHJpY3NFbnRyeRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKLAgoOUmVsZWFzZVN1bW1hcnkSCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEg0KBXN0YXRlGAUgASgJEg4KBndlaWdodBgGIAEoARI0ChBsZWFzZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxtaXJyb3Jfc2hhcmUYCCABKAESGQoRbWlycm9yX3Blcl9zZWNvbmQYCSABKAESLQoHZGV0YWlscxgKIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSKfBAoIUmVzb3VyY2USCwoDa2V5GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi4KCnVwZGF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnVwZGF0ZWRfYnkYBCABKAkSLgoGZXhwZXJ0GAogASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0SAASNgoHdmVyc2lvbhgLIAEoCzIjLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkV4cGVydFZlcnNpb25IABI5Cgxyb3V0ZXJfbW9kZWwYDCABKAsyIS50aGFsYW11cy5yZWdpc3RyeS52MS5Sb3V0ZXJNb2RlbEgAEi4KBnBvbGljeRgNIAEoCzIcLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlBvbGljeUgAEi8KB2FwaV9rZXkYDiABKAsyHC50aGFsYW11cy5yZWdpc3RyeS52MS5BcGlLZXlIABIwCgdkYXRhc2V0GA8gASgLMh0udGhhbGFtdXMucmVnaXN0cnkudjEuRGF0YXNldEgAEjgKC2NvbXBvc2l0aW9uGBAgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuQ29tcG9zaXRpb25IABI3CgdyZWxlYXNlGBEgASgLMiQudGhhbGFtdXMucmVnaXN0cnkudjEuUmVsZWFzZVN1bW1hcnlIAEIHCgV2YWx1ZSLaAQoWUmVnaXN0ZXJWZXJzaW9uUmVxdWVzdBI0Cgd2ZXJzaW9uGAEgASgLMiMudGhhbGFtdXMucmVnaXN0cnkudjEuRXhwZXJ0VmVyc2lvbhITCgtkZXNjcmlwdGlvbhgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgDIAEoBEgAiAEBEg8KB3RlbmFudHMYBCADKAkSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCFAoSX2V4cGVjdGVkX3JldmlzaW9uIosBChdSZWdpc3RlclZlcnNpb25SZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZRIvCgd2ZXJzaW9uGAIgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDwoHZXhpc3RlZBgDIAEoCCKqAQoRU2V0Q2hhbm5lbFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEi4KB2NoYW5uZWwYAiABKA4yHS50aGFsYW11cy5yZWdpc3RyeS52MS5DaGFubmVsEg8KB3ZlcnNpb24YAyABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKARIAIgBARIOCgZyZWFzb24YBSABKAlCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkQKElNldENoYW5uZWxSZXNwb25zZRIuCgZleHBlcnQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJbChNSZW1vdmVFeHBlcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIoChRSZW1vdmVFeHBlcnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCIkChJSZW5ld0V4cGVydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJIlYKE1JlbmV3RXhwZXJ0UmVzcG9uc2USLgoGZXhwZXJ0GAEgASgLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USDwoHcmVuZXdlZBgCIAEoCCKSAQoaUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlcXVlc3QSNwoMcm91dGVyX21vZGVsGAEgASgLMiEudGhhbGFtdXMucmVnaXN0cnkudjEuUm91dGVyTW9kZWwSEAoIYWN0aXZhdGUYAiABKAgSGQoRY29tcGFyaXNvbl9kaWdlc3QYAyABKAkSDgoGcmVhc29uGAQgASgJIlMKG1JlZ2lzdGVyUm91dGVyTW9kZWxSZXNwb25zZRI0Cgxyb3V0ZXJfbW9kZWwYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJLChpSb2xsQmFja1JvdXRlck1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGcmVhc29uGAMgASgJIlMKG1JvbGxCYWNrUm91dGVyTW9kZWxSZXNwb25zZRI0Cgxyb3V0ZXJfbW9kZWwYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJIChZSZWdpc3RlckRhdGFzZXRSZXF1ZXN0Ei4KB2RhdGFzZXQYASABKAsyHS50aGFsYW11cy5yZWdpc3RyeS52MS5EYXRhc2V0IkoKF1JlZ2lzdGVyRGF0YXNldFJlc3BvbnNlEi8KB2RhdGFzZXQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJUChpSZWdpc3RlckNvbXBvc2l0aW9uUmVxdWVzdBI2Cgtjb21wb3NpdGlvbhgBIAEoCzIhLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkNvbXBvc2l0aW9uIlIKG1JlZ2lzdGVyQ29tcG9zaXRpb25SZXNwb25zZRIzCgtjb21wb3NpdGlvbhgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlInYKEFB1dFBvbGljeVJlcXVlc3QSLAoGcG9saWN5GAEgASgLMhwudGhhbGFtdXMucmVnaXN0cnkudjEuUG9saWN5Eh4KEWV4cGVjdGVkX3JldmlzaW9uGAIgASgESACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkMKEVB1dFBvbGljeVJlc3BvbnNlEi4KBnBvbGljeRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlImEKEENyZWF0ZUtleVJlcXVlc3QSDgoGdGVuYW50GAEgASgJEigKBHJvbGUYAiABKA4yGi50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xlEhMKC2Rlc2NyaXB0aW9uGAMgASgJIlAKEUNyZWF0ZUtleVJlc3BvbnNlEisKA2tleRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlEg4KBnNlY3JldBgCIAEoCSIeChBSZXZva2VLZXlSZXF1ZXN0EgoKAmlkGAEgASgJIkAKEVJldm9rZUtleVJlc3BvbnNlEisKA2tleRgBIAEoCzIeLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlc291cmNlIjcKEkdldFJlc291cmNlUmVxdWVzdBILCgNrZXkYASABKAkSFAoMbWluX3JldmlzaW9uGAIgASgEIkcKE0dldFJlc291cmNlUmVzcG9uc2USMAoIcmVzb3VyY2UYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZSJ2ChRMaXN0UmVzb3VyY2VzUmVxdWVzdBIMCgRraW5kGAEgASgJEhMKC25hbWVfcHJlZml4GAIgASgJEhQKDG1pbl9yZXZpc2lvbhgDIAEoBBIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSJ1ChVMaXN0UmVzb3VyY2VzUmVzcG9uc2USMQoJcmVzb3VyY2VzGAEgAygLMh4udGhhbGFtdXMucmVnaXN0cnkudjEuUmVzb3VyY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhAKCHJldmlzaW9uGAMgASgEIiIKDFdhdGNoUmVxdWVzdBISCgprZXlfcHJlZml4GAEgASgJIoABCg1XYXRjaFJlc3BvbnNlEjEKB2NoYW5nZWQYASABKAsyHi50aGFsYW11cy5yZWdpc3RyeS52MS5SZXNvdXJjZUgAEhUKC3JlbW92ZWRfa2V5GAIgASgJSAASHAoSY2F1Z2h0X3VwX3JldmlzaW9uGAMgASgESABCBwoFZXZlbnQiEgoQR2V0U3RhdHVzUmVxdWVzdCJ7ChFHZXRTdGF0dXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIRCgljYXVnaHRfdXAYAiABKAgSFgoObGVhZGVyX2FkZHJlc3MYAyABKAkSEQoJaXNfbGVhZGVyGAQgASgIEhYKDnJlc291cmNlX2NvdW50GAUgASgEKp8BCgpFeHBlcnRLaW5kEhsKF0VYUEVSVF9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRVhQRVJUX0tJTkRfRlVMTBABEhUKEUVYUEVSVF9LSU5EX1BST0JFEAISFwoTRVhQRVJUX0tJTkRfTE9XUkFOSxADEhQKEEVYUEVSVF9LSU5EX1RXSU4QBBIYChRFWFBFUlRfS0lORF9VUFNUUkVBTRAFKmEKB0NoYW5uZWwSFwoTQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhIKDkNIQU5ORUxfU1RBQkxFEAESFQoRQ0hBTk5FTF9DQU5ESURBVEUQAhISCg5DSEFOTkVMX1NIQURPVxADKlAKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQURNSU4QAyqIAQoQT25saW5lQ29ycmVjdGlvbhIhCh1PTkxJTkVfQ09SUkVDVElPTl9VTlNQRUNJRklFRBAAEhgKFE9OTElORV9DT1JSRUNUSU9OX09OEAESHAoYT05MSU5FX0NPUlJFQ1RJT05fRlJPWkVOEAISGQoVT05MSU5FX0NPUlJFQ1RJT05fT0ZGEAMyqwwKD1JlZ2lzdHJ5U2VydmljZRJuCg9SZWdpc3RlclZlcnNpb24SLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlclZlcnNpb25SZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJWZXJzaW9uUmVzcG9uc2USXwoKU2V0Q2hhbm5lbBInLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlNldENoYW5uZWxSZXF1ZXN0GigudGhhbGFtdXMucmVnaXN0cnkudjEuU2V0Q2hhbm5lbFJlc3BvbnNlEmUKDFJlbW92ZUV4cGVydBIpLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbW92ZUV4cGVydFJlcXVlc3QaKi50aGFsYW11cy5yZWdpc3RyeS52MS5SZW1vdmVFeHBlcnRSZXNwb25zZRJiCgtSZW5ld0V4cGVydBIoLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbmV3RXhwZXJ0UmVxdWVzdBopLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlbmV3RXhwZXJ0UmVzcG9uc2USegoTUmVnaXN0ZXJSb3V0ZXJNb2RlbBIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUm91dGVyTW9kZWxSZXF1ZXN0GjEudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJSb3V0ZXJNb2RlbFJlc3BvbnNlEnoKE1JvbGxCYWNrUm91dGVyTW9kZWwSMC50aGFsYW11cy5yZWdpc3RyeS52MS5Sb2xsQmFja1JvdXRlck1vZGVsUmVxdWVzdBoxLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJvbGxCYWNrUm91dGVyTW9kZWxSZXNwb25zZRJuCg9SZWdpc3RlckRhdGFzZXQSLC50aGFsYW11cy5yZWdpc3RyeS52MS5SZWdpc3RlckRhdGFzZXRSZXF1ZXN0Gi0udGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJEYXRhc2V0UmVzcG9uc2USegoTUmVnaXN0ZXJDb21wb3NpdGlvbhIwLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyQ29tcG9zaXRpb25SZXF1ZXN0GjEudGhhbGFtdXMucmVnaXN0cnkudjEuUmVnaXN0ZXJDb21wb3NpdGlvblJlc3BvbnNlElwKCVB1dFBvbGljeRImLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlB1dFBvbGljeVJlcXVlc3QaJy50aGFsYW11cy5yZWdpc3RyeS52MS5QdXRQb2xpY3lSZXNwb25zZRJcCglDcmVhdGVLZXkSJi50aGFsYW11cy5yZWdpc3RyeS52MS5DcmVhdGVLZXlSZXF1ZXN0GicudGhhbGFtdXMucmVnaXN0cnkudjEuQ3JlYXRlS2V5UmVzcG9uc2USXAoJUmV2b2tlS2V5EiYudGhhbGFtdXMucmVnaXN0cnkudjEuUmV2b2tlS2V5UmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLlJldm9rZUtleVJlc3BvbnNlEmIKC0dldFJlc291cmNlEigudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0UmVzb3VyY2VSZXF1ZXN0GikudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0UmVzb3VyY2VSZXNwb25zZRJoCg1MaXN0UmVzb3VyY2VzEioudGhhbGFtdXMucmVnaXN0cnkudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaKy50aGFsYW11cy5yZWdpc3RyeS52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USUgoFV2F0Y2gSIi50aGFsYW11cy5yZWdpc3RyeS52MS5XYXRjaFJlcXVlc3QaIy50aGFsYW11cy5yZWdpc3RyeS52MS5XYXRjaFJlc3BvbnNlMAESXAoJR2V0U3RhdHVzEiYudGhhbGFtdXMucmVnaXN0cnkudjEuR2V0U3RhdHVzUmVxdWVzdBonLnRoYWxhbXVzLnJlZ2lzdHJ5LnYxLkdldFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_thalamus_release_v1_release]);
 
 /**
  * A named capability that callers can be routed to.
@@ -360,6 +360,56 @@ export const BundleSignatureSchema: GenMessage<BundleSignature> = /*@__PURE__*/
   messageDesc(file_thalamus_registry_v1_registry, 4);
 
 /**
+ * How a router model came to decide for its task.
+ *
+ * @generated from message thalamus.registry.v1.RouterActivation
+ */
+export type RouterActivation = Message<"thalamus.registry.v1.RouterActivation"> & {
+  /**
+   * Router model that decided before, name@version; empty for the first.
+   *
+   * @generated from field: string previous = 1;
+   */
+  previous: string;
+
+  /**
+   * sha256:<hex> of the stored comparison that was shown; empty for the first, for one that was given back its place, and where there is
+   * a reason alone.
+   *
+   * @generated from field: string comparison_digest = 2;
+   */
+  comparisonDigest: string;
+
+  /**
+   * Why, as who activated it said; may be empty beside a comparison that passed.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 4;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Router model that was taken back for it, name@version; empty where it was activated.
+   *
+   * @generated from field: string rolled_back = 5;
+   */
+  rolledBack: string;
+};
+
+/**
+ * Describes the message thalamus.registry.v1.RouterActivation.
+ * Use `create(RouterActivationSchema)` to create a new message.
+ */
+export const RouterActivationSchema: GenMessage<RouterActivation> = /*@__PURE__*/
+  messageDesc(file_thalamus_registry_v1_registry, 5);
+
+/**
  * A registered router model.
  *
  * @generated from message thalamus.registry.v1.RouterModel
@@ -420,6 +470,13 @@ export type RouterModel = Message<"thalamus.registry.v1.RouterModel"> & {
    * @generated from field: string loss_unit = 8;
    */
   lossUnit: string;
+
+  /**
+   * How it came to decide, the last time that it did; absent before, and in what earlier releases activated.
+   *
+   * @generated from field: thalamus.registry.v1.RouterActivation activation = 9;
+   */
+  activation?: RouterActivation | undefined;
 };
 
 /**
@@ -427,7 +484,7 @@ export type RouterModel = Message<"thalamus.registry.v1.RouterModel"> & {
  * Use `create(RouterModelSchema)` to create a new message.
  */
 export const RouterModelSchema: GenMessage<RouterModel> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 5);
+  messageDesc(file_thalamus_registry_v1_registry, 6);
 
 /**
  * What a tenant may do and wants by default.
@@ -533,7 +590,7 @@ export type Policy = Message<"thalamus.registry.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 6);
+  messageDesc(file_thalamus_registry_v1_registry, 7);
 
 /**
  * How often experts other than the best are picked.
@@ -568,7 +625,7 @@ export type Exploration = Message<"thalamus.registry.v1.Exploration"> & {
  * Use `create(ExplorationSchema)` to create a new message.
  */
 export const ExplorationSchema: GenMessage<Exploration> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 7);
+  messageDesc(file_thalamus_registry_v1_registry, 8);
 
 /**
  * A bound on the quality lost against the best single expert.
@@ -596,7 +653,7 @@ export type RiskLimit = Message<"thalamus.registry.v1.RiskLimit"> & {
  * Use `create(RiskLimitSchema)` to create a new message.
  */
 export const RiskLimitSchema: GenMessage<RiskLimit> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 8);
+  messageDesc(file_thalamus_registry_v1_registry, 9);
 
 /**
  * An API key without its secret.
@@ -659,7 +716,7 @@ export type ApiKey = Message<"thalamus.registry.v1.ApiKey"> & {
  * Use `create(ApiKeySchema)` to create a new message.
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 9);
+  messageDesc(file_thalamus_registry_v1_registry, 10);
 
 /**
  * An immutable data set.
@@ -722,7 +779,7 @@ export type Dataset = Message<"thalamus.registry.v1.Dataset"> & {
  * Use `create(DatasetSchema)` to create a new message.
  */
 export const DatasetSchema: GenMessage<Dataset> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 10);
+  messageDesc(file_thalamus_registry_v1_registry, 11);
 
 /**
  * A recipe that ran.
@@ -785,7 +842,7 @@ export type Composition = Message<"thalamus.registry.v1.Composition"> & {
  * Use `create(CompositionSchema)` to create a new message.
  */
 export const CompositionSchema: GenMessage<Composition> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 11);
+  messageDesc(file_thalamus_registry_v1_registry, 12);
 
 /**
  * The release of a candidate, as others need to see it; details are in thalamus.release.v1.
@@ -869,7 +926,7 @@ export type ReleaseSummary = Message<"thalamus.registry.v1.ReleaseSummary"> & {
  * Use `create(ReleaseSummarySchema)` to create a new message.
  */
 export const ReleaseSummarySchema: GenMessage<ReleaseSummary> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 12);
+  messageDesc(file_thalamus_registry_v1_registry, 13);
 
 /**
  * One resource with its bookkeeping. The payload of thalamus.registry.state.v1.
@@ -983,7 +1040,7 @@ export type Resource = Message<"thalamus.registry.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 13);
+  messageDesc(file_thalamus_registry_v1_registry, 14);
 
 /**
  * A bundle whose files are stored.
@@ -1032,7 +1089,7 @@ export type RegisterVersionRequest = Message<"thalamus.registry.v1.RegisterVersi
  * Use `create(RegisterVersionRequestSchema)` to create a new message.
  */
 export const RegisterVersionRequestSchema: GenMessage<RegisterVersionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 14);
+  messageDesc(file_thalamus_registry_v1_registry, 15);
 
 /**
  * The registered version.
@@ -1067,7 +1124,7 @@ export type RegisterVersionResponse = Message<"thalamus.registry.v1.RegisterVers
  * Use `create(RegisterVersionResponseSchema)` to create a new message.
  */
 export const RegisterVersionResponseSchema: GenMessage<RegisterVersionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 15);
+  messageDesc(file_thalamus_registry_v1_registry, 16);
 
 /**
  * A change of channel.
@@ -1116,7 +1173,7 @@ export type SetChannelRequest = Message<"thalamus.registry.v1.SetChannelRequest"
  * Use `create(SetChannelRequestSchema)` to create a new message.
  */
 export const SetChannelRequestSchema: GenMessage<SetChannelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 16);
+  messageDesc(file_thalamus_registry_v1_registry, 17);
 
 /**
  * The expert after the change.
@@ -1137,7 +1194,7 @@ export type SetChannelResponse = Message<"thalamus.registry.v1.SetChannelRespons
  * Use `create(SetChannelResponseSchema)` to create a new message.
  */
 export const SetChannelResponseSchema: GenMessage<SetChannelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 17);
+  messageDesc(file_thalamus_registry_v1_registry, 18);
 
 /**
  * Which expert.
@@ -1165,7 +1222,7 @@ export type RemoveExpertRequest = Message<"thalamus.registry.v1.RemoveExpertRequ
  * Use `create(RemoveExpertRequestSchema)` to create a new message.
  */
 export const RemoveExpertRequestSchema: GenMessage<RemoveExpertRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 18);
+  messageDesc(file_thalamus_registry_v1_registry, 19);
 
 /**
  * When it was removed.
@@ -1186,7 +1243,7 @@ export type RemoveExpertResponse = Message<"thalamus.registry.v1.RemoveExpertRes
  * Use `create(RemoveExpertResponseSchema)` to create a new message.
  */
 export const RemoveExpertResponseSchema: GenMessage<RemoveExpertResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 19);
+  messageDesc(file_thalamus_registry_v1_registry, 20);
 
 /**
  * Which expert is in use.
@@ -1207,7 +1264,7 @@ export type RenewExpertRequest = Message<"thalamus.registry.v1.RenewExpertReques
  * Use `create(RenewExpertRequestSchema)` to create a new message.
  */
 export const RenewExpertRequestSchema: GenMessage<RenewExpertRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 20);
+  messageDesc(file_thalamus_registry_v1_registry, 21);
 
 /**
  * The expert that was in use.
@@ -1235,7 +1292,7 @@ export type RenewExpertResponse = Message<"thalamus.registry.v1.RenewExpertRespo
  * Use `create(RenewExpertResponseSchema)` to create a new message.
  */
 export const RenewExpertResponseSchema: GenMessage<RenewExpertResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 21);
+  messageDesc(file_thalamus_registry_v1_registry, 22);
 
 /**
  * A router model whose files are stored.
@@ -1256,6 +1313,20 @@ export type RegisterRouterModelRequest = Message<"thalamus.registry.v1.RegisterR
    * @generated from field: bool activate = 2;
    */
   activate: boolean;
+
+  /**
+   * sha256:<hex> of a stored comparison with the one that decides now: what "thalamus router compare --json" printed. Empty: none.
+   *
+   * @generated from field: string comparison_digest = 3;
+   */
+  comparisonDigest: string;
+
+  /**
+   * Why it may decide without a comparison, or in spite of one that did not pass. Recorded.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
 };
 
 /**
@@ -1263,7 +1334,7 @@ export type RegisterRouterModelRequest = Message<"thalamus.registry.v1.RegisterR
  * Use `create(RegisterRouterModelRequestSchema)` to create a new message.
  */
 export const RegisterRouterModelRequestSchema: GenMessage<RegisterRouterModelRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 22);
+  messageDesc(file_thalamus_registry_v1_registry, 23);
 
 /**
  * The registered model.
@@ -1284,7 +1355,63 @@ export type RegisterRouterModelResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterRouterModelResponseSchema)` to create a new message.
  */
 export const RegisterRouterModelResponseSchema: GenMessage<RegisterRouterModelResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 23);
+  messageDesc(file_thalamus_registry_v1_registry, 24);
+
+/**
+ * Which router model is taken back.
+ *
+ * @generated from message thalamus.registry.v1.RollBackRouterModelRequest
+ */
+export type RollBackRouterModelRequest = Message<"thalamus.registry.v1.RollBackRouterModelRequest"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Why; required.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message thalamus.registry.v1.RollBackRouterModelRequest.
+ * Use `create(RollBackRouterModelRequestSchema)` to create a new message.
+ */
+export const RollBackRouterModelRequestSchema: GenMessage<RollBackRouterModelRequest> = /*@__PURE__*/
+  messageDesc(file_thalamus_registry_v1_registry, 25);
+
+/**
+ * The router model that decides again.
+ *
+ * @generated from message thalamus.registry.v1.RollBackRouterModelResponse
+ */
+export type RollBackRouterModelResponse = Message<"thalamus.registry.v1.RollBackRouterModelResponse"> & {
+  /**
+   * The model.
+   *
+   * @generated from field: thalamus.registry.v1.Resource router_model = 1;
+   */
+  routerModel?: Resource | undefined;
+};
+
+/**
+ * Describes the message thalamus.registry.v1.RollBackRouterModelResponse.
+ * Use `create(RollBackRouterModelResponseSchema)` to create a new message.
+ */
+export const RollBackRouterModelResponseSchema: GenMessage<RollBackRouterModelResponse> = /*@__PURE__*/
+  messageDesc(file_thalamus_registry_v1_registry, 26);
 
 /**
  * A data set whose file is stored.
@@ -1305,7 +1432,7 @@ export type RegisterDatasetRequest = Message<"thalamus.registry.v1.RegisterDatas
  * Use `create(RegisterDatasetRequestSchema)` to create a new message.
  */
 export const RegisterDatasetRequestSchema: GenMessage<RegisterDatasetRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 24);
+  messageDesc(file_thalamus_registry_v1_registry, 27);
 
 /**
  * The registered data set.
@@ -1326,7 +1453,7 @@ export type RegisterDatasetResponse = Message<"thalamus.registry.v1.RegisterData
  * Use `create(RegisterDatasetResponseSchema)` to create a new message.
  */
 export const RegisterDatasetResponseSchema: GenMessage<RegisterDatasetResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 25);
+  messageDesc(file_thalamus_registry_v1_registry, 28);
 
 /**
  * A composition that ran.
@@ -1347,7 +1474,7 @@ export type RegisterCompositionRequest = Message<"thalamus.registry.v1.RegisterC
  * Use `create(RegisterCompositionRequestSchema)` to create a new message.
  */
 export const RegisterCompositionRequestSchema: GenMessage<RegisterCompositionRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 26);
+  messageDesc(file_thalamus_registry_v1_registry, 29);
 
 /**
  * The recorded composition.
@@ -1368,7 +1495,7 @@ export type RegisterCompositionResponse = Message<"thalamus.registry.v1.Register
  * Use `create(RegisterCompositionResponseSchema)` to create a new message.
  */
 export const RegisterCompositionResponseSchema: GenMessage<RegisterCompositionResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 27);
+  messageDesc(file_thalamus_registry_v1_registry, 30);
 
 /**
  * A policy.
@@ -1396,7 +1523,7 @@ export type PutPolicyRequest = Message<"thalamus.registry.v1.PutPolicyRequest"> 
  * Use `create(PutPolicyRequestSchema)` to create a new message.
  */
 export const PutPolicyRequestSchema: GenMessage<PutPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 28);
+  messageDesc(file_thalamus_registry_v1_registry, 31);
 
 /**
  * The stored policy.
@@ -1417,7 +1544,7 @@ export type PutPolicyResponse = Message<"thalamus.registry.v1.PutPolicyResponse"
  * Use `create(PutPolicyResponseSchema)` to create a new message.
  */
 export const PutPolicyResponseSchema: GenMessage<PutPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 29);
+  messageDesc(file_thalamus_registry_v1_registry, 32);
 
 /**
  * A wish for a key.
@@ -1452,7 +1579,7 @@ export type CreateKeyRequest = Message<"thalamus.registry.v1.CreateKeyRequest"> 
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 30);
+  messageDesc(file_thalamus_registry_v1_registry, 33);
 
 /**
  * The new key.
@@ -1480,7 +1607,7 @@ export type CreateKeyResponse = Message<"thalamus.registry.v1.CreateKeyResponse"
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 31);
+  messageDesc(file_thalamus_registry_v1_registry, 34);
 
 /**
  * Which key.
@@ -1501,7 +1628,7 @@ export type RevokeKeyRequest = Message<"thalamus.registry.v1.RevokeKeyRequest"> 
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 32);
+  messageDesc(file_thalamus_registry_v1_registry, 35);
 
 /**
  * The revoked key.
@@ -1522,7 +1649,7 @@ export type RevokeKeyResponse = Message<"thalamus.registry.v1.RevokeKeyResponse"
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 33);
+  messageDesc(file_thalamus_registry_v1_registry, 36);
 
 /**
  * Which resource.
@@ -1550,7 +1677,7 @@ export type GetResourceRequest = Message<"thalamus.registry.v1.GetResourceReques
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 34);
+  messageDesc(file_thalamus_registry_v1_registry, 37);
 
 /**
  * One resource.
@@ -1571,7 +1698,7 @@ export type GetResourceResponse = Message<"thalamus.registry.v1.GetResourceRespo
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 35);
+  messageDesc(file_thalamus_registry_v1_registry, 38);
 
 /**
  * Which resources.
@@ -1620,7 +1747,7 @@ export type ListResourcesRequest = Message<"thalamus.registry.v1.ListResourcesRe
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 36);
+  messageDesc(file_thalamus_registry_v1_registry, 39);
 
 /**
  * Some resources.
@@ -1655,7 +1782,7 @@ export type ListResourcesResponse = Message<"thalamus.registry.v1.ListResourcesR
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 37);
+  messageDesc(file_thalamus_registry_v1_registry, 40);
 
 /**
  * Which changes.
@@ -1676,7 +1803,7 @@ export type WatchRequest = Message<"thalamus.registry.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 38);
+  messageDesc(file_thalamus_registry_v1_registry, 41);
 
 /**
  * One change.
@@ -1721,7 +1848,7 @@ export type WatchResponse = Message<"thalamus.registry.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 39);
+  messageDesc(file_thalamus_registry_v1_registry, 42);
 
 /**
  * Empty.
@@ -1736,7 +1863,7 @@ export type GetStatusRequest = Message<"thalamus.registry.v1.GetStatusRequest"> 
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 40);
+  messageDesc(file_thalamus_registry_v1_registry, 43);
 
 /**
  * Where this replica stands.
@@ -1785,7 +1912,7 @@ export type GetStatusResponse = Message<"thalamus.registry.v1.GetStatusResponse"
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_registry_v1_registry, 41);
+  messageDesc(file_thalamus_registry_v1_registry, 44);
 
 /**
  * What an expert version is made of.
@@ -2016,7 +2143,8 @@ export const RegistryService: GenService<{
     output: typeof RenewExpertResponseSchema;
   },
   /**
-   * Registers a router model from stored artifacts and makes it the one that decides for its task when asked.
+   * Registers a router model from stored artifacts and makes it the one that decides for its task when asked. Where another decides
+   * already, that needs a comparison of both that passed its gate, or a reason; without either it is RELEASE_CONFLICT.
    *
    * @generated from rpc thalamus.registry.v1.RegistryService.RegisterRouterModel
    */
@@ -2024,6 +2152,16 @@ export const RegistryService: GenService<{
     methodKind: "unary";
     input: typeof RegisterRouterModelRequestSchema;
     output: typeof RegisterRouterModelResponseSchema;
+  },
+  /**
+   * Takes a router model back: the one that decided before it decides again, in one write. Refused unless it is the one that decides.
+   *
+   * @generated from rpc thalamus.registry.v1.RegistryService.RollBackRouterModel
+   */
+  rollBackRouterModel: {
+    methodKind: "unary";
+    input: typeof RollBackRouterModelRequestSchema;
+    output: typeof RollBackRouterModelResponseSchema;
   },
   /**
    * Registers a data set: an artifact with licence and split.
