@@ -26,13 +26,13 @@ export type {
 } from './contract/model-contract.js';
 export { settleContract, type ContractSettlement } from './contract/settle-contract.js';
 export { DEFAULT_GATE_TEXT, defaultGate } from './gate/default-gate.js';
-export { evaluateGate, type GateResult } from './gate/evaluate-gate.js';
+export { evaluateGate, settleByApprovals, type GateResult } from './gate/evaluate-gate.js';
 export type { GateDocument, GateRule } from './gate/gate-document.js';
 export type { GateEvidence, MeasuredFigure } from './gate/gate-evidence.js';
 export { GateWatch, WATCHED, type WatchedMeasure } from './gate/gate-watch.js';
 export { MEASURES, type FigureName, type Measure } from './gate/measures.js';
 export { parseGate } from './gate/parse-gate.js';
-export type { GateStatus, RuleResult } from './gate/rule-result.js';
+export type { Finding, GateStatus, RuleResult } from './gate/rule-result.js';
 export type { ChoiceFigures, ChoiceOptions } from './router/choice-figures.js';
 export { compareChoices, type ChoiceComparison } from './router/compare-choices.js';
 export { DEFAULT_ROUTER_GATE_TEXT, defaultRouterGate } from './router/default-router-gate.js';

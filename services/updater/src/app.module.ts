@@ -15,9 +15,12 @@ import { JobTable } from './application/job-table.js';
 import { ManageKeys } from './application/manage-keys.js';
 import { RegisterVersion } from './application/register-version.js';
 import { RegistryWriter } from './application/registry-writer.js';
+import { ApproveRelease } from './application/release/approve-release.js';
 import { CheckContract } from './application/release/check-contract.js';
 import { ComparePredictions } from './application/release/compare-predictions.js';
+import { JudgeGate } from './application/release/judge-gate.js';
 import { ReadEvidence } from './application/release/read-evidence.js';
+import { ReleaseGates } from './application/release/release-gates.js';
 import { ReleaseLeader } from './application/release/release-leader.js';
 import { Releases } from './application/release/releases.js';
 import { StartRelease } from './application/release/start-release.js';
@@ -58,11 +61,14 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const expiry = new ExpireExperts(view, resources, writer);
   const residency = new ResidencyView(bus);
   const releases = new Releases(view, writer);
-  const evidence = new ReadEvidence(bus, store);
-  const leader = new ReleaseLeader(releases, writer, residency, evidence);
+  const gates = new ReleaseGates(store);
+  const evidence = new ReadEvidence(bus, store, gates);
+  const judge = new JudgeGate(gates, evidence, residency);
+  const leader = new ReleaseLeader(releases, writer, residency, evidence, judge);
   const compare = new ComparePredictions(store);
-  const starts = new StartRelease(releases, compare, new CheckContract(view, store), store);
-  const steer = new SteerRelease(releases, evidence);
+  const starts = new StartRelease(releases, compare, new CheckContract(view, store), store, gates);
+  const steer = new SteerRelease(releases, evidence, judge);
+  const approvals = new ApproveRelease(releases, judge);
   const server: GrpcServer = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
@@ -77,7 +83,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
       implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),
       implementService(
         releaseV1.ReleaseService,
-        new ReleaseGrpcService({ view, channels, compare, releases, starts, steer, leader }),
+        new ReleaseGrpcService({ view, channels, compare, releases, starts, steer, approvals, leader }),
       ),
     ],
   });

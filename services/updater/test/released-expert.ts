@@ -36,6 +36,16 @@ export class ReleaseTraffic {
     ]);
   }
 
+  /** A host says what its inference processes take, bytes by the name of the process. */
+  async hostTakes(residentBytes: Readonly<Record<string, number>>): Promise<void> {
+    const processes = Object.entries(residentBytes).map(([name, bytes]) => ({
+      ...{ name, pid: 1, residentBytes: BigInt(bytes) },
+    }));
+    const leaseExpiresAt = timestampFromMs(Date.now() + 600_000);
+    const message = { hostId: 'h1', address: '127.0.0.1:1', leaseExpiresAt, memory: { processes } };
+    await this.bus.publish([encodeEvent(TOPICS.hostResidency, message, { source: '/host', key: 'h1' })]);
+  }
+
   /** Mirrored requests of which the candidate answers `wrong` first ones differently; `requestId`s are returned. */
   async mirrored(release: releaseV1.Release, n: number, wrong = 0, candidateMs = 5): Promise<string[]> {
     const ids = Array.from({ length: n }, () => `m${++this.count}`);

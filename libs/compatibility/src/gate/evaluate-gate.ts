@@ -40,7 +40,7 @@ export function evaluateGate(
 
 function evaluateRule(rule: GateRule, evidence: GateEvidence, level: number): RuleResult {
   const { name, measure, data, slice, threshold } = rule;
-  const finding = settled(rule, findingOf(rule, evidence, level), evidence);
+  const finding = settleByApprovals(findingOf(rule, evidence, level), rule.approvals, evidence.approvals);
   return { rule: name, measure, data, slice, threshold, ...finding };
 }
 
@@ -77,11 +77,15 @@ function findingOf(rule: GateRule, evidence: GateEvidence, level: number): Findi
   }
 }
 
-/** What is inconclusive, enough people can let pass. */
-function settled(rule: GateRule, finding: Finding, { approvals = [] }: GateEvidence): Finding {
-  if (finding.status !== 'inconclusive' || rule.approvals === 0) return finding;
+/** What is inconclusive, enough different people let pass: `needed` of them, 0 for a rule that nobody can approve. */
+export function settleByApprovals<Own extends Finding>(
+  finding: Own,
+  needed: number,
+  approvals: readonly string[] = [],
+): Own {
+  if (finding.status !== 'inconclusive' || needed === 0) return finding;
   const people = new Set(approvals).size;
-  return people >= rule.approvals
+  return people >= needed
     ? { ...finding, status: 'passed', sentence: `${finding.sentence} Approved by ${people}.` }
-    : { ...finding, sentence: `${finding.sentence} ${rule.approvals - people} more can approve it.` };
+    : { ...finding, sentence: `${finding.sentence} ${needed - people} more can approve it.` };
 }

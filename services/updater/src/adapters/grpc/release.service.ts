@@ -3,6 +3,7 @@ import { registryV1, releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { RegistryView } from '@thalamus/registry';
+import type { ApproveRelease } from '../../application/release/approve-release.js';
 import type { ComparePredictions } from '../../application/release/compare-predictions.js';
 import type { ReleaseLeader } from '../../application/release/release-leader.js';
 import type { Releases } from '../../application/release/releases.js';
@@ -23,6 +24,7 @@ export interface ReleaseUseCases {
   readonly releases: Releases;
   readonly starts: StartRelease;
   readonly steer: SteerRelease;
+  readonly approvals: ApproveRelease;
   readonly leader: Pick<ReleaseLeader, 'described' | 'wake'>;
 }
 
@@ -70,6 +72,12 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
 
   async advance({ releaseId, reason }: releaseV1.AdvanceRequest, context: CallContext) {
     const release = await this.uses.steer.advance(releaseId, reason, actorOf(context, 'release.Advance'));
+    return { release: this.uses.leader.described(release) };
+  }
+
+  async approve({ releaseId, reason }: releaseV1.ApproveRequest, context: CallContext) {
+    const release = await this.uses.approvals.run(releaseId, reason, actorOf(context, 'release.Approve'));
+    this.uses.leader.wake();
     return { release: this.uses.leader.described(release) };
   }
 

@@ -3,6 +3,7 @@ import { parseDigest, readArtifact, type ArtifactStore } from '@thalamus/bundle'
 import {
   compareVersions,
   parsePredictions,
+  type Comparison,
   type FlippedItem,
   type Prediction,
   type SliceComparison,
@@ -28,6 +29,8 @@ export type PredictionFile = { readonly case: string | undefined; readonly value
 export interface Compared {
   readonly comparison: releaseV1.CompareResponse;
   readonly items: readonly FlippedItem[];
+  /** All that the kernel says, for rules. */
+  readonly whole: Comparison;
 }
 
 /** Compares prediction files of two versions item by item. */
@@ -45,7 +48,8 @@ export class ComparePredictions {
     }
     const old = await this.predictions(before, 'the old predictions');
     const next = await this.predictions(after, 'the new predictions');
-    const { verdict, overall, slices, items, reason } = compareVersions(old, next, budget);
+    const whole = compareVersions(old, next, budget);
+    const { verdict, overall, slices, items, reason } = whole;
     const comparison = create(releaseV1.CompareResponseSchema, {
       verdict: VERDICTS[verdict],
       overall: sliceMessage(overall),
@@ -53,7 +57,7 @@ export class ComparePredictions {
       reason,
       negativeFlipBudget: budget,
     });
-    return { comparison, items };
+    return { comparison, items, whole };
   }
 
   private async predictions(file: PredictionFile, label: string): Promise<Prediction[]> {

@@ -1,14 +1,17 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { ArtifactStore } from '@thalamus/bundle';
+import type { GateEvidence } from '@thalamus/compatibility';
 import { ATTRIBUTES, METRICS, releaseV1, TOPICS } from '@thalamus/contracts';
-import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import { toThalamusError } from '@thalamus/errors';
 import { type EventBus, type Follower, type ReceivedRecord } from '@thalamus/events';
 import { counter, createLogger } from '@thalamus/telemetry';
 import { LiveEvidence } from '../../domain/release/live-evidence.js';
 import type { ReleaseRecord } from '../../domain/release/release-states.js';
-import type { LiveGate } from './release-leader.js';
 import { DeadLetters } from './dead-letters.js';
+import type { ReleaseGates } from './release-gates.js';
+import type { LiveGate } from './release-leader.js';
 import { takeEvent } from './take-event.js';
+import { late, within } from './within.js';
 
 const READ = [TOPICS.shadowCompared, TOPICS.requestCompleted, TOPICS.feedbackGiven] as const;
 /** How long reading what stands now may take before a decision is put off, milliseconds. */
@@ -22,6 +25,8 @@ interface Reading {
   readonly sinceMs: number;
   readonly followers: Follower[];
   readonly evidence: Map<string, LiveEvidence>;
+  /** Releases whose gates were not known when their events were read. */
+  readonly unjudged: Set<string>;
   isWhole: boolean;
 }
 
@@ -41,6 +46,7 @@ export class ReadEvidence implements LiveGate {
   constructor(
     private readonly bus: Pick<EventBus, 'follow' | 'publish' | 'ensureTopics'>,
     private readonly artifacts: ArtifactStore,
+    private readonly gates: Pick<ReleaseGates, 'isRead' | 'of' | 'read'>,
   ) {
     this.letters = new DeadLetters(bus);
     // Zeros first: an increase is seen from the first event on.
@@ -60,7 +66,12 @@ export class ReadEvidence implements LiveGate {
     this.wanted = releases;
     const reading = this.current;
     if (reading) this.fit(reading);
-    const isLate = releases.some((release) => reading && sinceOf(release) < reading.sinceMs);
+    const isLate = releases.some(
+      (release) =>
+        reading &&
+        (sinceOf(release) < reading.sinceMs ||
+          (reading.unjudged.has(release.id) && this.gates.isRead(release))),
+    );
     if ((reading && releases.length > 0 && !isLate) || (!reading && releases.length === 0)) return;
     this.opening ??= this.reopen()
       .catch((fault: unknown) => {
@@ -84,6 +95,10 @@ export class ReadEvidence implements LiveGate {
 
   reading({ id }: ReleaseRecord): releaseV1.LiveReading | undefined {
     return this.current?.isWhole ? this.current.evidence.get(id)?.reading : undefined;
+  }
+
+  figures({ id }: ReleaseRecord): GateEvidence['figures'] {
+    return this.current?.isWhole ? this.current.evidence.get(id)?.figures : undefined;
   }
 
   async catchUp(): Promise<void> {
@@ -119,8 +134,13 @@ export class ReadEvidence implements LiveGate {
   private async reopen(): Promise<void> {
     await this.leave();
     if (this.wanted.length === 0) return;
-    const sinceMs = Math.min(...this.wanted.map(sinceOf));
-    const reading: Reading = { sinceMs, followers: [], evidence: new Map(), isWhole: false };
+    // One that cannot be read keeps nobody else's evidence back: its release waits.
+    await Promise.allSettled(this.wanted.map((release) => this.gates.read(release)));
+    const sinceMs = Math.min(...this.wanted.map(sinceOf), Date.now());
+    const reading: Reading = {
+      ...{ sinceMs, followers: [], evidence: new Map(), unjudged: new Set() },
+      isWhole: false,
+    };
     this.current = reading;
     this.fit(reading);
     try {
@@ -163,7 +183,9 @@ export class ReadEvidence implements LiveGate {
         this.alarmed.delete(id);
       }
     for (const release of this.wanted) {
-      const evidence = reading.evidence.get(release.id) ?? new LiveEvidence(release);
+      if (!this.gates.isRead(release)) reading.unjudged.add(release.id);
+      if (reading.unjudged.has(release.id)) continue;
+      const evidence = reading.evidence.get(release.id) ?? new LiveEvidence(release, this.gates.of(release));
       reading.evidence.set(release.id, evidence);
       const { state, step, stepBeganAt } = release.details;
       const beganMs = stepBeganAt ? timestampMs(stepBeganAt) : 0;
@@ -196,23 +218,3 @@ export class ReadEvidence implements LiveGate {
 function sinceOf({ details }: ReleaseRecord): number {
   return details.trafficBeganAt ? timestampMs(details.trafficBeganAt) : 0;
 }
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(late());
-    }, ms);
-  });
-  try {
-    return await Promise.race([work, over]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-const late = () =>
-  new ThalamusError(
-    'DEADLINE_EXCEEDED',
-    'What stands on the bus could not be read or stored in time; nothing is decided.',
-  );

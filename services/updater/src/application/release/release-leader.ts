@@ -12,6 +12,7 @@ import {
   type ReleaseRecord,
 } from '../../domain/release/release-states.js';
 import type { RegistryWriter } from '../registry-writer.js';
+import type { JudgeGate, LiveFigures } from './judge-gate.js';
 import type { Releases } from './releases.js';
 import { StepHolds, UPDATER, type LeaderClock } from './step-holds.js';
 import type { EvidenceOf } from './steer-release.js';
@@ -23,7 +24,7 @@ const LIVE_STATES = Object.values(releaseV1.ReleaseState)
   .map(stateName);
 
 /** What live traffic says of releases. */
-export interface LiveGate extends EvidenceOf {
+export interface LiveGate extends EvidenceOf, LiveFigures {
   /** Keeps to these releases, and forgets others. */
   keepTo(releases: readonly ReleaseRecord[]): void;
   /** What traffic says; undefined while it is being read. */
@@ -54,6 +55,7 @@ export class ReleaseLeader {
     private readonly writer: Pick<RegistryWriter, 'isLeader'>,
     private readonly residency: Pick<ResidencyView, 'hostsFor'>,
     private readonly gate: LiveGate,
+    private readonly judge: Pick<JudgeGate, 'obstacle' | 'shown' | 'kept'>,
     private readonly clock: LeaderClock = { now: Date.now, monotonic: () => performance.now() },
   ) {
     this.holds = new StepHolds(releases, clock);
@@ -98,7 +100,9 @@ export class ReleaseLeader {
     const { details } = release;
     if (!this.writer.isLeader || !isLive(details.state)) return details;
     const live = hasTraffic(details.state) ? this.gate.reading(release) : undefined;
-    return { ...details, waitingFor: this.waits.get(release.id) ?? '', ...(live ? { live } : {}) };
+    const gate = this.judge.shown(release);
+    const waitingFor = this.waits.get(release.id) ?? '';
+    return { ...details, waitingFor, ...(live ? { live } : {}), ...(gate ? { gate } : {}) };
   }
 
   /** Looks at all live releases soon; what comes meanwhile is looked at right after. */
@@ -136,6 +140,9 @@ export class ReleaseLeader {
   }
 
   private async lookAt(release: ReleaseRecord): Promise<void> {
+    // A candidate that cannot be judged by its gate gets no lease, and so no traffic.
+    const obstacle = await this.judge.obstacle(release);
+    if (obstacle !== '') return void this.waits.set(release.id, obstacle);
     const heldMs = await this.holds.hold(release);
     const move = nextMove(release, this.situation(release, heldMs));
     this.waits.set(release.id, move.kind === 'wait' ? move.reason : '');
@@ -150,10 +157,8 @@ export class ReleaseLeader {
     await this.take(release, move, move);
   }
 
-  private situation(
-    { expert, fromVersion, toVersion, ...release }: ReleaseRecord,
-    heldMs: number,
-  ): Situation {
+  private situation(whole: ReleaseRecord, heldMs: number): Situation {
+    const { expert, fromVersion, toVersion } = whole;
     const { view } = this.releases;
     const candidate = view.version(expert, toVersion);
     const isRemote = candidate?.kind === registryV1.ExpertKind.UPSTREAM;
@@ -161,7 +166,8 @@ export class ReleaseLeader {
       heldMs,
       isReady: isRemote || this.residency.hostsFor(expert, toVersion).length > 0,
       isRegistered: candidate !== undefined && view.version(expert, fromVersion) !== undefined,
-      live: this.gate.reading({ expert, fromVersion, toVersion, ...release }),
+      live: this.gate.reading(whole),
+      rules: this.judge.shown(whole)?.rules ?? [],
     };
   }
 
@@ -177,7 +183,12 @@ export class ReleaseLeader {
     const after = await this.releases.move(id, { ...UPDATER, action, reason }, (now) => {
       // Somebody was faster.
       if (now.details.state !== details.state || now.details.step !== details.step) return undefined;
-      return moved(now, to.state, { by: GATE, reason, evidence, atMs: this.clock.now() }, { step: to.step });
+      return moved(
+        this.judge.kept(now),
+        to.state,
+        { by: GATE, reason, evidence, atMs: this.clock.now() },
+        { step: to.step },
+      );
     });
     const alarmedAt = this.gate.alarmedAt(release);
     if (isBack && alarmedAt !== undefined)

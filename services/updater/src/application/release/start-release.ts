@@ -1,9 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import type { ArtifactStore } from '@thalamus/bundle';
-import { settleContract, type FlippedItem } from '@thalamus/compatibility';
+import { settleContract, type ContractDifference, type FlippedItem } from '@thalamus/compatibility';
 import { registryV1, releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { randomBytes } from 'node:crypto';
+import { needGateFits, withLimitsOf } from '../../domain/release/gate-fit.js';
+import { stopOf } from '../../domain/release/gate-standings.js';
 import { planOf } from '../../domain/release/release-plan.js';
 import {
   GATE,
@@ -15,9 +17,11 @@ import {
 import type { Actor } from '../registry-writer.js';
 import type { ComparePredictions } from './compare-predictions.js';
 import type { CheckContract } from './check-contract.js';
+import type { GivenGate, ReleaseGates } from './release-gates.js';
 import { refuseWhileLive, type Releases } from './releases.js';
+import { beginGate, judgedByGate, needContractRules } from './start-gate.js';
 
-const { ReleaseState, Verdict } = releaseV1;
+const { ReleaseState } = releaseV1;
 /** Slices that a release keeps, largest first. */
 const MAX_SLICES = 20;
 
@@ -28,6 +32,9 @@ interface Checked {
   readonly override: string;
   readonly comparison: releaseV1.CompareResponse | undefined;
   readonly evidence: readonly string[];
+  readonly gate: releaseV1.ReleaseGate | undefined;
+  /** Why the release goes no further by itself; empty when it does. */
+  readonly stopped: string;
 }
 
 /** Begins releases: checks the candidate against the version before, compares them offline where files are given. */
@@ -37,6 +44,7 @@ export class StartRelease {
     private readonly compare: ComparePredictions,
     private readonly contract: CheckContract,
     private readonly artifacts: ArtifactStore,
+    private readonly gates: ReleaseGates,
     private readonly now: () => number = Date.now,
   ) {}
 
@@ -46,27 +54,30 @@ export class StartRelease {
    */
   async run(request: releaseV1.StartRequest, actor: Actor): Promise<ReleaseRecord> {
     this.releases.requireLeader();
-    const plan = planOf(request, this.releases.view.expert(request.expert)?.task);
+    const given = this.gates.given(request.gate);
+    const limited = given ? withLimitsOf(given.document, request) : request;
+    const plan = planOf(limited, this.releases.view.expert(request.expert)?.task);
     const fromVersion = this.stableOf(request);
     refuseWhileLive(this.releases.view, request.expert, 'The expert');
     const override = request.overrideReason.trim();
-    await this.checkContract(request, fromVersion, override);
+    if (given) this.needFit(given, request, plan, fromVersion);
+    const differences = await this.contract.run(request.expert, fromVersion, request.toVersion);
+    if (!given?.document.rules.some(({ measure }) => measure === 'breakingDifferences'))
+      needContract(request, fromVersion, differences);
     const compared = await this.compared(request, plan);
-    if (!compared && plan.mirrorShare === 0 && override === '')
-      throw new ThalamusError(
-        'REQUEST_INVALID',
-        'Nothing is compared offline and nothing mirrored, so callers would get a candidate that nothing is known of; send prediction files, a mirror_share above 0, or an override_reason.',
-        {
-          violations: [
-            { field: 'override_reason', description: 'or old_digest and new_digest, or mirror_share' },
-          ],
-        },
-      );
+    if (!compared && plan.mirrorShare === 0 && override === '') throw nothingKnown();
+    const begins = given && beginGate(given, { differences, override, compared: compared?.whole });
+    const gate = begins?.gate;
+    if (gate && !request.dryRun) {
+      needContractRules(gate);
+      await this.gates.keep(request.gate);
+    }
+    const comparison = compared && gate ? judgedByGate(compared.comparison, gate) : compared?.comparison;
+    const stopped = begins
+      ? begins.stopped(comparison)
+      : stopOf(comparison ? { comparison } : {}, override !== '');
     const checked = {
-      plan,
-      fromVersion,
-      override,
-      comparison: compared?.comparison,
+      ...{ plan, fromVersion, override, comparison, gate, stopped },
       evidence: compared?.evidence ?? [],
     };
     const id = `${request.expert}-${request.toVersion}-${randomBytes(4).toString('hex')}`;
@@ -100,35 +111,37 @@ export class StartRelease {
     return known.stable;
   }
 
-  private async checkContract(
-    { expert, toVersion }: releaseV1.StartRequest,
+  /** @throws REQUEST_INVALID when a rule asks for what this release will not say */
+  private needFit(
+    { document }: GivenGate,
+    { expert, toVersion, oldDigest, newDigest, overrideReason }: releaseV1.StartRequest,
+    { mirrorShare }: releaseV1.ReleasePlan,
     fromVersion: string,
-    override: string,
-  ): Promise<void> {
-    const differences = await this.contract.run(expert, fromVersion, toVersion);
-    const { breaking, isAllowed } = settleContract(differences, ...(override === '' ? [] : [override]));
-    if (isAllowed) return;
-    throw new ThalamusError(
-      'RELEASE_CONFLICT',
-      `Callers of ${expert}@${fromVersion} would break with ${toVersion}: ${breaking.map(({ sentence }) => sentence).join(' ')} Give an override_reason to release it all the same.`,
-    );
+  ): void {
+    const isWhole = (version: string) =>
+      this.releases.view.version(expert, version)?.kind === registryV1.ExpertKind.FULL;
+    needGateFits(document, {
+      isCompared: oldDigest !== '' || newDigest !== '' || overrideReason.trim() !== '',
+      isMirrored: mirrorShare > 0,
+      hasOwnProcess: isWhole(fromVersion) && isWhole(toVersion),
+    });
   }
 
   private async compared({ oldDigest, newDigest }: releaseV1.StartRequest, plan: releaseV1.ReleasePlan) {
     if (oldDigest === '' && newDigest === '') return undefined;
     const file = (value: string) => (value === '' ? { case: undefined } : { case: 'digest', value });
-    const { comparison, items } = await this.compare.run(
+    const { comparison, items, whole } = await this.compare.run(
       file(oldDigest),
       file(newDigest),
       plan.negativeFlipBudget,
     );
     const flips = await this.artifacts.put(flipLines(items));
     const kept = { ...comparison, slices: comparison.slices.slice(0, MAX_SLICES) };
-    return { comparison: kept, evidence: [oldDigest, newDigest, flips.digest] };
+    return { whole, comparison: kept, evidence: [oldDigest, newDigest, flips.digest] };
   }
 
   private begun(id: string, request: releaseV1.StartRequest, checked: Checked, actor: Actor): ReleaseRecord {
-    const { plan, fromVersion, override, comparison, evidence } = checked;
+    const { plan, fromVersion, override, comparison, evidence, gate, stopped } = checked;
     const { expert, toVersion } = request;
     const why = (reason: string, by: string): StepReason => ({ by, reason, evidence, atMs: this.now() });
     const names = { id, expert, fromVersion, toVersion };
@@ -137,6 +150,7 @@ export class StartRelease {
       plan,
       state: ReleaseState.DRAFT,
       ...(comparison ? { comparison } : {}),
+      ...(gate ? { gate } : {}),
     });
     const summary = create(registryV1.ReleaseSummarySchema, {
       ...names,
@@ -145,15 +159,42 @@ export class StartRelease {
       details: { ...draft, state: ReleaseState.UNSPECIFIED },
     }) as ReleaseRecord;
     const overridden = override === '' ? '' : ` Overridden: ${override}`;
-    const begun = moved(summary, ReleaseState.DRAFT, {
-      ...why(`Started.${overridden}`, actor.id),
-      evidence: [],
-    });
+    const begun = moved(
+      summary,
+      ReleaseState.DRAFT,
+      { ...why(`Started.${overridden}`, actor.id), evidence: gate ? [gate.digest] : [] },
+      comparison ? {} : { stopped },
+    );
     if (!comparison) return begun;
-    const isStopped = comparison.verdict === Verdict.INCOMPATIBLE && override === '';
-    const stopped = isStopped ? `Incompatible: ${comparison.reason}` : '';
     return moved(begun, ReleaseState.COMPARED, why(`${comparison.reason}${overridden}`, GATE), { stopped });
   }
+}
+
+/** @throws RELEASE_CONFLICT when callers would break, and nobody says why they may */
+function needContract(
+  { expert, toVersion, overrideReason }: releaseV1.StartRequest,
+  fromVersion: string,
+  differences: readonly ContractDifference[],
+): void {
+  const override = overrideReason.trim();
+  const { breaking, isAllowed } = settleContract(differences, ...(override === '' ? [] : [override]));
+  if (isAllowed) return;
+  throw new ThalamusError(
+    'RELEASE_CONFLICT',
+    `Callers of ${expert}@${fromVersion} would break with ${toVersion}: ${breaking.map(({ sentence }) => sentence).join(' ')} Give an override_reason to release it all the same.`,
+  );
+}
+
+function nothingKnown(): ThalamusError {
+  return new ThalamusError(
+    'REQUEST_INVALID',
+    'Nothing is compared offline and nothing mirrored, so callers would get a candidate that nothing is known of; send prediction files, a mirror_share above 0, or an override_reason.',
+    {
+      violations: [
+        { field: 'override_reason', description: 'or old_digest and new_digest, or mirror_share' },
+      ],
+    },
+  );
 }
 
 /** Flipped items as JSONL, negative ones first. */

@@ -3,6 +3,7 @@ import { ThalamusError } from '@thalamus/errors';
 import { onward } from '../../domain/release/next-move.js';
 import { isLive, moved, type ReleaseRecord, type StepReason } from '../../domain/release/release-states.js';
 import type { Actor } from '../registry-writer.js';
+import type { JudgeGate } from './judge-gate.js';
 import { hasEnded, type Releases } from './releases.js';
 
 const { ReleaseState } = releaseV1;
@@ -18,6 +19,7 @@ export class SteerRelease {
   constructor(
     private readonly releases: Releases,
     private readonly gate: EvidenceOf,
+    private readonly judge: Pick<JudgeGate, 'kept'>,
     private readonly now: () => number = Date.now,
   ) {}
 
@@ -28,7 +30,9 @@ export class SteerRelease {
     return this.releases.move(id, { ...actor, reason }, (release) => {
       if (!isLive(release.details.state)) throw hasEnded(release);
       const move = onward(release.details, reason);
-      return move.kind === 'go' ? moved(release, move.state, why, { step: move.step }) : undefined;
+      return move.kind === 'go'
+        ? moved(this.judge.kept(release), move.state, why, { step: move.step })
+        : undefined;
     });
   }
 
@@ -47,7 +51,7 @@ export class SteerRelease {
     const why = await this.why(releaseId, said, actor);
     return this.releases.move(releaseId, { ...actor, reason: said }, (release) => {
       if (!isLive(release.details.state)) throw hasEnded(release);
-      return moved(release, ReleaseState.STABLE, why);
+      return moved(this.judge.kept(release), ReleaseState.STABLE, why);
     });
   }
 
@@ -61,7 +65,7 @@ export class SteerRelease {
     return this.releases.move(id, { ...actor, reason: said }, (release) => {
       if (release.details.state === ReleaseState.STABLE) this.needWayBack(release);
       else if (!isLive(release.details.state)) throw hasEnded(release);
-      return moved(release, ReleaseState.ROLLED_BACK, why);
+      return moved(this.judge.kept(release), ReleaseState.ROLLED_BACK, why);
     });
   }
 
@@ -94,7 +98,8 @@ export class SteerRelease {
   }
 }
 
-function needReason(reason: string, because: string): void {
+/** @throws REQUEST_INVALID for a reason that says nothing */
+export function needReason(reason: string, because: string): void {
   if (reason.trim() !== '') return;
   throw new ThalamusError('REQUEST_INVALID', `reason is empty; ${because}.`, {
     violations: [{ field: 'reason', description: 'must not be empty' }],

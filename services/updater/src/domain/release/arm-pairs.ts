@@ -16,17 +16,19 @@ export class ArmPairs {
     this.monitor = new PairMonitor(level);
   }
 
-  add(arm: 'stable' | 'candidate', kind: string, value: number): void {
+  /** Whether the candidate's is the larger of the pair that this value makes; undefined when it makes none, or both are equal. */
+  add(arm: 'stable' | 'candidate', kind: string, value: number): boolean | undefined {
     const queues = this.waiting.get(kind) ?? { stable: [], candidate: [] };
     this.waiting.set(kind, queues);
     queues[arm].push(value);
     if (queues[arm].length > MOST_WAITING) queues[arm].shift();
     const [before] = queues.stable;
     const [after] = queues.candidate;
-    if (before === undefined || after === undefined) return;
+    if (before === undefined || after === undefined) return undefined;
     queues.stable.shift();
     queues.candidate.shift();
     this.monitor.add(before, after);
+    return before === after ? undefined : after > before;
   }
 
   get reading(): PairReading {

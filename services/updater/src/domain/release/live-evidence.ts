@@ -1,8 +1,10 @@
 import { create } from '@bufbuild/protobuf';
-import { PairMonitor, RateMonitor, rateSequence, type RateReading } from '@thalamus/compatibility';
+import { PairMonitor, RateMonitor, type GateDocument, type GateEvidence } from '@thalamus/compatibility';
 import { releaseV1, type eventsV1 } from '@thalamus/contracts';
 import { ArmPairs } from './arm-pairs.js';
+import { GateTests, type NamedTest } from './gate-tests.js';
 import type { ReleaseRecord } from './release-states.js';
+import { liveReading } from './live-reading.js';
 import { flipOf, isUsed, lossOf } from './judge-feedback.js';
 import { RequestWindow, type SeenRequest } from './request-window.js';
 
@@ -39,6 +41,7 @@ export class LiveEvidence {
   private readonly quality: ArmPairs;
   private readonly armErrors: ArmPairs;
   private readonly armLatency: ArmPairs;
+  private readonly rules: GateTests;
   private readonly window = new RequestWindow(WINDOW);
   private readonly early = new RequestWindow(EARLY);
   private readonly counts = { mirrored: 0, stable: 0, candidate: 0, feedback: 0, step: 0 };
@@ -49,7 +52,12 @@ export class LiveEvidence {
   private step = '';
   readonly disagreements: Disagreement[] = [];
 
-  constructor(private readonly release: ReleaseRecord) {
+  /** @param gate that of the release, when it has one */
+  constructor(
+    private readonly release: ReleaseRecord,
+    gate?: GateDocument,
+  ) {
+    this.rules = new GateTests(gate);
     this.plan = release.details.plan ?? create(releaseV1.ReleasePlanSchema);
     const level = this.plan.level / TESTS;
     this.flips = new RateMonitor({ limit: this.plan.negativeFlipBudget, level });
@@ -83,14 +91,25 @@ export class LiveEvidence {
       if (this.disagreements.length > MAX_DISAGREEMENTS) this.disagreements.shift();
     }
     this.mirrorErrors.add(errorCode !== '');
+    this.rules.see('shadow', 'errorRate', errorCode !== '');
     if (errorCode !== '') return;
     // Texts that are made differ by a word without being wrong: only labels are held against each other.
-    if (stable !== '' && candidate !== '') this.disagreement.add(!agree);
-    if (++this.warm.mirror > WARM_UP && event.stableMs > 0 && event.candidateMs > 0)
-      this.mirrorLatency.add(event.stableMs * (1 + this.plan.latencyTolerance), event.candidateMs);
+    if (stable !== '' && candidate !== '') {
+      this.disagreement.add(!agree);
+      this.rules.see('shadow', 'disagreement', !agree);
+    }
+    if (++this.warm.mirror > WARM_UP && event.stableMs > 0 && event.candidateMs > 0) this.timed(event);
     const request = this.requestOf(event);
     request.mirror = { agree, stable, candidate };
     this.judge(request);
+  }
+
+  private timed({ stableMs, candidateMs }: eventsV1.ShadowCompared): void {
+    const allowed = stableMs * (1 + this.plan.latencyTolerance);
+    this.mirrorLatency.add(allowed, candidateMs);
+    this.rules.see('shadow', 'slower', allowed === candidateMs ? undefined : candidateMs > allowed);
+    this.rules.took('shadow', '', 'candidate', candidateMs);
+    this.rules.took('shadow', '', 'stable', stableMs);
   }
 
   /** A request that one of the versions answered. */
@@ -104,18 +123,18 @@ export class LiveEvidence {
     this.counts[arm] += 1;
     if (!this.isShadow && arm === 'candidate' && atMs >= this.stepBeganMs) this.counts.step += 1;
     this.armErrors.add(arm, event.operation, errorCode === '' ? 0 : 1);
+    if (arm === 'candidate') this.rules.see('canary', 'errorRate', errorCode !== '');
     if (errorCode === '') this.answered(arm, event);
   }
 
   private answered(arm: 'stable' | 'candidate', event: eventsV1.RequestCompleted): void {
     const ms = event.timingsMs['infer'] ?? event.timingsMs['total'];
     const isWarm = arm === 'stable' || ++this.warm.candidate > WARM_UP;
-    if (ms !== undefined && isWarm)
-      this.armLatency.add(
-        arm,
-        event.operation,
-        arm === 'stable' ? ms * (1 + this.plan.latencyTolerance) : ms,
-      );
+    if (ms !== undefined && isWarm) {
+      const held = arm === 'stable' ? ms * (1 + this.plan.latencyTolerance) : ms;
+      this.rules.see('canary', 'slower', this.armLatency.add(arm, event.operation, held));
+      this.rules.took('canary', event.operation, arm, ms);
+    }
     const request = this.requestOf(event);
     request.arm = arm;
     request.label = event.answerLabel;
@@ -137,25 +156,16 @@ export class LiveEvidence {
   }
 
   get reading(): releaseV1.LiveReading {
-    const { mirrored, stable, candidate, feedback, step } = this.counts;
-    return create(releaseV1.LiveReadingSchema, {
-      mirrored: BigInt(mirrored),
-      stableRequests: BigInt(stable),
-      candidateRequests: BigInt(candidate),
-      feedback: BigInt(feedback),
-      stepSamples: BigInt(step),
-      tests: this.tests().map(([test, { events, trials, pValue, alarm }, limit]) => ({
-        ...{ test, limit, pValue, alarm },
-        trials: BigInt(trials),
-        events: BigInt(events),
-        rate: trials === 0 ? 0 : events / trials,
-        ...rateSequence(events, trials),
-      })),
-    });
+    return liveReading(this.counts, this.tests());
   }
 
-  private tests(): readonly (readonly [string, RateReading, number])[] {
-    return [
+  /** What the rules of the gate about live traffic look at. */
+  get figures(): NonNullable<GateEvidence['figures']> {
+    return this.rules.figures;
+  }
+
+  private tests(): readonly NamedTest[] {
+    const own: NamedTest[] = [
       ['mirror.flips', this.flips.reading, this.plan.negativeFlipBudget],
       ['mirror.disagreement', this.disagreement.reading, this.plan.disagreementLimit],
       ['mirror.errors', this.mirrorErrors.reading, this.plan.errorLimit],
@@ -164,6 +174,7 @@ export class LiveEvidence {
       ['canary.errors', this.armErrors.reading, EVEN],
       ['canary.latency', this.armLatency.reading, EVEN],
     ];
+    return [...own.filter(([test]) => !this.rules.replaces(test)), ...this.rules.tests];
   }
 
   /** The request that an event speaks of, with feedback that came before it. */
@@ -192,7 +203,7 @@ export class LiveEvidence {
     }
     const loss = arm && !request.isQualityJudged ? lossOf(feedback, label) : undefined;
     if (arm && loss !== undefined) {
-      this.quality.add(arm, operation, loss);
+      this.rules.see('canary', 'worse', this.quality.add(arm, operation, loss));
       request.isQualityJudged = true;
     }
     if (!wasUsed && isUsed(request)) this.counts.feedback += 1;

@@ -1,4 +1,5 @@
 import { releaseV1 } from '@thalamus/contracts';
+import { openRules, sentenceOf, stageOf } from './gate-standings.js';
 import { hasTraffic, type ReleaseRecord } from './release-states.js';
 
 const { ReleaseState } = releaseV1;
@@ -13,6 +14,8 @@ export interface Situation {
   readonly isRegistered: boolean;
   /** What live traffic says; undefined while it is not known, as after an election. */
   readonly live: releaseV1.LiveReading | undefined;
+  /** How the rules of its gate stand; none without a gate. */
+  readonly rules?: readonly releaseV1.RuleStanding[];
 }
 
 /** What is to be done with a release now. */
@@ -28,7 +31,7 @@ export type Move =
 
 /** What a live release does next: back at once when a limit is broken, on when all that its step needs has come, else it waits. */
 export function nextMove({ details }: ReleaseRecord, situation: Situation): Move {
-  const { heldMs, isReady, isRegistered, live } = situation;
+  const { heldMs, isReady, isRegistered, live, rules = [] } = situation;
   const { state } = details;
   if (!isRegistered) return { kind: 'back', reason: 'A version of the release is registered no longer.' };
   const broken = live?.tests.filter(({ alarm }) => alarm) ?? [];
@@ -37,16 +40,26 @@ export function nextMove({ details }: ReleaseRecord, situation: Situation): Move
   if (!isReady) return wait(`No host has ${details.expert}@${details.toVersion} ready yet.`);
   if (!hasTraffic(state)) return onward(details, 'A host has the candidate ready.');
   return live
-    ? stepEnd(details, Number(live.stepSamples), heldMs)
+    ? stepEnd(details, Number(live.stepSamples), heldMs, rules)
     : wait('What live traffic says is still being read.');
 }
 
-/** On, when the step has had its samples and its time. */
-function stepEnd(details: releaseV1.Release, samples: number, heldMs: number): Move {
+/** On, when the step has had its samples and its time, and the rules of a state that ends with it have passed. */
+function stepEnd(
+  details: releaseV1.Release,
+  samples: number,
+  heldMs: number,
+  rules: NonNullable<Situation['rules']>,
+): Move {
   const { minimumSamples = 0, stepSeconds = 0 } = details.plan ?? {};
   if (samples < minimumSamples) return wait(`${samples} of ${minimumSamples} samples have come.`);
   if (heldMs < stepSeconds * 1_000)
     return wait(`${Math.floor(heldMs / 1_000)} of ${stepSeconds} s have passed.`);
+  const isLast = details.state !== ReleaseState.CANARY || details.step >= (details.plan?.steps.length ?? 0);
+  const { failed, inconclusive } = openRules(isLast ? rules : [], stageOf(details.state));
+  const gate = details.gate?.name ?? '';
+  if (failed.length > 0) return { kind: 'back', reason: sentenceOf(gate, 'failed', failed) };
+  if (inconclusive.length > 0) return wait(sentenceOf(gate, 'has not passed yet', inconclusive));
   return onward(details, `${samples} samples in ${Math.round(heldMs / 1_000)} s, and no limit is broken.`);
 }
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/release/v1/release.proto.
  */
 export const file_thalamus_release_v1_release: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCKtAQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nIpAECgdSZWxlYXNlEgoKAmlkGAEgASgJEg4KBmV4cGVydBgCIAEoCRIUCgxmcm9tX3ZlcnNpb24YAyABKAkSEgoKdG9fdmVyc2lvbhgEIAEoCRIwCgVzdGF0ZRgFIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEg4KBndlaWdodBgGIAEoARIwCgdoaXN0b3J5GAcgAygLMh8udGhhbGFtdXMucmVsZWFzZS52MS5UcmFuc2l0aW9uEjgKCmNvbXBhcmlzb24YCCABKAsyJC50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXNwb25zZRIuCgRwbGFuGAkgASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlUGxhbhIMCgRzdGVwGAogASgNEjEKDXN0ZXBfYmVnYW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHN0ZXBfaGVsZF9tcxgMIAEoBBIPCgdzdG9wcGVkGA0gASgJEhMKC3dhaXRpbmdfZm9yGA4gASgJEi4KBGxpdmUYDyABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkxpdmVSZWFkaW5nEjQKEHRyYWZmaWNfYmVnYW5fYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoIDCgxTdGFydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhIKCnRvX3ZlcnNpb24YAiABKAkSDQoFc3RlcHMYAyADKAESHAoUbmVnYXRpdmVfZmxpcF9idWRnZXQYBCABKAESEgoKb2xkX2RpZ2VzdBgFIAEoCRISCgpuZXdfZGlnZXN0GAYgASgJEhcKD21pbmltdW1fc2FtcGxlcxgHIAEoDRIUCgxzdGVwX3NlY29uZHMYCCABKA0SGQoMbWlycm9yX3NoYXJlGAkgASgBSACIAQESGQoRbWlycm9yX3Blcl9zZWNvbmQYCiABKAESGgoSZGlzYWdyZWVtZW50X2xpbWl0GAsgASgBEhMKC2Vycm9yX2xpbWl0GAwgASgBEhkKEWxhdGVuY3lfdG9sZXJhbmNlGA0gASgBEg0KBWxldmVsGA4gASgBEhcKD292ZXJyaWRlX3JlYXNvbhgPIAEoCRIPCgdkcnlfcnVuGBAgASgIQg8KDV9taXJyb3Jfc2hhcmUiPgoNU3RhcnRSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIh8KEUdldFJlbGVhc2VSZXF1ZXN0EgoKAmlkGAEgASgJIkMKEkdldFJlbGVhc2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIkwKE0xpc3RSZWxlYXNlc1JlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIl8KFExpc3RSZWxlYXNlc1Jlc3BvbnNlEi4KCHJlbGVhc2VzGAEgAygLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI0Cg5BZHZhbmNlUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJACg9BZHZhbmNlUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSKLAQoOUHJvbW90ZVJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKcmVsZWFzZV9pZBgDIAEoCRIOCgZyZWFzb24YBCABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBSABKARIAIgBAUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXgoPUHJvbW90ZVJlc3BvbnNlEg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhgKEHByZXZpb3VzX3ZlcnNpb24YAyABKAkSEAoIcmV2aXNpb24YBCABKAQiNQoPUm9sbEJhY2tSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkEKEFJvbGxCYWNrUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSI0Cg1SZXBhaXJSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDwoHZGF0YXNldBgCIAEoCSIgCg5SZXBhaXJSZXNwb25zZRIOCgZqb2JfaWQYASABKAkqbgoHVmVyZGljdBIXChNWRVJESUNUX1VOU1BFQ0lGSUVEEAASFgoSVkVSRElDVF9DT01QQVRJQkxFEAESGAoUVkVSRElDVF9JTkNPTVBBVElCTEUQAhIYChRWRVJESUNUX0lOQ09OQ0xVU0lWRRADKusBCgxSZWxlYXNlU3RhdGUSHQoZUkVMRUFTRV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1JFTEVBU0VfU1RBVEVfRFJBRlQQARIaChZSRUxFQVNFX1NUQVRFX0NPTVBBUkVEEAISGgoWUkVMRUFTRV9TVEFURV9SRVBBSVJFRBADEhgKFFJFTEVBU0VfU1RBVEVfU0hBRE9XEAQSGAoUUkVMRUFTRV9TVEFURV9DQU5BUlkQBRIYChRSRUxFQVNFX1NUQVRFX1NUQUJMRRAGEh0KGVJFTEVBU0VfU1RBVEVfUk9MTEVEX0JBQ0sQBzLSBQoOUmVsZWFzZVNlcnZpY2USVAoHQ29tcGFyZRIjLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlcXVlc3QaJC50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXNwb25zZRJOCgVTdGFydBIhLnRoYWxhbXVzLnJlbGVhc2UudjEuU3RhcnRSZXF1ZXN0GiIudGhhbGFtdXMucmVsZWFzZS52MS5TdGFydFJlc3BvbnNlEl0KCkdldFJlbGVhc2USJi50aGFsYW11cy5yZWxlYXNlLnYxLkdldFJlbGVhc2VSZXF1ZXN0GicudGhhbGFtdXMucmVsZWFzZS52MS5HZXRSZWxlYXNlUmVzcG9uc2USYwoMTGlzdFJlbGVhc2VzEigudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXF1ZXN0GikudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXNwb25zZRJUCgdBZHZhbmNlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BZHZhbmNlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQWR2YW5jZVJlc3BvbnNlElQKB1Byb21vdGUSIy50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVzcG9uc2USVwoIUm9sbEJhY2sSJC50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVxdWVzdBolLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXNwb25zZRJRCgZSZXBhaXISIi50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlcXVlc3QaIy50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCKtAQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nIp0CCgxSdWxlU3RhbmRpbmcSDAoEcnVsZRgBIAEoCRIPCgdtZWFzdXJlGAIgASgJEgwKBGRhdGEYAyABKAkSDQoFc2xpY2UYBCABKAkSEQoJdGhyZXNob2xkGAUgASgBEi8KBnN0YXR1cxgGIAEoDjIfLnRoYWxhbXVzLnJlbGVhc2UudjEuUnVsZVN0YXR1cxISCgV2YWx1ZRgHIAEoAUgAiAEBEhAKA2xvdxgIIAEoAUgBiAEBEhEKBGhpZ2gYCSABKAFIAogBARIOCgFuGAogASgESAOIAQESEAoIc2VudGVuY2UYCyABKAkSEQoJYXBwcm92YWxzGAwgASgNQggKBl92YWx1ZUIGCgRfbG93QgcKBV9oaWdoQgQKAl9uIoABCghBcHByb3ZhbBIKCgJieRgBIAEoCRIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKBXN0YXRlGAQgASgOMiEudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlU3RhdGUiowEKC1JlbGVhc2VHYXRlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEjAKBXJ1bGVzGAMgAygLMiEudGhhbGFtdXMucmVsZWFzZS52MS5SdWxlU3RhbmRpbmcSMAoJYXBwcm92YWxzGAQgAygLMh0udGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZhbBISCgpvdmVycmlkZGVuGAUgASgIIsAECgdSZWxlYXNlEgoKAmlkGAEgASgJEg4KBmV4cGVydBgCIAEoCRIUCgxmcm9tX3ZlcnNpb24YAyABKAkSEgoKdG9fdmVyc2lvbhgEIAEoCRIwCgVzdGF0ZRgFIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEg4KBndlaWdodBgGIAEoARIwCgdoaXN0b3J5GAcgAygLMh8udGhhbGFtdXMucmVsZWFzZS52MS5UcmFuc2l0aW9uEjgKCmNvbXBhcmlzb24YCCABKAsyJC50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXNwb25zZRIuCgRwbGFuGAkgASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlUGxhbhIMCgRzdGVwGAogASgNEjEKDXN0ZXBfYmVnYW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHN0ZXBfaGVsZF9tcxgMIAEoBBIPCgdzdG9wcGVkGA0gASgJEhMKC3dhaXRpbmdfZm9yGA4gASgJEi4KBGxpdmUYDyABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkxpdmVSZWFkaW5nEjQKEHRyYWZmaWNfYmVnYW5fYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KBGdhdGUYFCABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2VHYXRlIpADCgxTdGFydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhIKCnRvX3ZlcnNpb24YAiABKAkSDQoFc3RlcHMYAyADKAESHAoUbmVnYXRpdmVfZmxpcF9idWRnZXQYBCABKAESEgoKb2xkX2RpZ2VzdBgFIAEoCRISCgpuZXdfZGlnZXN0GAYgASgJEhcKD21pbmltdW1fc2FtcGxlcxgHIAEoDRIUCgxzdGVwX3NlY29uZHMYCCABKA0SGQoMbWlycm9yX3NoYXJlGAkgASgBSACIAQESGQoRbWlycm9yX3Blcl9zZWNvbmQYCiABKAESGgoSZGlzYWdyZWVtZW50X2xpbWl0GAsgASgBEhMKC2Vycm9yX2xpbWl0GAwgASgBEhkKEWxhdGVuY3lfdG9sZXJhbmNlGA0gASgBEg0KBWxldmVsGA4gASgBEhcKD292ZXJyaWRlX3JlYXNvbhgPIAEoCRIPCgdkcnlfcnVuGBAgASgIEgwKBGdhdGUYFCABKAxCDwoNX21pcnJvcl9zaGFyZSI+Cg1TdGFydFJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiHwoRR2V0UmVsZWFzZVJlcXVlc3QSCgoCaWQYASABKAkiQwoSR2V0UmVsZWFzZVJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiTAoTTGlzdFJlbGVhc2VzUmVxdWVzdBIOCgZleHBlcnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoUTGlzdFJlbGVhc2VzUmVzcG9uc2USLgoIcmVsZWFzZXMYASADKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKDkFkdmFuY2VSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkAKD0FkdmFuY2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIjQKDkFwcHJvdmVSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkAKD0FwcHJvdmVSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIosBCg5Qcm9tb3RlUmVxdWVzdBIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpyZWxlYXNlX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgFIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJeCg9Qcm9tb3RlUmVzcG9uc2USDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSGAoQcHJldmlvdXNfdmVyc2lvbhgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBCI1Cg9Sb2xsQmFja1JlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiQQoQUm9sbEJhY2tSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIjQKDVJlcGFpclJlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIPCgdkYXRhc2V0GAIgASgJIiAKDlJlcGFpclJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCSpuCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIWChJWRVJESUNUX0NPTVBBVElCTEUQARIYChRWRVJESUNUX0lOQ09NUEFUSUJMRRACEhgKFFZFUkRJQ1RfSU5DT05DTFVTSVZFEAMq6wEKDFJlbGVhc2VTdGF0ZRIdChlSRUxFQVNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUkVMRUFTRV9TVEFURV9EUkFGVBABEhoKFlJFTEVBU0VfU1RBVEVfQ09NUEFSRUQQAhIaChZSRUxFQVNFX1NUQVRFX1JFUEFJUkVEEAMSGAoUUkVMRUFTRV9TVEFURV9TSEFET1cQBBIYChRSRUxFQVNFX1NUQVRFX0NBTkFSWRAFEhgKFFJFTEVBU0VfU1RBVEVfU1RBQkxFEAYSHQoZUkVMRUFTRV9TVEFURV9ST0xMRURfQkFDSxAHKpABCgpSdWxlU3RhdHVzEhsKF1JVTEVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTUlVMRV9TVEFUVVNfUEVORElORxABEhYKElJVTEVfU1RBVFVTX1BBU1NFRBACEhYKElJVTEVfU1RBVFVTX0ZBSUxFRBADEhwKGFJVTEVfU1RBVFVTX0lOQ09OQ0xVU0lWRRAEMqgGCg5SZWxlYXNlU2VydmljZRJUCgdDb21wYXJlEiMudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlc3BvbnNlEk4KBVN0YXJ0EiEudGhhbGFtdXMucmVsZWFzZS52MS5TdGFydFJlcXVlc3QaIi50aGFsYW11cy5yZWxlYXNlLnYxLlN0YXJ0UmVzcG9uc2USXQoKR2V0UmVsZWFzZRImLnRoYWxhbXVzLnJlbGVhc2UudjEuR2V0UmVsZWFzZVJlcXVlc3QaJy50aGFsYW11cy5yZWxlYXNlLnYxLkdldFJlbGVhc2VSZXNwb25zZRJjCgxMaXN0UmVsZWFzZXMSKC50aGFsYW11cy5yZWxlYXNlLnYxLkxpc3RSZWxlYXNlc1JlcXVlc3QaKS50aGFsYW11cy5yZWxlYXNlLnYxLkxpc3RSZWxlYXNlc1Jlc3BvbnNlElQKB0FkdmFuY2USIy50aGFsYW11cy5yZWxlYXNlLnYxLkFkdmFuY2VSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5BZHZhbmNlUmVzcG9uc2USVAoHUHJvbW90ZRIjLnRoYWxhbXVzLnJlbGVhc2UudjEuUHJvbW90ZVJlcXVlc3QaJC50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXNwb25zZRJXCghSb2xsQmFjaxIkLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXF1ZXN0GiUudGhhbGFtdXMucmVsZWFzZS52MS5Sb2xsQmFja1Jlc3BvbnNlElQKB0FwcHJvdmUSIy50aGFsYW11cy5yZWxlYXNlLnYxLkFwcHJvdmVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZlUmVzcG9uc2USUQoGUmVwYWlyEiIudGhhbGFtdXMucmVsZWFzZS52MS5SZXBhaXJSZXF1ZXN0GiMudGhhbGFtdXMucmVsZWFzZS52MS5SZXBhaXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A share with its interval.
@@ -579,6 +579,195 @@ export const LiveReadingSchema: GenMessage<LiveReading> = /*@__PURE__*/
   messageDesc(file_thalamus_release_v1_release, 8);
 
 /**
+ * What a rule of a gate says.
+ *
+ * @generated from message thalamus.release.v1.RuleStanding
+ */
+export type RuleStanding = Message<"thalamus.release.v1.RuleStanding"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string rule = 1;
+   */
+  rule: string;
+
+  /**
+   * What it is about, such as nfr.
+   *
+   * @generated from field: string measure = 2;
+   */
+  measure: string;
+
+  /**
+   * Which evidence it looks at: contract, offline, shadow, canary or approvals.
+   *
+   * @generated from field: string data = 3;
+   */
+  data: string;
+
+  /**
+   * Slice that it is of; all, each, or a name.
+   *
+   * @generated from field: string slice = 4;
+   */
+  slice: string;
+
+  /**
+   * Largest or smallest value that is good, as the measure says.
+   *
+   * @generated from field: double threshold = 5;
+   */
+  threshold: number;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: thalamus.release.v1.RuleStatus status = 6;
+   */
+  status: RuleStatus;
+
+  /**
+   * The figure, in the unit of the measure; absent where there is none.
+   *
+   * @generated from field: optional double value = 7;
+   */
+  value?: number | undefined;
+
+  /**
+   * Lower end of its interval.
+   *
+   * @generated from field: optional double low = 8;
+   */
+  low?: number | undefined;
+
+  /**
+   * Upper end of it.
+   *
+   * @generated from field: optional double high = 9;
+   */
+  high?: number | undefined;
+
+  /**
+   * Trials, pairs, items or samples that it rests on.
+   *
+   * @generated from field: optional uint64 n = 10;
+   */
+  n?: bigint | undefined;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string sentence = 11;
+   */
+  sentence: string;
+
+  /**
+   * So many different people let it pass when it is inconclusive; 0: nobody can.
+   *
+   * @generated from field: uint32 approvals = 12;
+   */
+  approvals: number;
+};
+
+/**
+ * Describes the message thalamus.release.v1.RuleStanding.
+ * Use `create(RuleStandingSchema)` to create a new message.
+ */
+export const RuleStandingSchema: GenMessage<RuleStanding> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 9);
+
+/**
+ * That a person lets inconclusive rules pass.
+ *
+ * @generated from message thalamus.release.v1.Approval
+ */
+export type Approval = Message<"thalamus.release.v1.Approval"> & {
+  /**
+   * Key id.
+   *
+   * @generated from field: string by = 1;
+   */
+  by: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * State that the release was in: the approval holds for the rules about that state alone.
+   *
+   * @generated from field: thalamus.release.v1.ReleaseState state = 4;
+   */
+  state: ReleaseState;
+};
+
+/**
+ * Describes the message thalamus.release.v1.Approval.
+ * Use `create(ApprovalSchema)` to create a new message.
+ */
+export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 10);
+
+/**
+ * The gate that a release goes by, and what its rules say.
+ *
+ * @generated from message thalamus.release.v1.ReleaseGate
+ */
+export type ReleaseGate = Message<"thalamus.release.v1.ReleaseGate"> & {
+  /**
+   * Name in the document.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * sha256:<hex> of the document among the artifacts.
+   *
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * Its rules in order. In answers of the elected updater as they stand now; in the registry as at the last transition.
+   *
+   * @generated from field: repeated thalamus.release.v1.RuleStanding rules = 3;
+   */
+  rules: RuleStanding[];
+
+  /**
+   * In order of time.
+   *
+   * @generated from field: repeated thalamus.release.v1.Approval approvals = 4;
+   */
+  approvals: Approval[];
+
+  /**
+   * True: an override with a reason lets rules about contract and offline pass.
+   *
+   * @generated from field: bool overridden = 5;
+   */
+  overridden: boolean;
+};
+
+/**
+ * Describes the message thalamus.release.v1.ReleaseGate.
+ * Use `create(ReleaseGateSchema)` to create a new message.
+ */
+export const ReleaseGateSchema: GenMessage<ReleaseGate> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 11);
+
+/**
  * The path of a candidate version.
  *
  * @generated from message thalamus.release.v1.Release
@@ -695,6 +884,13 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
    * @generated from field: google.protobuf.Timestamp traffic_began_at = 16;
    */
   trafficBeganAt?: Timestamp | undefined;
+
+  /**
+   * The gate that it goes by; absent without one.
+   *
+   * @generated from field: thalamus.release.v1.ReleaseGate gate = 20;
+   */
+  gate?: ReleaseGate | undefined;
 };
 
 /**
@@ -702,7 +898,7 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
  * Use `create(ReleaseSchema)` to create a new message.
  */
 export const ReleaseSchema: GenMessage<Release> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 9);
+  messageDesc(file_thalamus_release_v1_release, 12);
 
 /**
  * A candidate.
@@ -821,6 +1017,13 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
    * @generated from field: bool dry_run = 16;
    */
   dryRun: boolean;
+
+  /**
+   * Gate document, YAML or JSON, at most 64 KiB; empty: none. What its rules say is not to be said by the fields above.
+   *
+   * @generated from field: bytes gate = 20;
+   */
+  gate: Uint8Array;
 };
 
 /**
@@ -828,7 +1031,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 10);
+  messageDesc(file_thalamus_release_v1_release, 13);
 
 /**
  * The release.
@@ -849,7 +1052,7 @@ export type StartResponse = Message<"thalamus.release.v1.StartResponse"> & {
  * Use `create(StartResponseSchema)` to create a new message.
  */
 export const StartResponseSchema: GenMessage<StartResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 11);
+  messageDesc(file_thalamus_release_v1_release, 14);
 
 /**
  * Which release.
@@ -870,7 +1073,7 @@ export type GetReleaseRequest = Message<"thalamus.release.v1.GetReleaseRequest">
  * Use `create(GetReleaseRequestSchema)` to create a new message.
  */
 export const GetReleaseRequestSchema: GenMessage<GetReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 12);
+  messageDesc(file_thalamus_release_v1_release, 15);
 
 /**
  * One release.
@@ -891,7 +1094,7 @@ export type GetReleaseResponse = Message<"thalamus.release.v1.GetReleaseResponse
  * Use `create(GetReleaseResponseSchema)` to create a new message.
  */
 export const GetReleaseResponseSchema: GenMessage<GetReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 13);
+  messageDesc(file_thalamus_release_v1_release, 16);
 
 /**
  * Which releases.
@@ -926,7 +1129,7 @@ export type ListReleasesRequest = Message<"thalamus.release.v1.ListReleasesReque
  * Use `create(ListReleasesRequestSchema)` to create a new message.
  */
 export const ListReleasesRequestSchema: GenMessage<ListReleasesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 14);
+  messageDesc(file_thalamus_release_v1_release, 17);
 
 /**
  * Some releases.
@@ -954,7 +1157,7 @@ export type ListReleasesResponse = Message<"thalamus.release.v1.ListReleasesResp
  * Use `create(ListReleasesResponseSchema)` to create a new message.
  */
 export const ListReleasesResponseSchema: GenMessage<ListReleasesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 15);
+  messageDesc(file_thalamus_release_v1_release, 18);
 
 /**
  * Which release goes on.
@@ -982,7 +1185,7 @@ export type AdvanceRequest = Message<"thalamus.release.v1.AdvanceRequest"> & {
  * Use `create(AdvanceRequestSchema)` to create a new message.
  */
 export const AdvanceRequestSchema: GenMessage<AdvanceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 16);
+  messageDesc(file_thalamus_release_v1_release, 19);
 
 /**
  * The release after it.
@@ -1003,7 +1206,56 @@ export type AdvanceResponse = Message<"thalamus.release.v1.AdvanceResponse"> & {
  * Use `create(AdvanceResponseSchema)` to create a new message.
  */
 export const AdvanceResponseSchema: GenMessage<AdvanceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 17);
+  messageDesc(file_thalamus_release_v1_release, 20);
+
+/**
+ * Which release is approved.
+ *
+ * @generated from message thalamus.release.v1.ApproveRequest
+ */
+export type ApproveRequest = Message<"thalamus.release.v1.ApproveRequest"> & {
+  /**
+   * Id.
+   *
+   * @generated from field: string release_id = 1;
+   */
+  releaseId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message thalamus.release.v1.ApproveRequest.
+ * Use `create(ApproveRequestSchema)` to create a new message.
+ */
+export const ApproveRequestSchema: GenMessage<ApproveRequest> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 21);
+
+/**
+ * The release after it.
+ *
+ * @generated from message thalamus.release.v1.ApproveResponse
+ */
+export type ApproveResponse = Message<"thalamus.release.v1.ApproveResponse"> & {
+  /**
+   * The release.
+   *
+   * @generated from field: thalamus.release.v1.Release release = 1;
+   */
+  release?: Release | undefined;
+};
+
+/**
+ * Describes the message thalamus.release.v1.ApproveResponse.
+ * Use `create(ApproveResponseSchema)` to create a new message.
+ */
+export const ApproveResponseSchema: GenMessage<ApproveResponse> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 22);
 
 /**
  * Which version.
@@ -1052,7 +1304,7 @@ export type PromoteRequest = Message<"thalamus.release.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 18);
+  messageDesc(file_thalamus_release_v1_release, 23);
 
 /**
  * What is stable now.
@@ -1094,7 +1346,7 @@ export type PromoteResponse = Message<"thalamus.release.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 19);
+  messageDesc(file_thalamus_release_v1_release, 24);
 
 /**
  * Which release.
@@ -1122,7 +1374,7 @@ export type RollBackRequest = Message<"thalamus.release.v1.RollBackRequest"> & {
  * Use `create(RollBackRequestSchema)` to create a new message.
  */
 export const RollBackRequestSchema: GenMessage<RollBackRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 20);
+  messageDesc(file_thalamus_release_v1_release, 25);
 
 /**
  * The release after it.
@@ -1143,7 +1395,7 @@ export type RollBackResponse = Message<"thalamus.release.v1.RollBackResponse"> &
  * Use `create(RollBackResponseSchema)` to create a new message.
  */
 export const RollBackResponseSchema: GenMessage<RollBackResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 21);
+  messageDesc(file_thalamus_release_v1_release, 26);
 
 /**
  * Which release is to be repaired.
@@ -1171,7 +1423,7 @@ export type RepairRequest = Message<"thalamus.release.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 22);
+  messageDesc(file_thalamus_release_v1_release, 27);
 
 /**
  * The job.
@@ -1192,7 +1444,7 @@ export type RepairResponse = Message<"thalamus.release.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 23);
+  messageDesc(file_thalamus_release_v1_release, 28);
 
 /**
  * How a comparison ended.
@@ -1305,6 +1557,54 @@ export const ReleaseStateSchema: GenEnum<ReleaseState> = /*@__PURE__*/
   enumDesc(file_thalamus_release_v1_release, 1);
 
 /**
+ * How a rule of a gate stands.
+ *
+ * @generated from enum thalamus.release.v1.RuleStatus
+ */
+export enum RuleStatus {
+  /**
+   * Never set.
+   *
+   * @generated from enum value: RULE_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its evidence comes later.
+   *
+   * @generated from enum value: RULE_STATUS_PENDING = 1;
+   */
+  PENDING = 1,
+
+  /**
+   * Kept.
+   *
+   * @generated from enum value: RULE_STATUS_PASSED = 2;
+   */
+  PASSED = 2,
+
+  /**
+   * Broken.
+   *
+   * @generated from enum value: RULE_STATUS_FAILED = 3;
+   */
+  FAILED = 3,
+
+  /**
+   * Neither can be said with what is known.
+   *
+   * @generated from enum value: RULE_STATUS_INCONCLUSIVE = 4;
+   */
+  INCONCLUSIVE = 4,
+}
+
+/**
+ * Describes the enum thalamus.release.v1.RuleStatus.
+ */
+export const RuleStatusSchema: GenEnum<RuleStatus> = /*@__PURE__*/
+  enumDesc(file_thalamus_release_v1_release, 2);
+
+/**
  * Lets no update break what worked: compares versions item by item, repairs, rolls out step by step, rolls back.
  *
  * @generated from service thalamus.release.v1.ReleaseService
@@ -1379,6 +1679,16 @@ export const ReleaseService: GenService<{
     methodKind: "unary";
     input: typeof RollBackRequestSchema;
     output: typeof RollBackResponseSchema;
+  },
+  /**
+   * Lets a rule of the gate that is inconclusive pass, together with others. What failed cannot be approved.
+   *
+   * @generated from rpc thalamus.release.v1.ReleaseService.Approve
+   */
+  approve: {
+    methodKind: "unary";
+    input: typeof ApproveRequestSchema;
+    output: typeof ApproveResponseSchema;
   },
   /**
    * Submits the training of a compatibility adapter as a job.

@@ -1,0 +1,108 @@
+import { MEASURES, type GateDocument, type GateRule, type Measure } from '@thalamus/compatibility';
+import type { releaseV1 } from '@thalamus/contracts';
+import { ThalamusError, type FieldViolation } from '@thalamus/errors';
+
+/** Fields of a request that say what a rule may say, with the rule: of all items, where it is of items. */
+const SAID_BY_RULES = [
+  { field: 'negativeFlipBudget', wire: 'negative_flip_budget', measure: 'nfr', data: 'offline' },
+  { field: 'disagreementLimit', wire: 'disagreement_limit', measure: 'disagreement', data: 'shadow' },
+  { field: 'errorLimit', wire: 'error_limit', measure: 'errorRate', data: 'shadow' },
+] as const;
+
+/** What is measured of live traffic. All but memory is watched by an always-valid test. */
+const MEASURED: Readonly<Record<'shadow' | 'canary', readonly Measure[]>> = {
+  shadow: ['errorRate', 'disagreement', 'slower', 'slowTail', 'memoryRatio'],
+  canary: ['errorRate', 'slower', 'slowTail', 'worse', 'memoryRatio'],
+};
+
+/** What of a release says whether a gate can judge it. */
+export interface GateSubject {
+  /** Prediction files are given, or an override does without them. */
+  readonly isCompared: boolean;
+  readonly isMirrored: boolean;
+  /** True when each of both versions runs in a process of its own, so that its resident memory is known. */
+  readonly hasOwnProcess: boolean;
+}
+
+/**
+ * The request with the limits that rules of the gate set.
+ * @throws REQUEST_INVALID that names each field that says what a rule says
+ */
+export function withLimitsOf(gate: GateDocument, request: releaseV1.StartRequest): releaseV1.StartRequest {
+  const limits = SAID_BY_RULES.flatMap((said) => {
+    const rule = gate.rules.find(
+      ({ measure, data, slice }) => measure === said.measure && data === said.data && slice === 'all',
+    );
+    return rule ? [{ ...said, rule }] : [];
+  });
+  const violations = limits
+    .filter(({ field }) => request[field] !== 0)
+    .map(({ wire, rule }) => ({
+      field: wire,
+      description: `the rule ${rule.name} of the gate ${gate.name} says it (${rule.threshold}); leave one of them out`,
+    }));
+  if (violations.length > 0) throw refused(gate, violations);
+  return { ...request, ...Object.fromEntries(limits.map(({ field, rule }) => [field, rule.threshold])) };
+}
+
+/** @throws REQUEST_INVALID that names every rule whose evidence this release will not have */
+export function needGateFits(gate: GateDocument, subject: GateSubject): void {
+  const violations = gate.rules.flatMap((rule, at) => {
+    const description = faultOf(rule, gate, subject);
+    return description === undefined
+      ? []
+      : [{ field: `gate.rules.${at}`, description: `the rule ${rule.name} ${description}` }];
+  });
+  if (violations.length > 0) throw refused(gate, violations);
+}
+
+function faultOf(rule: GateRule, gate: GateDocument, subject: GateSubject): string | undefined {
+  const { measure, data } = rule;
+  const { from } = MEASURES[measure];
+  const isApproval = from === 'approvals';
+  const unknown = `asks for ${measure} of ${data}, which no release measures`;
+  switch (data) {
+    case 'contract':
+      return isApproval || from === 'contract' ? undefined : unknown;
+    case 'offline':
+      if (!isApproval && from !== 'share' && from !== 'comparison') return unknown;
+      return isApproval || subject.isCompared
+        ? undefined
+        : 'is about offline, and no prediction files are given (old_digest and new_digest)';
+    case 'shadow':
+      if (!subject.isMirrored) return 'is about shadow, and nothing is mirrored (mirror_share is 0)';
+      return isApproval ? undefined : liveFault(rule, gate, MEASURED.shadow, subject);
+    case 'canary':
+      return isApproval ? undefined : liveFault(rule, gate, MEASURED.canary, subject);
+    case 'approvals':
+      return isApproval ? undefined : unknown;
+    default:
+      return `is about ${data}; releases look at contract, offline, shadow, canary and approvals`;
+  }
+}
+
+function liveFault(
+  { name, measure, data, threshold }: GateRule,
+  { rules }: GateDocument,
+  measured: readonly Measure[],
+  { hasOwnProcess }: GateSubject,
+): string | undefined {
+  if (!measured.includes(measure))
+    return `asks for ${measure} of ${data}, which no release measures; there are ${measured.join(', ')}`;
+  const first = rules.find((rule) => rule.measure === measure && rule.data === data);
+  if (first && first.name !== name) return `is about ${measure} of ${data}, as ${first.name} is; keep one`;
+  if (measure === 'memoryRatio')
+    return hasOwnProcess
+      ? undefined
+      : 'asks for memoryRatio, which is known of versions that run in a process of their own: whole graphs';
+  return threshold > 0 && threshold < 1
+    ? undefined
+    : `has a threshold of ${threshold}; live traffic is tested against shares above 0 and below 1`;
+}
+
+function refused({ name }: GateDocument, violations: FieldViolation[]): ThalamusError {
+  const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return new ThalamusError('REQUEST_INVALID', `The gate ${name} cannot judge this release: ${list}.`, {
+    violations,
+  });
+}
