@@ -64,9 +64,10 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const gates = new ReleaseGates(store);
   const evidence = new ReadEvidence(bus, store, gates);
   const judge = new JudgeGate(gates, evidence, residency);
-  const leader = new ReleaseLeader(releases, writer, residency, evidence, judge);
+  const leader = new ReleaseLeader(releases, writer, residency, { live: evidence, judge });
   const compare = new ComparePredictions(store);
-  const starts = new StartRelease(releases, compare, new CheckContract(view, store), store, gates);
+  const checks = { compare, contract: new CheckContract(view, store), gates };
+  const starts = new StartRelease(releases, checks, store);
   const steer = new SteerRelease(releases, evidence, judge);
   const approvals = new ApproveRelease(releases, judge);
   const server: GrpcServer = new GrpcServer({

@@ -1,4 +1,5 @@
 import { isDigest, type ArtifactStore } from '@thalamus/bundle';
+import { parseGate } from '@thalamus/compatibility';
 import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { readFile } from 'node:fs/promises';
@@ -6,6 +7,7 @@ import { EXIT } from '../exit-codes.js';
 import { outputOf, type CommonOptions } from '../mesh-command.js';
 import { table } from '../output.js';
 import { AS_CLI, withArtifacts, withService } from '../registry-client.js';
+import { readText } from '../release/figures-file.js';
 import { present, releaseJson, releaseLines, stateOf } from '../release/release-lines.js';
 import { whileElecting } from '../retry.js';
 
@@ -18,14 +20,15 @@ type Client = Parameters<Parameters<typeof withService<typeof releaseV1.ReleaseS
 export interface StartOptions extends CommonOptions {
   readonly before?: string;
   readonly after?: string;
+  readonly gate?: string;
   readonly steps?: number[];
-  readonly budget: number;
+  readonly budget?: number;
   readonly samples: number;
   readonly stepSeconds: number;
   readonly mirror?: number;
   readonly mirrorPerSecond: number;
-  readonly disagreement: number;
-  readonly errors: number;
+  readonly disagreement?: number;
+  readonly errors?: number;
   readonly slower: number;
   readonly override?: string;
   readonly dryRun: boolean;
@@ -45,13 +48,15 @@ export interface ListOptions extends CommonOptions {
 /** Begins a release; exit code 4 when it stops at once. @throws RELEASE_CONFLICT, EXPERT_NOT_FOUND, DATASET_INVALID */
 export async function start(expert: string, toVersion: string, options: StartOptions): Promise<void> {
   const { before, after, steps, budget, samples, override, dryRun } = options;
+  const gate = options.gate === undefined ? undefined : readGate(options.gate);
   const [oldDigest = '', newDigest = ''] = await digestsOf([before, after], options);
   const request = {
     ...{ expert, toVersion, oldDigest, newDigest, dryRun, steps: steps ?? [] },
-    ...{ negativeFlipBudget: budget, minimumSamples: samples, stepSeconds: options.stepSeconds },
+    ...(gate ? { gate } : {}),
+    ...{ negativeFlipBudget: budget ?? 0, minimumSamples: samples, stepSeconds: options.stepSeconds },
     ...(options.mirror === undefined ? {} : { mirrorShare: options.mirror }),
     ...{ mirrorPerSecond: options.mirrorPerSecond },
-    ...{ disagreementLimit: options.disagreement, errorLimit: options.errors },
+    ...{ disagreementLimit: options.disagreement ?? 0, errorLimit: options.errors ?? 0 },
     ...{ latencyTolerance: options.slower, overrideReason: override ?? '' },
   };
   const release = present((await withReleases(options, (client) => client.start(request, AS_CLI))).release);
@@ -60,6 +65,13 @@ export async function start(expert: string, toVersion: string, options: StartOpt
     ...(dryRun ? ['', 'Nothing was written: this was a dry run.'] : []),
   ]);
   if (release.stopped !== '') process.exitCode = EXIT.negative;
+}
+
+/** The document of a gate, looked at before anything is asked. @throws CONFIG_INVALID that names file, line and field */
+function readGate(path: string): Uint8Array {
+  const text = readText(path);
+  parseGate(text, path);
+  return Buffer.from(text);
 }
 
 /** Prints where a release stands. @throws RESOURCE_NOT_FOUND */

@@ -40,6 +40,7 @@ function startCommand(): Command {
     [
       'thalamus release start banking77 2 --before old.jsonl --after new.jsonl',
       'thalamus release start banking77 2 --steps 0.1,0.5 --samples 500 --step-seconds 600',
+      'thalamus release start banking77 2 --gate gate.yaml --before old.jsonl --after new.jsonl --dry-run',
       'thalamus release start banking77 2 --dry-run --json',
     ],
   )
@@ -47,8 +48,9 @@ function startCommand(): Command {
     .argument('<version>', 'version that should become stable')
     .option('--before <jsonl>', 'predictions of the stable version, or the digest of a stored file')
     .option('--after <jsonl>', 'predictions of the new version for the same items, likewise')
+    .option('--gate <yaml>', 'gate document: rules that it must pass, beside what is said here')
     .option('--steps <shares>', 'shares of the traffic, separated by commas; default 0.05,0.25,1', shares)
-    .option('--budget <rate>', 'largest negative flip rate', numberIn(0, 1), 0.01)
+    .option('--budget <rate>', 'largest negative flip rate; default 0.01', numberIn(0, 1))
     .option('--samples <count>', 'requests that each step needs', wholeNumber(1, 1_000_000), 100)
     .option(
       '--step-seconds <seconds>',
@@ -69,13 +71,15 @@ function startCommand(): Command {
     )
     .option(
       '--disagreement <rate>',
-      'largest share of mirrored requests that get another label',
+      'largest share of mirrored requests that get another label; default 0.2',
       numberIn(0, 1),
-      0.2,
     )
-    .option('--errors <rate>', 'largest share of mirrored requests that fail', numberIn(0, 1), 0.01)
+    .option('--errors <rate>', 'largest share of mirrored requests that fail; default 0.01', numberIn(0, 1))
     .option('--slower <share>', 'share of the time by which it may be slower', numberIn(0, 100), 0.5)
-    .option('--override <reason>', 'go on in spite of an incompatible verdict or breaking differences')
+    .option(
+      '--override <reason>',
+      'go on in spite of an incompatible verdict, breaking differences, or what the gate says of both',
+    )
     .option('--dry-run', 'check and compare, and write nothing', false)
     .action(async (...given: Parameters<typeof actions.start>) => (await load()).start(...given));
 }

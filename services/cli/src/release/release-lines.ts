@@ -3,6 +3,7 @@ import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { table } from '../output.js';
+import { gateJson, gateLines } from './gate-lines.js';
 
 /** The release of an answer. @throws INTERNAL when there is none */
 export function present(release: releaseV1.Release | undefined): releaseV1.Release {
@@ -27,6 +28,7 @@ export function releaseJson(release: releaseV1.Release) {
       verdict: releaseV1.Verdict[comparison.verdict].toLowerCase(),
       reason: comparison.reason,
     },
+    gate: release.gate && gateJson(release.gate),
     history: release.history.map((transition) => ({
       state: stateOf(transition),
       at: timeOf(transition),
@@ -56,6 +58,7 @@ export function releaseLines(release: releaseV1.Release): string[] {
         transition.reason,
       ]),
     ]),
+    ...(release.gate ? ['', ...gateLines(release.gate)] : []),
     ...(live ? ['', ...liveLines(live)] : []),
   ];
 }

@@ -54,15 +54,14 @@ export class ReleaseLeader {
     private readonly releases: Releases,
     private readonly writer: Pick<RegistryWriter, 'isLeader'>,
     private readonly residency: Pick<ResidencyView, 'hostsFor'>,
-    private readonly gate: LiveGate,
-    private readonly judge: Pick<JudgeGate, 'obstacle' | 'shown' | 'kept'>,
+    private readonly gates: { readonly live: LiveGate; readonly judge: JudgeGate },
     private readonly clock: LeaderClock = { now: Date.now, monotonic: () => performance.now() },
   ) {
     this.holds = new StepHolds(releases, clock);
   }
 
   start(): Promise<void> {
-    this.gate.onAlarm(() => {
+    this.gates.live.onAlarm(() => {
       this.wake();
     });
     for (const releaseState of Object.values(releaseV1.ReleaseState).filter(
@@ -92,15 +91,15 @@ export class ReleaseLeader {
     clearInterval(this.timer);
     for (const stop of this.stops) stop();
     await this.running;
-    await this.gate.close();
+    await this.gates.live.close();
   }
 
   /** A release with what its leader knows beside the registry. */
   described(release: ReleaseRecord): releaseV1.Release {
     const { details } = release;
     if (!this.writer.isLeader || !isLive(details.state)) return details;
-    const live = hasTraffic(details.state) ? this.gate.reading(release) : undefined;
-    const gate = this.judge.shown(release);
+    const live = hasTraffic(details.state) ? this.gates.live.reading(release) : undefined;
+    const gate = this.gates.judge.shown(release);
     const waitingFor = this.waits.get(release.id) ?? '';
     return { ...details, waitingFor, ...(live ? { live } : {}), ...(gate ? { gate } : {}) };
   }
@@ -135,13 +134,13 @@ export class ReleaseLeader {
 
   private keepTo(): ReleaseRecord[] {
     const live = this.writer.isLeader ? this.releases.live() : [];
-    this.gate.keepTo(live.filter(({ details }) => hasTraffic(details.state)));
+    this.gates.live.keepTo(live.filter(({ details }) => hasTraffic(details.state)));
     return live;
   }
 
   private async lookAt(release: ReleaseRecord): Promise<void> {
     // A candidate that cannot be judged by its gate gets no lease, and so no traffic.
-    const obstacle = await this.judge.obstacle(release);
+    const obstacle = await this.gates.judge.obstacle(release);
     if (obstacle !== '') return void this.waits.set(release.id, obstacle);
     const heldMs = await this.holds.hold(release);
     const move = nextMove(release, this.situation(release, heldMs));
@@ -151,7 +150,7 @@ export class ReleaseLeader {
     if (move.kind !== 'go') return;
     if (hasTraffic(release.details.state)) {
       // What speaks against the candidate may be on its way.
-      await this.gate.catchUp(release);
+      await this.gates.live.catchUp(release);
       if (nextMove(release, this.situation(release, heldMs)).kind !== 'go') return this.lookAt(release);
     }
     await this.take(release, move, move);
@@ -166,8 +165,8 @@ export class ReleaseLeader {
       heldMs,
       isReady: isRemote || this.residency.hostsFor(expert, toVersion).length > 0,
       isRegistered: candidate !== undefined && view.version(expert, fromVersion) !== undefined,
-      live: this.gate.reading(whole),
-      rules: this.judge.shown(whole)?.rules ?? [],
+      live: this.gates.live.reading(whole),
+      rules: this.gates.judge.shown(whole)?.rules ?? [],
     };
   }
 
@@ -178,19 +177,19 @@ export class ReleaseLeader {
   ): Promise<void> {
     const { id, details } = release;
     const isBack = to.state === releaseV1.ReleaseState.ROLLED_BACK;
-    const evidence = await this.gate.evidence(release);
+    const evidence = await this.gates.live.evidence(release);
     const action = isBack ? 'release.RollBack' : 'release.Advance';
     const after = await this.releases.move(id, { ...UPDATER, action, reason }, (now) => {
       // Somebody was faster.
       if (now.details.state !== details.state || now.details.step !== details.step) return undefined;
       return moved(
-        this.judge.kept(now),
+        this.gates.judge.kept(now),
         to.state,
         { by: GATE, reason, evidence, atMs: this.clock.now() },
         { step: to.step },
       );
     });
-    const alarmedAt = this.gate.alarmedAt(release);
+    const alarmedAt = this.gates.live.alarmedAt(release);
     if (isBack && alarmedAt !== undefined)
       histogram(METRICS.releaseReactionDuration).record((performance.now() - alarmedAt) / 1_000);
     this.logger.info({ release: id, from: release.state, to: after.state, reason }, 'a release has moved');

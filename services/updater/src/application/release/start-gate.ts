@@ -19,7 +19,7 @@ export interface FirstEvidence {
 export interface BegunGate {
   readonly gate: releaseV1.ReleaseGate;
   /** Why the release goes no further; empty when it does. */
-  stopped(comparison: releaseV1.CompareResponse | undefined): string;
+  readonly stopped: (comparison: releaseV1.CompareResponse | undefined) => string;
 }
 
 /** Judges by the first rules of the gate of a release that begins. */

@@ -37,14 +37,19 @@ interface Checked {
   readonly stopped: string;
 }
 
+/** What looks at a candidate before its release begins. */
+export interface StartChecks {
+  readonly compare: ComparePredictions;
+  readonly contract: CheckContract;
+  readonly gates: ReleaseGates;
+}
+
 /** Begins releases: checks the candidate against the version before, compares them offline where files are given. */
 export class StartRelease {
   constructor(
     private readonly releases: Releases,
-    private readonly compare: ComparePredictions,
-    private readonly contract: CheckContract,
+    private readonly checks: StartChecks,
     private readonly artifacts: ArtifactStore,
-    private readonly gates: ReleaseGates,
     private readonly now: () => number = Date.now,
   ) {}
 
@@ -54,32 +59,12 @@ export class StartRelease {
    */
   async run(request: releaseV1.StartRequest, actor: Actor): Promise<ReleaseRecord> {
     this.releases.requireLeader();
-    const given = this.gates.given(request.gate);
+    const given = this.checks.gates.given(request.gate);
     const limited = given ? withLimitsOf(given.document, request) : request;
     const plan = planOf(limited, this.releases.view.expert(request.expert)?.task);
     const fromVersion = this.stableOf(request);
     refuseWhileLive(this.releases.view, request.expert, 'The expert');
-    const override = request.overrideReason.trim();
-    if (given) this.needFit(given, request, plan, fromVersion);
-    const differences = await this.contract.run(request.expert, fromVersion, request.toVersion);
-    if (!given?.document.rules.some(({ measure }) => measure === 'breakingDifferences'))
-      needContract(request, fromVersion, differences);
-    const compared = await this.compared(request, plan);
-    if (!compared && plan.mirrorShare === 0 && override === '') throw nothingKnown();
-    const begins = given && beginGate(given, { differences, override, compared: compared?.whole });
-    const gate = begins?.gate;
-    if (gate && !request.dryRun) {
-      needContractRules(gate);
-      await this.gates.keep(request.gate);
-    }
-    const comparison = compared && gate ? judgedByGate(compared.comparison, gate) : compared?.comparison;
-    const stopped = begins
-      ? begins.stopped(comparison)
-      : stopOf(comparison ? { comparison } : {}, override !== '');
-    const checked = {
-      ...{ plan, fromVersion, override, comparison, gate, stopped },
-      evidence: compared?.evidence ?? [],
-    };
+    const checked = await this.checked(request, given, plan, fromVersion);
     const id = `${request.expert}-${request.toVersion}-${randomBytes(4).toString('hex')}`;
     const make = () => {
       if (this.stableOf(request) !== fromVersion)
@@ -90,6 +75,35 @@ export class StartRelease {
       return this.begun(id, request, checked, actor);
     };
     return request.dryRun ? make() : this.releases.begin(actor, make);
+  }
+
+  /** Looks at everything that is known before the release begins. */
+  private async checked(
+    request: releaseV1.StartRequest,
+    given: GivenGate | undefined,
+    plan: releaseV1.ReleasePlan,
+    fromVersion: string,
+  ): Promise<Checked> {
+    const override = request.overrideReason.trim();
+    if (given) this.needFit(given, request, plan, fromVersion);
+    const differences = await this.checks.contract.run(request.expert, fromVersion, request.toVersion);
+    if (!given?.document.rules.some(({ measure }) => measure === 'breakingDifferences'))
+      needContract(request, fromVersion, differences);
+    const compared = await this.compared(request, plan);
+    if (!compared && plan.mirrorShare === 0 && override === '') throw nothingKnown();
+    const known = { plan, fromVersion, override, evidence: compared?.evidence ?? [] };
+    const comparison = compared?.comparison;
+    if (!given) {
+      const stopped = stopOf(comparison ? { comparison } : {}, override !== '');
+      return { ...known, comparison, gate: undefined, stopped };
+    }
+    const { gate, stopped } = beginGate(given, { differences, override, compared: compared?.whole });
+    if (!request.dryRun) {
+      needContractRules(gate);
+      await this.checks.gates.keep(request.gate);
+    }
+    const judged = comparison && judgedByGate(comparison, gate);
+    return { ...known, comparison: judged, gate, stopped: stopped(judged) };
   }
 
   private stableOf({ expert, toVersion }: releaseV1.StartRequest): string {
@@ -130,7 +144,7 @@ export class StartRelease {
   private async compared({ oldDigest, newDigest }: releaseV1.StartRequest, plan: releaseV1.ReleasePlan) {
     if (oldDigest === '' && newDigest === '') return undefined;
     const file = (value: string) => (value === '' ? { case: undefined } : { case: 'digest', value });
-    const { comparison, items, whole } = await this.compare.run(
+    const { comparison, items, whole } = await this.checks.compare.run(
       file(oldDigest),
       file(newDigest),
       plan.negativeFlipBudget,

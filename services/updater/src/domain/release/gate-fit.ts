@@ -9,6 +9,15 @@ const SAID_BY_RULES = [
   { field: 'errorLimit', wire: 'error_limit', measure: 'errorRate', data: 'shadow' },
 ] as const;
 
+/** Where the measures of each kind of evidence come from; people may be asked for beside each. */
+const SOURCES: Readonly<Record<string, readonly (typeof MEASURES)[Measure]['from'][]>> = {
+  contract: ['contract'],
+  offline: ['share', 'comparison'],
+  shadow: ['figure'],
+  canary: ['figure'],
+  approvals: [],
+};
+
 /** What is measured of live traffic. All but memory is watched by an always-valid test. */
 const MEASURED: Readonly<Record<'shadow' | 'canary', readonly Measure[]>> = {
   shadow: ['errorRate', 'disagreement', 'slower', 'slowTail', 'memoryRatio'],
@@ -59,26 +68,16 @@ export function needGateFits(gate: GateDocument, subject: GateSubject): void {
 function faultOf(rule: GateRule, gate: GateDocument, subject: GateSubject): string | undefined {
   const { measure, data } = rule;
   const { from } = MEASURES[measure];
-  const isApproval = from === 'approvals';
-  const unknown = `asks for ${measure} of ${data}, which no release measures`;
-  switch (data) {
-    case 'contract':
-      return isApproval || from === 'contract' ? undefined : unknown;
-    case 'offline':
-      if (!isApproval && from !== 'share' && from !== 'comparison') return unknown;
-      return isApproval || subject.isCompared
-        ? undefined
-        : 'is about offline, and no prediction files are given (old_digest and new_digest)';
-    case 'shadow':
-      if (!subject.isMirrored) return 'is about shadow, and nothing is mirrored (mirror_share is 0)';
-      return isApproval ? undefined : liveFault(rule, gate, MEASURED.shadow, subject);
-    case 'canary':
-      return isApproval ? undefined : liveFault(rule, gate, MEASURED.canary, subject);
-    case 'approvals':
-      return isApproval ? undefined : unknown;
-    default:
-      return `is about ${data}; releases look at contract, offline, shadow, canary and approvals`;
-  }
+  const sources = SOURCES[data];
+  if (!sources) return `is about ${data}; releases look at ${Object.keys(SOURCES).join(', ')}`;
+  if (data === 'shadow' && !subject.isMirrored)
+    return 'is about shadow, and nothing is mirrored (mirror_share is 0)';
+  if (from === 'approvals') return undefined;
+  if (data === 'shadow' || data === 'canary') return liveFault(rule, gate, MEASURED[data], subject);
+  if (!sources.includes(from)) return `asks for ${measure} of ${data}, which no release measures`;
+  return data === 'offline' && !subject.isCompared
+    ? 'is about offline, and no prediction files are given (old_digest and new_digest)'
+    : undefined;
 }
 
 function liveFault(

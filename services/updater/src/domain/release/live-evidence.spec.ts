@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { parseGate } from '@thalamus/compatibility';
 import { eventsV1, type releaseV1 } from '@thalamus/contracts';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { releaseRecord } from '../../../test/release-record.js';
@@ -141,5 +142,69 @@ describe('evidence from live traffic', () => {
     }
     // Five of a hundred at the most, and chance.
     expect(alarms).toBeLessThanOrEqual(7);
+  });
+
+  describe('with a gate', () => {
+    const watched = parseGate(
+      `version: 1
+name: g
+rules:
+  - { name: tail, measure: slowTail, data: shadow, threshold: 0.15 }
+  - { name: slow, measure: slower, data: canary, threshold: 0.6 }
+  - { name: disliked, measure: worse, data: canary, threshold: 0.6 }
+  - { name: failures, measure: errorRate, data: canary, threshold: 0.1, level: 0.001 }
+`,
+      'g',
+    );
+    beforeEach(() => {
+      evidence = new LiveEvidence(releaseRecord(), watched);
+    });
+    const names = () => evidence.reading.tests.map((reading) => reading.test);
+
+    it('has a test for each rule, in place of the one of the plan about the same', () => {
+      expect(names()).toEqual([
+        ...['mirror.flips', 'mirror.disagreement', 'mirror.errors', 'mirror.latency'],
+        ...['tail', 'slow', 'disliked', 'failures'],
+      ]);
+      expect(test('slow')).toMatchObject({ trials: 0n, limit: 0.6, alarm: false });
+    });
+
+    it('sees a tail of slow requests that pairs do not see', () => {
+      for (let at = 0; at < 400; at++)
+        evidence.mirrored(mirrored({ stableMs: 5 + (at % 5), candidateMs: at % 4 === 0 ? 30 : 5 }), 1);
+      expect(broken()).toEqual(['tail']);
+      // 20 to warm up, and 100 of the stable version to know what is usual.
+      expect(test('tail').trials).toBe(280n);
+      expect(evidence.figures['shadow']?.slowTail).toMatchObject({ n: 280 });
+    });
+
+    it('sees no tail where both are alike', () => {
+      for (let at = 0; at < 2_000; at++)
+        evidence.mirrored(
+          mirrored({ stableMs: 1 + ((at * 37) % 101), candidateMs: 1 + ((at * 53) % 101) }),
+          1,
+        );
+      expect(test('tail').rate).toBeLessThan(0.08);
+      expect(broken()).toEqual([]);
+    });
+
+    it('counts failures, slowness and worse answers of a canary', () => {
+      evidence.inStep('canary', false, 0);
+      for (let at = 0; at < 60; at++) {
+        for (const [version, ms, label] of [
+          ['1', 5, 'a'],
+          ['2', 9, 'b'],
+        ] as const) {
+          const event = completed(version, { timingsMs: { infer: ms }, answerLabel: label });
+          evidence.completed(event, 1);
+          evidence.given(given(event.requestId, { label: 'a' }));
+        }
+      }
+      expect(test('slow')).toMatchObject({ trials: 40n, events: 40n, alarm: true });
+      expect(test('disliked')).toMatchObject({ trials: 60n, events: 60n, alarm: true });
+      expect(test('failures')).toMatchObject({ trials: 60n, events: 0n, alarm: false });
+      for (let at = 0; at < 6; at++) evidence.completed(completed('2', { errorCode: 'INFERENCE_FAILED' }), 1);
+      expect(test('failures')).toMatchObject({ trials: 66n, events: 6n, alarm: false });
+    });
   });
 });
