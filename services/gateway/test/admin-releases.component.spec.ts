@@ -8,7 +8,8 @@ import { ChatUpstreamServer } from './support/chat-upstream.js';
 import { GatewayUnderTest, KEYS, ROLE_KEYS } from './support/gateway-under-test.js';
 
 /** A canary that nobody but people ends. */
-const PLAN = { steps: [1], stepSeconds: 3_600, mirrorShare: 0, overrideReason: 'tested by hand' };
+const STEPS = { steps: [1], stepSeconds: 3_600, mirrorShare: 0 };
+const PLAN = { ...STEPS, overrideReason: 'tested by hand' };
 const ITEMS = 400;
 
 let gateway: GatewayUnderTest;
@@ -41,8 +42,12 @@ afterAll(async () => {
 type Who = Parameters<GatewayUnderTest['admin']>[3];
 const get = (path: string, who: Who = 'viewer') =>
   gateway.admin('GET', `/admin/v1/releases${path}`, undefined, who);
-const move = (id: string, how: 'advance' | 'promote' | 'rollback', reason: unknown, who: Who = 'operator') =>
-  gateway.admin('POST', `/admin/v1/releases/${id}/${how}`, { reason }, who);
+const move = (
+  id: string,
+  how: 'advance' | 'approve' | 'promote' | 'rollback',
+  reason: unknown,
+  who: Who = 'operator',
+) => gateway.admin('POST', `/admin/v1/releases/${id}/${how}`, { reason }, who);
 const codeOf = ({ body }: { readonly body: Record<string, unknown> }) =>
   (body['error'] as { readonly code: string } | undefined)?.code;
 
@@ -181,6 +186,37 @@ describe('a release of the updater', () => {
     expect(codeOf(unknown)).toBe('RESOURCE_NOT_FOUND');
   });
 
+  it('with a gate shows its rules, and goes on when as many keys as a rule asks for have approved', async () => {
+    const store = new RemoteArtifactStore(artifacts);
+    const rows = Array.from({ length: 50 }, (_, id) =>
+      JSON.stringify({ id: String(id), label: 'yes', prediction: 'yes' }),
+    );
+    const { digest } = await store.put(Buffer.from(rows.join('\n')));
+    const gate = Buffer.from(
+      'version: 1\nname: strict\nrules:\n  - { name: flips, measure: nfr, data: offline, threshold: 0.01, minimumSamples: 300, approvals: 2 }\n',
+    );
+    const files = { oldDigest: digest, newDigest: digest };
+    const { release } = await updater.start({ expert: 'talker', toVersion: '2', ...STEPS, ...files, gate });
+    const id = release?.id ?? '';
+    const shown = adminAnswers.release.parse((await get(`/${id}`)).body);
+    expect(shown.stopped).toContain('50 items of all items are too few');
+    expect(shown.gate).toMatchObject({
+      ...{ name: 'strict', digest: release?.gate?.digest, approvals: [] },
+      rules: [{ rule: 'flips', status: 'inconclusive', threshold: 0.01, approvals: 2, value: null }],
+    });
+    expect(codeOf(await move(id, 'approve', 'Enough.', 'viewer'))).toBe('PERMISSION_DENIED');
+    for (const reason of ['Enough.', 'Once more.']) {
+      const once = adminAnswers.release.parse((await move(id, 'approve', reason)).body);
+      expect(once.gate?.approvals.map(({ by }) => by)).toEqual([ROLE_KEYS.operator.minted.id]);
+      expect(once.stopped).toContain('1 more can approve it');
+    }
+    const twice = adminAnswers.release.parse((await move(id, 'approve', 'Enough.', 'admin')).body);
+    expect(twice).toMatchObject({ stopped: '', gate: { rules: [{ status: 'passed' }] } });
+    await waitUntil('it goes on', async () => (await get(`/${id}`)).body['state'] === 'canary');
+    expect(codeOf(await move(id, 'approve', 'Why not.'))).toBe('RELEASE_CONFLICT');
+    await move(id, 'rollback', 'Done.');
+  });
+
   it('of an expert of some tenants is theirs to see, and to move by who runs the mesh', async () => {
     const id = await begin('theirs');
     expect(await chat('theirs', KEYS.globex.key)).toEqual([200, '2', 'candidate']);
@@ -209,6 +245,8 @@ describe('a release of the updater', () => {
     ['a field that nobody knows', 'POST', '/none/rollback', { reason: 'x', force: true }, 'REQUEST_INVALID'],
     ['an unknown release', 'POST', '/none/rollback', { reason: 'x' }, 'RESOURCE_NOT_FOUND'],
     ['no reason', 'POST', '/none/advance', {}, 'REQUEST_INVALID'],
+    ['no reason', 'POST', '/none/approve', {}, 'REQUEST_INVALID'],
+    ['an unknown release', 'POST', '/none/approve', { reason: 'x' }, 'RESOURCE_NOT_FOUND'],
     ['an unknown release', 'GET', '/none/verdict', undefined, 'RESOURCE_NOT_FOUND'],
     ['an unknown release', 'GET', '/none', undefined, 'RESOURCE_NOT_FOUND'],
     ['too many', 'GET', '?limit=101', undefined, 'REQUEST_INVALID'],

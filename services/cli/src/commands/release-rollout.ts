@@ -1,10 +1,11 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import type { approveRelease } from '../actions/release-approve.js';
 import type * as actions from '../actions/release-rollout.js';
-import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
+import { gatewayVerb, meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
 
 const load = () => import('../actions/release-rollout.js');
 
-/** `thalamus release start|status|list|advance|promote|rollback`. */
+/** `thalamus release start|status|list|advance|approve|promote|rollback`. */
 export function rolloutCommands(): Command[] {
   return [
     startCommand(),
@@ -22,6 +23,17 @@ export function rolloutCommands(): Command[] {
     )
       .requiredOption('--reason <text>', 'why, for the audit')
       .action(async (...given: Parameters<typeof actions.advance>) => (await load()).advance(...given)),
+    gatewayVerb(
+      'approve',
+      'let rules of its gate that are inconclusive pass, with as many people as they ask for: a key counts once',
+      ['thalamus release approve banking77-2-1f0c9a3e --reason "the missing items are of a dead label"'],
+    )
+      .argument('<release>', 'id')
+      .requiredOption('--reason <text>', 'why, for the audit')
+      .action(async (...given: Parameters<typeof approveRelease>) => {
+        const { approveRelease: run } = await import('../actions/release-approve.js');
+        return run(...given);
+      }),
     promoteCommand(),
     withRelease(
       'rollback',

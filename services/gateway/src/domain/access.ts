@@ -57,6 +57,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/releases/:id/flips': 'viewer',
   'GET /admin/v1/releases/:id/verdict': 'viewer',
   'POST /admin/v1/releases/:id/advance': 'operator',
+  'POST /admin/v1/releases/:id/approve': 'operator',
   'POST /admin/v1/releases/:id/promote': 'operator',
   'POST /admin/v1/releases/:id/rollback': 'operator',
   'POST /admin/v1/experts': 'operator',

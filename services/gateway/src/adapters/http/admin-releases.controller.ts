@@ -47,6 +47,13 @@ export class AdminReleasesController {
     return answer(await this.useCases.manageReleases.advance(id, reason, callerScope(request)));
   }
 
+  @Post('/:id/approve')
+  @HttpCode(200)
+  async approve(@Param('id') id: string, @Req() request: FastifyRequest) {
+    const { reason } = readBody(reasonBody, request.body);
+    return answer(await this.useCases.manageReleases.approve(id, reason, callerScope(request)));
+  }
+
   @Post('/:id/promote')
   @HttpCode(200)
   async promote(@Param('id') id: string, @Req() request: FastifyRequest) {

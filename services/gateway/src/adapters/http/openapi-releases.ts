@@ -78,29 +78,29 @@ export function releasePaths() {
         PARAMETERS.requestId,
       ],
     }),
-    '/admin/v1/releases/{id}/advance': post({
-      id: 'advanceRelease',
-      summary: 'Move a live release one state or step on, whatever it waits for.',
-      body: reasonBody,
-      answer: adminAnswers.release,
-      errors: MOVING,
-      parameters,
-    }),
-    '/admin/v1/releases/{id}/promote': post({
-      id: 'promoteRelease',
-      summary: 'Make the candidate stable, whatever the release waits for.',
-      body: reasonBody,
-      answer: adminAnswers.release,
-      errors: MOVING,
-      parameters,
-    }),
-    '/admin/v1/releases/{id}/rollback': post({
-      id: 'rollBackRelease',
-      summary: 'Take the candidate back: the next request already goes to the version before.',
-      body: reasonBody,
-      answer: adminAnswers.release,
-      errors: MOVING,
-      parameters,
-    }),
+    '/admin/v1/releases/{id}/advance': moving(
+      'advanceRelease',
+      'Move a live release one state or step on, whatever it waits for.',
+    ),
+    '/admin/v1/releases/{id}/approve': moving(
+      'approveRelease',
+      'Let rules of the gate that are inconclusive pass, with as many keys as they ask for; each counts once.',
+    ),
+    '/admin/v1/releases/{id}/promote': moving(
+      'promoteRelease',
+      'Make the candidate stable, whatever the release waits for.',
+    ),
+    '/admin/v1/releases/{id}/rollback': moving(
+      'rollBackRelease',
+      'Take the candidate back: the next request already goes to the version before.',
+    ),
   };
+}
+
+/** What a person does with a release, with a reason. */
+function moving(id: string, summary: string) {
+  return post({
+    ...{ id, summary, body: reasonBody, answer: adminAnswers.release, errors: MOVING },
+    parameters: [pathParameter('id', 'Id of the release.'), PARAMETERS.requestId],
+  });
 }

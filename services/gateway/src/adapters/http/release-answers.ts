@@ -15,6 +15,7 @@ export function releaseJson({ release, live }: DescribedRelease) {
       ...{ by, reason, evidence },
     })),
     comparison: comparison ? comparisonJson(comparison) : null,
+    gate: release.gate ? gateJson(release.gate) : null,
     plan: release.plan ? planJson(release.plan) : null,
     step: release.step,
     stepBeganAt: isoTime(release.stepBeganAt),
@@ -52,6 +53,24 @@ export function verdictJson({ release }: DescribedRelease) {
 /** Flipped items of a release. */
 export function flipsJson(release: string, { digest, total, items }: ReleaseFlips) {
   return { object: 'list', release, digest: digest ?? null, total, data: items };
+}
+
+function gateJson({ name, digest, rules, approvals }: releaseV1.ReleaseGate) {
+  return {
+    ...{ name, digest },
+    rules: rules.map(
+      ({ rule, measure, data, slice, threshold, status, value, n, sentence, approvals: needed }) => ({
+        ...{ rule, measure, data, slice, threshold },
+        status: releaseV1.RuleStatus[status].toLowerCase(),
+        value: value ?? null,
+        n: n === undefined ? null : Number(n),
+        ...{ sentence, approvals: needed },
+      }),
+    ),
+    approvals: approvals.map(({ by, reason, at, state }) => ({
+      ...{ by, reason, at: isoTime(at), state: stateText(state) },
+    })),
+  };
 }
 
 function planJson(plan: releaseV1.ReleasePlan) {

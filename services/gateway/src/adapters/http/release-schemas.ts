@@ -33,6 +33,9 @@ export const STATES = [
   'rolled_back',
 ] as const;
 
+/** How rules of gates stand, as the admin API names it. */
+export const RULE_STATUSES = ['unspecified', 'pending', 'passed', 'failed', 'inconclusive'] as const;
+
 const plan = z.object({
   steps: z.array(share).describe('Weights of the canary, in order.'),
   negativeFlipBudget: share,
@@ -69,6 +72,33 @@ const reading = z.object({
   tests,
 });
 
+const gate = z.object({
+  name: z.string(),
+  digest: z.string().describe('Of the document among the artifacts.'),
+  rules: z.array(
+    z.object({
+      rule: z.string().describe('Its name.'),
+      measure: z.string().describe('Such as nfr.'),
+      data: z.string().describe('contract, offline, approvals, shadow or canary.'),
+      slice: z.string(),
+      threshold: z.number().describe('Largest or smallest value that is good.'),
+      status: z.enum(RULE_STATUSES),
+      value: z.number().nullable(),
+      n: z.int().nullable().describe('Items, requests or pairs that it rests on.'),
+      sentence: z.string().describe('Why.'),
+      approvals: z.int().describe('So many people let it pass when it is inconclusive; 0: nobody can.'),
+    }),
+  ),
+  approvals: z.array(
+    z.object({
+      by: z.string().describe('Id of a key.'),
+      reason: z.string(),
+      at: time,
+      state: z.enum(STATES).describe('It holds for the rules about this state.'),
+    }),
+  ),
+});
+
 const release = z.object({
   id: z.string(),
   expert: z.string(),
@@ -97,6 +127,7 @@ const release = z.object({
     })
     .nullable()
     .describe('Null when nothing was compared offline.'),
+  gate: gate.nullable().describe('The gate that it goes by; null without one.'),
   plan: plan.nullable(),
   step: z.int().describe('Of the canary, from 1; 0 outside of it.'),
   stepBeganAt: time,

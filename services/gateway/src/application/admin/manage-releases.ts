@@ -102,6 +102,13 @@ export class ManageReleases {
     return this.one(id, scope);
   }
 
+  /** Lets rules of the gate that are inconclusive pass, together with others. @throws as `promote` */
+  async approve(id: string, reason: string, scope: RequestScope): Promise<DescribedRelease> {
+    await this.managed(id, scope);
+    await this.updater.run(scope, ({ release }, call) => release.approve({ releaseId: id, reason }, call));
+    return this.one(id, scope);
+  }
+
   /** Makes the candidate stable. @throws RESOURCE_NOT_FOUND, PERMISSION_DENIED, and what the updater says */
   async promote(id: string, reason: string, scope: RequestScope): Promise<DescribedRelease> {
     const { expert, toVersion: version } = await this.managed(id, scope);
