@@ -16,6 +16,14 @@ const LABELS = ['card', 'cash', 'loan', 'fee'];
 export const NEGATIVE = ['item-003', 'item-211'];
 export const POSITIVE = ['item-020', 'item-021', 'item-022', 'item-023', 'item-024'];
 
+/** A rule that passes, and one that has what it needs only when the page is no longer looked at. */
+const GATE = `version: 1
+name: page
+rules:
+  - { name: few-flips, measure: nfr, data: offline, threshold: 0.05, minimumSamples: 300 }
+  - { name: mirrored-tail, measure: slowTail, data: shadow, threshold: 0.9, minimumSamples: 1000000 }
+`;
+
 /** Begins a release of a real version, which stays in shadow, with files in which a few items flip. Returns its id. */
 export async function beginRelease(): Promise<string> {
   const verbs = verbsOf(inject('meshUnderBrowser').dataFolder);
@@ -23,9 +31,11 @@ export async function beginRelease(): Promise<string> {
   await makeVersion(EXPERT, VERSION, surer, join(folder, VERSION));
   await verbs.json(['experts', 'add', join(folder, VERSION)]);
   const [before, after] = [predictions(folder, 'before', POSITIVE), predictions(folder, 'after', NEGATIVE)];
+  const gate = join(folder, 'gate.yaml');
+  writeFileSync(gate, GATE);
   const never = ['--samples', '1000000', '--step-seconds', '86400'];
   const { id } = await verbs.json<{ id: string }>([
-    ...['release', 'start', EXPERT, VERSION, '--before', before, '--after', after, '--budget', '0.05'],
+    ...['release', 'start', EXPERT, VERSION, '--before', before, '--after', after, '--gate', gate],
     ...['--mirror', '1', '--slower', '50', ...never],
   ]);
   await waitUntil(

@@ -63,6 +63,16 @@ describe('the page of releases', () => {
     await context.close();
   });
 
+  it('shows the rules of its gate, and what each says now', async () => {
+    const { page, context } = await open(browser, path);
+    const rules = page.getByRole('region', { name: 'Gate page' }).getByTestId('gate').getByRole('listitem');
+    await rules.first().waitFor();
+    const shown = (await rules.allInnerTexts()).map((text) => text.replace(/\s+/g, ' '));
+    expect(shown[0]).toMatch(/^mirrored-tail inconclusive slowTail is .* 1000000 are needed/);
+    expect(shown[1]).toMatch(/^few-flips passed nfr of all items is 0\.50 % \(2 of 400\)/);
+    await context.close();
+  });
+
   it('has the very items that flipped, to be looked for', async () => {
     const { page, context } = await open(browser, path);
     const rows = page.getByTestId('flips').getByRole('row');

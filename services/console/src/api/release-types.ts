@@ -90,6 +90,31 @@ export interface LiveReading {
   readonly tests: readonly TestReading[];
 }
 
+/** How a rule of a gate stands. */
+export type RuleStatus = 'unspecified' | 'pending' | 'passed' | 'failed' | 'inconclusive';
+
+/** A rule of a gate, and what it says. */
+export interface RuleStanding {
+  readonly rule: string;
+  /** Such as nfr. */
+  readonly measure: string;
+  /** contract, offline, approvals, shadow or canary. */
+  readonly data: string;
+  readonly status: RuleStatus;
+  /** Why; empty while it is pending. */
+  readonly sentence: string;
+}
+
+/** The gate that a release goes by. */
+export interface ReleaseGate {
+  readonly name: string;
+  /** Of the document among the artifacts. */
+  readonly digest: string;
+  readonly rules: readonly RuleStanding[];
+  /** Who let inconclusive rules pass. */
+  readonly approvals: readonly { readonly by: string; readonly reason: string; readonly at: string | null }[];
+}
+
 /** The path of a candidate version. */
 export interface Release {
   readonly id: string;
@@ -105,6 +130,8 @@ export interface Release {
   readonly history: readonly Transition[];
   /** Null when nothing was compared offline. */
   readonly comparison: Comparison | null;
+  /** Null without one. */
+  readonly gate: ReleaseGate | null;
   readonly plan: ReleasePlan | null;
   /** Of the canary, from 1; 0 outside of it. */
   readonly step: number;

@@ -3,6 +3,7 @@ import type { Release } from '../../api/release-types.js';
 import { Figure } from '../overview/figure.js';
 import { FlipSlices } from './flip-slices.js';
 import { FlipTable } from './flip-table.js';
+import { GateCard } from './gate-card.js';
 import { LiveCard } from './live-card.js';
 import { PathCard } from './path-card.js';
 import type { WatchedRelease } from './readings.js';
@@ -20,6 +21,7 @@ export function ReleaseBoard({ watched: { release, readings } }: { readonly watc
           <PathCard release={release} />
           <FlipSlices comparison={release.comparison} />
         </div>
+        {release.gate && <GateCard gate={release.gate} />}
         <LiveCard release={release} readings={readings} />
         <FlipTable release={release} />
       </Stack>

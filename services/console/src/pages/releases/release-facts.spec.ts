@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Flip, Release, ReleaseState, SliceFigures, TestReading } from '../../api/release-types.js';
+import type {
+  Flip,
+  Release,
+  ReleaseState,
+  RuleStatus,
+  SliceFigures,
+  TestReading,
+} from '../../api/release-types.js';
 import {
   ageText,
   digestText,
@@ -7,6 +14,7 @@ import {
   percentText,
   placeOf,
   rateText,
+  rulesToShow,
   shareTicks,
   slicesToShow,
   stepName,
@@ -33,7 +41,15 @@ const PLAN = {
 const path = (...states: ReleaseState[]) =>
   states.map((state) => ({ state, at: '2026-11-29T11:00:00Z', by: 'gate', reason: '', evidence: [] }));
 const release = (states: ReleaseState[], more: Partial<Release> = {}): Release => ({
-  ...{ id: 'duo-2-1', expert: 'duo', fromVersion: '1', toVersion: '2', weight: 0, comparison: null },
+  ...{
+    id: 'duo-2-1',
+    expert: 'duo',
+    fromVersion: '1',
+    toVersion: '2',
+    weight: 0,
+    comparison: null,
+    gate: null,
+  },
   ...{ plan: PLAN, step: 0, stopped: '', waitingFor: '', live: null },
   state: states.at(-1) ?? 'draft',
   history: path(...states),
@@ -180,5 +196,21 @@ describe('flipped items', () => {
     expect(ids('positive', '')).toEqual(['a-2']);
     expect(ids('all', ' CASH ')).toEqual(['a-1', 'a-2']);
     expect(ids('negative', 'b-')).toEqual(['b-3']);
+  });
+});
+
+describe('the rules of a gate', () => {
+  it('come with those first that keep the candidate back, else in the order of the document', () => {
+    const rule = (name: string, status: RuleStatus) => ({
+      ...{ rule: name, status, measure: 'nfr', data: 'offline', sentence: '' },
+    });
+    const rules = [
+      rule('a', 'passed'),
+      rule('b', 'pending'),
+      rule('c', 'failed'),
+      rule('d', 'pending'),
+      rule('e', 'inconclusive'),
+    ];
+    expect(rulesToShow(rules).map((own) => own.rule)).toEqual(['c', 'e', 'b', 'd', 'a']);
   });
 });

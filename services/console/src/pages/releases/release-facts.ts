@@ -3,6 +3,8 @@ import type {
   Rate,
   Release,
   ReleaseState,
+  RuleStanding,
+  RuleStatus,
   SliceFigures,
   TestReading,
   Transition,
@@ -147,6 +149,13 @@ export function slicesToShow(overall: SliceFigures | null, slices: readonly Slic
     ({ negativeFlips: a }, { negativeFlips: b }) => b.low - a.low || b.value - a.value,
   );
   return overall ? [overall, ...worst] : worst;
+}
+
+const URGENCY: readonly RuleStatus[] = ['failed', 'inconclusive', 'pending', 'passed', 'unspecified'];
+
+/** Rules of a gate, those first that keep a candidate back; the order of the document among alike. */
+export function rulesToShow(rules: readonly RuleStanding[]): RuleStanding[] {
+  return rules.toSorted((a, b) => URGENCY.indexOf(a.status) - URGENCY.indexOf(b.status));
 }
 
 /** Place of a share on a scale that gives small shares room: its square root. 0 to 1. */
