@@ -1,15 +1,17 @@
 // Latency of Twin graphs, routing included, beside their base: interleaved runs of the same texts, ratios of medians.
-//   npm run bench:compose [-- --rounds 40] [--threads 1] [--lengths 16,64,128] [--parents 8] [--rank 16] [--json]
-// Parents are experts of the zoo; nothing is fetched. Graphs are built anew, which takes a minute or two.
+//   npm run bench:compose [-- --rounds 40] [--threads 1] [--lengths 16,64,128] [--parents 8] [--rank 16] [--json] [--keep]
+// Parents are experts of the zoo; nothing is fetched. Graphs are built anew, which takes a minute or two. With --keep the raw times and
+// the page go to docs/results.
 import { mergeWeights, openParent, openProducts } from '@thalamus/composition';
 import { OrtRuntime, Tokenizer } from '@thalamus/inference';
 import { buildTwinGraph, chooseRanks, decomposeExclusiveVectors, maxRankOf } from '@thalamus/model-merge';
 import { buildBertEncoder, encodeModel } from '@thalamus/onnx-graph';
 import { createRandom, tensor } from '@thalamus/tensor';
 import { openTrainingBase } from '@thalamus/training';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { format } from 'prettier';
 
 const { values } = parseArgs({
   options: {
@@ -20,10 +22,13 @@ const { values } = parseArgs({
     parents: { type: 'string', default: '8' },
     rank: { type: 'string' },
     json: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
   },
 });
 const threads = Number(values.threads);
 const WARM_UP = 5;
+const PAGE = 'docs/results/compose-bench.md';
+const GOALS = { 'one pass, top 2': 1.5, 'two passes, top 2': 2.3 };
 const RULE = values.rank ? { kind: 'rank', rank: Number(values.rank) } : { kind: 'fraction', fraction: 0.1 };
 const say = (line) => {
   if (!values.json) console.log(line);
@@ -116,8 +121,64 @@ for (const batch of values.batches.split(',').map(Number))
     }
   }
 const { model } = cpus()[0];
-if (values.json)
-  console.log(
-    JSON.stringify({ parents: names, rule: RULE, threads, cpu: model, load: loadavg(), results }, null, 2),
+const kept = {
+  parents: names,
+  rule: RULE,
+  threads,
+  cpu: model,
+  cores: cpus().length,
+  load: loadavg()[0],
+  results,
+};
+if (values.json) console.log(JSON.stringify(kept, null, 2));
+if (values.keep) {
+  const rounded = results.map(({ times, ...own }) => ({
+    ...own,
+    times: times.map((time) => Number(time.toFixed(3))),
+  }));
+  writeFileSync(
+    'docs/results/data/compose-bench.json',
+    await format(JSON.stringify({ ...kept, results: rounded }), { parser: 'json', printWidth: 400 }),
   );
+  writeFileSync(PAGE, await format(page(kept), { parser: 'markdown', printWidth: 120 }));
+}
 process.exit(0);
+
+/** Ratios by graph and shape of input, against the goals for one text. */
+function page({ cpu, cores, load }) {
+  const shapes = [
+    ...new Map(results.map(({ batch, length }) => [`${batch} x ${length}`, { batch, length }])),
+  ];
+  const of = (graph, { batch, length }) =>
+    results.find((own) => own.graph === graph && own.batch === batch && own.length === length);
+  const rows = Object.keys(GRAPHS).map((graph) => {
+    const cells = shapes.map(([, shape]) => of(graph, shape));
+    const isBase = graph === BASE_OF(graph);
+    const said = cells.map(({ ratio, p50Ms }) => (isBase ? `${p50Ms.toFixed(1)} ms` : ratio.toFixed(2)));
+    return `| ${graph} | ${said.join(' | ')} |`;
+  });
+  const worst = (graph) =>
+    Math.max(...results.filter((own) => own.graph === graph && own.batch === 1).map(({ ratio }) => ratio));
+  const goals = Object.entries(GOALS).map(
+    ([graph, goal]) =>
+      `| ${graph} | ${goal} | ${worst(graph).toFixed(2)} | ${worst(graph) <= goal ? 'reached' : 'NOT reached'} |`,
+  );
+  return `# Speed of a composition
+
+Made by \`npm run bench:compose -- --rank ${RULE.rank ?? '(none)'} --keep\`: graphs of ${names.length} parents of the zoo, routing included, beside the same encoder with the weights of
+one expert, in one process and in turns: the same texts, ${values.rounds} rounds of each shape. ${cpu}, ${cores} cores, ${threads} thread a session; load ${load.toFixed(1)} at the end.
+Raw times: [\`data/compose-bench.json\`](data/compose-bench.json). Bases are given as the median of a run, the others as the ratio of medians to their base.
+
+| graph | ${shapes.map(([name]) => `${name} tokens`).join(' | ')} |
+| --- |${' --- |'.repeat(shapes.length)}
+${rows.join('\n')}
+
+One text, the worst of its lengths:
+
+| graph | goal | ratio | |
+| --- | --- | --- | --- |
+${goals.join('\n')}
+
+Where other work keeps the memory of the machine busy, all ratios are larger.
+`;
+}

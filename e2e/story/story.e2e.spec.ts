@@ -1,3 +1,4 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { importBundle, openRouterBundle } from '@thalamus/bundle';
 import { artifactV1, registryV1, releaseV1 } from '@thalamus/contracts';
 import { createClient, createLeaderClient, type RpcClient } from '@thalamus/grpc';
@@ -5,7 +6,7 @@ import { RemoteArtifactStore } from '@thalamus/registry';
 import { waitUntil } from '@thalamus/testing';
 import { readCsv } from '@thalamus/training';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeVersion, surer, swapped, type Update } from '../release/make-version.js';
@@ -88,21 +89,43 @@ async function untilAnswered(model: string): Promise<void> {
     );
 }
 
-async function start(expert: string, version: string, update: Update, shipped: string): Promise<string> {
+/** Adds an update of a shipped expert; where its bundle is. */
+async function add(expert: string, version: string, update: Update): Promise<string> {
   const place = join(folder, `${expert}-${version}`);
-  await makeVersion(shipped, version, update, place);
+  await makeVersion(expert, version, update, place);
   await verb(['experts', 'add', place]);
+  return place;
+}
+
+async function start(
+  expert: string,
+  toVersion: string,
+  more: MessageInitShape<typeof releaseV1.StartRequestSchema> = {},
+): Promise<string> {
   const { release } = await releases.start({
-    expert,
-    toVersion: version,
-    steps: [0.3, 1],
-    minimumSamples: 40,
-    stepSeconds: 1,
-    mirrorShare: 1,
-    negativeFlipBudget: 0.05,
-    latencyTolerance: 50,
+    ...{ expert, toVersion, steps: [0.3, 1], minimumSamples: 40, stepSeconds: 1, mirrorShare: 1 },
+    ...{ negativeFlipBudget: 0.05, latencyTolerance: 50 },
+    ...more,
   });
   return release?.id ?? '';
+}
+
+/** Stores what a bundle answers to the test rows of a set; the digest. */
+async function predictions(bundle: string, set: string): Promise<string> {
+  const path = join(folder, `${basename(bundle)}.jsonl`);
+  const { exit, stderr } = await thalamus(
+    ['experts', 'evaluate', bundle, '--data', sample(set, 'test'), '--predictions', path, '--json'],
+    { timeoutMs: PATIENCE.timeoutMs },
+  );
+  expect(exit, stderr).toBe(0);
+  return (await stored((store) => store.put(readFileSync(path)))).digest;
+}
+
+/** Does something with the artifacts of the mesh. */
+async function stored<Result>(use: (store: RemoteArtifactStore) => Promise<Result>): Promise<Result> {
+  const address = mesh.addressOf('updater');
+  const artifacts = createClient(artifactV1.ArtifactService, { address, defaultDeadlineMs: 60_000 });
+  return use(new RemoteArtifactStore(artifacts)).finally(() => artifacts.close());
 }
 
 async function until(id: string, state: releaseV1.ReleaseState): Promise<releaseV1.Release> {
@@ -121,16 +144,16 @@ async function until(id: string, state: releaseV1.ReleaseState): Promise<release
   return seen as releaseV1.Release;
 }
 
-/** Opens a page of the console, waits for words, and takes its picture where one is wanted. */
-async function see(path: string, words: readonly string[]): Promise<void> {
-  const page = await browser.newPage({ baseURL: mesh.http[0] ?? '', viewport: { width: 1280, height: 900 } });
+/** Opens a page of the console, waits for words, and takes its picture, by the name of the scene, where one is wanted. */
+async function see(scene: string, path: string, words: readonly string[]): Promise<void> {
+  const page = await browser.newPage({ baseURL: mesh.http[0] ?? '', viewport: { width: 1280, height: 960 } });
   await page.addInitScript(`sessionStorage.setItem('thalamus.key', '${mesh.key}')`);
   page.setDefaultTimeout(60_000);
   await page.goto(`/console/${path}`);
   for (const text of words) await page.getByText(text).first().waitFor();
   if (PICTURES !== undefined) {
     mkdirSync(PICTURES, { recursive: true });
-    await page.screenshot({ path: join(PICTURES, `${path.replaceAll('/', '-')}.png`) });
+    await page.screenshot({ path: join(PICTURES, `story-${scene}.png`) });
   }
   await page.close();
 }
@@ -149,15 +172,16 @@ describe('the whole story, with two replicas of each service', () => {
       Object.entries(TRAINED).map(([name, set]) =>
         verb(
           [
-            ...['experts', 'train', '--data', sample(set, 'train'), '--name', name, '--method', 'lora'],
-            ...['--epochs', '2', '--channel', 'stable', '--keep-method', '--licence', LICENCES[set]],
+            ...['experts', 'train', '--data', sample(set, 'train'), '--test', sample(set, 'test')],
+            ...['--name', name, '--method', 'lora', '--epochs', '2', '--channel', 'stable', '--keep-method'],
+            ...['--licence', LICENCES[set]],
           ],
           '--mesh',
         ),
       ),
     );
     for (const name of Object.keys(TRAINED)) await untilAnswered(name);
-    await see('experts', Object.keys(TRAINED));
+    await see('experts', 'experts', Object.keys(TRAINED));
   });
 
   it('routes to each by its prompts, with a router trained on what both lose', async () => {
@@ -173,12 +197,7 @@ describe('the whole story, with two replicas of each service', () => {
       { timeoutMs: PATIENCE.timeoutMs },
     );
     expect(trained.exit, trained.stderr).toBe(0);
-    const artifacts = createClient(artifactV1.ArtifactService, {
-      address: mesh.addressOf('updater'),
-      defaultDeadlineMs: 60_000,
-    });
-    const { digest } = await importBundle(place, new RemoteArtifactStore(artifacts));
-    artifacts.close();
+    const { digest } = await stored((store) => importBundle(place, store));
     expect((await openRouterBundle(place)).digest).toBe(digest);
     const reason = 'no other router model has heads for what was trained here';
     await registry.registerRouterModel({ routerModel: { manifestDigest: digest }, activate: true, reason });
@@ -202,7 +221,8 @@ describe('the whole story, with two replicas of each service', () => {
       const right = answers.filter(({ body }, at) => body.includes(JSON.stringify(rows[at]?.label ?? '')));
       expect(right.length).toBeGreaterThan(12);
     }
-    await see('compositions', [COMPOSED]);
+    // Both were judged by the rows that they were tested with.
+    await see('composition', 'compositions', [COMPOSED, 'The mark is the parent alone']);
   });
 
   it('ships a good update and takes a bad one back while callers ask at both gateways', async () => {
@@ -212,8 +232,23 @@ describe('the whole story, with two replicas of each service', () => {
       traffic.push(callers);
       callers.start(2);
     }
-    const good = await until(await start(shipped, '101', surer, shipped), ReleaseState.STABLE);
-    const bad = await until(await start(shipped, '102', swapped(0, 1), shipped), ReleaseState.ROLLED_BACK);
+    const old = await predictions(join(ROOT, 'zoo/experts', shipped), shipped);
+    await add(shipped, '101', surer);
+    const goodId = await start(shipped, '101', { stepSeconds: 5 });
+    await until(goodId, ReleaseState.CANARY);
+    await see('canary', `releases/${goodId}`, [shipped, 'Canary', 'Share that speaks against the candidate']);
+    const good = await until(goodId, ReleaseState.STABLE);
+
+    const place = await add(shipped, '102', swapped(0, 1));
+    const files = { oldDigest: old, newDigest: await predictions(place, shipped) };
+    const stoppedId = await start(shipped, '102', files);
+    const stopped = await until(stoppedId, ReleaseState.COMPARED);
+    expect(stopped.stopped).toContain('Incompatible');
+    expect(traffic.flatMap((each) => each.of('102'))).toEqual([]);
+    await see('stopped', `releases/${stoppedId}`, [shipped, 'Incompatible']);
+    await releases.rollBack({ releaseId: stoppedId, reason: 'it swaps two labels' });
+
+    const bad = await until(await start(shipped, '102'), ReleaseState.ROLLED_BACK);
     expect(bad.history.at(-1)?.reason).toMatch(/mirror\.|canary\./);
     await Promise.all(traffic.map((each) => each.stop()));
     for (const each of traffic) {
@@ -221,9 +256,8 @@ describe('the whole story, with two replicas of each service', () => {
       expect(each.asked.length).toBeGreaterThan(50);
       expect(each.asked.at(-1)?.version).toBe('101');
     }
-    for (const { id } of [good, bad]) expect(announced()).toContain(`release/${id}`);
-    await see('releases', [shipped]);
-    await see(`releases/${bad.id}`, [shipped]);
+    for (const { id } of [good, stopped, bad]) expect(announced()).toContain(`release/${id}`);
+    await see('taken-back', `releases/${bad.id}`, [shipped, 'Rolled back']);
   });
 
   it('has told every step on the topics', () => {

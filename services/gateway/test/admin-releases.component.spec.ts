@@ -137,6 +137,8 @@ describe('a release of the updater', () => {
     const shown = adminAnswers.release.parse((await get(`/${id}`)).body);
     expect(shown.comparison).toMatchObject({ overall: { n: ITEMS, negativeFlips: { count: 1 } } });
     expect((await verdictAt(`releases/${id}/verdict`)).nfr).toMatchObject({ value: 1 / ITEMS });
+    // Nobody asked for the expert since.
+    expect(adminAnswers.readings.parse((await get(`/${id}/readings`)).body)).toMatchObject({ release: id });
     const flips = adminAnswers.flips.parse((await get(`/${id}/flips?limit=2`)).body);
     expect(flips).toMatchObject({ release: id, total: 3 });
     expect(flips.data).toHaveLength(2);
@@ -224,6 +226,7 @@ describe('a release of the updater', () => {
     const [acme, acmeOperator] = [{ key: KEYS.acme.key }, 'acmeOperator'] as const;
     expect(codeOf(await get(`/${id}`, acme))).toBe('RESOURCE_NOT_FOUND');
     expect(codeOf(await get(`/${id}/flips`, acme))).toBe('RESOURCE_NOT_FOUND');
+    expect(codeOf(await get(`/${id}/readings`, acme))).toBe('RESOURCE_NOT_FOUND');
     const verdict = await gateway.admin(
       'GET',
       '/admin/v1/experts/theirs/versions/2/verdict',

@@ -19,6 +19,7 @@ import { ApproveRelease } from './application/release/approve-release.js';
 import { CheckContract } from './application/release/check-contract.js';
 import { ComparePredictions } from './application/release/compare-predictions.js';
 import { JudgeGate } from './application/release/judge-gate.js';
+import { ListReadings } from './application/release/list-readings.js';
 import { ReadEvidence } from './application/release/read-evidence.js';
 import { ReleaseGates } from './application/release/release-gates.js';
 import { ReleaseLeader } from './application/release/release-leader.js';
@@ -70,6 +71,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const starts = new StartRelease(releases, checks, store);
   const steer = new SteerRelease(releases, evidence, judge);
   const approvals = new ApproveRelease(releases, judge);
+  const readings = new ListReadings(releases, evidence, store);
   const server: GrpcServer = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
@@ -84,7 +86,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
       implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),
       implementService(
         releaseV1.ReleaseService,
-        new ReleaseGrpcService({ view, channels, compare, releases, starts, steer, approvals, leader }),
+        new ReleaseGrpcService({ view, channels, compare, releases, starts, steer, approvals, readings, leader }),
       ),
     ],
   });

@@ -155,6 +155,13 @@ describe('the rollout of a version', { timeout: 60_000 }, () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(back.history.at(-1)).toMatchObject({ by: 'gate', state: ReleaseState.ROLLED_BACK });
     expect(back.history.at(-1)?.reason).toMatch(/mirror\.flips: (2 of 2|3 of 3) against/);
+    // What the tests said on the way is kept as evidence.
+    const { readings } = await clients.release.listReadings({ releaseId: release.id });
+    expect(readings.length).toBeGreaterThan(5);
+    const mirrored = readings.map((reading) => Number(reading.mirrored));
+    expect(mirrored).toEqual(mirrored.toSorted((a, b) => a - b));
+    expect(readings.at(-1)?.tests.find(({ test }) => test === 'mirror.flips')?.alarm).toBe(true);
+    expect(await codeOf(clients.release.listReadings({ releaseId: 'none' }))).toBe('RESOURCE_NOT_FOUND');
     expect(await channelsOf(clients)).toEqual({ stable: '1', candidate: '', shadow: '' });
   });
 

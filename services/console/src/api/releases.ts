@@ -1,5 +1,5 @@
 import { call } from './client.js';
-import type { Flips, Release, ReleasePage } from './release-types.js';
+import type { Flips, LiveReading, Release, ReleasePage } from './release-types.js';
 
 const PATH = '/admin/v1/releases';
 const PAGE_SIZE = 50;
@@ -17,6 +17,8 @@ export const releasesApi = {
     (await call(`${PATH}?limit=${PAGE_SIZE}&after=${encodeURIComponent(after)}`)) as ReleasePage,
   release: async (id: string) => (await call(one(id))) as Release,
   flips: async (id: string) => (await call(`${one(id)}/flips?limit=${MOST_FLIPS}`)) as Flips,
+  readings: async (id: string) =>
+    ((await call(`${one(id)}/readings`)) as { data: readonly LiveReading[] }).data,
   move: async ({ id, move, reason }: { id: string; move: Move; reason: string }) =>
     (await call(`${one(id)}/${move}`, { method: 'POST', body: { reason } })) as Release,
 };

@@ -55,6 +55,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /admin/v1/releases': 'viewer',
   'GET /admin/v1/releases/:id': 'viewer',
   'GET /admin/v1/releases/:id/flips': 'viewer',
+  'GET /admin/v1/releases/:id/readings': 'viewer',
   'GET /admin/v1/releases/:id/verdict': 'viewer',
   'POST /admin/v1/releases/:id/advance': 'operator',
   'POST /admin/v1/releases/:id/approve': 'operator',

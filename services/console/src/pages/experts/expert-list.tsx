@@ -57,8 +57,8 @@ function ExpertTable({ rows, onOpen }: ListProps) {
               <Table.Td className="nowrap">{row.task}</Table.Td>
               <Table.Td className="nowrap">{stableText(row)}</Table.Td>
               <Table.Td className="number nowrap">{accuracyOf(row)}</Table.Td>
-              <Table.Td>
-                <Badge variant="light" tt="none" color={residency.colour}>
+              <Table.Td className="nowrap">
+                <Badge variant="light" tt="none" color={residency.colour} style={{ flexShrink: 0 }}>
                   {residency.text}
                 </Badge>
               </Table.Td>
@@ -112,6 +112,8 @@ function ExpertName({ row }: { readonly row: ExpertRow }) {
   );
 }
 
+/** The stable version, and how many others there are. */
 function stableText({ stable, versions }: ExpertRow): string {
-  return stable === '' ? '–' : `${stable} of ${versions.length}`;
+  const others = versions.length - 1;
+  return stable === '' ? '–' : others > 0 ? `${stable}, and ${others} more` : stable;
 }

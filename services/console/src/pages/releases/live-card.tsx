@@ -19,7 +19,7 @@ export function LiveCard(props: { readonly release: Release; readonly readings: 
         purpose={
           isLive(release)
             ? 'No traffic yet. Once requests are mirrored or callers get the candidate, each test is drawn here against its limit.'
-            : 'It is over. What live traffic said is among the evidence of its last steps.'
+            : 'It is over, and no traffic was counted.'
         }
       >
         {null}
@@ -30,7 +30,7 @@ export function LiveCard(props: { readonly release: Release; readonly readings: 
   return (
     <ChartCard
       title={TITLE}
-      purpose="Share that speaks against the candidate, with a 95 % band that holds at every moment; drawn from when this page began to look. A candidate that is beyond doubt above a limit is taken back."
+      purpose={`Share that speaks against the candidate, with a 95 % band that holds at every moment. A candidate that is beyond doubt above a limit is taken back.${isLive(release) ? '' : ' It is over: this is what it ended with.'}`}
       table={<ReadingTable tests={now.tests} />}
     >
       <div className="live-tests" data-testid="live-tests">

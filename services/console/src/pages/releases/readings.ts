@@ -3,10 +3,10 @@ import type { LiveReading, Release, TestReading } from '../../api/release-types.
 /** Readings that are drawn of one release; older ones are thinned out. */
 const MOST = 240;
 
-/** A release with what live traffic said of it since the page looks. */
+/** A release with what live traffic said of it. */
 export interface WatchedRelease {
   readonly release: Release;
-  /** Oldest first. The gateway knows the present one alone. */
+  /** Oldest first, thinned out. */
   readonly readings: readonly LiveReading[];
 }
 

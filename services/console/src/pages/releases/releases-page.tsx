@@ -80,14 +80,17 @@ function NoReleases() {
   );
 }
 
-/** One release, asked for again while it may move; what live traffic says of it is kept, to be drawn. */
+/** One release, asked for again while it may move; what live traffic said of it before is asked for once, and what it says is added. */
 function Watched({ id }: { readonly id: string }) {
   const { data, error, isLoading, refetch } = useQuery({
     queryKey: ['release', id],
     queryFn: async ({ client }): Promise<WatchedRelease> => {
       const release = await releasesApi.release(id);
       const before = client.getQueryData<WatchedRelease>(['release', id]);
-      return { release, readings: withReading(before?.readings ?? [], release.live) };
+      const isOver = before && isLive(before.release) && !isLive(release);
+      // What was said before the page looked, and, once it is over, what it was decided by.
+      const readings = before && !isOver ? before.readings : await releasesApi.readings(id);
+      return { release, readings: withReading(readings, release.live) };
     },
     refetchInterval: ({ state }) => {
       if (state.error) return isUnreachable(state.error) ? WATCH_MS : false;

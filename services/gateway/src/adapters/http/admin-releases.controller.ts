@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { DescribedRelease } from '../../application/admin/manage-releases.js';
 import { ADMIN_USE_CASES, type AdminUseCases } from './admin-use-cases.js';
 import { readBody } from './read-body.js';
-import { flipsJson, releaseJson, verdictJson } from './release-answers.js';
+import { flipsJson, readingsJson, releaseJson, verdictJson } from './release-answers.js';
 import { flipsQuery, reasonBody, releasesQuery } from './release-bodies.js';
 import { callerScope } from './request-scopes.js';
 
@@ -33,6 +33,11 @@ export class AdminReleasesController {
   async flips(@Param('id') id: string, @Req() request: FastifyRequest) {
     const { limit } = readBody(flipsQuery, request.query);
     return flipsJson(id, await this.useCases.manageReleases.flips(id, limit, callerScope(request)));
+  }
+
+  @Get('/:id/readings')
+  async readings(@Param('id') id: string, @Req() request: FastifyRequest) {
+    return readingsJson(id, await this.useCases.manageReleases.readings(id, callerScope(request)));
   }
 
   @Get('/:id/verdict')

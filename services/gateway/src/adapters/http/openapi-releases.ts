@@ -60,6 +60,14 @@ export function releasePaths() {
       errors: [...READING, 'REQUEST_INVALID', 'RESOURCE_NOT_FOUND', 'ARTIFACT_NOT_FOUND', 'ARTIFACT_CORRUPT'],
       parameters: [id, limit(10_000, 100), PARAMETERS.requestId],
     }),
+    '/admin/v1/releases/{id}/readings': get({
+      id: 'listReleaseReadings',
+      summary:
+        'What the live tests of a release said on the way, thinned out as trials grow; empty before it had traffic.',
+      answer: adminAnswers.readings,
+      errors: [...READING, 'RESOURCE_NOT_FOUND', 'ARTIFACT_NOT_FOUND', 'ARTIFACT_CORRUPT'],
+      parameters,
+    }),
     '/admin/v1/releases/{id}/verdict': get({
       id: 'getReleaseVerdict',
       summary: 'What a release says of its candidate, for pipelines that poll: every field is always there.',

@@ -55,6 +55,11 @@ export function flipsJson(release: string, { digest, total, items }: ReleaseFlip
   return { object: 'list', release, digest: digest ?? null, total, data: items };
 }
 
+/** What the live tests of a release said on the way. */
+export function readingsJson(release: string, readings: readonly releaseV1.LiveReading[]) {
+  return { object: 'list', release, data: readings.map(readingJson) };
+}
+
 function gateJson({ name, digest, rules, approvals }: releaseV1.ReleaseGate) {
   return {
     ...{ name, digest },

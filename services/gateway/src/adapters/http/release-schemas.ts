@@ -178,6 +178,11 @@ export const releaseAnswers = {
       .describe('Negative flips of the offline comparison; null without one.'),
     tests: tests.describe('Of live traffic; empty where nobody says.'),
   }),
+  readings: z.object({
+    object: z.literal('list'),
+    release: z.string(),
+    data: z.array(reading).describe('Oldest first.'),
+  }),
   flips: z.object({
     object: z.literal('list'),
     release: z.string(),

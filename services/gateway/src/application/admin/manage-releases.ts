@@ -142,6 +142,15 @@ export class ManageReleases {
     return { digest, total: lines.length, items };
   }
 
+  /** What its live tests said on the way, oldest first. @throws RESOURCE_NOT_FOUND, ARTIFACT_NOT_FOUND, ARTIFACT_CORRUPT */
+  async readings(id: string, scope: RequestScope): Promise<readonly releaseV1.LiveReading[]> {
+    await this.find(id, scope);
+    const { readings } = await this.updater.run(scope, ({ release }, call) =>
+      release.listReadings({ releaseId: id }, call),
+    );
+    return readings;
+  }
+
   private described(release: releaseV1.Release): DescribedRelease {
     const live = this.live.of(release.expert);
     return { release, live: live?.id === release.id ? live : undefined };

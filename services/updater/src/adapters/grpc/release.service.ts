@@ -5,6 +5,7 @@ import type { CallContext, ServiceImplementation } from '@thalamus/grpc';
 import type { RegistryView } from '@thalamus/registry';
 import type { ApproveRelease } from '../../application/release/approve-release.js';
 import type { ComparePredictions } from '../../application/release/compare-predictions.js';
+import type { ListReadings } from '../../application/release/list-readings.js';
 import type { ReleaseLeader } from '../../application/release/release-leader.js';
 import type { Releases } from '../../application/release/releases.js';
 import type { StartRelease } from '../../application/release/start-release.js';
@@ -25,6 +26,7 @@ export interface ReleaseUseCases {
   readonly starts: StartRelease;
   readonly steer: SteerRelease;
   readonly approvals: ApproveRelease;
+  readonly readings: ListReadings;
   readonly leader: Pick<ReleaseLeader, 'described' | 'wake'>;
 }
 
@@ -51,6 +53,10 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
 
   async getRelease({ id }: releaseV1.GetReleaseRequest) {
     return Promise.resolve({ release: this.uses.leader.described(this.uses.releases.find(id)) });
+  }
+
+  async listReadings({ releaseId }: releaseV1.ListReadingsRequest) {
+    return { readings: [...(await this.uses.readings.run(releaseId))] };
   }
 
   async listReleases({ expert, pageSize, pageToken }: releaseV1.ListReleasesRequest) {

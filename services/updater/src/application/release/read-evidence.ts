@@ -38,6 +38,10 @@ export class ReadEvidence implements LiveGate {
   private current: Reading | undefined;
   private wanted: readonly ReleaseRecord[] = [];
   private opening: Promise<void> | undefined;
+  /** By topic and partition, the first offset that was not read yet. */
+  private readonly unread = new Map<string, bigint>();
+  /** True once all that stood there was read: what comes later is for this updater to give up. */
+  private hasRead = false;
   private readonly alarms = new Set<() => void>();
   private readonly alarmed = new Map<string, number>();
   private readonly letters: DeadLetters;
@@ -97,6 +101,11 @@ export class ReadEvidence implements LiveGate {
     return this.current?.isWhole ? this.current.evidence.get(id)?.reading : undefined;
   }
 
+  /** Readings on the way, oldest first; undefined while they are not known. */
+  readings({ id }: ReleaseRecord): readonly releaseV1.LiveReading[] | undefined {
+    return this.current?.isWhole ? this.current.evidence.get(id)?.readings : undefined;
+  }
+
   figures({ id }: ReleaseRecord): GateEvidence['figures'] {
     return this.current?.isWhole ? this.current.evidence.get(id)?.figures : undefined;
   }
@@ -115,6 +124,7 @@ export class ReadEvidence implements LiveGate {
     const document = {
       ...{ release: id, expert, fromVersion, toVersion, state, step: details.step },
       reading: evidence.reading,
+      readings: evidence.readings,
       disagreements: evidence.disagreements,
     };
     const text = JSON.stringify(document, (key, value: unknown) => {
@@ -162,6 +172,7 @@ export class ReadEvidence implements LiveGate {
         );
       await Promise.all(reading.followers.map(({ caughtUp }) => caughtUp));
       reading.isWhole = true;
+      this.hasRead = true;
       for (const listener of this.alarms) listener();
     } catch (fault) {
       await this.leave();
@@ -193,15 +204,19 @@ export class ReadEvidence implements LiveGate {
     }
   }
 
+  private isUnread(record: ReceivedRecord): boolean {
+    return record.offset >= (this.unread.get(placeOf(record)) ?? 0n);
+  }
+
   private take(reading: Reading, record: ReceivedRecord): void {
     let outcome: string;
     try {
       outcome = takeEvent(reading.evidence, record);
     } catch (fault) {
       outcome = 'invalid';
-      // Those of before were given up by whoever led then.
-      if (reading.isWhole) this.letters.bury(record, toThalamusError(fault));
+      if (this.hasRead && this.isUnread(record)) this.letters.bury(record, toThalamusError(fault));
     }
+    if (this.isUnread(record)) this.unread.set(placeOf(record), record.offset + 1n);
     counter(METRICS.releaseEvidence).add(1, {
       [ATTRIBUTES.messagingDestination]: record.topic,
       [ATTRIBUTES.outcome]: outcome,
@@ -213,6 +228,10 @@ export class ReadEvidence implements LiveGate {
         for (const listener of this.alarms) listener();
       }
   }
+}
+
+function placeOf({ topic, partition }: ReceivedRecord): string {
+  return `${topic}/${partition}`;
 }
 
 function sinceOf({ details }: ReleaseRecord): number {

@@ -6,6 +6,7 @@ import { GateTests, type NamedTest } from './gate-tests.js';
 import type { ReleaseRecord } from './release-states.js';
 import { liveReading } from './live-reading.js';
 import { flipOf, isUsed, lossOf } from './judge-feedback.js';
+import { ReadingHistory } from './reading-history.js';
 import { RequestWindow, type SeenRequest } from './request-window.js';
 
 /** Tests share the level of the plan. */
@@ -47,6 +48,7 @@ export class LiveEvidence {
   private readonly counts = { mirrored: 0, stable: 0, candidate: 0, feedback: 0, step: 0 };
   private readonly warm = { mirror: 0, candidate: 0 };
   private readonly plan: releaseV1.ReleasePlan;
+  private readonly history = new ReadingHistory();
   private isShadow = false;
   private stepBeganMs = 0;
   private step = '';
@@ -102,6 +104,7 @@ export class LiveEvidence {
     const request = this.requestOf(event);
     request.mirror = { agree, stable, candidate };
     this.judge(request);
+    this.note();
   }
 
   private timed({ stableMs, candidateMs }: eventsV1.ShadowCompared): void {
@@ -125,6 +128,7 @@ export class LiveEvidence {
     this.armErrors.add(arm, event.operation, errorCode === '' ? 0 : 1);
     if (arm === 'candidate') this.rules.see('canary', 'errorRate', errorCode !== '');
     if (errorCode === '') this.answered(arm, event);
+    this.note();
   }
 
   private answered(arm: 'stable' | 'candidate', event: eventsV1.RequestCompleted): void {
@@ -148,6 +152,12 @@ export class LiveEvidence {
     const request = known ?? this.early.of(tenant, requestId);
     request.feedback = { score, label };
     if (known) this.judge(known);
+    this.note();
+  }
+
+  private note(): void {
+    const { mirrored, stable, candidate, feedback } = this.counts;
+    this.history.note(mirrored + stable + candidate + feedback, () => this.reading);
   }
 
   /** True once a limit is broken. Cheap enough for every event. */
@@ -157,6 +167,11 @@ export class LiveEvidence {
 
   get reading(): releaseV1.LiveReading {
     return liveReading(this.counts, this.tests());
+  }
+
+  /** Readings on the way, thinned out, oldest first, and the present one. */
+  get readings(): readonly releaseV1.LiveReading[] {
+    return [...this.history.readings, this.reading];
   }
 
   /** What the rules of the gate about live traffic look at. */
