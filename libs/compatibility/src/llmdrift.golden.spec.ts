@@ -34,3 +34,50 @@ describe('the recorded updates of two remote models', () => {
     expect(verdict).toBe('incompatible');
   });
 });
+
+/** One prediction file of all kinds of prompts, which its rows name; prompts of `kept` kinds were sent to another model. */
+function mixedFile(model: string, kept: Readonly<Record<string, string>> = {}): Uint8Array {
+  const rows = Object.entries(golden.tasks).flatMap(([task, models]) =>
+    Array.from(models[kept[task] ?? model]!, (right, at) => {
+      const prediction = right === '1' ? 'right' : 'wrong';
+      return JSON.stringify({ id: `${task}-${at}`, label: 'right', prediction, slice: `kind=${task}` });
+    }),
+  );
+  return encoder.encode(rows.join('\n'));
+}
+
+describe('an upstream that drifted, by kind of prompt', () => {
+  const compare = (before: Uint8Array, after: Uint8Array) => {
+    const comparison = new FileComparison({ files: { before: 'old', after: 'new' }, dimensions: ['slice'] });
+    comparison.before(before);
+    comparison.endBefore();
+    comparison.after(after);
+    return comparison.result({ budget: 0.01, items: 0 });
+  };
+  const [old, own] = ['gpt-4-0314', 'gpt-4-0613'];
+
+  it('says of each kind how much of it flipped, and names the worst', () => {
+    const { verdict, slices, reason } = compare(mixedFile(old), mixedFile(own));
+    expect(verdict).toBe('incompatible');
+    const rates = slices.map(({ slice, negativeFlips }) => [slice, 100 * negativeFlips.value]);
+    expect(rates).toEqual([
+      ['kind=prime', expect.closeTo(47.6, 9)],
+      ['kind=happy_number', expect.closeTo(53.8, 9)],
+    ]);
+    expect(reason).toContain('Above it among all slices: kind=happy_number');
+  });
+
+  it('flips nothing of a kind that goes to the old version', () => {
+    const { verdict, slices } = compare(mixedFile(old), mixedFile(own, { happy_number: old }));
+    const flipped = new Map(slices.map(({ slice, negativeFlips }) => [slice, negativeFlips.count]));
+    expect(flipped).toEqual(
+      new Map([
+        ['kind=prime', 476],
+        ['kind=happy_number', 0],
+      ]),
+    );
+    expect(verdict).toBe('incompatible');
+    const both = { happy_number: old, prime: old };
+    expect(compare(mixedFile(old), mixedFile(own, both)).verdict).toBe('compatible');
+  });
+});

@@ -120,11 +120,14 @@ describe('registry of a running updater', () => {
   });
 
   describe('channels', () => {
-    const set = (channel: registryV1.Channel, version: string, expectedRevision?: bigint) =>
+    const set = (
+      channel: registryV1.Channel,
+      version: string,
+      expectedRevision?: bigint,
+      reason = 'tested',
+    ) =>
       registry.setChannel({
-        expert: 'probe',
-        channel,
-        version,
+        ...{ expert: 'probe', channel, version, reason },
         ...(expectedRevision === undefined ? {} : { expectedRevision }),
       });
 
@@ -144,6 +147,16 @@ describe('registry of a running updater', () => {
       expect(await codeOf(set(Channel.UNSPECIFIED, '1'))).toBe('REQUEST_INVALID');
       const unknown = registry.setChannel({ expert: 'nobody', channel: Channel.STABLE, version: '1' });
       expect(await codeOf(unknown)).toBe('EXPERT_NOT_FOUND');
+    });
+
+    it('refuse another stable version without a reason, and say what else can be done', async () => {
+      const error = await errorOf(set(Channel.STABLE, '1', undefined, ' '));
+      expect(error.code).toBe('REQUEST_INVALID');
+      expect(error.message).toContain('"thalamus release start probe 1"');
+      expect((await expert('probe')).stable).toBe('2');
+      await set(Channel.STABLE, '2', undefined, '');
+      await set(Channel.SHADOW, '1', undefined, '');
+      await set(Channel.SHADOW, '', undefined, '');
     });
 
     it('refuse a write on a revision that has passed, and say which one stands', async () => {

@@ -10,7 +10,7 @@ const FIELDS = {
   [registryV1.Channel.SHADOW]: 'shadow',
 } as const;
 
-/** Points a channel of an expert at a version, or clears candidate or shadow. */
+/** Points a channel of an expert at a version, or clears candidate or shadow. Another stable version needs a reason. */
 export class SetChannel {
   constructor(
     private readonly view: RegistryView,
@@ -47,6 +47,7 @@ export class SetChannel {
       }
       if (expert[field] === request.version && request.expectedRevision === undefined) return [];
       refuseWhileLive(this.view, request.expert, `Its ${field} channel`);
+      if (field === 'stable' && expert.stable !== request.version) needReason(expert, request.version, actor);
       const next = { ...expert, [field]: request.version };
       if (field === 'stable' && expert.candidate === request.version) next.candidate = '';
       return [{ key, value: { case: 'expert', value: next }, expectedRevision: request.expectedRevision }];
@@ -55,4 +56,14 @@ export class SetChannel {
     if (!resource) throw new ThalamusError('EXPERT_NOT_FOUND', `${request.expert} was removed meanwhile.`);
     return resource;
   }
+}
+
+/** Who moves what all callers get without a release says why. @throws REQUEST_INVALID */
+function needReason({ name, stable }: registryV1.Expert, version: string, { reason = '' }: Actor): void {
+  if (reason.trim() !== '') return;
+  throw new ThalamusError(
+    'REQUEST_INVALID',
+    `All callers of ${name} would get ${name}@${version} in the place of ${name}@${stable} at once: give the reason for it, which is recorded, or begin a release ("thalamus release start ${name} ${version}").`,
+    { violations: [{ field: 'reason', description: 'must not be empty where the stable version changes' }] },
+  );
 }

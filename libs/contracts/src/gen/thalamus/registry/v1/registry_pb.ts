@@ -1161,7 +1161,7 @@ export type SetChannelRequest = Message<"thalamus.registry.v1.SetChannelRequest"
   expectedRevision?: bigint | undefined;
 
   /**
-   * Why, for the audit.
+   * Why, for the audit. Required where the stable version changes.
    *
    * @generated from field: string reason = 5;
    */
@@ -2112,7 +2112,7 @@ export const RegistryService: GenService<{
     output: typeof RegisterVersionResponseSchema;
   },
   /**
-   * Points a channel of an expert at a version, or clears it. Promotion is SetChannel(stable).
+   * Points a channel of an expert at a version, or clears it. Promotion is SetChannel(stable); another stable version needs a reason.
    *
    * @generated from rpc thalamus.registry.v1.RegistryService.SetChannel
    */
