@@ -18,7 +18,7 @@ export function routerComparison(before: string, after: string, lost: number): R
       ...{ lossBefore: 0, lossAfter: isLost ? 1 : 0, best: 'probe', leastLoss: 0, slices: ['expert=probe'] },
     };
   });
-  const comparison = compareChoices(prompts, { tolerance: 0.05, seed: 1 });
+  const comparison = compareChoices(prompts, { tolerance: 0.05, seed: 1, resamples: 200 });
   const model = (name: string, digest: string) => ({ name, version: '1', digest });
   const facts = {
     task: 'text-classification',

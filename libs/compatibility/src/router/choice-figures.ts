@@ -31,6 +31,8 @@ export interface ChoiceOptions {
   readonly tolerance: number;
   /** Of the bootstrap. */
   readonly seed: number;
+  /** Default 2,000. */
+  readonly resamples?: number;
 }
 
 /** Figures of the prompts of a slice. @throws RangeError without prompts */
@@ -67,8 +69,11 @@ export function overallChoices(prompts: readonly RoutedPrompt[], options: Choice
 function drawn(
   prompts: readonly RoutedPrompt[],
   value: (prompt: RoutedPrompt) => number,
-  { seed }: ChoiceOptions,
+  { seed, resamples }: ChoiceOptions,
 ): MeanInterval {
   const groups = prompts.map(({ group }, at) => group ?? `prompt ${at}`);
-  return pairedBootstrap(prompts.map(value), { seed, groups });
+  return pairedBootstrap(prompts.map(value), {
+    ...{ seed, groups },
+    ...(resamples === undefined ? {} : { resamples }),
+  });
 }

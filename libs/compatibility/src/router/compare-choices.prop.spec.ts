@@ -5,7 +5,7 @@ import type { RoutedPrompt } from './routed-prompt.js';
 
 const EXPERTS = ['adder', 'atlas', 'poet'];
 const LOSSES = [0, 0.25, 0.5, 1];
-const OPTIONS = { tolerance: 0.1, seed: 7 };
+const OPTIONS = { tolerance: 0.1, seed: 7, resamples: 200 };
 
 /** Prompts with the losses of three experts, and what two routers choose. */
 const prompts = fc

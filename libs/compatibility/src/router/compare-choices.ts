@@ -26,8 +26,8 @@ export interface ChoiceComparison {
 const NO_BUDGET = 1;
 
 /**
- * Compares the choices of two router models on the prompts of a loss table. Cost: 10,000 draws for each prompt and 2,000 for each slice that
- * it is in. Deterministic for a seed.
+ * Compares the choices of two router models on the prompts of a loss table. Cost: three draws for each prompt, and one for each slice that it
+ * is in, in each resample. Deterministic for a seed.
  * @throws RangeError without prompts, and for losses that are no finite numbers or below the least
  */
 export function compareChoices(prompts: readonly RoutedPrompt[], options: ChoiceOptions): ChoiceComparison {

@@ -9,7 +9,7 @@ import { parseRouterReport } from './router-report.js';
 import { routerReport, type ReportFacts } from './write-report.js';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
-const OPTIONS = { tolerance: 0.05, seed: 1 };
+const OPTIONS = { tolerance: 0.05, seed: 1, resamples: 200 };
 
 /** Prompts on which the first expert is right; `to` says where the new router sends one, and whether that is right. */
 function prompts(n: number, to: (at: number) => { readonly expert: string; readonly loss: number }) {
@@ -35,7 +35,7 @@ describe('the figures of two router models', () => {
     const rows = prompts(400, (at) =>
       at % 4 === 0 ? { expert: 'atlas', loss: at % 8 === 0 ? 1 : 0.04 } : same(),
     );
-    const { overall, slices, flips } = compareChoices(rows, OPTIONS);
+    const { overall, slices, flips } = compareChoices(rows, { ...OPTIONS, resamples: 2000 });
     expect(overall.changed).toMatchObject({ count: 100, value: 0.25 });
     // 50 lose 1, and 50 lose 0.04, which is within the tolerance.
     expect(overall.worse).toMatchObject({ count: 50 });

@@ -79,7 +79,7 @@ const pair = (more: Partial<RouterPair> = {}): RouterPair => ({
   ...{ before: blind, after: seeing, base, table: table(), split: 'all' },
   ...more,
 });
-const options = { tolerance: 0.05, seed: 1 };
+const options = { tolerance: 0.05, seed: 1, resamples: 200 };
 
 describe('two router models on a table', () => {
   it('decide on every prompt, and are told apart by what their choices lost', async () => {
