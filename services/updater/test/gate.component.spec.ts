@@ -1,3 +1,4 @@
+import { DEFAULT_GATE_TEXT } from '@thalamus/compatibility';
 import { releaseV1, RPC_METADATA } from '@thalamus/contracts';
 import { waitUntil } from '@thalamus/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -226,6 +227,13 @@ describe('a release with a gate', { timeout: 60_000 }, () => {
     expect((await clients.registry.getStatus({})).revision).toBe(before);
     const loose = CONTRACT.replace('threshold: 0', 'threshold: 1');
     expect(rulesOf(await start(gateOf(loose, OFFLINE), given))['contract']).toBe('PASSED');
+  });
+
+  it('takes the default gate, as it is printed', async () => {
+    const dry = await start(Buffer.from(DEFAULT_GATE_TEXT), { ...(await files(400, 0)), dryRun: true });
+    const statuses = Object.values(rulesOf(dry));
+    expect(statuses).toEqual([...Array<string>(4).fill('PASSED'), ...Array<string>(9).fill('PENDING')]);
+    expect(dry).toMatchObject({ state: ReleaseState.COMPARED, stopped: '' });
   });
 
   const rule = (fields: string) => gateOf(`  - { name: one, ${fields} }\n`);
