@@ -168,6 +168,13 @@ describe('the page of releases', () => {
     await page.unroute(ONE);
     await showAs(page, () => ({ comparison: null, live: null, plan: null }));
     await page.reload();
+    // What was read before stands beside the path.
+    await page.getByTestId('live-tests').waitFor();
+    expect(await page.getByText('Not compared offline').count()).toBe(0);
+    await page.route('**/admin/v1/releases/*/readings', (route) =>
+      route.fulfill({ json: { object: 'list', release: 'any', data: [] } }),
+    );
+    await page.reload();
     await page.getByText('Not compared offline').waitFor();
     expect(await page.getByTestId('flips').count()).toBe(0);
     await page.getByText('No traffic yet.').waitFor();

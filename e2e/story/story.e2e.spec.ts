@@ -250,6 +250,11 @@ describe('the whole story, with two replicas of each service', () => {
 
     const bad = await until(await start(shipped, '102'), ReleaseState.ROLLED_BACK);
     expect(bad.history.at(-1)?.reason).toMatch(/mirror\.|canary\./);
+    await waitUntil(
+      'callers at both gateways get the version before',
+      () => traffic.every((each) => each.asked.at(-1)?.version === '101'),
+      PATIENCE,
+    );
     await Promise.all(traffic.map((each) => each.stop()));
     for (const each of traffic) {
       expect(each.failed).toEqual([]);

@@ -12,6 +12,9 @@ import { ReleaseHead } from './release-head.js';
 
 /** One release: where it stands and what moves it, figures, what live traffic says, its path, and what flipped. */
 export function ReleaseBoard({ watched: { release, readings } }: { readonly watched: WatchedRelease }) {
+  const live = <LiveCard release={release} readings={readings} />;
+  // Live tests stand beside the path where there is nothing else to show there.
+  const isLiveAbove = release.comparison === null && readings.length > 0;
   return (
     <section aria-label={`Release ${release.id}`} data-testid="release">
       <Stack gap="md">
@@ -19,10 +22,10 @@ export function ReleaseBoard({ watched: { release, readings } }: { readonly watc
         {(release.comparison ?? release.live) && <Figures release={release} />}
         <div className="chart-columns">
           <PathCard release={release} />
-          <FlipSlices comparison={release.comparison} />
+          {isLiveAbove ? live : <FlipSlices comparison={release.comparison} />}
         </div>
         {release.gate && <GateCard gate={release.gate} />}
-        <LiveCard release={release} readings={readings} />
+        {!isLiveAbove && live}
         <FlipTable release={release} />
       </Stack>
     </section>

@@ -120,7 +120,9 @@ function Stops({ release }: { readonly release: Release }) {
 }
 
 function StepProgress({ release }: { readonly release: Release }) {
-  const { plan, live, weight, waitingFor } = release;
+  const { plan, live, weight, stopped } = release;
+  // Why it stopped is said above.
+  const waitingFor = release.waitingFor === stopped ? '' : release.waitingFor;
   const share = stepShare(release);
   if (share === undefined || !plan || !live)
     return waitingFor === '' ? null : (
