@@ -68,6 +68,11 @@ export async function repairLocal(options: RepairOptions): Promise<void> {
   requireEnough(data);
   const tools = localTools(options.threads);
   const fetched = mkdtempSync(join(tmpdir(), 'thalamus-versions-'));
+  const forget = () => {
+    rmSync(fetched, { recursive: true, force: true });
+  };
+  // Ctrl-C may end the process from within the training.
+  process.once('exit', forget);
   try {
     const opener = new VersionOpener({ mesh: options.mesh, fetched }, tools);
     const from = await opener.open(options.from, '--from', options.fromBase, '--from-base');
@@ -90,7 +95,8 @@ export async function repairLocal(options: RepairOptions): Promise<void> {
     if (done) report(options, out, done.digest, done.result);
   } finally {
     await tools.runtime.close();
-    rmSync(fetched, { recursive: true, force: true });
+    process.off('exit', forget);
+    forget();
   }
 }
 

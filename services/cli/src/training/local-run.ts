@@ -18,6 +18,10 @@ export interface LocalRunOptions {
   readonly checkpointMinutes: number;
 }
 
+/** It takes seconds: a checkpoint is of the steps. */
+const OUTSIDE_OF_STEPS =
+  'Interrupted. Nothing is kept of what comes before and after the steps of training; an earlier checkpoint stays. Run the same command again.\n';
+
 /** Trains, watched and interrupted by the hooks. */
 type Train<T extends UnwrittenBundle> = (hooks: RunHooks) => Promise<T | Interrupted>;
 interface Interrupted {
@@ -89,8 +93,10 @@ async function watched<T extends UnwrittenBundle>(
         isBetter = false;
       },
       onProgress: (progress) => {
-        // Nothing is kept of what comes before and after the steps: it takes seconds.
-        if (stop.signal.aborted && progress.stage !== 'training') endAtOnce();
+        if (stop.signal.aborted && progress.stage !== 'training') {
+          process.stderr.write(OUTSIDE_OF_STEPS);
+          endAtOnce();
+        }
         view.progress(progress);
       },
       onEvent: (event) => {
