@@ -39,6 +39,7 @@ export {
   type LossTableParameters,
   type TrainParameters,
 } from './job-kinds.js';
+export { MIN_REPAIR_ROWS, repairParametersSchema, type RepairParameters } from './repair-parameters.js';
 export {
   HYPER_PARAMETER_NAMES,
   HYPER_PARAMETER_RANGES,

@@ -7,6 +7,7 @@ import {
   lossTableParametersSchema,
   trainParametersSchema,
 } from './job-kinds.js';
+import { repairParametersSchema } from './repair-parameters.js';
 
 const page = readFileSync(new URL('../../../docs/reference/jobs.md', import.meta.url), 'utf8');
 
@@ -71,8 +72,19 @@ it('refuses parts of a loss table that are none, and experts that make no table'
 });
 
 it('tells the kinds that there are from those that are names of properties alone', () => {
-  expect(['train', 'evaluate', 'loss-table'].every(isJobKind)).toBe(true);
-  expect(['lossTable', 'repair', 'toString', ''].some(isJobKind)).toBe(false);
+  expect(['train', 'evaluate', 'loss-table', 'repair'].every(isJobKind)).toBe(true);
+  expect(['lossTable', 'compose', 'toString', ''].some(isJobKind)).toBe(false);
+});
+
+it('takes rank and alpha of a repair from the new version, and names of versions with their number', () => {
+  const refused = (more: object) =>
+    repairParametersSchema
+      .safeParse({ from: 'a@1', to: 'a@2', dataset: 'c@1', ...more })
+      .error?.issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+  expect(refused({ method: 'mean-ce', epochs: 2, rate: 1e-4 })).toBeUndefined();
+  expect(refused({ rank: 8 })?.[0]).toContain('"rank"');
+  expect(refused({ to: 'a' })?.[0]).toMatch(/^to must be name@version/);
+  expect(refused({ method: 'lora' })?.[0]).toMatch(/^method must be one of muscle, /);
 });
 
 it('fills in the defaults that the page promises', () => {

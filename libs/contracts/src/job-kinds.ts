@@ -1,9 +1,16 @@
 import { z } from 'zod';
+import { ignoredColumns, name, reference, seed } from './job-fields.js';
+import { repairParametersSchema } from './repair-parameters.js';
 import type { Task } from './tasks.js';
 import { hyperParameterShape, TRAINING_METHODS, withoutEffect } from './training-parameters.js';
 
 /** Kinds of jobs that this version runs. The only place where their names are written. */
-export const JOB_KINDS = { train: 'train', evaluate: 'evaluate', lossTable: 'loss-table' } as const;
+export const JOB_KINDS = {
+  train: 'train',
+  evaluate: 'evaluate',
+  lossTable: 'loss-table',
+  repair: 'repair',
+} as const;
 
 /** A kind of job. */
 export type JobKind = (typeof JOB_KINDS)[keyof typeof JOB_KINDS];
@@ -23,12 +30,19 @@ export const JOB_ARTIFACTS = {
   base: 'base',
   /** Input: manifest of the masked language model that training begins with. */
   start: 'start',
+  /** Input: manifest of the version that a repair keeps to, and that of its base, if it has one. */
+  from: 'from',
+  fromBase: 'from-base',
+  /** Input: manifest of the version that is repaired; it stands on `base`. */
+  to: 'to',
   /** Input: manifest of the version to be judged. Of several, numbered from 1 on: `expertRole`. */
   expert: 'expert',
   /** Output: manifest of the bundle that was made. As a checkpoint: the bundle that waits to be registered. */
   bundle: 'bundle',
   /** Output: JSONL rows {id, label, prediction, score, slice}; of a masked language model {id, nats, pieces}. */
   predictions: 'predictions',
+  /** Output: those of the version that a repair keeps to, on the same rows. */
+  oldPredictions: 'old-predictions',
   /** Checkpoint: embeddings of the rows that are done. */
   features: 'features',
   /** Checkpoint: everything that a fine-tuning run is, between two steps. */
@@ -42,15 +56,8 @@ export function expertRole(number: number): string {
   return `${JOB_ARTIFACTS.expert}-${number}`;
 }
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or hyphens');
-const reference = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}@(0|[1-9]\d{0,18})$/, 'must be name@version, such as banking77@1');
 /** What experts can be trained for as jobs. */
 const TRAINED_TASKS = ['text-classification', 'fill-mask'] as const satisfies readonly Task[];
-const ignoredColumns = z.array(z.string().min(1)).max(64).default([]);
 
 /** Parameters of a `train` job: trains an expert on a base and registers it as a version. */
 const trainObject = z.strictObject({
@@ -74,7 +81,7 @@ const trainObject = z.strictObject({
   keepMethod: z.boolean().default(false),
   ...hyperParameterShape,
   /** Chooses which rows are held out and the order of training: the same seed, rows and machine give the same weights. */
-  seed: z.number().int().min(0).max(2_147_483_647).default(0),
+  seed,
   /** What the expert is good at; default: that of the expert, or a sentence about the data. */
   description: z.string().min(1).max(2_000).optional(),
   /** SPDX identifier of the result; default: that of the data set. */
@@ -176,4 +183,5 @@ export const JOB_PARAMETERS = {
   train: trainParametersSchema,
   evaluate: evaluateParametersSchema,
   'loss-table': lossTableParametersSchema,
+  repair: repairParametersSchema,
 } as const satisfies Record<JobKind, z.ZodType>;

@@ -74,7 +74,7 @@ const numberOf = ({ smallest, largest, isWhole }: NumberRange) =>
 
 type Shape = Record<keyof typeof HYPER_PARAMETER_RANGES, ReturnType<typeof numberOf>>;
 
-/** Optional hyper-parameters of a `train` job; without one the method's default holds. */
+/** Optional hyper-parameters of a `train` or `repair` job; without one the method's default holds. */
 export const hyperParameterShape = {
   ...(Object.fromEntries(
     Object.entries(HYPER_PARAMETER_RANGES).map(([name, range]) => [name, numberOf(range)]),

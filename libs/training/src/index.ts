@@ -272,4 +272,5 @@ export {
   type RepairVerdict,
 } from './repair/judge-repair.js';
 export { repairExpert, type ExpertRepair, type FinishedRepair } from './repair/repair-expert.js';
+export { repairedLicence, requireRepairRows } from './repair/repair-rows.js';
 export type { RepairFacts } from './repair/repaired-bundle.js';

@@ -10,6 +10,7 @@ import { startJobProcess } from './adapters/child/start-job-process.js';
 import { JobInputs } from './application/job-inputs.js';
 import { RunEvaluate } from './application/run-evaluate.js';
 import { RunLossTable } from './application/run-loss-table.js';
+import { RunRepair } from './application/run-repair.js';
 import { RunTrain } from './application/run-train.js';
 import { WorkLoop } from './application/work-loop.js';
 import type { WorkerSettings } from './config.js';
@@ -36,12 +37,14 @@ function components(settings: WorkerSettings): ServiceComponent[] {
   const train = new RunTrain(inputs, store, registry, supervision, threads);
   const evaluate = new RunEvaluate(inputs, store, registry, supervision, threads);
   const lossTable = new RunLossTable(inputs, store, supervision, threads);
+  const repair = new RunRepair(inputs, store, registry, supervision, threads);
   const loop = new WorkLoop(
     jobs,
     {
       [JOB_KINDS.train]: (claim) => train.run(claim),
       [JOB_KINDS.evaluate]: (claim) => evaluate.run(claim),
       [JOB_KINDS.lossTable]: (claim) => lossTable.run(claim),
+      [JOB_KINDS.repair]: (claim) => repair.run(claim),
     },
     { worker: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`, leaseMs, waitMs: WAIT_MS },
   );

@@ -35,6 +35,8 @@ export interface FinishedRepair extends UnwrittenBundle {
   readonly kind: 'finished';
   readonly judgement: RepairJudgement;
   readonly notes: readonly string[];
+  /** Log-probabilities [rows of the test, labels] of the old version and of the repaired one. */
+  readonly heldOut: { readonly old: Float64Array; readonly repaired: Float64Array };
 }
 
 /** What is kept of the control while the repair is trained. */
@@ -94,7 +96,8 @@ export async function repairExpert(
     events,
   };
   const bundle = repairedBundle(run, adapter, outcome);
-  return { kind: 'finished', ...bundle, judgement, notes };
+  const heldOut = { old: answers.old, repaired: trained.test };
+  return { kind: 'finished', ...bundle, judgement, notes, heldOut };
 }
 
 /** Both versions' answers, tokens and the adapter that is trained from. */

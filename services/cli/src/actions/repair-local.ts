@@ -2,13 +2,14 @@ import type { ExpertManifest } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import {
   REPAIR_HYPER_PARAMETERS,
+  repairedLicence,
   repairExpert,
   requireLabels,
+  requireRepairRows,
   splitTraining,
   type ExpertRepair,
   type ExpertVersion,
   type FinishedRepair,
-  type NamedRows,
   type RepairArmName,
   type RepairJudgement,
 } from '@thalamus/training';
@@ -16,7 +17,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { EXIT } from '../exit-codes.js';
-import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
 import { createOutput, table } from '../output.js';
 import { localRun, requireFree } from '../training/local-run.js';
 import { localTools } from '../training/local-tools.js';
@@ -52,9 +52,6 @@ export interface RepairOptions {
   readonly mesh: string;
 }
 
-/** Fewer rows leave next to nothing to choose a pass by, and to judge with. */
-const LEAST_ROWS = 40;
-
 /**
  * Repairs an update in this process and writes the bundle to a folder. Ctrl-C keeps a checkpoint, and the same command goes on
  * from it.
@@ -65,7 +62,7 @@ export async function repairLocal(options: RepairOptions): Promise<void> {
   await requireFree(out);
   const data = readRowsOf(options.data, options.ignoreColumn);
   const test = options.test === undefined ? undefined : readRowsOf(options.test, options.ignoreColumn);
-  requireEnough(data);
+  requireRepairRows(data);
   const tools = localTools(options.threads);
   const fetched = mkdtempSync(join(tmpdir(), 'thalamus-versions-'));
   const forget = () => {
@@ -112,15 +109,6 @@ function settingsOf({ epochs, rate, headRate, batch, maxTokens }: RepairOptions)
   };
 }
 
-/** @throws DATASET_INVALID */
-function requireEnough({ rows, file }: NamedRows): void {
-  if (rows.length >= LEAST_ROWS) return;
-  throw new ThalamusError(
-    'DATASET_INVALID',
-    `${file} holds ${rows.length} rows; a repair trains, chooses and judges with them and needs at least ${LEAST_ROWS}, better some hundred.`,
-  );
-}
-
 /** @throws METHOD_UNSUPPORTED for a new version that is no delta over a base */
 function requireBase({ expert, base }: ExpertVersion, text: string): ExpertRepair['to'] {
   if (base) return { expert, base };
@@ -153,10 +141,7 @@ function factsOf(
     name: options.name ?? manifest.name,
     version: options.expertVersion ?? nextVersion(from.expert.manifest, manifest),
     description: options.description ?? manifest.description,
-    licence:
-      licence === NO_LICENCE_STATED || licence === manifest.licence
-        ? manifest.licence
-        : `${manifest.licence} AND ${licence}`,
+    licence: repairedLicence(manifest.licence, licence),
     data: { name: file, licence, origin, rows },
     datasets: { validation: file, test: test === undefined ? file : basename(test) },
     seed,

@@ -127,6 +127,11 @@ export class JobTable {
     return this.entry(id).job;
   }
 
+  /** The job of an id, or none. */
+  find(id: string): jobV1.Job | undefined {
+    return this.entries.get(id)?.job;
+  }
+
   /** Newest first. */
   list(kind: string, state: jobV1.JobState): jobV1.Job[] {
     return [...this.entries.values()]
@@ -138,13 +143,15 @@ export class JobTable {
       .sort((a, b) => createdMs(b) - createdMs(a) || (a.id < b.id ? -1 : 1));
   }
 
-  /** Stores a job; the one of the same idempotency key when there is one. @throws RATE_LIMITED when too many wait. */
-  submit(request: jobV1.SubmitRequest): Promise<jobV1.Job> {
+  /** Stores a job; the one of the same idempotency key or id when there is one. @throws RATE_LIMITED when too many wait. */
+  submit(request: jobV1.SubmitRequest, id: string = randomUUID()): Promise<jobV1.Job> {
     return this.decide(async () => {
       const { idempotencyKey } = request;
-      const known = [...this.entries.values()].find(
-        (entry) => idempotencyKey !== '' && entry.idempotencyKey === idempotencyKey,
-      );
+      const known =
+        this.entries.get(id) ??
+        [...this.entries.values()].find(
+          (entry) => idempotencyKey !== '' && entry.idempotencyKey === idempotencyKey,
+        );
       if (known) return known.job;
       const open = [...this.entries.values()].filter(({ job }) => !isFinal(job)).length;
       if (open >= this.maxOpen)
@@ -154,7 +161,7 @@ export class JobTable {
         );
       const createdAt = timestampFromMs(this.now());
       const job = create(jobV1.JobSchema, {
-        id: randomUUID(),
+        id,
         kind: request.kind,
         inputs: request.inputs,
         state: JobState.QUEUED,

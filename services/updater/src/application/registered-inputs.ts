@@ -36,6 +36,17 @@ export class RegisteredInputs {
     );
   }
 
+  /** A data set that may be trained on. @throws RESOURCE_NOT_FOUND, REQUEST_INVALID for a test split */
+  learnable(field: string, reference: string): registryV1.Dataset {
+    const data = this.dataset(field, reference);
+    const heldOut = data.split === 'test' ? data : this.testSplitOf(data);
+    if (!heldOut) return data;
+    throw invalid(
+      field,
+      `${reference} is the test split ${heldOut.name}@${heldOut.version}, which nothing may be trained on; give other rows`,
+    );
+  }
+
   /** A base; without a name the only stable one. @throws EXPERT_NOT_FOUND, REQUEST_INVALID */
   base(reference: string | undefined): registryV1.ExpertVersion {
     if (reference !== undefined) {
@@ -61,5 +72,17 @@ export class RegisteredInputs {
     if (only && !second) return only;
     const names = bases.map(({ expert, version }) => `${expert}@${version}`).join(', ') || 'none';
     throw invalid('parameters.base', `name the base that is meant; registered are ${names}`);
+  }
+
+  /** A data set with the same bytes, when they are known as a test split and as nothing else. */
+  private testSplitOf(data: registryV1.Dataset): registryV1.Dataset | undefined {
+    const others = this.view
+      .list('dataset/')
+      .flatMap(({ value }) => (value.case === 'dataset' ? [value.value] : []))
+      .filter(
+        ({ digest, name, version }) =>
+          digest === data.digest && (name !== data.name || version !== data.version),
+      );
+    return others.every(({ split }) => split === 'test') ? others[0] : undefined;
   }
 }

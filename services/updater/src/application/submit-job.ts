@@ -9,6 +9,7 @@ import {
   type EvaluateParameters,
   type JobKind,
   type LossTableParameters,
+  type RepairParameters,
   type TrainParameters,
 } from '@thalamus/contracts';
 import { ThalamusError, type FieldViolation } from '@thalamus/errors';
@@ -16,6 +17,7 @@ import type { RegistryView } from '@thalamus/registry';
 import { invalid, json, type JobPlan } from './job-plan.js';
 import type { JobTable } from './job-table.js';
 import { planLossTable } from './plan-loss-table.js';
+import { planRepair } from './plan-repair.js';
 import { CLASSIFICATION_TASK, MASK_TASK, RegisteredInputs } from './registered-inputs.js';
 
 /**
@@ -32,9 +34,12 @@ export class SubmitJob {
     this.registered = new RegisteredInputs(view);
   }
 
-  /** @throws REQUEST_INVALID by field, METHOD_UNSUPPORTED, EXPERT_NOT_FOUND, RESOURCE_NOT_FOUND, RATE_LIMITED */
-  async run(request: jobV1.SubmitRequest): Promise<jobV1.Job> {
-    const plan = this.plan(knownKind(request.kind), request.parameters ?? {});
+  /**
+   * With an id of the caller's own the same call twice stores one job.
+   * @throws REQUEST_INVALID by field, METHOD_UNSUPPORTED, EXPERT_NOT_FOUND, RESOURCE_NOT_FOUND, RATE_LIMITED
+   */
+  async run(request: jobV1.SubmitRequest, id?: string): Promise<jobV1.Job> {
+    const plan = this.plan(request.kind, request.parameters ?? {});
     for (const { name, digest } of request.inputs) {
       const planned = plan.inputs.find((input) => input.name === name)?.digest;
       if (planned !== digest)
@@ -46,10 +51,13 @@ export class SubmitJob {
         parameters: plan.parameters,
         inputs: plan.inputs.map((input) => create(jobV1.JobArtifactSchema, input)),
       }),
+      id,
     );
   }
 
-  private plan(kind: JobKind, given: JsonObject): JobPlan {
+  /** What a job would read, with every default filled in; nothing is stored. @throws as `run` */
+  plan(kindText: string, given: JsonObject): JobPlan {
+    const kind = knownKind(kindText);
     switch (kind) {
       case JOB_KINDS.train:
         return this.planTrain(parse(kind, given) as TrainParameters);
@@ -57,6 +65,8 @@ export class SubmitJob {
         return this.planEvaluate(parse(kind, given) as EvaluateParameters);
       case JOB_KINDS.lossTable:
         return planLossTable(parse(kind, given) as LossTableParameters, this.registered);
+      case JOB_KINDS.repair:
+        return planRepair(parse(kind, given) as RepairParameters, this.registered);
     }
   }
 
@@ -69,17 +79,11 @@ export class SubmitJob {
       );
     const base = this.registered.base(wanted.base);
     const start = wanted.startFrom === undefined ? undefined : this.start(wanted.startFrom, base);
-    const data = this.registered.dataset('parameters.dataset', wanted.dataset);
+    const data = this.registered.learnable('parameters.dataset', wanted.dataset);
     const test =
       wanted.testDataset === undefined
         ? undefined
         : this.registered.dataset('parameters.testDataset', wanted.testDataset);
-    const heldOut = data.split === 'test' ? data : this.testSplitOf(data);
-    if (heldOut)
-      throw invalid(
-        'parameters.dataset',
-        `${wanted.dataset} is the test split ${heldOut.name}@${heldOut.version}, which nothing may be trained on; give other rows`,
-      );
     if (test?.digest === data.digest)
       throw invalid('parameters.testDataset', 'is the same file as the training data; give rows of its own');
     return {
@@ -144,18 +148,6 @@ export class SubmitJob {
     if (found.baseDigest !== base.manifestDigest)
       throw invalid(field, `${reference} stands on another base than ${base.expert}@${base.version}`);
     return found;
-  }
-
-  /** A data set with the same bytes, when they are known as a test split and as nothing else. */
-  private testSplitOf(data: registryV1.Dataset): registryV1.Dataset | undefined {
-    const others = this.view
-      .list('dataset/')
-      .flatMap(({ value }) => (value.case === 'dataset' ? [value.value] : []))
-      .filter(
-        ({ digest, name, version }) =>
-          digest === data.digest && (name !== data.name || version !== data.version),
-      );
-    return others.every(({ split }) => split === 'test') ? others[0] : undefined;
   }
 }
 

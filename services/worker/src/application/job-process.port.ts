@@ -1,7 +1,12 @@
 import type { EvaluationRow, ExpertManifest, TrainingDataRow } from '@thalamus/bundle';
-import type { HyperParameterName, JOB_ARTIFACTS, TrainParameters } from '@thalamus/contracts';
+import type {
+  HyperParameterName,
+  JOB_ARTIFACTS,
+  RepairParameters,
+  TrainParameters,
+} from '@thalamus/contracts';
 import type { ErrorCode } from '@thalamus/errors';
-import type { MaskSettings, TablePart } from '@thalamus/training';
+import type { MaskSettings, RepairJudgement, TablePart } from '@thalamus/training';
 
 /** A file of labelled rows, or of texts. */
 export interface DataFile {
@@ -15,6 +20,7 @@ export interface DataFile {
 
 /** Work for a process of its own: numbers are crunched there, files are read and written by path. */
 export type JobWork =
+  | RepairWork
   | {
       readonly kind: 'train';
       readonly data: DataFile;
@@ -64,6 +70,37 @@ export type JobWork =
       readonly common: CommonWork;
     };
 
+/** The training of a repair. */
+export interface RepairWork {
+  readonly kind: 'repair';
+  readonly data: DataFile;
+  readonly test: DataFile | undefined;
+  /** Folders of the version that is kept to, and of its base. */
+  readonly from: VersionFolders;
+  /** Of the version that is repaired. */
+  readonly to: VersionFolders;
+  /** Folder that the bundle is written to. */
+  readonly bundleFolder: string;
+  /** Files that the answers of both on the rows that judge are written to. */
+  readonly predictionFiles: { readonly old: string; readonly repaired: string };
+  readonly facts: {
+    readonly version: string;
+    /** Default: that of the version that is repaired. */
+    readonly description: string | undefined;
+    readonly trainingData: Omit<TrainingDataRow, 'rows'>;
+    readonly date: string;
+  };
+  readonly wanted: RepairParameters;
+  readonly common: CommonWork;
+}
+
+/** Where a version lies. */
+export interface VersionFolders {
+  readonly expert: string;
+  /** Undefined where it stands alone. */
+  readonly base: string | undefined;
+}
+
 /** What another attempt can go on from. */
 export type CheckpointRole = (typeof JOB_ARTIFACTS)['features' | 'training' | 'losses'];
 
@@ -105,6 +142,10 @@ export interface WorkResult {
   readonly evaluation: ExpertManifest['evaluation'];
   /** Of a loss table: digest of what decides its figures. */
   readonly run?: string | undefined;
+  /** Of a repair: how it was judged, and what is to be said of its rows. */
+  readonly judged?:
+    | (Pick<RepairJudgement, 'verdict' | 'credit' | 'reason'> & { readonly notes: readonly string[] })
+    | undefined;
 }
 
 /** What a job process is told. */

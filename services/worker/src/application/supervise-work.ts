@@ -31,7 +31,7 @@ export async function superviseWork(
   let keeping: Promise<void> = Promise.resolve();
   let waiting = 0;
   let wake: () => void = () => undefined;
-  const watch = work.kind === 'train' ? new TrainingWatch(work.wanted.method) : undefined;
+  const watch = watchOf(work);
   const running = startWork(work, {
     onProgress: (progress) => {
       claim.report(progress);
@@ -74,6 +74,11 @@ export async function superviseWork(
     await keeping;
     watch?.end();
   }
+}
+
+function watchOf(work: JobWork): TrainingWatch | undefined {
+  if (work.kind === 'repair') return new TrainingWatch('repair');
+  return work.kind === 'train' ? new TrainingWatch(work.wanted.method) : undefined;
 }
 
 /** Whether the checkpoint was stored: one that cannot be costs time later, never the job. */

@@ -18,7 +18,7 @@ export class TrainingWatch {
   private isRunning = true;
 
   constructor(
-    method: TrainingMethod,
+    method: TrainingMethod | 'repair',
     private readonly now: () => number = () => performance.now(),
   ) {
     this.attributes = { [ATTRIBUTES.trainingMethod]: method };

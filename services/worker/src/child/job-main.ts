@@ -12,6 +12,7 @@ import { CheckpointRequests } from './checkpoint-requests.js';
 import { evaluateExpert } from './evaluate-expert.js';
 import { Features } from './features.js';
 import { measureLosses } from './measure-losses.js';
+import { repairVersion } from './repair-version.js';
 import { trainExpert } from './train-expert.js';
 import { TrainingReports } from './training-reports.js';
 import { WorkReporter } from './work-reporter.js';
@@ -43,16 +44,17 @@ async function run(work: JobWork): Promise<void> {
     requests,
     written(JOB_ARTIFACTS.features),
   );
+  const training = () => ({
+    ...{ features, reporter, requests },
+    reports: new TrainingReports((report) => void send({ kind: 'training', report })),
+    onCheckpoint: written(JOB_ARTIFACTS.training),
+  });
   const resultOf = (): Promise<WorkResult> => {
     switch (work.kind) {
       case 'train':
-        return trainExpert(work, {
-          features,
-          reporter,
-          reports: new TrainingReports((report) => void send({ kind: 'training', report })),
-          requests,
-          onCheckpoint: written(JOB_ARTIFACTS.training),
-        });
+        return trainExpert(work, training());
+      case 'repair':
+        return repairVersion(work, training());
       case 'evaluate':
         return evaluateExpert(work, { features, reporter });
       case 'loss-table':

@@ -1,10 +1,9 @@
-import { HYPER_PARAMETER_NAMES } from '@thalamus/contracts';
+import { HYPER_PARAMETER_NAMES, type HyperParameterName, type TrainParameters } from '@thalamus/contracts';
 import type { HyperParameters } from '@thalamus/training';
-import type { JobWork } from '../application/job-process.port.js';
 
 /** The defaults with what was asked for. */
 export function settingsOf(
-  wanted: Extract<JobWork, { kind: 'train' }>['wanted'],
+  wanted: Partial<Pick<TrainParameters, HyperParameterName>>,
   defaults: HyperParameters,
 ): HyperParameters {
   const given = HYPER_PARAMETER_NAMES.filter((name) => wanted[name] !== undefined);

@@ -1,7 +1,7 @@
 import { writeBundle } from '@thalamus/bundle';
 import { ThalamusError } from '@thalamus/errors';
 import { HYPER_PARAMETERS, splitTraining, trainExpert as train, type RunHooks } from '@thalamus/training';
-import type { JobWork, WorkResult } from '../application/job-process.port.js';
+import type { CommonWork, JobWork, WorkResult } from '../application/job-process.port.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
 import type { Features } from './features.js';
 import { openBaseOf } from './open-base.js';
@@ -28,7 +28,7 @@ export interface TrainingSurroundings {
  * of other work is passed over, since it costs time only.
  */
 export async function trainExpert(work: TrainWork, surroundings: TrainingSurroundings): Promise<WorkResult> {
-  if (work.wanted.task === 'fill-mask') return trainMaskedLm(work, hooksOf(work, surroundings));
+  if (work.wanted.task === 'fill-mask') return trainMaskedLm(work, hooksOf(work.common, surroundings));
   const { data, test, facts, wanted, common } = work;
   const read = (file: typeof data) => readRows(file, common.ignoredColumns);
   const parts = splitTraining(read(data), test && read(test), wanted.seed);
@@ -49,7 +49,7 @@ export async function trainExpert(work: TrainWork, surroundings: TrainingSurroun
       },
     },
     {
-      ...hooksOf(work, surroundings),
+      ...hooksOf(common, surroundings),
       embed: (texts) => surroundings.features.embed(base.encoder, base.digest, texts),
     },
   );
@@ -62,8 +62,9 @@ export async function trainExpert(work: TrainWork, surroundings: TrainingSurroun
   };
 }
 
-function hooksOf(
-  { common }: TrainWork,
+/** How a training in this process is watched, kept and resumed. */
+export function hooksOf(
+  common: CommonWork,
   { reporter, reports, requests, onCheckpoint }: TrainingSurroundings,
 ): RunHooks {
   return {

@@ -106,7 +106,7 @@ it('gives a job back whose claimer went away while it was being claimed', async 
 
 it.each([
   [{ kind: 'dance' }, 'kind'],
-  [{ kind: 'repair' }, 'kind'],
+  [{ kind: 'compose' }, 'kind'],
   [{ kind: 'train', parameters: {} }, 'parameters.expert'],
   [{ kind: 'train', parameters: { expert: 'a', dataset: 'x@1', colour: 'red' } }, 'parameters.colour'],
   [{ kind: 'train', parameters: { expert: 'A!', dataset: 'x@1' } }, 'parameters.expert'],

@@ -105,7 +105,7 @@ export type Job = Message<"thalamus.job.v1.Job"> & {
   id: string;
 
   /**
-   * Kind: train, evaluate, loss-table. The kinds compose and repair are reserved for later versions.
+   * Kind: train, evaluate, loss-table, repair. The kind compose is reserved for later versions.
    *
    * @generated from field: string kind = 2;
    */
@@ -245,7 +245,7 @@ export const JobSchema: GenMessage<Job> = /*@__PURE__*/
  */
 export type SubmitRequest = Message<"thalamus.job.v1.SubmitRequest"> & {
   /**
-   * Kind: train, evaluate.
+   * Kind: train, evaluate, loss-table, repair.
    *
    * @generated from field: string kind = 1;
    */

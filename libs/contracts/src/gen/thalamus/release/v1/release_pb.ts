@@ -5,14 +5,14 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file thalamus/release/v1/release.proto.
  */
 export const file_thalamus_release_v1_release: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCKtAQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nIp0CCgxSdWxlU3RhbmRpbmcSDAoEcnVsZRgBIAEoCRIPCgdtZWFzdXJlGAIgASgJEgwKBGRhdGEYAyABKAkSDQoFc2xpY2UYBCABKAkSEQoJdGhyZXNob2xkGAUgASgBEi8KBnN0YXR1cxgGIAEoDjIfLnRoYWxhbXVzLnJlbGVhc2UudjEuUnVsZVN0YXR1cxISCgV2YWx1ZRgHIAEoAUgAiAEBEhAKA2xvdxgIIAEoAUgBiAEBEhEKBGhpZ2gYCSABKAFIAogBARIOCgFuGAogASgESAOIAQESEAoIc2VudGVuY2UYCyABKAkSEQoJYXBwcm92YWxzGAwgASgNQggKBl92YWx1ZUIGCgRfbG93QgcKBV9oaWdoQgQKAl9uIoABCghBcHByb3ZhbBIKCgJieRgBIAEoCRIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKBXN0YXRlGAQgASgOMiEudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlU3RhdGUiowEKC1JlbGVhc2VHYXRlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEjAKBXJ1bGVzGAMgAygLMiEudGhhbGFtdXMucmVsZWFzZS52MS5SdWxlU3RhbmRpbmcSMAoJYXBwcm92YWxzGAQgAygLMh0udGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZhbBISCgpvdmVycmlkZGVuGAUgASgIIsAECgdSZWxlYXNlEgoKAmlkGAEgASgJEg4KBmV4cGVydBgCIAEoCRIUCgxmcm9tX3ZlcnNpb24YAyABKAkSEgoKdG9fdmVyc2lvbhgEIAEoCRIwCgVzdGF0ZRgFIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEg4KBndlaWdodBgGIAEoARIwCgdoaXN0b3J5GAcgAygLMh8udGhhbGFtdXMucmVsZWFzZS52MS5UcmFuc2l0aW9uEjgKCmNvbXBhcmlzb24YCCABKAsyJC50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXNwb25zZRIuCgRwbGFuGAkgASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlUGxhbhIMCgRzdGVwGAogASgNEjEKDXN0ZXBfYmVnYW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHN0ZXBfaGVsZF9tcxgMIAEoBBIPCgdzdG9wcGVkGA0gASgJEhMKC3dhaXRpbmdfZm9yGA4gASgJEi4KBGxpdmUYDyABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkxpdmVSZWFkaW5nEjQKEHRyYWZmaWNfYmVnYW5fYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KBGdhdGUYFCABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2VHYXRlIpADCgxTdGFydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhIKCnRvX3ZlcnNpb24YAiABKAkSDQoFc3RlcHMYAyADKAESHAoUbmVnYXRpdmVfZmxpcF9idWRnZXQYBCABKAESEgoKb2xkX2RpZ2VzdBgFIAEoCRISCgpuZXdfZGlnZXN0GAYgASgJEhcKD21pbmltdW1fc2FtcGxlcxgHIAEoDRIUCgxzdGVwX3NlY29uZHMYCCABKA0SGQoMbWlycm9yX3NoYXJlGAkgASgBSACIAQESGQoRbWlycm9yX3Blcl9zZWNvbmQYCiABKAESGgoSZGlzYWdyZWVtZW50X2xpbWl0GAsgASgBEhMKC2Vycm9yX2xpbWl0GAwgASgBEhkKEWxhdGVuY3lfdG9sZXJhbmNlGA0gASgBEg0KBWxldmVsGA4gASgBEhcKD292ZXJyaWRlX3JlYXNvbhgPIAEoCRIPCgdkcnlfcnVuGBAgASgIEgwKBGdhdGUYFCABKAxCDwoNX21pcnJvcl9zaGFyZSI+Cg1TdGFydFJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiHwoRR2V0UmVsZWFzZVJlcXVlc3QSCgoCaWQYASABKAkiQwoSR2V0UmVsZWFzZVJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiKQoTTGlzdFJlYWRpbmdzUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJIkoKFExpc3RSZWFkaW5nc1Jlc3BvbnNlEjIKCHJlYWRpbmdzGAEgAygLMiAudGhhbGFtdXMucmVsZWFzZS52MS5MaXZlUmVhZGluZyJMChNMaXN0UmVsZWFzZXNSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJfChRMaXN0UmVsZWFzZXNSZXNwb25zZRIuCghyZWxlYXNlcxgBIAMoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoOQWR2YW5jZVJlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiQAoPQWR2YW5jZVJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiNAoOQXBwcm92ZVJlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiQAoPQXBwcm92ZVJlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiiwEKDlByb21vdGVSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhIKCnJlbGVhc2VfaWQYAyABKAkSDgoGcmVhc29uGAQgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAUgASgESACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIl4KD1Byb21vdGVSZXNwb25zZRIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIYChBwcmV2aW91c192ZXJzaW9uGAMgASgJEhAKCHJldmlzaW9uGAQgASgEIjUKD1JvbGxCYWNrUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJBChBSb2xsQmFja1Jlc3BvbnNlEi0KB3JlbGVhc2UYASABKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2UiNAoNUmVwYWlyUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJEg8KB2RhdGFzZXQYAiABKAkiIAoOUmVwYWlyUmVzcG9uc2USDgoGam9iX2lkGAEgASgJKm4KB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhYKElZFUkRJQ1RfQ09NUEFUSUJMRRABEhgKFFZFUkRJQ1RfSU5DT01QQVRJQkxFEAISGAoUVkVSRElDVF9JTkNPTkNMVVNJVkUQAyrrAQoMUmVsZWFzZVN0YXRlEh0KGVJFTEVBU0VfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNSRUxFQVNFX1NUQVRFX0RSQUZUEAESGgoWUkVMRUFTRV9TVEFURV9DT01QQVJFRBACEhoKFlJFTEVBU0VfU1RBVEVfUkVQQUlSRUQQAxIYChRSRUxFQVNFX1NUQVRFX1NIQURPVxAEEhgKFFJFTEVBU0VfU1RBVEVfQ0FOQVJZEAUSGAoUUkVMRUFTRV9TVEFURV9TVEFCTEUQBhIdChlSRUxFQVNFX1NUQVRFX1JPTExFRF9CQUNLEAcqkAEKClJ1bGVTdGF0dXMSGwoXUlVMRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNSVUxFX1NUQVRVU19QRU5ESU5HEAESFgoSUlVMRV9TVEFUVVNfUEFTU0VEEAISFgoSUlVMRV9TVEFUVVNfRkFJTEVEEAMSHAoYUlVMRV9TVEFUVVNfSU5DT05DTFVTSVZFEAQyjQcKDlJlbGVhc2VTZXJ2aWNlElQKB0NvbXBhcmUSIy50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVzcG9uc2USTgoFU3RhcnQSIS50aGFsYW11cy5yZWxlYXNlLnYxLlN0YXJ0UmVxdWVzdBoiLnRoYWxhbXVzLnJlbGVhc2UudjEuU3RhcnRSZXNwb25zZRJdCgpHZXRSZWxlYXNlEiYudGhhbGFtdXMucmVsZWFzZS52MS5HZXRSZWxlYXNlUmVxdWVzdBonLnRoYWxhbXVzLnJlbGVhc2UudjEuR2V0UmVsZWFzZVJlc3BvbnNlEmMKDExpc3RSZWFkaW5ncxIoLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlYWRpbmdzUmVxdWVzdBopLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlYWRpbmdzUmVzcG9uc2USYwoMTGlzdFJlbGVhc2VzEigudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXF1ZXN0GikudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXNwb25zZRJUCgdBZHZhbmNlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BZHZhbmNlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQWR2YW5jZVJlc3BvbnNlElQKB1Byb21vdGUSIy50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVzcG9uc2USVwoIUm9sbEJhY2sSJC50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVxdWVzdBolLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXNwb25zZRJUCgdBcHByb3ZlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQXBwcm92ZVJlc3BvbnNlElEKBlJlcGFpchIiLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVwYWlyUmVxdWVzdBojLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVwYWlyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCKtAQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nIp0CCgxSdWxlU3RhbmRpbmcSDAoEcnVsZRgBIAEoCRIPCgdtZWFzdXJlGAIgASgJEgwKBGRhdGEYAyABKAkSDQoFc2xpY2UYBCABKAkSEQoJdGhyZXNob2xkGAUgASgBEi8KBnN0YXR1cxgGIAEoDjIfLnRoYWxhbXVzLnJlbGVhc2UudjEuUnVsZVN0YXR1cxISCgV2YWx1ZRgHIAEoAUgAiAEBEhAKA2xvdxgIIAEoAUgBiAEBEhEKBGhpZ2gYCSABKAFIAogBARIOCgFuGAogASgESAOIAQESEAoIc2VudGVuY2UYCyABKAkSEQoJYXBwcm92YWxzGAwgASgNQggKBl92YWx1ZUIGCgRfbG93QgcKBV9oaWdoQgQKAl9uIoABCghBcHByb3ZhbBIKCgJieRgBIAEoCRIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKBXN0YXRlGAQgASgOMiEudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlU3RhdGUiowEKC1JlbGVhc2VHYXRlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEjAKBXJ1bGVzGAMgAygLMiEudGhhbGFtdXMucmVsZWFzZS52MS5SdWxlU3RhbmRpbmcSMAoJYXBwcm92YWxzGAQgAygLMh0udGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZhbBISCgpvdmVycmlkZGVuGAUgASgIItABCgZSZXBhaXISDgoGam9iX2lkGAEgASgJEisKCnBhcmFtZXRlcnMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgoKAmJ5GAMgASgJEiwKCGFza2VkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChByZXBsYWNlZF92ZXJzaW9uGAUgASgJEg0KBWVuZGVkGAYgASgIEhYKDnN0b3BwZWRfYmVmb3JlGAcgASgJEg4KBnRlbmFudBgIIAEoCSLtBAoHUmVsZWFzZRIKCgJpZBgBIAEoCRIOCgZleHBlcnQYAiABKAkSFAoMZnJvbV92ZXJzaW9uGAMgASgJEhIKCnRvX3ZlcnNpb24YBCABKAkSMAoFc3RhdGUYBSABKA4yIS50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2VTdGF0ZRIOCgZ3ZWlnaHQYBiABKAESMAoHaGlzdG9yeRgHIAMoCzIfLnRoYWxhbXVzLnJlbGVhc2UudjEuVHJhbnNpdGlvbhI4Cgpjb21wYXJpc29uGAggASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVzcG9uc2USLgoEcGxhbhgJIAEoCzIgLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVBsYW4SDAoEc3RlcBgKIAEoDRIxCg1zdGVwX2JlZ2FuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxzdGVwX2hlbGRfbXMYDCABKAQSDwoHc3RvcHBlZBgNIAEoCRITCgt3YWl0aW5nX2ZvchgOIAEoCRIuCgRsaXZlGA8gASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5MaXZlUmVhZGluZxI0ChB0cmFmZmljX2JlZ2FuX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgRnYXRlGBQgASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlR2F0ZRIrCgZyZXBhaXIYFSABKAsyGy50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpciKQAwoMU3RhcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRISCgp0b192ZXJzaW9uGAIgASgJEg0KBXN0ZXBzGAMgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAQgASgBEhIKCm9sZF9kaWdlc3QYBSABKAkSEgoKbmV3X2RpZ2VzdBgGIAEoCRIXCg9taW5pbXVtX3NhbXBsZXMYByABKA0SFAoMc3RlcF9zZWNvbmRzGAggASgNEhkKDG1pcnJvcl9zaGFyZRgJIAEoAUgAiAEBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAogASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgLIAEoARITCgtlcnJvcl9saW1pdBgMIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgNIAEoARINCgVsZXZlbBgOIAEoARIXCg9vdmVycmlkZV9yZWFzb24YDyABKAkSDwoHZHJ5X3J1bhgQIAEoCBIMCgRnYXRlGBQgASgMQg8KDV9taXJyb3Jfc2hhcmUiPgoNU3RhcnRSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIh8KEUdldFJlbGVhc2VSZXF1ZXN0EgoKAmlkGAEgASgJIkMKEkdldFJlbGVhc2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIikKE0xpc3RSZWFkaW5nc1JlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCSJKChRMaXN0UmVhZGluZ3NSZXNwb25zZRIyCghyZWFkaW5ncxgBIAMoCzIgLnRoYWxhbXVzLnJlbGVhc2UudjEuTGl2ZVJlYWRpbmciTAoTTGlzdFJlbGVhc2VzUmVxdWVzdBIOCgZleHBlcnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoUTGlzdFJlbGVhc2VzUmVzcG9uc2USLgoIcmVsZWFzZXMYASADKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKDkFkdmFuY2VSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkAKD0FkdmFuY2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIjQKDkFwcHJvdmVSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkAKD0FwcHJvdmVSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIosBCg5Qcm9tb3RlUmVxdWVzdBIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpyZWxlYXNlX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgFIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJeCg9Qcm9tb3RlUmVzcG9uc2USDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSGAoQcHJldmlvdXNfdmVyc2lvbhgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBCI1Cg9Sb2xsQmFja1JlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiQQoQUm9sbEJhY2tSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlImEKDVJlcGFpclJlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIPCgdkYXRhc2V0GAIgASgJEisKCnBhcmFtZXRlcnMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ik8KDlJlcGFpclJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRItCgdyZWxlYXNlGAIgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlKm4KB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhYKElZFUkRJQ1RfQ09NUEFUSUJMRRABEhgKFFZFUkRJQ1RfSU5DT01QQVRJQkxFEAISGAoUVkVSRElDVF9JTkNPTkNMVVNJVkUQAyrrAQoMUmVsZWFzZVN0YXRlEh0KGVJFTEVBU0VfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNSRUxFQVNFX1NUQVRFX0RSQUZUEAESGgoWUkVMRUFTRV9TVEFURV9DT01QQVJFRBACEhoKFlJFTEVBU0VfU1RBVEVfUkVQQUlSRUQQAxIYChRSRUxFQVNFX1NUQVRFX1NIQURPVxAEEhgKFFJFTEVBU0VfU1RBVEVfQ0FOQVJZEAUSGAoUUkVMRUFTRV9TVEFURV9TVEFCTEUQBhIdChlSRUxFQVNFX1NUQVRFX1JPTExFRF9CQUNLEAcqkAEKClJ1bGVTdGF0dXMSGwoXUlVMRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNSVUxFX1NUQVRVU19QRU5ESU5HEAESFgoSUlVMRV9TVEFUVVNfUEFTU0VEEAISFgoSUlVMRV9TVEFUVVNfRkFJTEVEEAMSHAoYUlVMRV9TVEFUVVNfSU5DT05DTFVTSVZFEAQyjQcKDlJlbGVhc2VTZXJ2aWNlElQKB0NvbXBhcmUSIy50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVzcG9uc2USTgoFU3RhcnQSIS50aGFsYW11cy5yZWxlYXNlLnYxLlN0YXJ0UmVxdWVzdBoiLnRoYWxhbXVzLnJlbGVhc2UudjEuU3RhcnRSZXNwb25zZRJdCgpHZXRSZWxlYXNlEiYudGhhbGFtdXMucmVsZWFzZS52MS5HZXRSZWxlYXNlUmVxdWVzdBonLnRoYWxhbXVzLnJlbGVhc2UudjEuR2V0UmVsZWFzZVJlc3BvbnNlEmMKDExpc3RSZWFkaW5ncxIoLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlYWRpbmdzUmVxdWVzdBopLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlYWRpbmdzUmVzcG9uc2USYwoMTGlzdFJlbGVhc2VzEigudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXF1ZXN0GikudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXNwb25zZRJUCgdBZHZhbmNlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BZHZhbmNlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQWR2YW5jZVJlc3BvbnNlElQKB1Byb21vdGUSIy50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVzcG9uc2USVwoIUm9sbEJhY2sSJC50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVxdWVzdBolLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXNwb25zZRJUCgdBcHByb3ZlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQXBwcm92ZVJlc3BvbnNlElEKBlJlcGFpchIiLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVwYWlyUmVxdWVzdBojLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVwYWlyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A share with its interval.
@@ -768,6 +768,76 @@ export const ReleaseGateSchema: GenMessage<ReleaseGate> = /*@__PURE__*/
   messageDesc(file_thalamus_release_v1_release, 11);
 
 /**
+ * A repair of the candidate.
+ *
+ * @generated from message thalamus.release.v1.Repair
+ */
+export type Repair = Message<"thalamus.release.v1.Repair"> & {
+  /**
+   * Id of the job in thalamus.job.v1.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * Its parameters (docs/reference/jobs.md): both versions, data set, method, seed, hyper-parameters.
+   *
+   * @generated from field: google.protobuf.Struct parameters = 2;
+   */
+  parameters?: JsonObject | undefined;
+
+  /**
+   * Who asked for it: key id.
+   *
+   * @generated from field: string by = 3;
+   */
+  by: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp asked_at = 4;
+   */
+  askedAt?: Timestamp | undefined;
+
+  /**
+   * Candidate before it.
+   *
+   * @generated from field: string replaced_version = 5;
+   */
+  replacedVersion: string;
+
+  /**
+   * True once what the job gave was taken, or was not; stays false when the release went another way meanwhile.
+   *
+   * @generated from field: bool ended = 6;
+   */
+  ended: boolean;
+
+  /**
+   * Why the release stood when the repair was asked for.
+   *
+   * @generated from field: string stopped_before = 7;
+   */
+  stoppedBefore: string;
+
+  /**
+   * Tenant that the job is of.
+   *
+   * @generated from field: string tenant = 8;
+   */
+  tenant: string;
+};
+
+/**
+ * Describes the message thalamus.release.v1.Repair.
+ * Use `create(RepairSchema)` to create a new message.
+ */
+export const RepairSchema: GenMessage<Repair> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 12);
+
+/**
  * The path of a candidate version.
  *
  * @generated from message thalamus.release.v1.Release
@@ -891,6 +961,13 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
    * @generated from field: thalamus.release.v1.ReleaseGate gate = 20;
    */
   gate?: ReleaseGate | undefined;
+
+  /**
+   * The last repair of the candidate that was asked for.
+   *
+   * @generated from field: thalamus.release.v1.Repair repair = 21;
+   */
+  repair?: Repair | undefined;
 };
 
 /**
@@ -898,7 +975,7 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
  * Use `create(ReleaseSchema)` to create a new message.
  */
 export const ReleaseSchema: GenMessage<Release> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 12);
+  messageDesc(file_thalamus_release_v1_release, 13);
 
 /**
  * A candidate.
@@ -1031,7 +1108,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 13);
+  messageDesc(file_thalamus_release_v1_release, 14);
 
 /**
  * The release.
@@ -1052,7 +1129,7 @@ export type StartResponse = Message<"thalamus.release.v1.StartResponse"> & {
  * Use `create(StartResponseSchema)` to create a new message.
  */
 export const StartResponseSchema: GenMessage<StartResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 14);
+  messageDesc(file_thalamus_release_v1_release, 15);
 
 /**
  * Which release.
@@ -1073,7 +1150,7 @@ export type GetReleaseRequest = Message<"thalamus.release.v1.GetReleaseRequest">
  * Use `create(GetReleaseRequestSchema)` to create a new message.
  */
 export const GetReleaseRequestSchema: GenMessage<GetReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 15);
+  messageDesc(file_thalamus_release_v1_release, 16);
 
 /**
  * One release.
@@ -1094,7 +1171,7 @@ export type GetReleaseResponse = Message<"thalamus.release.v1.GetReleaseResponse
  * Use `create(GetReleaseResponseSchema)` to create a new message.
  */
 export const GetReleaseResponseSchema: GenMessage<GetReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 16);
+  messageDesc(file_thalamus_release_v1_release, 17);
 
 /**
  * Of which release.
@@ -1115,7 +1192,7 @@ export type ListReadingsRequest = Message<"thalamus.release.v1.ListReadingsReque
  * Use `create(ListReadingsRequestSchema)` to create a new message.
  */
 export const ListReadingsRequestSchema: GenMessage<ListReadingsRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 17);
+  messageDesc(file_thalamus_release_v1_release, 18);
 
 /**
  * Readings of its live tests.
@@ -1136,7 +1213,7 @@ export type ListReadingsResponse = Message<"thalamus.release.v1.ListReadingsResp
  * Use `create(ListReadingsResponseSchema)` to create a new message.
  */
 export const ListReadingsResponseSchema: GenMessage<ListReadingsResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 18);
+  messageDesc(file_thalamus_release_v1_release, 19);
 
 /**
  * Which releases.
@@ -1171,7 +1248,7 @@ export type ListReleasesRequest = Message<"thalamus.release.v1.ListReleasesReque
  * Use `create(ListReleasesRequestSchema)` to create a new message.
  */
 export const ListReleasesRequestSchema: GenMessage<ListReleasesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 19);
+  messageDesc(file_thalamus_release_v1_release, 20);
 
 /**
  * Some releases.
@@ -1199,7 +1276,7 @@ export type ListReleasesResponse = Message<"thalamus.release.v1.ListReleasesResp
  * Use `create(ListReleasesResponseSchema)` to create a new message.
  */
 export const ListReleasesResponseSchema: GenMessage<ListReleasesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 20);
+  messageDesc(file_thalamus_release_v1_release, 21);
 
 /**
  * Which release goes on.
@@ -1227,7 +1304,7 @@ export type AdvanceRequest = Message<"thalamus.release.v1.AdvanceRequest"> & {
  * Use `create(AdvanceRequestSchema)` to create a new message.
  */
 export const AdvanceRequestSchema: GenMessage<AdvanceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 21);
+  messageDesc(file_thalamus_release_v1_release, 22);
 
 /**
  * The release after it.
@@ -1248,7 +1325,7 @@ export type AdvanceResponse = Message<"thalamus.release.v1.AdvanceResponse"> & {
  * Use `create(AdvanceResponseSchema)` to create a new message.
  */
 export const AdvanceResponseSchema: GenMessage<AdvanceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 22);
+  messageDesc(file_thalamus_release_v1_release, 23);
 
 /**
  * Which release is approved.
@@ -1276,7 +1353,7 @@ export type ApproveRequest = Message<"thalamus.release.v1.ApproveRequest"> & {
  * Use `create(ApproveRequestSchema)` to create a new message.
  */
 export const ApproveRequestSchema: GenMessage<ApproveRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 23);
+  messageDesc(file_thalamus_release_v1_release, 24);
 
 /**
  * The release after it.
@@ -1297,7 +1374,7 @@ export type ApproveResponse = Message<"thalamus.release.v1.ApproveResponse"> & {
  * Use `create(ApproveResponseSchema)` to create a new message.
  */
 export const ApproveResponseSchema: GenMessage<ApproveResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 24);
+  messageDesc(file_thalamus_release_v1_release, 25);
 
 /**
  * Which version.
@@ -1346,7 +1423,7 @@ export type PromoteRequest = Message<"thalamus.release.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 25);
+  messageDesc(file_thalamus_release_v1_release, 26);
 
 /**
  * What is stable now.
@@ -1388,7 +1465,7 @@ export type PromoteResponse = Message<"thalamus.release.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 26);
+  messageDesc(file_thalamus_release_v1_release, 27);
 
 /**
  * Which release.
@@ -1416,7 +1493,7 @@ export type RollBackRequest = Message<"thalamus.release.v1.RollBackRequest"> & {
  * Use `create(RollBackRequestSchema)` to create a new message.
  */
 export const RollBackRequestSchema: GenMessage<RollBackRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 27);
+  messageDesc(file_thalamus_release_v1_release, 28);
 
 /**
  * The release after it.
@@ -1437,10 +1514,10 @@ export type RollBackResponse = Message<"thalamus.release.v1.RollBackResponse"> &
  * Use `create(RollBackResponseSchema)` to create a new message.
  */
 export const RollBackResponseSchema: GenMessage<RollBackResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 28);
+  messageDesc(file_thalamus_release_v1_release, 29);
 
 /**
- * Which release is to be repaired.
+ * Which release is to be repaired, with what.
  *
  * @generated from message thalamus.release.v1.RepairRequest
  */
@@ -1453,11 +1530,18 @@ export type RepairRequest = Message<"thalamus.release.v1.RepairRequest"> & {
   releaseId: string;
 
   /**
-   * Data set to train on, as name@version.
+   * Data set to train on, as name@version: rows that neither version was trained on.
    *
    * @generated from field: string dataset = 2;
    */
   dataset: string;
+
+  /**
+   * Other parameters of the job `repair` (docs/reference/jobs.md), such as testDataset, method, seed, epochs. Not from, to.
+   *
+   * @generated from field: google.protobuf.Struct parameters = 3;
+   */
+  parameters?: JsonObject | undefined;
 };
 
 /**
@@ -1465,7 +1549,7 @@ export type RepairRequest = Message<"thalamus.release.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 29);
+  messageDesc(file_thalamus_release_v1_release, 30);
 
 /**
  * The job.
@@ -1479,6 +1563,13 @@ export type RepairResponse = Message<"thalamus.release.v1.RepairResponse"> & {
    * @generated from field: string job_id = 1;
    */
   jobId: string;
+
+  /**
+   * The release, which waits for it.
+   *
+   * @generated from field: thalamus.release.v1.Release release = 2;
+   */
+  release?: Release | undefined;
 };
 
 /**
@@ -1486,7 +1577,7 @@ export type RepairResponse = Message<"thalamus.release.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 30);
+  messageDesc(file_thalamus_release_v1_release, 31);
 
 /**
  * How a comparison ended.
@@ -1743,7 +1834,8 @@ export const ReleaseService: GenService<{
     output: typeof ApproveResponseSchema;
   },
   /**
-   * Submits the training of a compatibility adapter as a job.
+   * Has the candidate repaired by a job before callers get it: DRAFT or COMPARED alone. When the job has ended well, the elected
+   * updater registers what it made and goes on with that. The same request while it runs: the same job.
    *
    * @generated from rpc thalamus.release.v1.ReleaseService.Repair
    */
