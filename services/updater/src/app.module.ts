@@ -24,8 +24,10 @@ import { ReadEvidence } from './application/release/read-evidence.js';
 import { ReleaseGates } from './application/release/release-gates.js';
 import { ReleaseLeader } from './application/release/release-leader.js';
 import { Releases } from './application/release/releases.js';
+import { RepairRelease } from './application/release/repair-release.js';
 import { StartRelease } from './application/release/start-release.js';
 import { SteerRelease } from './application/release/steer-release.js';
+import { TakeRepair } from './application/release/take-repair.js';
 import { RenewExpert } from './application/renew-expert.js';
 import { RouterModelRegistry } from './application/router/router-model-registry.js';
 import { SetChannel } from './application/set-channel.js';
@@ -65,10 +67,13 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const gates = new ReleaseGates(store);
   const evidence = new ReadEvidence(bus, store, gates);
   const judge = new JudgeGate(gates, evidence, residency);
-  const leader = new ReleaseLeader(releases, writer, residency, { live: evidence, judge });
   const compare = new ComparePredictions(store);
   const checks = { compare, contract: new CheckContract(view, store), gates };
-  const starts = new StartRelease(releases, checks, store);
+  const submit = new SubmitJob(jobs, view);
+  const take = new TakeRepair(releases, register, checks, store);
+  const repairs = new RepairRelease(releases, jobs, submit, take);
+  const leader = new ReleaseLeader(releases, writer, residency, { live: evidence, judge }, repairs);
+  const starts = new StartRelease(releases, checks);
   const steer = new SteerRelease(releases, evidence, judge);
   const approvals = new ApproveRelease(releases, judge);
   const readings = new ListReadings(releases, evidence, store);
@@ -83,10 +88,13 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
         }),
       ),
       implementService(artifactV1.ArtifactService, new ArtifactGrpcService(store)),
-      implementService(jobV1.JobService, new JobGrpcService(jobs, new SubmitJob(jobs, view))),
+      implementService(jobV1.JobService, new JobGrpcService(jobs, submit)),
       implementService(
         releaseV1.ReleaseService,
-        new ReleaseGrpcService({ view, channels, compare, releases, starts, steer, approvals, readings, leader }),
+        new ReleaseGrpcService({
+          ...{ view, channels, compare, releases, starts, steer },
+          ...{ approvals, readings, repairs, leader },
+        }),
       ),
     ],
   });

@@ -273,10 +273,4 @@ describe('the rollout of a version', { timeout: 60_000 }, () => {
     expect((await clients.release.listReleases({ expert: 'none' })).releases).toEqual([]);
     expect(await codeOf(clients.release.listReleases({ pageToken: 'no' }))).toBe('REQUEST_INVALID');
   });
-
-  it('says of repairs where they are made', async () => {
-    const error = await errorOf(clients.release.repair({ releaseId: 'any' }));
-    expect(error.code).toBe('METHOD_UNSUPPORTED');
-    expect(error.message).toContain('thalamus release repair');
-  });
 });

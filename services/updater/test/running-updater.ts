@@ -7,7 +7,7 @@ import {
   type RouterManifest,
 } from '@thalamus/bundle';
 import { loadSettings } from '@thalamus/config';
-import { artifactV1, registryV1, releaseV1, TOPICS } from '@thalamus/contracts';
+import { artifactV1, jobV1, registryV1, releaseV1, TOPICS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { decodeEvent, EmbeddedEventBus } from '@thalamus/events';
 import { createClient } from '@thalamus/grpc';
@@ -27,10 +27,12 @@ export function clientsOf(address: string) {
   const artifactClient = createClient(artifactV1.ArtifactService, options);
   const registry = createClient(registryV1.RegistryService, options);
   const release = createClient(releaseV1.ReleaseService, options);
+  const jobs = createClient(jobV1.JobService, options);
   const close = () => {
-    for (const client of [artifactClient, registry, release]) client.close();
+    for (const client of [artifactClient, registry, release, jobs]) client.close();
   };
-  return { registry, release, artifactClient, artifacts: new RemoteArtifactStore(artifactClient), close };
+  const artifacts = new RemoteArtifactStore(artifactClient);
+  return { registry, release, jobs, artifactClient, artifacts, close };
 }
 
 /** A folder of its own, removed by `remove`. */

@@ -37,6 +37,26 @@ export class RegisterVersion {
     request: registryV1.RegisterVersionRequest,
     actor: Actor,
   ): Promise<{ expert: registryV1.Resource; version: registryV1.Resource; existed: boolean }> {
+    const { version, changes } = await this.prepared(request);
+    let existed = false;
+    await this.writer.write(actor, () => {
+      existed = this.isRegistered(version);
+      return changes();
+    });
+    return {
+      expert: this.need(`expert/${version.expert}`),
+      version: this.need(`version/${version.expert}@${version.version}`),
+      existed,
+    };
+  }
+
+  /**
+   * What registers a version: read and checked now, `changes` to be decided within the write, on what is then registered.
+   * @throws as `expert`; `changes` throws REVISION_CONFLICT when the version is there with other content
+   */
+  async prepared(
+    request: registryV1.RegisterVersionRequest,
+  ): Promise<{ readonly version: registryV1.ExpertVersion; readonly changes: () => Change[] }> {
     this.writer.requireLeader();
     const manifest = await this.readExpert(request.version?.manifestDigest ?? '');
     const version = this.signed(
@@ -45,25 +65,32 @@ export class RegisterVersion {
     );
     checkClaims(request.version as registryV1.ExpertVersion, version);
     this.checkBase(version);
-    const expertKey = `expert/${version.expert}`;
-    const versionKey = `version/${version.expert}@${version.version}`;
-    let existed = false;
-    await this.writer.write(actor, () => {
-      existed = this.isRegistered(version);
-      const expert = this.expertAfter(request, version, manifest);
-      const changes: Change[] =
-        existed && !this.hasNewSignatures(version)
-          ? []
-          : [{ key: versionKey, value: { case: 'version', value: version } }];
-      if (expert)
-        changes.push({
-          key: expertKey,
-          value: { case: 'expert', value: expert },
-          expectedRevision: request.expectedRevision,
-        });
-      return changes;
-    });
-    return { expert: this.need(expertKey), version: this.need(versionKey), existed };
+    return { version, changes: () => this.changes(request, version, manifest) };
+  }
+
+  private changes(
+    request: registryV1.RegisterVersionRequest,
+    version: registryV1.ExpertVersion,
+    manifest: ExpertManifest,
+  ): Change[] {
+    const existed = this.isRegistered(version);
+    const expert = this.expertAfter(request, version, manifest);
+    const changes: Change[] =
+      existed && !this.hasNewSignatures(version)
+        ? []
+        : [
+            {
+              key: `version/${version.expert}@${version.version}`,
+              value: { case: 'version', value: version },
+            },
+          ];
+    if (expert)
+      changes.push({
+        key: `expert/${version.expert}`,
+        value: { case: 'expert', value: expert },
+        expectedRevision: request.expectedRevision,
+      });
+    return changes;
   }
 
   /** Whether the same version is registered with the same content. @throws REVISION_CONFLICT when with other content */

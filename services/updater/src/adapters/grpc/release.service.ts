@@ -8,6 +8,7 @@ import type { ComparePredictions } from '../../application/release/compare-predi
 import type { ListReadings } from '../../application/release/list-readings.js';
 import type { ReleaseLeader } from '../../application/release/release-leader.js';
 import type { Releases } from '../../application/release/releases.js';
+import type { RepairRelease } from '../../application/release/repair-release.js';
 import type { StartRelease } from '../../application/release/start-release.js';
 import type { SteerRelease } from '../../application/release/steer-release.js';
 import type { SetChannel } from '../../application/set-channel.js';
@@ -27,6 +28,7 @@ export interface ReleaseUseCases {
   readonly steer: SteerRelease;
   readonly approvals: ApproveRelease;
   readonly readings: ListReadings;
+  readonly repairs: RepairRelease;
   readonly leader: Pick<ReleaseLeader, 'described' | 'wake'>;
 }
 
@@ -102,13 +104,10 @@ export class ReleaseGrpcService implements ServiceImplementation<typeof releaseV
     return { release: this.uses.leader.described(release) };
   }
 
-  repair() {
-    return Promise.reject(
-      new ThalamusError(
-        'METHOD_UNSUPPORTED',
-        'Repair runs in the command line, not as a job: "thalamus release repair" trains and judges a compatible version; register it and start its release.',
-      ),
-    );
+  async repair(request: releaseV1.RepairRequest, context: CallContext) {
+    const release = await this.uses.repairs.ask(request, actorOf(context, 'release.Repair'));
+    this.uses.leader.wake();
+    return { jobId: release.details.repair?.jobId ?? '', release: this.uses.leader.described(release) };
   }
 
   private async promoteDirectly(request: releaseV1.PromoteRequest, context: CallContext) {

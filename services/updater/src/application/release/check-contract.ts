@@ -27,10 +27,19 @@ export class CheckContract {
     return compareContracts(await this.contract(expert, fromVersion), await this.contract(expert, toVersion));
   }
 
+  /** The same for a bundle that is not registered yet. @throws as `run` */
+  async ofBundle(expert: string, fromVersion: string, digest: string): Promise<ContractDifference[]> {
+    return compareContracts(await this.contract(expert, fromVersion), await this.contractOf(digest));
+  }
+
   private async contract(expert: string, version: string): Promise<ModelContract> {
     const digest = this.view.version(expert, version)?.manifestDigest;
     if (digest === undefined)
       throw new ThalamusError('EXPERT_NOT_FOUND', `${expert} has no version ${version}.`);
+    return this.contractOf(digest);
+  }
+
+  private async contractOf(digest: string): Promise<ModelContract> {
     const parsed = parseDigest(digest);
     return contractOf(
       parseExpertManifest(await readArtifact(this.artifacts, parsed, MAX_MANIFEST_BYTES), parsed),

@@ -33,6 +33,18 @@ export interface Compared {
   readonly whole: Comparison;
 }
 
+/** What a release keeps of a comparison. */
+export interface KeptComparison {
+  readonly whole: Comparison;
+  /** With its largest slices. */
+  readonly comparison: releaseV1.CompareResponse;
+  /** Digests of both files and of all flipped items. */
+  readonly evidence: readonly string[];
+}
+
+/** Slices that a release keeps, largest first. */
+const MAX_SLICES = 20;
+
 /** Compares prediction files of two versions item by item. */
 export class ComparePredictions {
   constructor(private readonly artifacts: ArtifactStore) {}
@@ -60,6 +72,15 @@ export class ComparePredictions {
     return { comparison, items, whole };
   }
 
+  /** Compares files whose digests are given, and stores all that flipped as evidence. @throws as `run` */
+  async kept(oldDigest: string, newDigest: string, budget: number): Promise<KeptComparison> {
+    const file = (value: string) => (value === '' ? { case: undefined } : { case: 'digest', value });
+    const { comparison, items, whole } = await this.run(file(oldDigest), file(newDigest), budget);
+    const flips = await this.artifacts.put(flipLines(items));
+    const kept = { ...comparison, slices: comparison.slices.slice(0, MAX_SLICES) };
+    return { whole, comparison: kept, evidence: [oldDigest, newDigest, flips.digest] };
+  }
+
   private async predictions(file: PredictionFile, label: string): Promise<Prediction[]> {
     if (typeof file.value === 'string')
       return parsePredictions(
@@ -76,6 +97,11 @@ export class ComparePredictions {
     }
     throw new ThalamusError('REQUEST_INVALID', `${label} are missing; send a digest or the file itself.`);
   }
+}
+
+/** Flipped items as JSONL, negative ones first. */
+function flipLines(items: readonly FlippedItem[]): Uint8Array {
+  return Buffer.from(items.map((item) => `${JSON.stringify(item)}\n`).join(''));
 }
 
 function utf8(bytes: Uint8Array, label: string): string {

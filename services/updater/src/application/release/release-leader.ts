@@ -7,6 +7,7 @@ import {
   GATE,
   hasTraffic,
   isLive,
+  isRepairing,
   moved,
   stateName,
   type ReleaseRecord,
@@ -14,6 +15,7 @@ import {
 import type { RegistryWriter } from '../registry-writer.js';
 import type { JudgeGate, LiveFigures } from './judge-gate.js';
 import type { Releases } from './releases.js';
+import type { RepairRelease } from './repair-release.js';
 import { StepHolds, UPDATER, type LeaderClock } from './step-holds.js';
 import type { EvidenceOf } from './steer-release.js';
 
@@ -42,6 +44,7 @@ export interface LiveGate extends EvidenceOf, LiveFigures {
 /** Moves live releases on, or back, as their traffic says. The elected writer does it; all that it knows it has from the registry and the log. */
 export class ReleaseLeader {
   readonly name = 'releases';
+  private readonly clock: LeaderClock = { now: Date.now, monotonic: () => performance.now() };
   private readonly holds: StepHolds;
   private readonly waits = new Map<string, string>();
   private timer: NodeJS.Timeout | undefined;
@@ -55,9 +58,9 @@ export class ReleaseLeader {
     private readonly writer: Pick<RegistryWriter, 'isLeader'>,
     private readonly residency: Pick<ResidencyView, 'hostsFor'>,
     private readonly gates: { readonly live: LiveGate; readonly judge: JudgeGate },
-    private readonly clock: LeaderClock = { now: Date.now, monotonic: () => performance.now() },
+    private readonly repairs: Pick<RepairRelease, 'settle' | 'cancelLeft'>,
   ) {
-    this.holds = new StepHolds(releases, clock);
+    this.holds = new StepHolds(releases, this.clock);
   }
 
   start(): Promise<void> {
@@ -121,6 +124,7 @@ export class ReleaseLeader {
   /** One look at all live releases. */
   async lookAtAll(): Promise<void> {
     const live = this.keepTo();
+    if (this.writer.isLeader) await this.repairs.cancelLeft().catch(() => undefined);
     for (const id of this.waits.keys()) if (!live.some((release) => release.id === id)) this.forget(id);
     for (const release of live) {
       try {
@@ -139,6 +143,10 @@ export class ReleaseLeader {
   }
 
   private async lookAt(release: ReleaseRecord): Promise<void> {
+    if (isRepairing(release.details)) {
+      this.waits.set(release.id, await this.repairs.settle(release));
+      return;
+    }
     // A candidate that cannot be judged by its gate gets no lease, and so no traffic.
     const obstacle = await this.gates.judge.obstacle(release);
     if (obstacle !== '') return void this.waits.set(release.id, obstacle);

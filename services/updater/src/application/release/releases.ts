@@ -86,18 +86,22 @@ export class Releases {
     return this.written(begun?.id ?? '', 0);
   }
 
-  /** Moves a release as `decide` says on what it then is; undefined leaves it. @throws what `decide` throws, NOT_LEADER */
+  /**
+   * Moves a release as `decide` says on what it then is; undefined leaves it. What is `beside` is written with it, or not at all.
+   * @throws what `decide` and `beside` throw, NOT_LEADER
+   */
   async move(
     id: string,
     actor: Actor,
     decide: (release: ReleaseRecord) => ReleaseRecord | undefined,
+    beside: () => readonly Change[] = () => [],
   ): Promise<ReleaseRecord> {
     let known = 0;
     await this.writer.write(actor, () => {
       const release = this.find(id);
       known = release.details.history.length;
       const next = decide(release);
-      return next ? this.changes(release, next) : [];
+      return next ? [...beside(), ...this.changes(release, next)] : [];
     });
     return this.written(id, known);
   }

@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { ArtifactStore } from '@thalamus/bundle';
-import { settleContract, type ContractDifference, type FlippedItem } from '@thalamus/compatibility';
+import { settleContract, type ContractDifference } from '@thalamus/compatibility';
 import { registryV1, releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { randomBytes } from 'node:crypto';
@@ -22,8 +21,6 @@ import { refuseWhileLive, type Releases } from './releases.js';
 import { beginGate, judgedByGate, needContractRules } from './start-gate.js';
 
 const { ReleaseState } = releaseV1;
-/** Slices that a release keeps, largest first. */
-const MAX_SLICES = 20;
 
 /** What a start rests on. */
 interface Checked {
@@ -49,7 +46,6 @@ export class StartRelease {
   constructor(
     private readonly releases: Releases,
     private readonly checks: StartChecks,
-    private readonly artifacts: ArtifactStore,
     private readonly now: () => number = Date.now,
   ) {}
 
@@ -143,15 +139,7 @@ export class StartRelease {
 
   private async compared({ oldDigest, newDigest }: releaseV1.StartRequest, plan: releaseV1.ReleasePlan) {
     if (oldDigest === '' && newDigest === '') return undefined;
-    const file = (value: string) => (value === '' ? { case: undefined } : { case: 'digest', value });
-    const { comparison, items, whole } = await this.checks.compare.run(
-      file(oldDigest),
-      file(newDigest),
-      plan.negativeFlipBudget,
-    );
-    const flips = await this.artifacts.put(flipLines(items));
-    const kept = { ...comparison, slices: comparison.slices.slice(0, MAX_SLICES) };
-    return { whole, comparison: kept, evidence: [oldDigest, newDigest, flips.digest] };
+    return this.checks.compare.kept(oldDigest, newDigest, plan.negativeFlipBudget);
   }
 
   private begun(id: string, request: releaseV1.StartRequest, checked: Checked, actor: Actor): ReleaseRecord {
@@ -209,9 +197,4 @@ function nothingKnown(): ThalamusError {
       ],
     },
   );
-}
-
-/** Flipped items as JSONL, negative ones first. */
-function flipLines(items: readonly FlippedItem[]): Uint8Array {
-  return Buffer.from(items.map((item) => `${JSON.stringify(item)}\n`).join(''));
 }

@@ -32,6 +32,7 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
   [ReleaseState.UNSPECIFIED]: [ReleaseState.DRAFT],
   [ReleaseState.DRAFT]: [
     ReleaseState.COMPARED,
+    ReleaseState.REPAIRED,
     ReleaseState.SHADOW,
     ReleaseState.CANARY,
     ReleaseState.STABLE,
@@ -64,6 +65,11 @@ export function isLive(state: State): boolean {
 /** True while gateways send the candidate anything, and so need a lease. */
 export function hasTraffic(state: State): boolean {
   return state === ReleaseState.SHADOW || state === ReleaseState.CANARY;
+}
+
+/** True while a release waits for the job that repairs its candidate; another way that it went meanwhile ends that. */
+export function isRepairing({ state, repair }: releaseV1.Release): boolean {
+  return repair?.ended === false && (state === ReleaseState.DRAFT || state === ReleaseState.COMPARED);
 }
 
 /** Name of a state as the registry keeps it, without prefix. */
@@ -139,7 +145,8 @@ export function expertAfter(
     candidate: expert.candidate === toVersion ? '' : expert.candidate,
     shadow: expert.shadow === toVersion ? '' : expert.shadow,
   };
-  if (details.stopped !== '') return free;
+  // What is being repaired will not be served.
+  if (details.stopped !== '' || isRepairing(details)) return free;
   switch (details.state) {
     case ReleaseState.CANARY:
       return { ...free, candidate: toVersion };
