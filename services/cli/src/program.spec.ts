@@ -51,3 +51,18 @@ describe('experts train', () => {
     await expect(createProgram().parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
   });
 });
+
+describe('release repair', () => {
+  it.each([
+    [
+      ['--release', 'r', '--out', 'x', '--threads', '2'],
+      /^--out, --threads: a release is repaired by a job, .* leave it away, or repair into a folder/,
+    ],
+    [['--release', 'r', '--from', 'a@1', '--to', 'a@2'], /^--from, --to: a release is repaired by a job/],
+    [['--from', 'a', '--to', 'b', '--out', 'x', '--detach'], /^--detach: a repair into a folder is no job/],
+    [['--from', 'a'], /^--to, --out must be given: name both versions .* or a release with --release/],
+  ])('refuses %j', async (more, pattern) => {
+    const words = ['release', 'repair', '--data', 'x.csv', ...more];
+    await expect(createProgram().parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
+  });
+});

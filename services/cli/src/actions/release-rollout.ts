@@ -130,7 +130,7 @@ export async function rollback(releaseId: string, options: ReasonOptions): Promi
 }
 
 /** Work with the updater, again while it elects its writer: what was refused so has not been begun. */
-function withReleases<T>(
+export function withReleases<T>(
   options: Pick<CommonOptions, 'data'>,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {

@@ -1,28 +1,42 @@
 import { REPAIR_METHODS } from '@thalamus/contracts';
+import { ThalamusError } from '@thalamus/errors';
 import { Option, type Command } from 'commander';
 import type { RepairOptions } from '../actions/repair-local.js';
+import type { RepairReleaseOptions } from '../actions/repair-release.js';
 import { NO_LICENCE_STATED } from '../jobs/no-licence-stated.js';
-import { collect, dataFolderOption, numberIn, verb, wholeNumber } from '../mesh-command.js';
+import { collect, dataFolderOption, numberIn, refuseGiven, verb, wholeNumber } from '../mesh-command.js';
+
+/** Options of a repair in this process alone, by attribute. */
+const LOCAL_ALONE = new Set([
+  ...['from', 'to', 'out', 'base', 'fromBase', 'name', 'expertVersion'],
+  ...['threads', 'restart', 'checkpointMinutes'],
+]);
+const WITH_RELEASE =
+  'a release is repaired by a job, on its own versions and their bases; leave it away, or repair into a folder without --release';
+const WITHOUT_RELEASE = 'a repair into a folder is no job; leave it away, or name a release with --release';
 
 /** `thalamus release repair`. */
 export function repairCommand(): Command {
-  return verb(
+  const command = verb(
     'repair',
-    'train a compatibility adapter: the new version learns again what the old one had right, at the same cost to serve; writes a bundle to a folder; exit code 4 when it got worse',
+    'train a compatibility adapter: the new version learns again what the old one had right, at the same cost to serve; into a folder in this process, or of a release by a job of the mesh. Exit code 4 when it got worse, or the release stands',
     [
+      'thalamus release repair --release my-intents-2-1f0c9a3e --data unseen.csv',
+      'thalamus release repair --release my-intents-2-1f0c9a3e --data unseen@1 --test held-out@1 --detach',
       'thalamus release repair --from /tmp/intents-1 --to /tmp/intents-2 --data unseen.csv --out /tmp/compat',
       'thalamus release repair --from my-intents@1 --to my-intents@2 --data unseen.csv --out /tmp/compat',
       'thalamus release repair --from v1 --to v2 --from-base base-1 --base base-2 --data unseen.csv --out /tmp/compat',
     ],
   )
-    .requiredOption('--from <version>', 'the old version: folder of a bundle, or NAME@VERSION of the mesh')
-    .requiredOption('--to <version>', 'the new version, likewise: a low-rank expert with the same labels')
+    .option('--from <version>', 'the old version: folder of a bundle, or NAME@VERSION of the mesh')
+    .option('--to <version>', 'the new version, likewise: a low-rank expert with the same labels')
+    .option('--release <id>', 'or the release whose candidate is repaired before callers get it')
     .requiredOption(
       '--data <csv>',
-      'rows with the columns text and label that neither version was trained on: on rows that the new version knows by heart it errs on none, and has nothing to learn',
+      'rows, of a release also as registered NAME@VERSION, with the columns text and label that neither version was trained on: on rows that the new version knows by heart it errs on none, and has nothing to learn',
     )
-    .requiredOption('--out <folder>', 'write the bundle here')
-    .option('--test <csv>', 'rows that judge the result; default: 15 % of the data are held out')
+    .option('--out <folder>', 'write the bundle here')
+    .option('--test <csv>', 'rows that judge the result, likewise; default: 15 % of the data are held out')
     .addOption(
       new Option('--method <method>', 'what a row teaches; the others are variants and controls of the first')
         .choices(REPAIR_METHODS)
@@ -67,9 +81,26 @@ export function repairCommand(): Command {
       numberIn(Number.MIN_VALUE, 1440),
       5,
     )
+    .option('--detach', 'of a release: return when the job is submitted', false)
     .option('--json', 'print one JSON document', false)
-    .addOption(dataFolderOption('--mesh', 'data folder of the mesh'))
-    .action(async (options: RepairOptions) =>
-      (await import('../actions/repair-local.js')).repairLocal(options),
-    );
+    .addOption(dataFolderOption('--mesh', 'data folder of the mesh'));
+  return command.action(async (options: RepairOptions | RepairReleaseOptions) => {
+    if ('release' in options) {
+      refuseGiven(command, LOCAL_ALONE, WITH_RELEASE);
+      return (await import('../actions/repair-release.js')).repairRelease(options);
+    }
+    refuseGiven(command, new Set(['detach']), WITHOUT_RELEASE);
+    requireLocal(options);
+    return (await import('../actions/repair-local.js')).repairLocal(options);
+  });
+}
+
+/** @throws CONFIG_INVALID */
+function requireLocal(options: Partial<RepairOptions>): void {
+  const missing = (['from', 'to', 'out'] as const).filter((name) => options[name] === undefined);
+  if (missing.length === 0) return;
+  throw new ThalamusError(
+    'CONFIG_INVALID',
+    `${missing.map((name) => `--${name}`).join(', ')} must be given: name both versions and the folder of the result, or a release with --release.`,
+  );
 }

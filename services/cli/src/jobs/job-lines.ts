@@ -50,6 +50,7 @@ export function subjectOf(job: jobV1.Job): string {
     const number = (key: string) => Number(job.parameters?.[key] ?? 0);
     return `${experts.length} experts on ${text('dataset')}, part ${number('part')} of ${number('parts')}`;
   }
+  if (text('from') !== '') return `${text('to')} against ${text('from')} on ${text('dataset')}`;
   const version = text('version') === '' ? '' : `@${text('version')}`;
   return `${text('expert')}${version} on ${text('dataset')}`;
 }

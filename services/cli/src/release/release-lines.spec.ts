@@ -27,6 +27,24 @@ describe('a release as it is shown', () => {
     expect(lines).toMatch(/mirror\.flips +2 +9 +22\.2 % .* 1\.0 % broken/);
   });
 
+  it('says which job repaired, or repairs, the candidate, with what', () => {
+    const parameters = { method: 'muscle', dataset: 'unseen@1', seed: 0 };
+    const repair = create(releaseV1.RepairSchema, {
+      jobId: 'j',
+      parameters,
+      by: 'ada',
+      replacedVersion: '2',
+    });
+    const line = (ended: boolean) => releaseLines({ ...release, repair: { ...repair, ended } }).at(2);
+    expect(line(false)).toBe(
+      'repair of version 2 (muscle on unseen@1, seed 0) by job j, asked for by ada: not taken yet',
+    );
+    expect(line(true)).toMatch(/asked for by ada$/);
+    expect(releaseJson({ ...release, repair }).repair).toEqual({
+      ...{ job: 'j', parameters, by: 'ada', replacedVersion: '2', ended: false },
+    });
+  });
+
   it('is plain JSON without names of messages', () => {
     const text = JSON.stringify(releaseJson(release));
     expect(text).not.toContain('$typeName');

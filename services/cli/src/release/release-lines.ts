@@ -24,6 +24,7 @@ export function releaseJson(release: releaseV1.Release) {
     ...{ id, expert, fromVersion, toVersion, state: stateOf(release), weight, step, stopped, waitingFor },
     plan: plan && toJson(releaseV1.ReleasePlanSchema, plan, { alwaysEmitImplicit: true }),
     live: live && toJson(releaseV1.LiveReadingSchema, live, { alwaysEmitImplicit: true }),
+    repair: release.repair && repairJson(release.repair),
     comparison: comparison && {
       verdict: releaseV1.Verdict[comparison.verdict].toLowerCase(),
       reason: comparison.reason,
@@ -39,6 +40,17 @@ export function releaseJson(release: releaseV1.Release) {
   };
 }
 
+function repairJson({ jobId, parameters, by, replacedVersion, ended }: releaseV1.Repair) {
+  return { job: jobId, parameters: parameters ?? {}, by, replacedVersion, ended };
+}
+
+/** The last repair that was asked for, in one line. */
+function repairLine({ jobId, parameters = {}, by, replacedVersion, ended }: releaseV1.Repair): string {
+  const { method, dataset, seed } = parameters;
+  const how = `${String(method)} on ${String(dataset)}, seed ${String(seed)}`;
+  return `repair of version ${replacedVersion} (${how}) by job ${jobId}, asked for by ${by}${ended ? '' : ': not taken yet'}`;
+}
+
 /** A release for people. */
 export function releaseLines(release: releaseV1.Release): string[] {
   const { id, expert, fromVersion, toVersion, weight, step, plan, stopped, waitingFor, live } = release;
@@ -48,6 +60,7 @@ export function releaseLines(release: releaseV1.Release): string[] {
   return [
     `${id}: ${expert}@${fromVersion} to ${toVersion}, ${stateOf(release)}${at}, ${percent(weight)} of the traffic`,
     ...(wait === '' ? [] : [wait]),
+    ...(release.repair ? [repairLine(release.repair)] : []),
     '',
     ...table([
       ['when', 'state', 'by', 'why'],

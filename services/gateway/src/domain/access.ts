@@ -60,6 +60,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'POST /admin/v1/releases/:id/advance': 'operator',
   'POST /admin/v1/releases/:id/approve': 'operator',
   'POST /admin/v1/releases/:id/promote': 'operator',
+  'POST /admin/v1/releases/:id/repair': 'operator',
   'POST /admin/v1/releases/:id/rollback': 'operator',
   'POST /admin/v1/experts': 'operator',
   'DELETE /admin/v1/experts/:name': 'operator',

@@ -4,7 +4,7 @@ import type { DescribedRelease } from '../../application/admin/manage-releases.j
 import { ADMIN_USE_CASES, type AdminUseCases } from './admin-use-cases.js';
 import { readBody } from './read-body.js';
 import { flipsJson, readingsJson, releaseJson, verdictJson } from './release-answers.js';
-import { flipsQuery, reasonBody, releasesQuery } from './release-bodies.js';
+import { flipsQuery, reasonBody, releasesQuery, repairBody } from './release-bodies.js';
 import { callerScope } from './request-scopes.js';
 
 /** Releases: where each stands and on what it rests, promoting and taking back. */
@@ -64,6 +64,13 @@ export class AdminReleasesController {
   async promote(@Param('id') id: string, @Req() request: FastifyRequest) {
     const { reason } = readBody(reasonBody, request.body);
     return answer(await this.useCases.manageReleases.promote(id, reason, callerScope(request)));
+  }
+
+  @Post('/:id/repair')
+  @HttpCode(200)
+  async repair(@Param('id') id: string, @Req() request: FastifyRequest) {
+    const wanted = readBody(repairBody, request.body);
+    return answer(await this.useCases.manageReleases.repair(id, wanted, callerScope(request)));
   }
 
   @Post('/:id/rollback')

@@ -9,7 +9,7 @@ import {
   queryParameter,
   WITH_BODY,
 } from './openapi-parts.js';
-import { reasonBody } from './release-bodies.js';
+import { reasonBody, repairBody } from './release-bodies.js';
 
 const READING = [...GUARDED, ...CALLING, 'REGISTRY_NOT_READY'] as const;
 const MOVING = [
@@ -98,6 +98,15 @@ export function releasePaths() {
       'promoteRelease',
       'Make the candidate stable, whatever the release waits for.',
     ),
+    '/admin/v1/releases/{id}/repair': post({
+      id: 'repairRelease',
+      summary:
+        'Have the candidate repaired by a job before callers get it. When the job has ended well, what it made is the candidate.',
+      body: repairBody,
+      answer: adminAnswers.release,
+      errors: [...MOVING, 'EXPERT_NOT_FOUND'],
+      parameters,
+    }),
     '/admin/v1/releases/{id}/rollback': moving(
       'rollBackRelease',
       'Take the candidate back: the next request already goes to the version before.',

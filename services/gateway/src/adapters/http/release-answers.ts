@@ -22,6 +22,7 @@ export function releaseJson({ release, live }: DescribedRelease) {
     trafficBeganAt: isoTime(release.trafficBeganAt),
     stopped: release.stopped,
     waitingFor: release.waitingFor,
+    repair: release.repair ? repairJson(release.repair) : null,
     live: release.live ? readingJson(release.live) : null,
     gateway: live
       ? {
@@ -85,6 +86,10 @@ function planJson(plan: releaseV1.ReleasePlan) {
     ...{ steps, negativeFlipBudget, minimumSamples, stepSeconds, mirrorShare, mirrorPerSecond },
     ...{ disagreementLimit, errorLimit, latencyTolerance, level },
   };
+}
+
+function repairJson({ jobId: job, parameters = {}, by, askedAt, replacedVersion, ended }: releaseV1.Repair) {
+  return { job, parameters, by, at: isoTime(askedAt), replacedVersion, ended };
 }
 
 function readingJson(reading: releaseV1.LiveReading) {

@@ -11,6 +11,28 @@ export const reasonBody = z
   })
   .meta({ title: 'Reason' });
 
+/** A parameter of a job. */
+export const jobParameter = z.union([
+  z.string().max(2_000),
+  z.number(),
+  z.boolean(),
+  z.array(z.string().max(200)).max(64),
+]);
+
+/** Body of what has a candidate repaired. */
+export const repairBody = z
+  .strictObject({
+    dataset: z
+      .string()
+      .max(100)
+      .describe('Registered data set, name@version, that neither version was trained on.'),
+    parameters: z
+      .record(z.string().max(64), jobParameter)
+      .default({})
+      .describe('Others of the job `repair`, such as testDataset, method, seed, epochs.'),
+  })
+  .meta({ title: 'Repair' });
+
 /** Query of GET /admin/v1/releases. */
 export const releasesQuery = z.strictObject({
   expert: z.string().min(1, 'must not be empty').max(63).optional(),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { flipSchema } from '../../application/admin/manage-releases.js';
 import { VERDICTS } from '../../domain/release-verdict.js';
+import { jobParameter } from './release-bodies.js';
 
 const share = z.number().describe('0 to 1.');
 const time = z.iso.datetime().nullable();
@@ -134,6 +135,17 @@ const release = z.object({
   trafficBeganAt: time.describe('When the candidate first got traffic.'),
   stopped: z.string().describe('Why it does not go on by itself; empty while it does.'),
   waitingFor: z.string().describe('What it waits for; empty where nobody says.'),
+  repair: z
+    .object({
+      job: z.string().describe('Its id.'),
+      parameters: z.record(z.string(), jobParameter).describe('Both versions, data set, method, seed.'),
+      by: z.string().describe('Id of a key.'),
+      at: time,
+      replacedVersion: z.string().describe('Candidate before it.'),
+      ended: z.boolean().describe('What it gave was taken, or was not.'),
+    })
+    .nullable()
+    .describe('The last repair of the candidate that was asked for; null where none was.'),
   live: reading.nullable().describe('What live traffic says of the candidate; null where nobody says.'),
   gateway: z
     .object({

@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf';
 import { parseDigest, readArtifact } from '@thalamus/bundle';
 import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
@@ -15,6 +16,14 @@ export interface DescribedRelease {
   readonly release: releaseV1.Release;
   /** Undefined when traffic is no part of it here: another state, or a lease that has lapsed. */
   readonly live: LiveRelease | undefined;
+}
+
+/** What a candidate is repaired with. */
+export interface WantedRepair {
+  /** name@version. */
+  readonly dataset: string;
+  /** Other parameters of the job. */
+  readonly parameters: JsonObject;
 }
 
 /** Which releases. */
@@ -52,7 +61,7 @@ export const flipSchema = z.object({
 const MAX_FLIP_BYTES = 64 * 2 ** 20;
 const PAGE = 100;
 const MAX_PAGES = 20;
-const { COMPARED } = releaseV1.ReleaseState;
+const { COMPARED, REPAIRED } = releaseV1.ReleaseState;
 
 /** Releases, as the updater that steers them tells of them; promotes them and takes them back. */
 export class ManageReleases {
@@ -80,12 +89,14 @@ export class ManageReleases {
     return this.described(await this.find(id, scope));
   }
 
-  /** The newest release that makes, or made, a version of an expert stable. @throws RESOURCE_NOT_FOUND */
+  /** The newest release that makes, or made, a version of an expert stable, or what it was repaired to. @throws RESOURCE_NOT_FOUND */
   async newestOf(expert: string, version: string, scope: RequestScope): Promise<DescribedRelease> {
     let pageToken: string | undefined = '';
     for (let page = 0; page < MAX_PAGES && pageToken !== undefined; page++) {
       const { releases, nextPageToken } = await this.page({ expert, pageSize: PAGE, pageToken }, scope);
-      const found = releases.find(({ release }) => release.toVersion === version);
+      const found = releases.find(
+        ({ release: { toVersion, repair } }) => toVersion === version || repair?.replacedVersion === version,
+      );
       if (found) return found;
       pageToken = nextPageToken;
     }
@@ -119,6 +130,19 @@ export class ManageReleases {
     return this.one(id, scope);
   }
 
+  /** Has the candidate repaired by a job before callers get it. @throws as `promote` */
+  async repair(
+    id: string,
+    { dataset, parameters }: WantedRepair,
+    scope: RequestScope,
+  ): Promise<DescribedRelease> {
+    await this.managed(id, scope);
+    await this.updater.run(scope, ({ release }, call) =>
+      release.repair({ releaseId: id, dataset, parameters }, call),
+    );
+    return this.one(id, scope);
+  }
+
   /** Takes the candidate back. @throws as `promote` */
   async rollBack(id: string, reason: string, scope: RequestScope): Promise<DescribedRelease> {
     await this.managed(id, scope);
@@ -132,7 +156,8 @@ export class ManageReleases {
    */
   async flips(id: string, most: number, scope: RequestScope): Promise<ReleaseFlips> {
     const { history } = await this.find(id, scope);
-    const digest = history.find(({ state }) => state === COMPARED)?.evidence.at(-1);
+    const compared = history.findLast(({ state }) => state === COMPARED || state === REPAIRED);
+    const digest = compared?.evidence.at(-1);
     if (digest === undefined) return { digest, total: 0, items: [] };
     const lines = await this.updater.run(scope, async ({ artifacts }) => {
       const bytes = await readArtifact(artifacts, parseDigest(digest), MAX_FLIP_BYTES);
