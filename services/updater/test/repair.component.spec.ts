@@ -109,6 +109,30 @@ describe('the repair of a candidate', { timeout: 60_000 }, () => {
     expect((await channelsOf(clients, 'intents')).shadow).toBe('');
   });
 
+  it('is judged anew by the gate of the release; what was approved of the one before counts no longer', async () => {
+    const rule =
+      '{ name: flips, measure: nfr, data: offline, threshold: 0.1, minimumSamples: 80, approvals: 2 }';
+    const gate = Buffer.from(`version: 1\nname: strict\nrules:\n  - ${rule}\n`);
+    const [oldDigest, newDigest] = [await expert.answers(0), await expert.answers(1)];
+    const wanted = { expert: 'intents', toVersion: '2', oldDigest, newDigest, gate };
+    const { release } = await clients.release.start(wanted);
+    const id = release?.id ?? '';
+    // 50 items are too few for the rule.
+    expect(release?.stopped).toContain('The gate strict is inconclusive. flips:');
+    await clients.release.approve({ releaseId: id, reason: 'seen by hand' });
+    await repair(id);
+    const before = await expert.find(id);
+    expect(before.gate?.approvals).toHaveLength(1);
+    await finish(await expert.claim(), await expert.made({ version: '60', flips: 20 }));
+    const after = await expert.settled(id);
+    expect(after).toMatchObject({ state: ReleaseState.REPAIRED, toVersion: '60' });
+    expect(after.gate).toMatchObject({ name: 'strict', digest: before.gate?.digest, approvals: [] });
+    const [flips] = after.gate?.rules ?? [];
+    expect(flips?.value).toBeCloseTo(0.4, 6);
+    expect(after.stopped).toContain('The gate strict');
+    expect(after.comparison?.reason).toContain('The gate strict');
+  });
+
   it('asked for twice is one job; in another way while that runs it is refused', async () => {
     const { id } = await expert.standing();
     const both = await Promise.all([repair(id, { seed: 1 }), repair(id, { seed: 1 })]);
