@@ -98,17 +98,7 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
       ),
     ],
   });
-  const { bootstrapKeyFile } = settings;
-  if (bootstrapKeyFile !== undefined) {
-    writer.onElected(async () => {
-      // Not awaited: the key is written through the writer that is being elected.
-      keys.bootstrap(bootstrapKeyFile).catch((error: unknown) => {
-        const logger = createLogger('updater');
-        logger.error({ file: bootstrapKeyFile, error }, 'the first administrator’s key was not made');
-      });
-      await Promise.resolve();
-    });
-  }
+  makeFirstKey(settings, writer, keys);
   const topics = async () => {
     await bus.start();
     await bus.ensureTopics(Object.values(TOPICS).map(topicSpec));
@@ -130,6 +120,19 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     leader,
     { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
   ];
+}
+
+/** The key of the first administrator, where a file for it is named. */
+function makeFirstKey({ bootstrapKeyFile }: UpdaterSettings, writer: RegistryWriter, keys: ManageKeys): void {
+  if (bootstrapKeyFile === undefined) return;
+  writer.onElected(async () => {
+    // Not awaited: the key is written through the writer that is being elected.
+    keys.bootstrap(bootstrapKeyFile).catch((error: unknown) => {
+      const logger = createLogger('updater');
+      logger.error({ file: bootstrapKeyFile, error }, 'the first administrator’s key was not made');
+    });
+    await Promise.resolve();
+  });
 }
 
 function busReadiness(health: { readonly ok: boolean; readonly reason?: string }): {
