@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { format } from 'prettier';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values } = parseArgs({
@@ -48,7 +49,10 @@ try {
     join(root, 'docs/results/data/compare-bench.json'),
     `${JSON.stringify(result, undefined, 2)}\n`,
   );
-  writeFileSync(join(root, 'docs/results/compare-bench.md'), page(result));
+  writeFileSync(
+    join(root, 'docs/results/compare-bench.md'),
+    await format(page(result), { parser: 'markdown', printWidth: 120 }),
+  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ignoredColumns, reference, seed } from './job-fields.js';
-import { hyperParameterShape, REPAIR_METHODS } from './training-parameters.js';
+import { DEFAULT_REPAIR_METHOD, hyperParameterShape, REPAIR_METHODS } from './training-parameters.js';
 
 /** Fewest rows of a repair: fewer leave next to nothing to choose a pass by, and to judge with. */
 export const MIN_REPAIR_ROWS = 40;
@@ -20,7 +20,9 @@ export const repairParametersSchema = z
     /** Registered data set that the result is judged and compared on; without it a part of `dataset` is held out. */
     testDataset: reference.optional(),
     /** What a row teaches. */
-    method: z.enum(REPAIR_METHODS, `must be one of ${REPAIR_METHODS.join(', ')}`).default('muscle'),
+    method: z
+      .enum(REPAIR_METHODS, `must be one of ${REPAIR_METHODS.join(', ')}`)
+      .default(DEFAULT_REPAIR_METHOD),
     ...hyperParameterShape,
     /** Chooses which rows are held out and the order of training: the same seed, rows and machine give the same weights. */
     seed,

@@ -15,12 +15,16 @@ export const REPAIR_METHODS = [
   'less-likely-ce',
   'new',
   'continued',
+  'mean',
   'mean-ce',
   'old-right-alone-ce',
 ] as const;
 
 /** How an update is repaired. */
 export type RepairMethod = (typeof REPAIR_METHODS)[number];
+
+/** That of a repair that names none: it left the fewest flips of those that were measured (docs/results/updates.md). */
+export const DEFAULT_REPAIR_METHOD: RepairMethod = 'mean-ce';
 
 /** Forms of a learning rate's schedule after its warm-up. */
 export const SCHEDULES = ['constant', 'linear', 'cosine', 'power'] as const;

@@ -152,7 +152,7 @@ describe('thalamus release repair --release', { timeout: 240_000 }, () => {
         dataset: 'intents-repair@1',
         testDataset: 'intents-repair-test@1',
       },
-      ...{ epochs: 2, seed: 5, method: 'muscle' },
+      ...{ epochs: 2, seed: 5, method: 'mean-ce' },
     });
     // Random versions on few steps: whether it was shown to be better, and with that whether it stands, is the data's.
     const state = String(after['state']);
@@ -161,7 +161,7 @@ describe('thalamus release repair --release', { timeout: 240_000 }, () => {
     expect(after).toMatchObject({ toVersion: state === 'repaired' ? '3' : '2', repair: { ended: true } });
     const status = await run('release', 'status', id, '--data', folder);
     expect(status).toContain(
-      `repair of version 2 (muscle on intents-repair@1, seed 5) by job ${job}, asked for by cli`,
+      `repair of version 2 (mean-ce on intents-repair@1, seed 5) by job ${job}, asked for by cli`,
     );
     expect(await run('jobs', 'list', '--data', folder)).toContain(
       'intents@2 against intents@1 on intents-repair@1',

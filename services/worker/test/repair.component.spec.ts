@@ -114,7 +114,7 @@ describe('a worker that repairs', () => {
     const { verdict, reason } = undisturbed.result as Record<string, string>;
     expect(undisturbed.result).toMatchObject({
       ...{ expert: 'intents', version: '4', digest, from: 'intents@1', to: 'intents@2', seed: 3 },
-      ...{ dataset: 'unseen@1', method: 'muscle', rows: { test: 60 } },
+      ...{ dataset: 'unseen@1', method: 'mean-ce', rows: { test: 60 } },
     });
     expect(['repaired', 'not-shown', 'worse']).toContain(verdict);
     expect(reason).toMatch(/of 60 held-out rows flip from right to wrong/);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { TASKS } from '../tasks.mjs';
 import { CACHE } from './base-versions.mjs';
 import { encodeAnswers } from './answers.mjs';
-import { PAIRS, REPAIR_SETTINGS, UPDATE_TASKS, VERSION_SETTINGS } from './pairs.mjs';
+import { PAIRS, REPAIR_SETTINGS, UPDATE_TASKS, VERSION_SETTINGS, WITHOUT_LABELS } from './pairs.mjs';
 import { readUpdateRows } from './rows.mjs';
 
 /** Seeds of the adapters: those of v1 and v2 differ, as do two of v2. */
@@ -17,7 +17,7 @@ const VERSION_SEEDS = { v1: 1, v2: 2, 'v2 again': 3 };
 export class Measuring {
   constructor({ bases, pair, task, seed, data }) {
     Object.assign(this, { bases, pair, task, seed });
-    this.rows = readUpdateRows(data, task, seed);
+    this.rows = readUpdateRows(data, task, seed, PAIRS[pair].repair);
     this.maxTokens = UPDATE_TASKS[task].maxTokens;
     this.known = new Map();
   }
@@ -39,17 +39,29 @@ export class Measuring {
   async repaired(arm, v1, v2) {
     const expert = await openBundle(v2.folder);
     const base = this.bases.new;
-    const encode = async (part, maxTokens) => {
-      const texts = this.rows[part].map(({ text }) => text);
-      return (await base.tokens.encode(texts, maxTokens)).map(({ ids }) => ids);
-    };
+    const encode = async (rows, maxTokens) =>
+      (
+        await base.tokens.encode(
+          rows.map(({ text }) => text),
+          maxTokens,
+        )
+      ).map(({ ids }) => ids);
     // Rows are cut in training alone: what is judged is what is served.
     const served = base.manifest.maxTokens;
-    const taught = async (part, maxTokens) => ({
-      ids: await encode(part, maxTokens),
-      classes: Int32Array.from(this.rows[part], ({ label }) => v2.labels.indexOf(label)),
-      answers: { old: v1.scores[part], new: v2.scores[part] },
-    });
+    const taught = async (part, maxTokens, count = this.rows[part].length) => {
+      const rows = this.rows[part].slice(0, count);
+      const of = ({ scores, labels }) => scores[part].subarray(0, count * labels.length);
+      return {
+        ids: await encode(rows, maxTokens),
+        classes: Int32Array.from(rows, ({ label }) => v2.labels.indexOf(label)),
+        answers: { old: of(v1), new: of(v2) },
+      };
+    };
+    const all = this.rows.repair.length;
+    const labelled = PAIRS[this.pair].labelled ?? all;
+    const count = WITHOUT_LABELS.includes(arm) ? all : Math.min(labelled, all);
+    // All arms take the same steps.
+    const epochs = Math.round((REPAIR_SETTINGS.epochs * all) / count);
     const prepared = prepareRepair({
       base,
       name: expert.manifest.name,
@@ -58,14 +70,14 @@ export class Measuring {
         head: await readClassifierHead(expert, base.read.config.hiddenSize),
       },
       arm,
-      train: await taught('repair', this.maxTokens),
+      train: await taught('repair', this.maxTokens, count),
       validation: await taught('validation', served),
-      test: await encode('test', served),
-      settings: REPAIR_SETTINGS,
+      test: await encode(this.rows.test, served),
+      settings: { ...REPAIR_SETTINGS, epochs },
       seed: this.seed,
     });
     const { outcome, test } = await prepared.run({});
-    const facts = { steps: outcome.state.optimiser.step, ...outcome.state.bestFigures };
+    const facts = { taught: count, steps: outcome.state.optimiser.step, ...outcome.state.bestFigures };
     return this.line(v2.labels, test, facts);
   }
 
@@ -82,12 +94,13 @@ export class Measuring {
     const settings = { ...VERSION_SETTINGS, maxTokens: this.maxTokens };
     const seed = 10 * this.seed + VERSION_SEEDS[name];
     // A version of another pair is the same one: it stands on the same base, rows and seed.
-    const key = JSON.stringify([base.digest, this.task, this.rows.train.length, settings, seed]);
+    const train = isOld ? this.rows.trainOld : this.rows.train;
+    const key = JSON.stringify([base.digest, this.task, train.length, settings, seed]);
     const folder = join(
       CACHE,
       `${this.task}-${share}-${createHash('sha256').update(key).digest('hex').slice(0, 12)}`,
     );
-    if (!existsSync(join(folder, 'expert.json'))) await this.train(folder, base, settings, seed);
+    if (!existsSync(join(folder, 'expert.json'))) await this.train(folder, base, settings, seed, train);
     const expert = await openBundle(folder);
     const classifier = await openClassifier(expert, {
       runtime: base.runtime,
@@ -102,10 +115,10 @@ export class Measuring {
     return { folder, labels: expert.manifest.labels, scores, bytes: expert.sizeBytes };
   }
 
-  async train(folder, base, settings, seed) {
+  async train(folder, base, settings, seed, train) {
     mkdirSync(CACHE, { recursive: true });
     const { licence, origin, expert, description } = TASKS.find(({ set }) => set === this.task);
-    const { train, choose } = this.rows;
+    const { choose } = this.rows;
     const result = await trainExpert({
       base,
       parts: { train, validation: choose, test: choose },

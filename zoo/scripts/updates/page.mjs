@@ -39,7 +39,7 @@ const within = ({ value, mean, low, high }) =>
 const table = (head, body) =>
   [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
 const settings = ({ epochs, rate, headRate, rank, rowsPerBatch }) =>
-  `${epochs} passes, rate ${rate}, head ${headRate}, rank ${rank}, batch ${rowsPerBatch}`;
+  `${epochs} passes, rate ${rate}, head ${Number(headRate.toPrecision(2))}, rank ${rank}, batch ${rowsPerBatch}`;
 
 /** Every update by task, with the floor that two seeds of one version set. */
 function updates(kept, pairs) {
@@ -48,7 +48,7 @@ function updates(kept, pairs) {
       'pair',
       'task',
       'seeds',
-      'rows: versions, repair, test',
+      'rows: v1, v2, repair, test',
       'v1',
       'v2',
       'NFR',
@@ -60,13 +60,13 @@ function updates(kept, pairs) {
         const { rows, runs } = pooled(own, pair, ['v1', 'v2']);
         if (runs.length === 0) return [];
         const again = pooled(own, pair, ['v1', 'v2', 'v2 again']).rows;
-        const { train, repair, test } = own[0].rows;
+        const { trainOld, train, repair, test } = own.find((line) => line.pair === pair).rows;
         return [
           [
             pair,
             `\`${task}\``,
             runs.length,
-            `${train}, ${repair}, ${test}`,
+            `${trainOld}, ${train}, ${repair}, ${test}`,
             percent(accuracy(rows, 'v1')),
             percent(accuracy(rows, 'v2')),
             within(negativeFlips(rows, 'v2')),

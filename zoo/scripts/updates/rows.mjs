@@ -3,19 +3,21 @@ import { readCsv, rowUse } from '@thalamus/training';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UPDATE_SPLIT, UPDATE_TASKS } from './pairs.mjs';
+import { MORE_ROWS, UPDATE_SPLIT, UPDATE_TASKS } from './pairs.mjs';
 
 /**
- * `train` and `choose` make both versions, `repair` and `validation` the adapters; the four share no text. Another seed draws other
- * rows, but for the test rows. Drawn rows take turns by label, so that few rows hold every label.
+ * `train` and `choose` make both versions, v1 by the first `trainOld` of the rows, `repair` and `validation` the adapters; the four share
+ * no text. Another seed draws other rows, but for the test rows. Drawn rows take turns by label, so that few rows hold every label.
  */
-export function readUpdateRows(folder, set, seed) {
+export function readUpdateRows(folder, set, seed, repair) {
   const read = (part) => readCsv(readFileSync(join(folder, `${set}.${part}.csv`)), `${set}.${part}.csv`);
   const rows = read('train');
-  const { train, repair, validation, test } = UPDATE_TASKS[set];
+  const { train: trainOld, validation, test } = UPDATE_TASKS[set];
+  const train = Math.round(MORE_ROWS * trainOld);
   const of = (use) => rows.filter(({ text }) => rowUse(text, UPDATE_SPLIT) === use);
   const forVersions = drawn(of('expert'), train + validation, `${seed}`);
   return {
+    trainOld: forVersions.slice(0, trainOld),
     train: forVersions.slice(0, train),
     choose: forVersions.slice(train),
     repair: drawn(of('router'), repair, `${seed}`),

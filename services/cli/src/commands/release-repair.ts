@@ -1,4 +1,4 @@
-import { REPAIR_METHODS } from '@thalamus/contracts';
+import { DEFAULT_REPAIR_METHOD, REPAIR_METHODS } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { Option, type Command } from 'commander';
 import type { RepairOptions } from '../actions/repair-local.js';
@@ -38,9 +38,12 @@ export function repairCommand(): Command {
     .option('--out <folder>', 'write the bundle here')
     .option('--test <csv>', 'rows that judge the result, likewise; default: 15 % of the data are held out')
     .addOption(
-      new Option('--method <method>', 'what a row teaches; the others are variants and controls of the first')
+      new Option(
+        '--method <method>',
+        "what a row teaches: the paper's way, its variants, controls, and ways of ours",
+      )
         .choices(REPAIR_METHODS)
-        .default('muscle'),
+        .default(DEFAULT_REPAIR_METHOD),
     )
     .option('--base <folder>', 'base of the new version; default: zoo/base/minilm-l6, or that of the mesh')
     .option('--from-base <folder>', 'base of the old version, which may be another; default likewise')
@@ -59,7 +62,7 @@ export function repairCommand(): Command {
     .option('--epochs <n>', 'passes over the rows; default: 3', wholeNumber(1, 1000))
     .option(
       '--rate <rate>',
-      'peak learning rate of the adapter; default: 3e-4',
+      'peak learning rate of the adapter; default: 1e-3',
       numberIn(Number.MIN_VALUE, 1),
     )
     .option(

@@ -613,7 +613,7 @@ export type RuleStanding = Message<"thalamus.release.v1.RuleStanding"> & {
   slice: string;
 
   /**
-   * Largest or smallest value that is good, as the measure says.
+   * Largest or smallest value that is good, as the measure says, in its unit.
    *
    * @generated from field: double threshold = 5;
    */
@@ -634,14 +634,14 @@ export type RuleStanding = Message<"thalamus.release.v1.RuleStanding"> & {
   value?: number | undefined;
 
   /**
-   * Lower end of its interval.
+   * Lower end of its interval, in the unit of the measure.
    *
    * @generated from field: optional double low = 8;
    */
   low?: number | undefined;
 
   /**
-   * Upper end of it.
+   * Upper end of it, likewise in the unit of the measure.
    *
    * @generated from field: optional double high = 9;
    */
