@@ -11,7 +11,7 @@ import { openTrainingBase } from '@thalamus/training';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { format } from 'prettier';
+import { format, resolveConfig } from 'prettier';
 
 const { values } = parseArgs({
   options: {
@@ -136,9 +136,11 @@ if (values.keep) {
     ...own,
     times: times.map((time) => Number(time.toFixed(3))),
   }));
+  const data = 'docs/results/data/compose-bench.json';
+  const style = await resolveConfig(data);
   writeFileSync(
-    'docs/results/data/compose-bench.json',
-    await format(JSON.stringify({ ...kept, results: rounded }), { parser: 'json', printWidth: 400 }),
+    data,
+    await format(JSON.stringify({ ...kept, results: rounded }), { ...style, filepath: data }),
   );
   writeFileSync(PAGE, await format(page(kept), { parser: 'markdown', printWidth: 120 }));
 }
