@@ -158,6 +158,16 @@ describe('the page of releases', () => {
     await showAs(page, () => ({ stopped: 'Incompatible: too much is lost.' }));
     await page.goto(`/console${path}`);
     await page.getByTestId('stopped').getByText('too much is lost').waitFor();
+    expect(await button(page, 'Approve').count()).toBe(0);
+    await page.unroute(ONE);
+    await showAs(page, ({ gate }) => {
+      const { rules, ...rest } = gate as { rules: object[] };
+      return { gate: { ...rest, rules: rules.map((rule) => ({ ...rule, approvals: 2 })) } };
+    });
+    await page.reload();
+    await button(page, 'Approve').click();
+    await page.getByRole('dialog').getByText('Your key counts once').waitFor();
+    await button(page, 'Cancel').click();
     await page.unroute(ONE);
     await showAs(page, ({ live }) => {
       const reading = live as { tests: object[] };

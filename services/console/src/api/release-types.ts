@@ -101,6 +101,8 @@ export interface RuleStanding {
   /** contract, offline, approvals, shadow or canary. */
   readonly data: string;
   readonly status: RuleStatus;
+  /** So many people let it pass when it is inconclusive; 0: nobody can. */
+  readonly approvals: number;
   /** Why; empty while it is pending. */
   readonly sentence: string;
 }

@@ -7,7 +7,7 @@ const PAGE_SIZE = 50;
 const MOST_FLIPS = 1_000;
 
 /** How a person moves a release. */
-export type Move = 'promote' | 'rollback';
+export type Move = 'approve' | 'promote' | 'rollback';
 
 const one = (id: string) => `${PATH}/${encodeURIComponent(id)}`;
 

@@ -6,6 +6,36 @@ import { releasesApi, type Move } from '../../api/releases.js';
 import { Fault } from '../../states/fault.js';
 import { weightText } from './release-facts.js';
 
+/** What is asked and said of each move. */
+const TEXTS: Readonly<Record<Move, MoveTexts>> = {
+  approve: {
+    title: ({ expert, toVersion }) => `Approve ${expert}@${toVersion}`,
+    text: () =>
+      'Rules that are inconclusive pass when as many people approve as they ask for. Your key counts once in this state.',
+    button: 'Approve it',
+    color: 'clay',
+  },
+  promote: {
+    title: ({ expert, toVersion }) => `Promote ${expert}@${toVersion}`,
+    text: promotionText,
+    button: 'Make it stable',
+    color: 'clay',
+  },
+  rollback: {
+    title: ({ expert, fromVersion }) => `Roll ${expert} back to ${fromVersion}`,
+    text: rollBackText,
+    button: 'Take it back',
+    color: 'red',
+  },
+};
+
+interface MoveTexts {
+  readonly title: (release: Release) => string;
+  readonly text: (release: Release) => string;
+  readonly button: string;
+  readonly color: string;
+}
+
 interface DialogProps {
   readonly release: Release;
   readonly move: Move;
@@ -19,11 +49,7 @@ export function MoveDialog({ isOpen, ...props }: DialogProps & { readonly isOpen
     <Modal
       opened={isOpen}
       onClose={onClose}
-      title={
-        move === 'promote'
-          ? `Promote ${release.expert}@${release.toVersion}`
-          : `Roll ${release.expert} back to ${release.fromVersion}`
-      }
+      title={TEXTS[move].title(release)}
       centered
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
@@ -46,7 +72,7 @@ function ReasonForm({ release, move, onClose }: DialogProps) {
     },
     onSuccess: onClose,
   });
-  const isPromotion = move === 'promote';
+  const { text, button, color } = TEXTS[move];
   return (
     <form
       onSubmit={(event) => {
@@ -55,7 +81,7 @@ function ReasonForm({ release, move, onClose }: DialogProps) {
       }}
     >
       <Stack>
-        <Text size="sm">{isPromotion ? promotionText(release) : rollBackText(release)}</Text>
+        <Text size="sm">{text(release)}</Text>
         <Textarea
           label="Reason"
           description="It is kept with the release and in the audit, with your key."
@@ -74,13 +100,8 @@ function ReasonForm({ release, move, onClose }: DialogProps) {
           <Button variant="default" onClick={onClose}>
             Cancel
           </Button>
-          <Button
-            type="submit"
-            color={isPromotion ? 'clay' : 'red'}
-            disabled={reason.trim() === ''}
-            loading={run.isPending}
-          >
-            {isPromotion ? 'Make it stable' : 'Take it back'}
+          <Button type="submit" color={color} disabled={reason.trim() === ''} loading={run.isPending}>
+            {button}
           </Button>
         </Group>
       </Stack>

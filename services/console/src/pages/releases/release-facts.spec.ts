@@ -3,6 +3,7 @@ import type {
   Flip,
   Release,
   ReleaseState,
+  RuleStanding,
   RuleStatus,
   SliceFigures,
   TestReading,
@@ -11,6 +12,7 @@ import {
   ageText,
   digestText,
   flipsLike,
+  mayBeApproved,
   percentText,
   placeOf,
   rateText,
@@ -200,17 +202,32 @@ describe('flipped items', () => {
 });
 
 describe('the rules of a gate', () => {
+  const rule = (name: string, status: RuleStatus, more: Partial<RuleStanding> = {}): RuleStanding => ({
+    ...{ rule: name, status, measure: 'nfr', data: 'offline', sentence: '', approvals: 0, ...more },
+  });
+
   it('come with those first that keep the candidate back, else in the order of the document', () => {
-    const rule = (name: string, status: RuleStatus) => ({
-      ...{ rule: name, status, measure: 'nfr', data: 'offline', sentence: '' },
-    });
-    const rules = [
-      rule('a', 'passed'),
-      rule('b', 'pending'),
-      rule('c', 'failed'),
-      rule('d', 'pending'),
-      rule('e', 'inconclusive'),
-    ];
+    const statuses = ['passed', 'pending', 'failed', 'pending', 'inconclusive'] as const;
+    const rules = statuses.map((status, at) => rule('abcde'.charAt(at), status));
     expect(rulesToShow(rules).map((own) => own.rule)).toEqual(['c', 'e', 'b', 'd', 'a']);
+  });
+
+  it('may be approved while one that people can let pass is inconclusive, and none of the state failed', () => {
+    const may = (state: ReleaseState, ...rules: readonly RuleStanding[]) =>
+      mayBeApproved({ state, gate: { name: 'g', digest: '', rules, approvals: [] } });
+    const open = rule('a', 'inconclusive', { approvals: 2 });
+    expect(may('compared', open)).toBe(true);
+    expect(may('draft', rule('a', 'inconclusive', { measure: 'approvals', data: 'approvals' }))).toBe(true);
+    expect(may('shadow', { ...open, data: 'shadow' })).toBe(true);
+    for (const [state, ...rules] of [
+      ['compared', rule('a', 'inconclusive')],
+      ['compared', open, rule('b', 'failed')],
+      ['compared', { ...open, data: 'shadow' }],
+      ['shadow', open],
+      ['canary', { ...open, data: 'shadow' }],
+      ['rolled_back', open],
+    ] as const)
+      expect(may(state, ...rules)).toBe(false);
+    expect(mayBeApproved({ state: 'compared', gate: null })).toBe(false);
   });
 });

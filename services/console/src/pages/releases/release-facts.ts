@@ -158,6 +158,20 @@ export function rulesToShow(rules: readonly RuleStanding[]): RuleStanding[] {
   return rules.toSorted((a, b) => URGENCY.indexOf(a.status) - URGENCY.indexOf(b.status));
 }
 
+/** Whether people can let a rule pass that keeps the release where it is now. */
+export function mayBeApproved({ gate, state }: Pick<Release, 'gate' | 'state'>): boolean {
+  if (!gate || !isLive({ state })) return false;
+  const isDue = ({ data }: RuleStanding) =>
+    data === 'shadow' || data === 'canary' ? data === state : state !== 'shadow' && state !== 'canary';
+  const due = gate.rules.filter(isDue);
+  return (
+    due.some(
+      ({ status, approvals, measure }) =>
+        status === 'inconclusive' && (approvals > 0 || measure === 'approvals'),
+    ) && !due.some(({ status }) => status === 'failed')
+  );
+}
+
 /** Place of a share on a scale that gives small shares room: its square root. 0 to 1. */
 export function placeOf(share: number, longest: number): number {
   return Math.sqrt(Math.min(1, Math.max(0, share) / Math.max(longest, 1e-9)));

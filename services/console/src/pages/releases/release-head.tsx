@@ -1,12 +1,12 @@
 import { Alert, Button, Group, Text, Title } from '@mantine/core';
-import { IconArrowBackUp, IconArrowUpCircle, IconPlayerPause } from '@tabler/icons-react';
+import { IconArrowBackUp, IconArrowUpCircle, IconCheck, IconPlayerPause } from '@tabler/icons-react';
 import { useDisclosure } from '@mantine/hooks';
 import { useState } from 'react';
 import type { Release } from '../../api/release-types.js';
 import type { Move } from '../../api/releases.js';
 import { mayActAs, useRole } from '../../api/session.js';
 import { MoveDialog } from './move-dialog.js';
-import { isLive, STATES, stepShare, stopsOf, weightText } from './release-facts.js';
+import { isLive, mayBeApproved, STATES, stepShare, stopsOf, weightText } from './release-facts.js';
 import { StateBadge, Versions } from './release-list.js';
 
 /** Which release, how far it is, what it waits for, and the ways out of it. */
@@ -73,6 +73,20 @@ function Moves(props: {
   const described = blocked === '' ? undefined : 'blocked';
   return (
     <Group gap="xs">
+      {mayBeApproved(release) && (
+        <Button
+          size="compact-md"
+          variant="light"
+          leftSection={<IconCheck size={16} />}
+          disabled={blocked !== ''}
+          aria-describedby={described}
+          onClick={() => {
+            onMove('approve');
+          }}
+        >
+          Approve
+        </Button>
+      )}
       {isLive(release) && (
         <Button
           size="compact-md"
