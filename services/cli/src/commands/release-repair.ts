@@ -15,18 +15,20 @@ const WITH_RELEASE =
   'a release is repaired by a job, on its own versions and their bases; leave it away, or repair into a folder without --release';
 const WITHOUT_RELEASE = 'a repair into a folder is no job; leave it away, or name a release with --release';
 
+const EXAMPLES = [
+  'thalamus release repair --release my-intents-2-1f0c9a3e --data unseen.csv',
+  'thalamus release repair --release my-intents-2-1f0c9a3e --data unseen@1 --test held-out@1 --detach',
+  'thalamus release repair --from /tmp/intents-1 --to /tmp/intents-2 --data unseen.csv --out /tmp/compat',
+  'thalamus release repair --from my-intents@1 --to my-intents@2 --data unseen.csv --out /tmp/compat',
+  'thalamus release repair --from v1 --to v2 --from-base base-1 --base base-2 --data unseen.csv --out /tmp/compat',
+];
+
 /** `thalamus release repair`. */
 export function repairCommand(): Command {
   const command = verb(
     'repair',
     'train a compatibility adapter: the new version learns again what the old one had right, at the same cost to serve; into a folder in this process, or of a release by a job of the mesh. Exit code 4 when it got worse, or the release stands',
-    [
-      'thalamus release repair --release my-intents-2-1f0c9a3e --data unseen.csv',
-      'thalamus release repair --release my-intents-2-1f0c9a3e --data unseen@1 --test held-out@1 --detach',
-      'thalamus release repair --from /tmp/intents-1 --to /tmp/intents-2 --data unseen.csv --out /tmp/compat',
-      'thalamus release repair --from my-intents@1 --to my-intents@2 --data unseen.csv --out /tmp/compat',
-      'thalamus release repair --from v1 --to v2 --from-base base-1 --base base-2 --data unseen.csv --out /tmp/compat',
-    ],
+    EXAMPLES,
   )
     .option('--from <version>', 'the old version: folder of a bundle, or NAME@VERSION of the mesh')
     .option('--to <version>', 'the new version, likewise: a low-rank expert with the same labels')

@@ -46,8 +46,11 @@ function repairJson({ jobId, parameters, by, replacedVersion, ended }: releaseV1
 
 /** The last repair that was asked for, in one line. */
 function repairLine({ jobId, parameters = {}, by, replacedVersion, ended }: releaseV1.Repair): string {
-  const { method, dataset, seed } = parameters;
-  const how = `${String(method)} on ${String(dataset)}, seed ${String(seed)}`;
+  const [method, dataset, seed] = ['method', 'dataset', 'seed'].map((name) => {
+    const value = parameters[name];
+    return typeof value === 'string' || typeof value === 'number' ? value : '?';
+  });
+  const how = `${method} on ${dataset}, seed ${seed}`;
   return `repair of version ${replacedVersion} (${how}) by job ${jobId}, asked for by ${by}${ended ? '' : ': not taken yet'}`;
 }
 

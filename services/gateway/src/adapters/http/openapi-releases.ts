@@ -98,20 +98,24 @@ export function releasePaths() {
       'promoteRelease',
       'Make the candidate stable, whatever the release waits for.',
     ),
-    '/admin/v1/releases/{id}/repair': post({
-      id: 'repairRelease',
-      summary:
-        'Have the candidate repaired by a job before callers get it. When the job has ended well, what it made is the candidate.',
-      body: repairBody,
-      answer: adminAnswers.release,
-      errors: [...MOVING, 'EXPERT_NOT_FOUND'],
-      parameters,
-    }),
+    '/admin/v1/releases/{id}/repair': repairing(parameters),
     '/admin/v1/releases/{id}/rollback': moving(
       'rollBackRelease',
       'Take the candidate back: the next request already goes to the version before.',
     ),
   };
+}
+
+function repairing(parameters: readonly unknown[]) {
+  return post({
+    id: 'repairRelease',
+    summary:
+      'Have the candidate repaired by a job before callers get it. When the job has ended well, what it made is the candidate.',
+    body: repairBody,
+    answer: adminAnswers.release,
+    errors: [...MOVING, 'EXPERT_NOT_FOUND'],
+    parameters,
+  });
 }
 
 /** What a person does with a release, with a reason. */
