@@ -1,5 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import { releaseV1, type RepairMethod } from '@thalamus/contracts';
+import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '../exit-codes.js';
@@ -11,27 +11,19 @@ import { createOutput } from '../output.js';
 import { AS_CLI } from '../registry-client.js';
 import { present, releaseJson, releaseLines } from '../release/release-lines.js';
 import { withReleases } from './release-rollout.js';
+import type { RepairOptions } from './repair-local.js';
 
-/** Options of `release repair --release`. */
-export interface RepairReleaseOptions {
-  readonly json: boolean;
+/** What both ways to repair are told. */
+type SharedOptions = Pick<
+  RepairOptions,
+  | ('json' | 'data' | 'test' | 'method' | 'description' | 'licence' | 'origin' | 'ignoreColumn' | 'seed')
+  | ('epochs' | 'rate' | 'headRate' | 'batch' | 'maxTokens' | 'mesh')
+>;
+
+/** Options of `release repair --release`; `data` and `test` may also be registered NAME@VERSION. */
+export interface RepairReleaseOptions extends SharedOptions {
   readonly release: string;
-  /** CSV file, or registered NAME@VERSION. */
-  readonly data: string;
-  readonly test?: string;
-  readonly method: RepairMethod;
-  readonly description?: string;
-  readonly licence: string;
-  readonly origin: string;
-  readonly ignoreColumn: readonly string[];
-  readonly seed: number;
-  readonly epochs?: number;
-  readonly rate?: number;
-  readonly headRate?: number;
-  readonly batch?: number;
-  readonly maxTokens?: number;
   readonly detach: boolean;
-  readonly mesh: string;
 }
 
 const REGISTERED = /^[a-z0-9][a-z0-9-]{0,62}@[1-9]\d*$/;
