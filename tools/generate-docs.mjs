@@ -19,7 +19,7 @@ const pages = {
   'config.md': await configPage(),
   'telemetry.md': telemetryPage(),
   'headers.md': headersPage(),
-  'cli.md': referencePage(),
+  'cli.md': await referencePage(),
 };
 const stale = [];
 for (const [name, text] of Object.entries(pages)) {

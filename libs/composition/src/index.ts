@@ -6,6 +6,7 @@ export {
   type InformationRun,
   type InformationSettings,
 } from './information/measure-information.js';
+export { measureParents } from './information/measure-parents.js';
 export {
   fitRouter,
   ROUTER_DEFAULTS,

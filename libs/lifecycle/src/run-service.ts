@@ -10,7 +10,7 @@ import {
 } from '@thalamus/config';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
 import { createLogger, getSdk, setLogLevel, type Logger, type LogLevel } from '@thalamus/telemetry';
-import { collectGarbageSoon } from './collect-garbage.js';
+import { collectGarbageSoon, collectGarbageWhenIdle } from './collect-garbage.js';
 import { ComponentHost } from './component-host.js';
 import { OpsServer } from './ops-server.js';
 import { registerProcessMetrics } from './process-metrics.js';
@@ -120,6 +120,7 @@ async function startService<S extends SettingsShape>(
   logger.info({ opsPort: ops.port }, 'ready');
   process.send?.({ kind: 'ready', opsPort: ops.port });
   collectGarbageSoon();
+  collectGarbageWhenIdle();
 }
 
 async function flushTelemetry(): Promise<void> {

@@ -10,14 +10,15 @@ for (const stream of [process.stdout, process.stderr])
   });
 endOnInterrupt();
 
-const program = createProgram();
+const args = process.argv.slice(2);
+const program = await createProgram(args);
 try {
   await program.parseAsync();
 } catch (fault) {
-  const report = describeFault(fault, verbOf(program, process.argv.slice(2)));
+  const report = describeFault(fault, verbOf(program, args));
   if (report) {
     const { code, message, exit } = report;
-    const json = process.argv.includes('--json');
+    const json = args.includes('--json');
     process.stderr.write(
       json ? `${JSON.stringify({ error: { code, message } })}\n` : `thalamus: ${message}\n`,
     );

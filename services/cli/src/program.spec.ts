@@ -4,7 +4,8 @@ import { examplesOf } from './mesh-command.js';
 import { createProgram } from './program.js';
 import { leaves, referencePage } from './reference-page.js';
 
-const verbs = createProgram().commands.flatMap((command) => leaves(command, 'thalamus'));
+const verbsOfProgram = (await createProgram()).commands;
+const verbs = verbsOfProgram.flatMap((command) => leaves(command, 'thalamus'));
 
 describe('every verb', () => {
   it.each(verbs)('%s has a description, --json, and examples that it accepts', async (path, verb) => {
@@ -15,7 +16,7 @@ describe('every verb', () => {
     for (const example of examples) {
       expect(example.startsWith(path)).toBe(true);
       const words = example.replace(/ < .*$/, '').match(/"[^"]*"|\S+/g) ?? [];
-      const program = createProgram();
+      const program = await createProgram();
       const [, command] = program.commands
         .flatMap((item) => leaves(item, 'thalamus'))
         .find(([name]) => name === path)!;
@@ -31,12 +32,25 @@ describe('every verb', () => {
     }
   });
 
-  it('is on the reference page, with every exit code', () => {
-    const page = referencePage();
+  it('is on the reference page, with every exit code', async () => {
+    const page = await referencePage();
     for (const [path] of verbs) expect(page).toContain(`## ${path}\n`);
     expect(Object.keys(EXIT_MEANINGS)).toEqual(Object.keys(EXIT));
     // Nothing of the machine that makes the page is on it.
     expect(page).not.toContain(process.cwd());
+  });
+});
+
+describe('a command line that begins with a verb', () => {
+  const whole = new Map(verbsOfProgram.map((command) => [command.name(), command.helpInformation()]));
+
+  it.each([...whole])('%s reads that verb alone, as it is in the whole tree', async (name, help) => {
+    const { commands } = await createProgram([name]);
+    expect(commands.map((command) => command.helpInformation())).toEqual([help]);
+  });
+
+  it.each([[[]], [['--help']], [['help', 'up']], [['constructor']]])('%j reads all', async (args) => {
+    expect((await createProgram(args)).commands.map((command) => command.name())).toEqual([...whole.keys()]);
   });
 });
 
@@ -48,7 +62,8 @@ describe('experts train', () => {
     [['--out', '/nowhere/x', '--method', 'probe', '--epochs', '2'], /^--epochs: the method probe/],
   ])('refuses %j, which would have no effect', async (more, pattern) => {
     const words = ['experts', 'train', '--name', 'x', '--data', 'x.csv', ...more];
-    await expect(createProgram().parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
+    const program = await createProgram();
+    await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
   });
 });
 
@@ -63,6 +78,7 @@ describe('release repair', () => {
     [['--from', 'a'], /^--to, --out must be given: name both versions .* or a release with --release/],
   ])('refuses %j', async (more, pattern) => {
     const words = ['release', 'repair', '--data', 'x.csv', ...more];
-    await expect(createProgram().parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
+    const program = await createProgram();
+    await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow(pattern);
   });
 });

@@ -1,42 +1,36 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
-import { askCommand } from './commands/ask.js';
-import { chatCommand } from './commands/chat.js';
-import { composeCommand } from './commands/compose.js';
-import { doctorCommand } from './commands/doctor.js';
-import { eventsCommand } from './commands/events.js';
-import { expertsCommand } from './commands/experts.js';
-import { jobsCommand } from './commands/jobs.js';
-import { keysCommand } from './commands/keys.js';
-import { releaseCommand } from './commands/release.js';
-import { routeCommand } from './commands/route.js';
-import { routerCommand } from './commands/router.js';
-import { upCommand } from './commands/up.js';
-import { zooCommand } from './commands/zoo.js';
 
-/** The command tree. It leaves by throwing, so that every way out has its exit code; errors are printed by the caller. */
-export function createProgram(): Command {
+/** Every verb in the order of the help, and where it is made. */
+const VERBS: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./commands/up.js')).upCommand(),
+  doctor: async () => (await import('./commands/doctor.js')).doctorCommand(),
+  ask: async () => (await import('./commands/ask.js')).askCommand(),
+  chat: async () => (await import('./commands/chat.js')).chatCommand(),
+  route: async () => (await import('./commands/route.js')).routeCommand(),
+  router: async () => (await import('./commands/router.js')).routerCommand(),
+  experts: async () => (await import('./commands/experts.js')).expertsCommand(),
+  compose: async () => (await import('./commands/compose.js')).composeCommand(),
+  release: async () => (await import('./commands/release.js')).releaseCommand(),
+  jobs: async () => (await import('./commands/jobs.js')).jobsCommand(),
+  keys: async () => (await import('./commands/keys.js')).keysCommand(),
+  events: async () => (await import('./commands/events.js')).eventsCommand(),
+  zoo: async () => (await import('./commands/zoo.js')).zooCommand(),
+};
+
+/**
+ * The command tree. It leaves by throwing, so that every way out has its exit code; errors are printed by the caller.
+ * Where `args` begin with a verb, that verb alone is read: most of the code is of others, and a launcher would keep it for days.
+ */
+export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('thalamus')
     .description('Sends each prompt to the model that will do best at it, and keeps the models honest.')
     .version(version(), '--version', 'print the version')
     .helpCommand('help [verb]', 'say what a verb does and takes')
     .addHelpText('after', '\n"thalamus VERB --help" shows the options of a verb, with examples.');
-  const commands = [
-    upCommand(),
-    doctorCommand(),
-    askCommand(),
-    chatCommand(),
-    routeCommand(),
-    routerCommand(),
-    expertsCommand(),
-    composeCommand(),
-    releaseCommand(),
-    jobsCommand(),
-    keysCommand(),
-    eventsCommand(),
-    zooCommand(),
-  ];
-  for (const command of commands) program.addCommand(command);
+  const [name = ''] = args;
+  const wanted = Object.hasOwn(VERBS, name) ? [VERBS[name]!] : Object.values(VERBS);
+  for (const command of await Promise.all(wanted.map((make) => make()))) program.addCommand(command);
   leaveByThrowing(program);
   return program;
 }

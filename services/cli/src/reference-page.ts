@@ -4,7 +4,7 @@ import { examplesOf } from './mesh-command.js';
 import { createProgram } from './program.js';
 
 /** The reference page of the command line, as Markdown, from the command tree itself. */
-export function referencePage(): string {
+export async function referencePage(): Promise<string> {
   const names = Object.keys(EXIT) as (keyof typeof EXIT)[];
   const codes = names.map((name) => `| ${EXIT[name]} | ${EXIT_MEANINGS[name]} |`);
   const verdicts = (Object.keys(VERDICT_EXIT) as (keyof typeof VERDICT_EXIT)[]).map(
@@ -30,8 +30,8 @@ export function referencePage(): string {
     '| --- | --- |',
     ...verdicts,
     '',
-    ...createProgram()
-      .commands.flatMap((command) => leaves(command, 'thalamus'))
+    ...(await createProgram()).commands
+      .flatMap((command) => leaves(command, 'thalamus'))
       .flatMap(([path, command]) => section(path, command)),
   ].join('\n');
 }

@@ -5,7 +5,7 @@ import { createProgram, verbOf } from './program.js';
 import { describeFault } from './report-fault.js';
 
 async function faultOf(...args: string[]) {
-  const program = createProgram();
+  const program = await createProgram();
   const fault: unknown = await program.parseAsync(args, { from: 'user' }).then(
     () => undefined,
     (error: unknown) => error,
@@ -65,8 +65,8 @@ describe('describeFault', () => {
     expect((await faultOf('release', ...args))?.exit).toBe(VERDICT_EXIT.error);
   });
 
-  it('knows such verbs by names that are there', () => {
-    const program = createProgram();
+  it('knows such verbs by names that are there', async () => {
+    const program = await createProgram();
     for (const verb of VERDICT_VERBS) expect(verbOf(program, verb.split(' ').slice(1))).toBe(verb);
   });
 

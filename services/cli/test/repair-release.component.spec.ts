@@ -52,7 +52,7 @@ async function run(...words: string[]): Promise<string> {
   };
   process.stderr.write = () => true;
   try {
-    await createProgram().parseAsync(words, { from: 'user' });
+    await (await createProgram()).parseAsync(words, { from: 'user' });
   } finally {
     process.stdout.write = out;
     process.stderr.write = err;

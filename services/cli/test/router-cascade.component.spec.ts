@@ -38,7 +38,7 @@ async function run(...words: string[]): Promise<Record<string, unknown>> {
     return true;
   };
   try {
-    await createProgram().parseAsync([...words, '--json'], { from: 'user' });
+    await (await createProgram()).parseAsync([...words, '--json'], { from: 'user' });
   } finally {
     process.stdout.write = write;
   }

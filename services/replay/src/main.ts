@@ -28,6 +28,8 @@ async function run(): Promise<void> {
     if (process.send) process.on('disconnect', stop);
     process.stdout.write(`replay: answers at ${address}\n`);
     process.send?.({ kind: 'ready', address });
+    // Reading the recordings leaves much behind.
+    globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
   } catch (fault) {
     const { code, message } = toThalamusError(fault);
     process.stderr.write(`replay: ${message}\n`);

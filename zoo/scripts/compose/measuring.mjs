@@ -3,6 +3,7 @@ import {
   ComposedGraph,
   fitRouter,
   largestParityGap,
+  measureParents,
   mergeWeights,
   openProducts,
   ROUTER_DEFAULTS,
@@ -12,7 +13,9 @@ import {
   chooseRanks,
   decomposeExclusiveVectors,
   FACTOR_BYTES,
+  INFORMATION_DEFAULTS,
   maxRankOf,
+  staticMethod,
 } from '@thalamus/model-merge';
 import { buildBertEncoder } from '@thalamus/onnx-graph';
 import { argMax } from '@thalamus/tensor';
@@ -43,8 +46,23 @@ export class Measuring {
   shared(method, parameters = {}) {
     const { shared = {}, ...perParent } = parameters;
     const given = { shared, parents: this.parents.map(({ name }) => ({ name, parameters: perParent })) };
-    return this.once(`shared ${method} ${JSON.stringify(parameters)}`, () =>
-      Promise.resolve(mergeWeights({ method, parameters: given }, this.base.read.weights, this.parents)),
+    return this.once(`shared ${method} ${JSON.stringify(parameters)}`, async () => {
+      const measured = staticMethod(method).needsInformation ? await this.information() : undefined;
+      return mergeWeights({ method, parameters: given }, this.base.read.weights, this.parents, {
+        information: (parent) => measured?.get(parent),
+      });
+    });
+  }
+
+  /** Fisher information of every parent on its own training rows, as many as a composition takes. */
+  information() {
+    return this.once('information', () =>
+      measureParents(
+        this.parents,
+        this.experts.map(({ train, test }) => ({ train: train.map((text) => ({ text })), test })),
+        { ...INFORMATION_DEFAULTS, isUnit: true },
+        { base: this.base, seed: this.seed, onProgress: () => {} },
+      ),
     );
   }
 

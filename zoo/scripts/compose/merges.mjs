@@ -86,6 +86,7 @@ export const MERGES = {
     'pcb',
     [1, 2].map((lambda) => ({ weight: 1, shared: { lambda } })),
   ),
+  fisher: fixed('fisher', [{ weight: 1 }]),
   'hard routing to the full experts': async (m) => {
     // Labels that two tasks share would make a wrong parent right: this is a lower bound, tight where they share none.
     const alone = await m.alone();

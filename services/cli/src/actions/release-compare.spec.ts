@@ -30,15 +30,15 @@ const right = (at: number) => (at % 3 === 0 ? 'no' : 'yes');
 
 async function compare(...args: string[]): Promise<{ readonly printed: string; readonly exit: unknown }> {
   const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  await createProgram().parseAsync(['release', 'compare', ...args], { from: 'user' });
+  await (await createProgram()).parseAsync(['release', 'compare', ...args], { from: 'user' });
   const printed = written.mock.calls.map(([text]) => String(text)).join('');
   written.mockRestore();
   return { printed, exit: process.exitCode };
 }
 
 describe('thalamus release compare', () => {
-  it('names every way to slice in its help', () => {
-    const release = createProgram().commands.find((own) => own.name() === 'release')!;
+  it('names every way to slice in its help', async () => {
+    const release = (await createProgram()).commands.find((own) => own.name() === 'release')!;
     const verb = release.commands.find((own) => own.name() === 'compare')!;
     const { description } = verb.options.find(({ long }) => long === '--slices')!;
     expect(description).toContain(`figures by ${DIMENSIONS.join(', ')}, separated`);

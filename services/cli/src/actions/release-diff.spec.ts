@@ -35,7 +35,7 @@ async function copy(
 
 async function diff(...args: string[]) {
   const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  await createProgram().parseAsync(['release', 'diff', ...args], { from: 'user' });
+  await (await createProgram()).parseAsync(['release', 'diff', ...args], { from: 'user' });
   const printed = written.mock.calls.map(([text]) => String(text)).join('');
   written.mockRestore();
   return { printed, exit: process.exitCode };

@@ -28,7 +28,7 @@ function predictions(name: string, lost: (at: number) => boolean, n = 2000): str
 
 async function gate(...args: string[]) {
   const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  await createProgram().parseAsync(['release', 'gate', ...args], { from: 'user' });
+  await (await createProgram()).parseAsync(['release', 'gate', ...args], { from: 'user' });
   const printed = written.mock.calls.map(([text]) => String(text)).join('');
   written.mockRestore();
   return { printed, exit: process.exitCode };

@@ -84,7 +84,7 @@ beforeAll(async () => {
 
 async function thalamus(...args: string[]) {
   const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  await createProgram().parseAsync(args, { from: 'user' });
+  await (await createProgram()).parseAsync(args, { from: 'user' });
   const printed = written.mock.calls.map(([text]) => String(text)).join('');
   written.mockRestore();
   return { printed, exit: process.exitCode };
