@@ -29,7 +29,8 @@ export async function createProgram(args: readonly string[] = []): Promise<Comma
     .helpCommand('help [verb]', 'say what a verb does and takes')
     .addHelpText('after', '\n"thalamus VERB --help" shows the options of a verb, with examples.');
   const [name = ''] = args;
-  const wanted = Object.hasOwn(VERBS, name) ? [VERBS[name]!] : Object.values(VERBS);
+  const own = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  const wanted = own ? [own] : Object.values(VERBS);
   for (const command of await Promise.all(wanted.map((make) => make()))) program.addCommand(command);
   leaveByThrowing(program);
   return program;
