@@ -1,3 +1,4 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   encodeRouterEvaluation,
   FolderArtifactStore,
@@ -71,6 +72,20 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.stop());
 
+/** How the one that decides came to it. */
+const ACTIVATION = {
+  previous: 'made@1',
+  comparisonDigest: DIGEST,
+  at: timestampFromDate(new Date('2026-11-29T08:00:00Z')),
+};
+const ACTIVATED = {
+  at: '2026-11-29T08:00:00.000Z',
+  previous: 'made@1',
+  rolledBack: null,
+  comparison: DIGEST,
+  reason: null,
+};
+
 /** Stores a router model whose bundle holds these further files, and registers it. */
 async function register(version: string, active: boolean, files: BundleFiles): Promise<void> {
   const folder = join(gateway.folder, `made-${version}`);
@@ -112,6 +127,7 @@ async function register(version: string, active: boolean, files: BundleFiles): P
     encoderDigest: DIGEST,
     candidates: [...EXPERTS],
     active,
+    ...(active ? { activation: ACTIVATION } : {}),
   };
   await gateway.register(`router-model/made@${version}`, { case: 'routerModel', value });
 }
@@ -130,6 +146,7 @@ describe('the router models', () => {
       ['1', false],
     ]);
     expect(data[0]).toMatchObject({ name: 'made', task: TASK, experts: EXPERTS, hidden: 0 });
+    expect(data.map(({ activation }) => activation)).toEqual([ACTIVATED, null, null]);
   });
 
   it('name no expert that the caller may not use', async () => {
@@ -155,6 +172,7 @@ describe('the evaluation of a router model', () => {
       active: true,
       experts: EXPERTS,
       hidden: 0,
+      activation: ACTIVATED,
       evaluation: report,
     });
   });

@@ -15,9 +15,9 @@ import { readUpdateRows } from './rows.mjs';
 const VERSION_SEEDS = { v1: 1, v2: 2, 'v2 again': 3 };
 
 export class Measuring {
-  constructor({ bases, pair, task, seed, data }) {
-    Object.assign(this, { bases, pair, task, seed });
-    this.rows = readUpdateRows(data, task, seed, PAIRS[pair].repair);
+  constructor({ bases, pair, task, seed, data, isPilot, settings = REPAIR_SETTINGS }) {
+    Object.assign(this, { bases, pair, task, seed, settings });
+    this.rows = readUpdateRows(data, task, seed, { repair: settings.rows ?? PAIRS[pair].repair, isPilot });
     this.maxTokens = UPDATE_TASKS[task].maxTokens;
     this.known = new Map();
   }
@@ -61,7 +61,7 @@ export class Measuring {
     const labelled = PAIRS[this.pair].labelled ?? all;
     const count = WITHOUT_LABELS.includes(arm) ? all : Math.min(labelled, all);
     // All arms take the same steps.
-    const epochs = Math.round((REPAIR_SETTINGS.epochs * all) / count);
+    const epochs = Math.round((this.settings.epochs * all) / count);
     const prepared = prepareRepair({
       base,
       name: expert.manifest.name,
@@ -73,7 +73,7 @@ export class Measuring {
       train: await taught('repair', this.maxTokens, count),
       validation: await taught('validation', served),
       test: await encode(this.rows.test, served),
-      settings: { ...REPAIR_SETTINGS, epochs },
+      settings: { ...this.settings, epochs },
       seed: this.seed,
     });
     const { outcome, test } = await prepared.run({});

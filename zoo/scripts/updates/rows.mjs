@@ -5,24 +5,30 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MORE_ROWS, UPDATE_SPLIT, UPDATE_TASKS } from './pairs.mjs';
 
+/** Rows that judge in a pilot. */
+const PILOT_ROWS = 800;
+
 /**
  * `train` and `choose` make both versions, v1 by the first `trainOld` of the rows, `repair` and `validation` the adapters; the four share
  * no text. Another seed draws other rows, but for the test rows. Drawn rows take turns by label, so that few rows hold every label.
+ * A pilot judges by rows of the train file that nothing else uses, so that settings are chosen before a test row is read.
  */
-export function readUpdateRows(folder, set, seed, repair) {
+export function readUpdateRows(folder, set, seed, { repair, isPilot = false }) {
   const read = (part) => readCsv(readFileSync(join(folder, `${set}.${part}.csv`)), `${set}.${part}.csv`);
   const rows = read('train');
   const { train: trainOld, validation, test } = UPDATE_TASKS[set];
   const train = Math.round(MORE_ROWS * trainOld);
   const of = (use) => rows.filter(({ text }) => rowUse(text, UPDATE_SPLIT) === use);
-  const forVersions = drawn(of('expert'), train + validation, `${seed}`);
+  const used = train + validation;
+  const own = drawn(of('expert'), used + (isPilot ? PILOT_ROWS : 0), `${seed}`);
+  const forVersions = own.slice(0, used);
   return {
     trainOld: forVersions.slice(0, trainOld),
     train: forVersions.slice(0, train),
     choose: forVersions.slice(train),
     repair: drawn(of('router'), repair, `${seed}`),
     validation: drawn(of('validation'), validation, `${seed}`),
-    test: drawn(read('test'), test, 'test'),
+    test: isPilot ? own.slice(used) : drawn(read('test'), test, 'test'),
   };
 }
 

@@ -180,6 +180,14 @@ export interface RouterRow {
   /** Whether it is the one that decides for its task. */
   readonly active: boolean;
   readonly experts: readonly string[];
+  /** How it came to decide; null where it never did. */
+  readonly activation: {
+    readonly at: string | null;
+    readonly previous: string | null;
+    readonly rolledBack: string | null;
+    readonly comparison: string | null;
+    readonly reason: string | null;
+  } | null;
   /** Experts that one may not use: they have a number in place of their name. */
   readonly hidden: number;
 }

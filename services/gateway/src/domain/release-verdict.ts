@@ -13,7 +13,8 @@ export interface ReleaseVerdict {
 
 /**
  * Whether a release has shown that its candidate breaks nothing. What ended it is final: promoted, by itself or by hand, is
- * compatible, and taken back is not. Before that it is incompatible as soon as a test of live traffic is in alarm or the offline
+ * compatible, and taken back is not. Before that it is inconclusive while it is
+ * repaired, incompatible as soon as a test of live traffic is in alarm or the offline
  * comparison said so, even where somebody let it go on; compatible when its last step has had all it needs; else inconclusive.
  */
 export function verdictOf(release: releaseV1.Release): ReleaseVerdict {
@@ -21,6 +22,8 @@ export function verdictOf(release: releaseV1.Release): ReleaseVerdict {
   const last = history.at(-1)?.reason ?? '';
   if (state === ReleaseState.ROLLED_BACK) return { verdict: 'incompatible', reason: `Taken back: ${last}` };
   if (state === ReleaseState.STABLE) return { verdict: 'compatible', reason: `Promoted: ${last}` };
+  const repair = runningRepair(release);
+  if (repair) return { verdict: 'inconclusive', reason: `Under repair: job ${repair.jobId} works on it.` };
   const alarms = release.live?.tests.filter(({ alarm }) => alarm) ?? [];
   if (alarms.length > 0) return { verdict: 'incompatible', reason: alarms.map(sentence).join(' ') };
   if (comparison?.verdict === Verdict.INCOMPATIBLE)
@@ -29,6 +32,12 @@ export function verdictOf(release: releaseV1.Release): ReleaseVerdict {
   if (hasAllItNeeds(release))
     return { verdict: 'compatible', reason: 'Every step has had its samples and its time, without alarm.' };
   return { verdict: 'inconclusive', reason: release.waitingFor || 'The release goes on.' };
+}
+
+/** What was said of the candidate is of the one that its repair replaces. */
+function runningRepair({ state, repair }: releaseV1.Release): releaseV1.Repair | undefined {
+  const isBefore = [ReleaseState.DRAFT, ReleaseState.COMPARED].includes(state);
+  return isBefore && repair?.ended === false ? repair : undefined;
 }
 
 /** True at the end of the last step, also while nothing moves the release on. */

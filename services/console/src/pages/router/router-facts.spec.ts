@@ -9,6 +9,7 @@ import {
   lossText,
   MOST_COLOURS,
   regretBars,
+  activationText,
   routerChoices,
 } from './router-facts.js';
 
@@ -107,8 +108,27 @@ it('losses are shares of errors, or nats', () => {
   expect(intervalText(null, 'nats')).toBeUndefined();
 });
 
+const row = { name: 'r', version: '2', task: 't', experts: [], hidden: 0, activation: null };
+
+it.each([
+  [{}, 'Decides since 29/11/2026, '],
+  [
+    { previous: 'r@1', comparison: 'sha256:a' },
+    ', in the place of r@1: a comparison on measured prompts passed',
+  ],
+  [{ previous: 'r@1', reason: 'Prices changed.' }, ', in the place of r@1: Prices changed.'],
+  [{ previous: 'r@3', rolledBack: 'r@3', reason: 'It was rude.' }, ', as r@3 was taken back: It was rude.'],
+])('activationText says of %j how it came to decide', (given, expected) => {
+  const activation = {
+    ...{ at: '2026-11-29T12:00:00Z', previous: null, rolledBack: null, comparison: null, reason: null },
+    ...given,
+  };
+  const text = activationText({ ...row, active: true, activation });
+  expect(text).toContain(expected);
+  expect(text).toMatch(/^Decides since 29/);
+});
+
 it('routerChoices says which one decides', () => {
-  const row = { name: 'r', version: '2', task: 't', experts: [], hidden: 0 };
   expect(
     routerChoices([
       { ...row, active: true },

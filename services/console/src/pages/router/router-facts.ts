@@ -46,6 +46,20 @@ export interface RegretBar {
   readonly isRouter: boolean;
 }
 
+/** How a router model came to decide, in one sentence; undefined where it never did. */
+export function activationText({ activation }: RouterRow): string | undefined {
+  if (!activation) return undefined;
+  const { at, previous, rolledBack, comparison, reason } = activation;
+  const since = at === null ? '' : ` since ${new Date(at).toLocaleString('en-GB')}`;
+  const instead = rolledBack
+    ? `, as ${rolledBack} was taken back`
+    : previous
+      ? `, in the place of ${previous}`
+      : '';
+  const why = reason ?? (comparison === null ? undefined : 'a comparison on measured prompts passed');
+  return `Decides${since}${instead}${why === undefined ? '' : `: ${why}`}`;
+}
+
 /** The router among the baselines, least regret first; the oracle, whose regret is 0, is the start of the scale. */
 export function regretBars({ figures, baselines }: RouterReport): RegretBar[] {
   const router: RegretBar = {

@@ -10,7 +10,7 @@ import { Fault } from '../../states/fault.js';
 import { Loading } from '../../states/loading.js';
 import { Stale } from '../../states/stale.js';
 import { RouterBoard } from './router-board.js';
-import { routerChoices, routerKey } from './router-facts.js';
+import { activationText, routerChoices, routerKey } from './router-facts.js';
 
 const REFRESH_MS = 10_000;
 
@@ -92,6 +92,7 @@ function Evaluation({ router }: { readonly router: RouterRow }) {
 
 function About({ router }: { readonly router: RouterRow }) {
   const { active, task, experts, hidden } = router;
+  const how = active ? activationText(router) : undefined;
   return (
     <Group gap="xs">
       <Badge variant="light" color={active ? 'sage' : 'gray'} tt="none">
@@ -101,6 +102,11 @@ function About({ router }: { readonly router: RouterRow }) {
         chooses among {experts.length} experts
         {hidden > 0 && `, ${hidden} of which this key may not use`}
       </Text>
+      {how !== undefined && (
+        <Text size="sm" className="quiet" data-testid="activation" w="100%">
+          {how}
+        </Text>
+      )}
     </Group>
   );
 }

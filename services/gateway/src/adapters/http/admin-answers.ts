@@ -85,8 +85,21 @@ function memoryJson(memory: eventsV1.HostMemory) {
 
 /** A router model. */
 export function routerJson({ model, experts, hidden }: DescribedRouter) {
-  const { name, version, task, active } = model;
-  return { name, version, task, active, experts, hidden };
+  const { name, version, task, active, activation } = model;
+  return { name, version, task, active, experts, hidden, activation: activationJson(activation) };
+}
+
+/** How it came to decide; null where it never did, or an earlier release did not write it down. */
+function activationJson(activation: registryV1.RouterActivation | undefined) {
+  if (!activation) return null;
+  const said = (text: string) => (text === '' ? null : text);
+  return {
+    at: activation.at ? timestampDate(activation.at).toISOString() : null,
+    previous: said(activation.previous),
+    rolledBack: said(activation.rolledBack),
+    comparison: said(activation.comparisonDigest),
+    reason: said(activation.reason),
+  };
 }
 
 /** Prices of a remote version; what costs nothing has none. */

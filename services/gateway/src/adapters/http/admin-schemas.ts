@@ -102,6 +102,8 @@ const losses = z
   .array(z.object({ step: z.int(), loss: z.number() }))
   .describe('Losses in nats, by step; empty where the bundle holds no log of a training.');
 
+const time = z.iso.datetime().nullable();
+
 const router = z.object({
   name: z.string(),
   version: z.string(),
@@ -113,10 +115,19 @@ const router = z.object({
       'Experts that it has a head for; one that the caller may not use is called hidden-1 and so on.',
     ),
   hidden: z.int().describe('How many of them the caller may not use.'),
+  activation: z
+    .object({
+      at: time,
+      previous: z.string().nullable().describe('Router model that decided before, name@version.'),
+      rolledBack: z.string().nullable().describe('Router model that was taken back for it, name@version.'),
+      comparison: z.string().nullable().describe('sha256:<hex> of the stored comparison that was shown.'),
+      reason: z.string().nullable().describe('Why, as who activated it said.'),
+    })
+    .nullable()
+    .describe('How it came to decide, the last time that it did; null where it never did.'),
 });
 
 const revision = z.int().describe('Registry revision of the change.');
-const time = z.iso.datetime().nullable();
 
 const policy = z.object({
   object: z.literal('policy'),
