@@ -157,7 +157,7 @@ describe('the release of another upstream', { timeout: 240_000 }, () => {
     const id = await begin('failing');
     const back = await talkUntilBack('failing', id);
     expect(back.history.at(-1)).toMatchObject({ by: 'gate' });
-    expect(back.history.at(-1)?.reason).toContain('canary.errors');
+    expect(back.history.at(-1)?.reason).toContain('canary.failures');
     expect(after.asked.length).toBeGreaterThan(0);
     await waitUntil('the gateway goes by it', async () => {
       const { body } = await gateway.admin('GET', `/admin/v1/releases/${id}`);

@@ -37,6 +37,10 @@ const TESTS: Readonly<Record<string, { title: string; counts: string }>> = {
   'mirror.errors': { title: 'Errors, mirrored', counts: 'mirrored requests that the candidate failed' },
   'mirror.latency': { title: 'Latency, mirrored', counts: 'pairs in which the candidate was too slow' },
   'canary.quality': { title: 'Quality, canary', counts: 'pairs of callers in which the candidate was worse' },
+  'canary.failures': {
+    title: 'Failures made good',
+    counts: 'requests that the candidate failed and the stable version answered',
+  },
   'canary.errors': { title: 'Errors, canary', counts: 'pairs of callers in which the candidate failed' },
   'canary.latency': {
     title: 'Latency, canary',

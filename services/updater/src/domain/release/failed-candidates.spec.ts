@@ -42,6 +42,21 @@ describe('requests that the candidate failed and the stable version answered', (
     expect(made.isBroken).toBe(true);
   });
 
+  it('take it back where every caller gets it, so that no stable request stands beside', () => {
+    const { made, completed } = evidence();
+    for (let count = 0; count < 10; count++) completed('1', { candidate: 'UPSTREAM_FAILED' });
+    expect(made.reading.tests.filter(({ alarm }) => alarm)).toMatchObject([
+      { test: 'canary.failures', events: 10n, trials: 10n, limit: 0.1 },
+    ]);
+  });
+
+  it('are let pass while one of twenty fails, as upstreams do', () => {
+    const { made, completed } = evidence();
+    for (let count = 0; count < 2_000; count++)
+      completed(...(count % 20 === 7 ? (['1', { candidate: 'UPSTREAM_FAILED' }] as const) : (['2'] as const)));
+    expect(made.isBroken).toBe(false);
+  });
+
   it('say nothing when it had too much to do', () => {
     const { made, completed } = evidence();
     for (let count = 0; count < 40; count++) completed('1', { candidate: 'EXPERT_OVERLOADED' });

@@ -26,6 +26,7 @@ const REPLACED: Readonly<Record<string, readonly [LiveData, WatchedMeasure]>> = 
   'canary.quality': ['canary', 'worse'],
   'canary.errors': ['canary', 'errorRate'],
   'canary.latency': ['canary', 'slower'],
+  'canary.failures': ['canary', 'errorRate'],
 };
 
 /** The rules of a gate about live traffic, each with an always-valid test of its own, named as the rule is. Without a gate there are none. */

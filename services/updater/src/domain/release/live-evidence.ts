@@ -10,7 +10,7 @@ import { ReadingHistory } from './reading-history.js';
 import { RequestWindow, type SeenRequest } from './request-window.js';
 
 /** Tests share the level of the plan. */
-const TESTS = 7;
+const TESTS = 8;
 /** Requests that feedback may still speak of. */
 const WINDOW = 50_000;
 /** Feedback about requests that are not known (yet): most of it is of other experts. */
@@ -21,6 +21,8 @@ const MAX_DISAGREEMENTS = 1_000;
 /** Errors that say nothing of a version. */
 const NOT_OF_VERSION: ReadonlySet<string> = new Set(['CANCELLED', 'RATE_LIMITED', 'EXPERT_OVERLOADED']);
 const EVEN = 0.5;
+/** Requests that a candidate may fail and the stable version answer, where `--errors` allows no more: upstreams fail now and then. */
+const FAILED_ALONE = 0.1;
 
 /** A mirrored request that got different answers. No text. */
 export interface Disagreement {
@@ -42,6 +44,7 @@ export class LiveEvidence {
   private readonly quality: ArmPairs;
   private readonly armErrors: ArmPairs;
   private readonly armLatency: ArmPairs;
+  private readonly failures: RateMonitor;
   private readonly rules: GateTests;
   private readonly window = new RequestWindow(WINDOW);
   private readonly early = new RequestWindow(EARLY);
@@ -69,6 +72,7 @@ export class LiveEvidence {
     this.quality = new ArmPairs(level);
     this.armErrors = new ArmPairs(level);
     this.armLatency = new ArmPairs(level);
+    this.failures = new RateMonitor({ limit: this.failureLimit, level });
   }
 
   /** Samples that come from a moment on, Unix milliseconds, count for a state or step. */
@@ -126,7 +130,11 @@ export class LiveEvidence {
     this.counts[arm] += 1;
     if (!this.isShadow && arm === 'candidate' && atMs >= this.stepBeganMs) this.counts.step += 1;
     this.armErrors.add(arm, event.operation, errorCode === '' ? 0 : 1);
-    if (arm === 'candidate') this.rules.see('canary', 'errorRate', errorCode !== '');
+    if (arm === 'candidate') {
+      // Where every caller gets the candidate there is none to pair it with.
+      this.failures.add(failed !== '' && event.errorCode === '');
+      this.rules.see('canary', 'errorRate', errorCode !== '');
+    }
     if (errorCode === '') this.answered(arm, event);
     this.note();
   }
@@ -179,6 +187,10 @@ export class LiveEvidence {
     return this.rules.figures;
   }
 
+  private get failureLimit(): number {
+    return Math.max(this.plan.errorLimit, FAILED_ALONE);
+  }
+
   private tests(): readonly NamedTest[] {
     const own: NamedTest[] = [
       ['mirror.flips', this.flips.reading, this.plan.negativeFlipBudget],
@@ -188,6 +200,7 @@ export class LiveEvidence {
       ['canary.quality', this.quality.reading, EVEN],
       ['canary.errors', this.armErrors.reading, EVEN],
       ['canary.latency', this.armLatency.reading, EVEN],
+      ['canary.failures', this.failures.reading, this.failureLimit],
     ];
     return [...own.filter(([test]) => !this.rules.replaces(test)), ...this.rules.tests];
   }

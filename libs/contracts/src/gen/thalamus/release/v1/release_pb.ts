@@ -452,7 +452,8 @@ export const ReleasePlanSchema: GenMessage<ReleasePlan> = /*@__PURE__*/
  */
 export type TestReading = Message<"thalamus.release.v1.TestReading"> & {
   /**
-   * mirror.flips, mirror.disagreement, mirror.errors, mirror.latency, canary.quality, canary.errors, canary.latency.
+   * mirror.flips, mirror.disagreement, mirror.errors, mirror.latency, canary.quality, canary.errors, canary.latency,
+   * canary.failures.
    *
    * @generated from field: string test = 1;
    */
