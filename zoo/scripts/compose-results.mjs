@@ -1,5 +1,5 @@
 // Merges of ten full fine-tunes under two protocols, and what they are held against.
-//   npm run results:compose -- --data DIR [--seeds 0,1,2] [--items 250] [--threads 1] [--only NAME,NAME]   measures
+//   npm run results:compose -- --data DIR [--seeds 0,1,2] [--items 250] [--threads 1] [--only 'NAME; NAME']   measures
 //   npm run results:compose                                                                              draws the page from what was kept
 // DIR holds <set>.train.csv and <set>.test.csv; the parents are those of "npm run zoo:full-fine-tunes". What was measured stays in
 // docs/results/data/compose.jsonl, one line for each seed, merge and task, and what else was studied in compose-studies.jsonl, so that
@@ -25,6 +25,13 @@ const { values } = parseArgs({
     only: { type: 'string' },
   },
 });
+const only = values.only?.split(';').map((name) => name.trim());
+const known = [...Object.keys(MERGES), ...Object.keys(STUDIES)];
+const unknown = only?.find((name) => !known.includes(name));
+if (unknown !== undefined) {
+  console.error(`--only ${unknown}: known are ${known.join('; ')}.`);
+  process.exit(2);
+}
 const KEPT = 'docs/results/data/compose.jsonl';
 const KEPT_STUDIES = 'docs/results/data/compose-studies.jsonl';
 const kept = read(KEPT);
@@ -39,7 +46,7 @@ await writePage(kept, studied);
 process.exit(0);
 
 async function measure(seed, base, runtime) {
-  const isWanted = (name) => !values.only || values.only.split(',').includes(name);
+  const isWanted = (name) => !only || only.includes(name);
   const wanted = Object.entries(MERGES).filter(
     ([name]) => isWanted(name) && !kept.some((line) => line.seed === seed && line.merge === name),
   );
