@@ -56,6 +56,7 @@ export {
 } from './training-parameters.js';
 export { readJsonObject, writeJson } from './json/read-json.js';
 export { joinBytesElements, splitBytesElements } from './oip/bytes-elements.js';
+export { bestLabels, textsRequest, type TextsRequest } from './oip/text-labels.js';
 export {
   MAX_TENSOR_ELEMENTS,
   OIP_DATATYPES,

@@ -289,6 +289,11 @@ export const METRICS = {
     'Events that the elected updater read for live releases: `taken`, `passed` (of another release, or of none) or `invalid`.',
     ['messagingDestination', 'outcome'],
   ),
+  releaseProbes: counter(
+    'thalamus.releases.probes',
+    'Labelled probes of live releases: answered by both versions and `kept` (right as before), `lost` (right before, wrong now), `gained` or `wrong` (as before); `later` (one of them could not be asked) or `dropped` (it could not be asked too often).',
+    ['expertName', 'outcome'],
+  ),
   releaseReactionDuration: duration(
     'thalamus.releases.reaction.duration',
     'Time from a limit of a release found broken to its roll-back standing in the registry.',

@@ -1,7 +1,6 @@
-import type { RegistryView, ResidencyView } from '@thalamus/registry';
+import { HostConnections, type RegistryView, type ResidencyView } from '@thalamus/registry';
 import { Admission } from './application/admission.js';
 import { ChooseHost } from './application/choose-host.js';
-import { HostConnections } from './application/host-connections.js';
 import { InferOnHost } from './application/infer-on-host.js';
 import type { OutcomeSink } from './application/record-outcome.js';
 import { AskVersion } from './application/releases/ask-version.js';

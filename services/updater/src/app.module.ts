@@ -4,22 +4,25 @@ import { artifactV1, jobV1, registryV1, releaseV1, TOPICS } from '@thalamus/cont
 import { topicSpec } from '@thalamus/events';
 import { GrpcServer, implementService } from '@thalamus/grpc';
 import { COMPONENTS, type ServiceComponent } from '@thalamus/lifecycle';
-import { eventBusFor, RegistryView, ResidencyView } from '@thalamus/registry';
+import { eventBusFor, HostConnections, RegistryView, ResidencyView } from '@thalamus/registry';
 import { createLogger } from '@thalamus/telemetry';
 import { ArtifactGrpcService } from './adapters/grpc/artifact.service.js';
 import { JobGrpcService } from './adapters/grpc/job.service.js';
 import { RegistryGrpcService } from './adapters/grpc/registry.service.js';
 import { ReleaseGrpcService } from './adapters/grpc/release.service.js';
+import { HostLabels } from './adapters/hosts/host-labels.js';
 import { ExpireExperts } from './application/expire-experts.js';
 import { JobTable } from './application/job-table.js';
 import { ManageKeys } from './application/manage-keys.js';
 import { RegisterVersion } from './application/register-version.js';
 import { RegistryWriter } from './application/registry-writer.js';
 import { ApproveRelease } from './application/release/approve-release.js';
+import { AskProbes } from './application/release/ask-probes.js';
 import { CheckContract } from './application/release/check-contract.js';
 import { ComparePredictions } from './application/release/compare-predictions.js';
 import { JudgeGate } from './application/release/judge-gate.js';
 import { ListReadings } from './application/release/list-readings.js';
+import { ProbeFiles } from './application/release/probe-files.js';
 import { ReadEvidence } from './application/release/read-evidence.js';
 import { ReleaseGates } from './application/release/release-gates.js';
 import { ReleaseLeader } from './application/release/release-leader.js';
@@ -68,11 +71,19 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const evidence = new ReadEvidence(bus, store, gates);
   const judge = new JudgeGate(gates, evidence, residency);
   const compare = new ComparePredictions(store);
-  const checks = { compare, contract: new CheckContract(view, store), gates };
+  const contract = new CheckContract(view, store);
+  const probeFiles = new ProbeFiles(store, contract, view);
+  const checks = { compare, contract, gates, probes: probeFiles };
   const submit = new SubmitJob(jobs, view);
   const take = new TakeRepair(releases, register, checks, store);
   const repairs = new RepairRelease(releases, jobs, submit, take);
-  const leader = new ReleaseLeader(releases, writer, residency, { live: evidence, judge }, repairs);
+  const connections = new HostConnections(residency);
+  const hosts = new HostLabels(residency, connections);
+  const probes = new AskProbes(
+    { releases, writer, evidence, files: probeFiles, hosts, bus },
+    { roundItems: settings.probeRoundItems, everyMs: settings.probeRoundMs, atOnce: settings.probesAtOnce },
+  );
+  const leader = new ReleaseLeader(releases, writer, residency, { live: evidence, judge, probes }, repairs);
   const starts = new StartRelease(releases, checks);
   const steer = new SteerRelease(releases, evidence, judge);
   const approvals = new ApproveRelease(releases, judge);
@@ -112,12 +123,14 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     },
     view,
     residency,
+    connections,
     // Bound before the candidacy, which tells others the address; drained first, so that calls in flight still find a writer.
     { name: 'gRPC server', start: () => server.start(), withdraw: () => server.withdraw() },
     writer,
     jobs,
     expiry,
     leader,
+    probes,
     { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
   ];
 }

@@ -2,8 +2,10 @@ import {
   advertiseSettings,
   artifactSettings,
   busSettings,
+  count,
   defineSettings,
   grpcSettings,
+  milliseconds,
   opsSettings,
   setting,
   signatureSettings,
@@ -21,6 +23,21 @@ export const updaterSettings = defineSettings({
   ...telemetrySettings(),
   artifactsFolder: artifactSettings().artifactsFolder,
   ...signatureSettings(),
+  probeRoundItems: setting(
+    'THALAMUS_PROBE_ROUND_ITEMS',
+    count(8),
+    'Labelled probes of a live release that both its versions are asked in a round.',
+  ),
+  probeRoundMs: setting(
+    'THALAMUS_PROBE_ROUND_MS',
+    milliseconds(1_000),
+    'From the end of such a round to the next, milliseconds; longer, up to a minute, after rounds in which hosts were away.',
+  ),
+  probesAtOnce: setting(
+    'THALAMUS_PROBES_AT_ONCE',
+    count(2),
+    'Probes that are asked at once, of all releases together.',
+  ),
   bootstrapKeyFile: setting(
     'THALAMUS_BOOTSTRAP_KEY_FILE',
     z.string().optional(),

@@ -10,7 +10,7 @@ const rule = z.strictObject({
   /** What the figure is of: `all` items, `each` slice, those whose name begins as in `label=*`, or one slice. */
   slice: z.string().min(1).max(300).default('all'),
   threshold: z.number(),
-  /** Which evidence it looks at: offline, shadow, canary, contract, router, or a data set by name. */
+  /** Which evidence it looks at: offline, shadow, canary, probes, contract, router, or a data set by name. */
   data: name,
   /**
    * `safe`: passes when the whole interval is good, fails when all of it is bad, else it is inconclusive. `harm`: fails when harm is shown, among

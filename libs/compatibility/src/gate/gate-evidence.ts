@@ -14,7 +14,7 @@ export interface MeasuredFigure {
   readonly pValue?: number;
 }
 
-/** What is known of an update, by the name that rules call it: offline, shadow, canary, contract, router, or a data set. */
+/** What is known of an update, by the name that rules call it: offline, shadow, canary, probes, contract, router, or a data set. */
 export interface GateEvidence {
   readonly comparisons?: Readonly<Record<string, Comparison>>;
   readonly figures?: Readonly<Record<string, Readonly<Partial<Record<FigureName, MeasuredFigure>>>>>;

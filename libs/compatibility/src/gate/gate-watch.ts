@@ -3,13 +3,14 @@ import type { GateDocument } from './gate-document.js';
 import type { MeasuredFigure } from './gate-evidence.js';
 import type { FigureName } from './measures.js';
 
-/** What live traffic is watched for, one request or one pair at a time. */
+/** What live traffic is watched for, one request, pair or probe at a time. */
 export const WATCHED = [
   'errorRate',
   'disagreement',
   'slower',
   'slowTail',
   'worse',
+  'flips',
 ] as const satisfies readonly FigureName[];
 
 /** A measure that is watched. */
@@ -22,7 +23,7 @@ export type WatchedMeasure = (typeof WATCHED)[number];
 export class GateWatch {
   private readonly monitors = new Map<WatchedMeasure, RateMonitor>();
 
-  /** @param data which evidence is watched, such as shadow or canary @throws RangeError for a threshold of 0 or 1, which no test can watch */
+  /** @param data which evidence is watched, such as shadow, canary or probes @throws RangeError for a threshold of 0 or 1, which no test can watch */
   constructor(gate: GateDocument, data: string) {
     const isWatched = (name: string): name is WatchedMeasure => (WATCHED as readonly string[]).includes(name);
     for (const rule of gate.rules)

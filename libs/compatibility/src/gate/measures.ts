@@ -41,6 +41,7 @@ export const MEASURES = {
     'share of requests that take the new version longer than 95 in 100 took the old one',
   ),
   worse: kind('figure', 'atMost', 'share of pairs of requests in which feedback on the new version is worse'),
+  flips: kind('figure', 'atMost', 'share of labelled probes that were right and are wrong'),
   latencyRatio: kind('figure', 'atMost', 'latency, new over old'),
   memoryRatio: kind('figure', 'atMost', 'resident memory, new over old'),
   regret: kind(

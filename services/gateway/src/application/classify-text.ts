@@ -1,10 +1,9 @@
-import type { inference, routerV1 } from '@thalamus/contracts';
+import { textsRequest, type inference, type routerV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { scopeOfText, type RequestScope } from '../domain/caller.js';
 import type { CompositionUse } from '../domain/composition-use.js';
 import { round } from '../domain/milliseconds.js';
 import { readClassification, type LabelScore, type TextAnswer } from '../domain/oip-answers.js';
-import { textsRequest } from '../domain/oip-questions.js';
 import type { ChoiceFacts, ChooseClassifier, ChosenClassifier, ClassifyWish } from './choose-classifier.js';
 import type { ChosenForComposition } from './compositions/compose-on-request.js';
 import { isNotServed } from './compositions/route-among-parents.js';

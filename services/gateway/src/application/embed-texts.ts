@@ -1,9 +1,9 @@
+import { textsRequest } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import type { RequestScope } from '../domain/caller.js';
 import { round } from '../domain/milliseconds.js';
 import { parseModelReference } from '../domain/model-reference.js';
 import { readEmbeddings, tokensOf } from '../domain/oip-answers.js';
-import { textsRequest } from '../domain/oip-questions.js';
 import type { RecordOutcome } from './record-outcome.js';
 import type { AskVersion } from './releases/ask-version.js';
 import { armOf, type ReleaseArm, type ResolveExpert } from './resolve-expert.js';

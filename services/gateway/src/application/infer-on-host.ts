@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { RPC_METADATA, type inference } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { HostClient, HostConnections } from '@thalamus/registry';
 import type { RequestScope } from '../domain/caller.js';
 import type { ChooseHost } from './choose-host.js';
-import type { HostClient, HostConnections } from './host-connections.js';
 
 /** What a host is asked, but for the version. */
 export type HostRequest = Omit<

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { RPC_METADATA, type inference, type OipCalls } from '@thalamus/contracts';
 import { ThalamusError, toThalamusError } from '@thalamus/errors';
+import type { HostClient } from '@thalamus/registry';
 import type { RequestScope } from '../domain/caller.js';
 import { isComposition, parseCompositionName } from '../domain/composition-name.js';
 import {
@@ -14,7 +15,6 @@ import {
 import { autoAnswer } from '../domain/oip-auto-answer.js';
 import { textsOf } from '../domain/oip-questions.js';
 import { invalid, needText } from '../domain/texts.js';
-import type { HostClient } from './host-connections.js';
 import type { ResolvedExpert } from './resolve-expert.js';
 import type { UseCases } from './use-cases.js';
 

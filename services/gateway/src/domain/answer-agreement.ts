@@ -1,9 +1,8 @@
-import type { inference } from '@thalamus/contracts';
+import { bestLabels, type inference } from '@thalamus/contracts';
 
 /** Least cosine of two vectors of one text that are the same answer. */
 const LEAST_COSINE = 0.99;
 const EMBEDDING = 'embedding';
-const SCORES = 'scores';
 const FLOAT = 'FP32';
 
 /** What of an answer of a host is compared; `modelInfer` gives it. */
@@ -23,7 +22,7 @@ export interface Agreement {
  * the same place in every row. All else: the same bytes.
  */
 export function agreementOf(stable: HostAnswer, candidate: HostAnswer): Agreement {
-  const [before, after] = [labelsOf(stable), labelsOf(candidate)];
+  const [before, after] = [bestLabels(stable), bestLabels(candidate)];
   const labels = {
     stableLabel: onlyOf(before),
     candidateLabel: onlyOf(after),
@@ -37,31 +36,11 @@ export function agreementOf(stable: HostAnswer, candidate: HostAnswer): Agreemen
 
 /** The label of the one text that an answer classifies; empty for several texts, and for tasks without labels. */
 export function labelOf(answer: HostAnswer): string {
-  return onlyOf(labelsOf(answer));
+  return onlyOf(bestLabels(answer));
 }
 
 function onlyOf(labels: readonly string[] | undefined): string {
   return labels?.length === 1 ? (labels[0] ?? '') : '';
-}
-
-/** The best label of each text; undefined where there are none. */
-function labelsOf({ outputs, rawOutputContents }: HostAnswer): string[] | undefined {
-  const index = outputs.findIndex(({ name }) => name === SCORES);
-  const raw = rawOutputContents[index];
-  const choice = outputs[index]?.parameters['labels']?.parameterChoice;
-  const labels = choice?.case === 'stringParam' ? namesIn(choice.value) : undefined;
-  if (!raw || !labels) return undefined;
-  return rowsOf(floatsOf(raw), labels.length).map((row) => labels[greatestOf(row)] ?? '');
-}
-
-/** The list of names that a text is in JSON; undefined for any other text. */
-function namesIn(text: string): string[] | undefined {
-  try {
-    const read: unknown = JSON.parse(text);
-    return Array.isArray(read) ? read.map(String) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function haveSameOutputs(stable: HostAnswer, candidate: HostAnswer): boolean {

@@ -1,24 +1,6 @@
 import { splitBytesElements, type inference } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 
-/** A request with one BYTES input `text` of shape [texts]. */
-export interface TextsRequest {
-  readonly id: string;
-  readonly inputs: {
-    readonly name: string;
-    readonly datatype: string;
-    readonly shape: bigint[];
-    readonly contents: { readonly bytesContents: Uint8Array[] };
-  }[];
-}
-
-/** The request for texts. */
-export function textsRequest(texts: readonly string[], id: string): TextsRequest {
-  const encoder = new TextEncoder();
-  const contents = { bytesContents: texts.map((text) => encoder.encode(text)) };
-  return { id, inputs: [{ name: 'text', datatype: 'BYTES', shape: [BigInt(texts.length)], contents }] };
-}
-
 type TextInput = inference.ModelInferRequest_InferInputTensor;
 
 /** Most texts of one request to `auto` or a composition. */

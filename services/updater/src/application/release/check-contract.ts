@@ -32,7 +32,8 @@ export class CheckContract {
     return compareContracts(await this.contract(expert, fromVersion), await this.contractOf(digest));
   }
 
-  private async contract(expert: string, version: string): Promise<ModelContract> {
+  /** What a version promises. @throws ARTIFACT_NOT_FOUND, EXPERT_NOT_FOUND */
+  async contract(expert: string, version: string): Promise<ModelContract> {
     const digest = this.view.version(expert, version)?.manifestDigest;
     if (digest === undefined)
       throw new ThalamusError('EXPERT_NOT_FOUND', `${expert} has no version ${version}.`);

@@ -9,7 +9,7 @@ import type { ReleaseGates } from './release-gates.js';
 
 /** What rules about live traffic look at. */
 export interface LiveFigures {
-  /** By shadow and canary; undefined while traffic is being read, and where there is none. */
+  /** By shadow, canary and probes; undefined while traffic is being read, and where there is none. */
   figures(release: ReleaseRecord): GateEvidence['figures'];
 }
 
@@ -65,6 +65,7 @@ export class JudgeGate {
     const memoryRatio = this.memory(release);
     if (!figures || !memoryRatio) return figures;
     return {
+      ...figures,
       shadow: { ...figures['shadow'], memoryRatio },
       canary: { ...figures['canary'], memoryRatio },
     };

@@ -13,7 +13,12 @@ import type { LiveGate } from './release-leader.js';
 import { takeEvent } from './take-event.js';
 import { late, within } from './within.js';
 
-const READ = [TOPICS.shadowCompared, TOPICS.requestCompleted, TOPICS.feedbackGiven] as const;
+const READ = [
+  TOPICS.shadowCompared,
+  TOPICS.requestCompleted,
+  TOPICS.feedbackGiven,
+  TOPICS.probeAnswered,
+] as const;
 /** How long reading what stands now may take before a decision is put off, milliseconds. */
 const CATCH_UP_MS = 5_000;
 /** How long a decision waits for its evidence to be stored, milliseconds. */
@@ -106,6 +111,12 @@ export class ReadEvidence implements LiveGate {
     return this.current?.isWhole ? this.current.evidence.get(id)?.readings : undefined;
   }
 
+  /** Whether a probe of a release was answered; undefined while that is not known. */
+  answered({ id }: ReleaseRecord): ((item: string) => boolean) | undefined {
+    const probes = this.current?.isWhole ? this.current.evidence.get(id)?.probes : undefined;
+    return probes && ((item) => probes.has(item));
+  }
+
   figures({ id }: ReleaseRecord): GateEvidence['figures'] {
     return this.current?.isWhole ? this.current.evidence.get(id)?.figures : undefined;
   }
@@ -126,6 +137,7 @@ export class ReadEvidence implements LiveGate {
       reading: evidence.reading,
       readings: evidence.readings,
       disagreements: evidence.disagreements,
+      ...(evidence.probes ? { lostProbes: evidence.probes.lost } : {}),
     };
     const text = JSON.stringify(document, (key, value: unknown) => {
       if (key === '$typeName') return undefined;

@@ -13,6 +13,7 @@ import {
   type ReleaseRecord,
 } from '../../domain/release/release-states.js';
 import type { RegistryWriter } from '../registry-writer.js';
+import type { AskProbes } from './ask-probes.js';
 import type { JudgeGate, LiveFigures } from './judge-gate.js';
 import type { Releases } from './releases.js';
 import type { RepairRelease } from './repair-release.js';
@@ -57,7 +58,11 @@ export class ReleaseLeader {
     private readonly releases: Releases,
     private readonly writer: Pick<RegistryWriter, 'isLeader'>,
     private readonly residency: Pick<ResidencyView, 'hostsFor'>,
-    private readonly gates: { readonly live: LiveGate; readonly judge: JudgeGate },
+    private readonly gates: {
+      readonly live: LiveGate;
+      readonly judge: JudgeGate;
+      readonly probes: Pick<AskProbes, 'note'>;
+    },
     private readonly repairs: Pick<RepairRelease, 'settle' | 'cancelLeft'>,
   ) {
     this.holds = new StepHolds(releases, this.clock);
@@ -103,7 +108,8 @@ export class ReleaseLeader {
     if (!this.writer.isLeader || !isLive(details.state)) return details;
     const live = hasTraffic(details.state) ? this.gates.live.reading(release) : undefined;
     const gate = this.gates.judge.shown(release);
-    const waitingFor = this.waits.get(release.id) ?? '';
+    const notes = [this.waits.get(release.id) ?? '', this.gates.probes.note(release)];
+    const waitingFor = notes.filter((text) => text !== '').join(' ');
     return { ...details, waitingFor, ...(live ? { live } : {}), ...(gate ? { gate } : {}) };
   }
 

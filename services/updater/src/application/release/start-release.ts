@@ -18,6 +18,7 @@ import type { ComparePredictions } from './compare-predictions.js';
 import type { CheckContract } from './check-contract.js';
 import type { GivenGate, ReleaseGates } from './release-gates.js';
 import { refuseWhileLive, type Releases } from './releases.js';
+import type { ProbeFiles } from './probe-files.js';
 import { beginGate, judgedByGate, needContractRules } from './start-gate.js';
 
 const { ReleaseState } = releaseV1;
@@ -30,6 +31,7 @@ interface Checked {
   readonly comparison: releaseV1.CompareResponse | undefined;
   readonly evidence: readonly string[];
   readonly gate: releaseV1.ReleaseGate | undefined;
+  readonly probes: Pick<releaseV1.ReleaseProbes, 'digest' | 'items'> | undefined;
   /** Why the release goes no further by itself; empty when it does. */
   readonly stopped: string;
 }
@@ -39,6 +41,7 @@ export interface StartChecks {
   readonly compare: ComparePredictions;
   readonly contract: CheckContract;
   readonly gates: ReleaseGates;
+  readonly probes: Pick<ProbeFiles, 'given'>;
 }
 
 /** Begins releases: checks the candidate against the version before, compares them offline where files are given. */
@@ -81,13 +84,15 @@ export class StartRelease {
     fromVersion: string,
   ): Promise<Checked> {
     const override = request.overrideReason.trim();
-    if (given) this.needFit(given, request, plan, fromVersion);
+    const versions = { expert: request.expert, fromVersion, toVersion: request.toVersion };
+    const probes = await this.checks.probes.given(request.probesDigest, versions, plan);
+    if (given) this.needFit(given, request, { plan, fromVersion, probes: probes?.items ?? 0 });
     const differences = await this.checks.contract.run(request.expert, fromVersion, request.toVersion);
     if (!given?.document.rules.some(({ measure }) => measure === 'breakingDifferences'))
       needContract(request, fromVersion, differences);
     const compared = await this.compared(request, plan);
-    if (!compared && plan.mirrorShare === 0 && override === '') throw nothingKnown();
-    const known = { plan, fromVersion, override, evidence: compared?.evidence ?? [] };
+    if (!compared && !probes && plan.mirrorShare === 0 && override === '') throw nothingKnown();
+    const known = { plan, fromVersion, override, probes, evidence: compared?.evidence ?? [] };
     const comparison = compared?.comparison;
     if (!given) {
       const stopped = stopOf(comparison ? { comparison } : {}, override !== '');
@@ -125,14 +130,14 @@ export class StartRelease {
   private needFit(
     { document }: GivenGate,
     { expert, toVersion, oldDigest, newDigest, overrideReason }: releaseV1.StartRequest,
-    { mirrorShare }: releaseV1.ReleasePlan,
-    fromVersion: string,
+    { plan, fromVersion, probes }: Pick<Checked, 'plan' | 'fromVersion'> & { readonly probes: number },
   ): void {
     const isWhole = (version: string) =>
       this.releases.view.version(expert, version)?.kind === registryV1.ExpertKind.FULL;
     needGateFits(document, {
       isCompared: oldDigest !== '' || newDigest !== '' || overrideReason.trim() !== '',
-      isMirrored: mirrorShare > 0,
+      isMirrored: plan.mirrorShare > 0,
+      probes,
       hasOwnProcess: isWhole(fromVersion) && isWhole(toVersion),
     });
   }
@@ -143,7 +148,7 @@ export class StartRelease {
   }
 
   private begun(id: string, request: releaseV1.StartRequest, checked: Checked, actor: Actor): ReleaseRecord {
-    const { plan, fromVersion, override, comparison, evidence, gate, stopped } = checked;
+    const { plan, fromVersion, override, comparison, evidence, gate, probes, stopped } = checked;
     const { expert, toVersion } = request;
     const why = (reason: string, by: string): StepReason => ({ by, reason, evidence, atMs: this.now() });
     const names = { id, expert, fromVersion, toVersion };
@@ -153,6 +158,7 @@ export class StartRelease {
       state: ReleaseState.DRAFT,
       ...(comparison ? { comparison } : {}),
       ...(gate ? { gate } : {}),
+      ...(probes ? { probes } : {}),
     });
     const summary = create(registryV1.ReleaseSummarySchema, {
       ...names,
@@ -164,7 +170,10 @@ export class StartRelease {
     const begun = moved(
       summary,
       ReleaseState.DRAFT,
-      { ...why(`Started.${overridden}`, actor.id), evidence: gate ? [gate.digest] : [] },
+      {
+        ...why(`Started.${overridden}`, actor.id),
+        evidence: [gate, probes].flatMap((kept) => kept?.digest ?? []),
+      },
       comparison ? {} : { stopped },
     );
     if (!comparison) return begun;
@@ -190,10 +199,13 @@ function needContract(
 function nothingKnown(): ThalamusError {
   return new ThalamusError(
     'REQUEST_INVALID',
-    'Nothing is compared offline and nothing mirrored, so callers would get a candidate that nothing is known of; send prediction files, a mirror_share above 0, or an override_reason.',
+    'Nothing is compared offline and nothing mirrored, so callers would get a candidate that nothing is known of; send prediction files, labelled probes, a mirror_share above 0, or an override_reason.',
     {
       violations: [
-        { field: 'override_reason', description: 'or old_digest and new_digest, or mirror_share' },
+        {
+          field: 'override_reason',
+          description: 'or old_digest and new_digest, probes_digest, or mirror_share',
+        },
       ],
     },
   );

@@ -19,6 +19,12 @@ export function takeEvent(
     if (event) mine?.mirrored(event, record.timestampMs);
     return mine ? 'taken' : 'passed';
   }
+  if (record.topic === TOPICS.probeAnswered.name) {
+    const event = decodeEvent(TOPICS.probeAnswered, record);
+    const mine = event && evidence.get(event.releaseId);
+    if (event) mine?.probed(event);
+    return mine ? 'taken' : 'passed';
+  }
   const event = decodeEvent(TOPICS.requestCompleted, record);
   const mine = event && evidence.get(event.releaseId);
   if (event) mine?.completed(event, record.timestampMs);

@@ -5,7 +5,7 @@ import { ThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
 import { needGateFits, withLimitsOf, type GateSubject } from './gate-fit.js';
 
-const ALL: GateSubject = { isCompared: true, isMirrored: true, hasOwnProcess: true };
+const ALL: GateSubject = { isCompared: true, isMirrored: true, hasOwnProcess: true, probes: 300 };
 const gateOf = (...rules: readonly string[]) =>
   parseGate(
     `version: 1\nname: g\nrules:\n${rules.map((own, at) => `  - { name: r${at}, ${own} }\n`).join('')}`,
@@ -34,6 +34,8 @@ describe('what a release can be judged by', () => {
     ['nfr', 'shadow'],
     ['latencyRatio', 'shadow'],
     ['worse', 'shadow'],
+    ['flips', 'shadow'],
+    ['errorRate', 'probes'],
     ['disagreement', 'canary'],
     ['errorRate', 'offline'],
     ['nfr', 'contract'],
@@ -53,6 +55,12 @@ describe('what a release can be judged by', () => {
       expect.stringContaining('r0 is about offline, and no prediction files'),
       expect.stringContaining('r1 is about shadow, and nothing is mirrored'),
       expect.stringContaining('r2 asks for memoryRatio, which is known of versions'),
+    ]);
+    const probes = `${rule('flips', 'probes', 0.02)}, minimumSamples: 300`;
+    expect(faultsOf([probes])).toEqual([]);
+    expect(faultsOf([probes], { isMirrored: false })).toEqual([]);
+    expect(faultsOf([probes], { probes: 299 })).toEqual([
+      expect.stringContaining('r0 is about probes, of which it needs 300; 299 are given'),
     ]);
     expect(faultsOf([rule('memoryRatio', 'shadow', 2)])).toEqual([]);
     expect(faultsOf([rule('errorRate', 'shadow', 1)])).toEqual([expect.stringContaining('a threshold of 1')]);

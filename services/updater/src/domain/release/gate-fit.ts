@@ -1,6 +1,7 @@
 import { MEASURES, type GateDocument, type GateRule, type Measure } from '@thalamus/compatibility';
 import type { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError, type FieldViolation } from '@thalamus/errors';
+import type { LiveData } from './gate-tests.js';
 
 /** Fields of a request that say what a rule may say, with the rule: of all items, where it is of items. */
 const SAID_BY_RULES = [
@@ -15,13 +16,15 @@ const SOURCES: Readonly<Record<string, readonly (typeof MEASURES)[Measure]['from
   offline: ['share', 'comparison'],
   shadow: ['figure'],
   canary: ['figure'],
+  probes: ['figure'],
   approvals: [],
 };
 
 /** What is measured of live traffic. All but memory is watched by an always-valid test. */
-const MEASURED: Readonly<Record<'shadow' | 'canary', readonly Measure[]>> = {
+const MEASURED: Readonly<Record<LiveData, readonly Measure[]>> = {
   shadow: ['errorRate', 'disagreement', 'slower', 'slowTail', 'memoryRatio'],
   canary: ['errorRate', 'slower', 'slowTail', 'worse', 'memoryRatio'],
+  probes: ['flips'],
 };
 
 /** What of a release says whether a gate can judge it. */
@@ -29,6 +32,8 @@ export interface GateSubject {
   /** Prediction files are given, or an override does without them. */
   readonly isCompared: boolean;
   readonly isMirrored: boolean;
+  /** Labelled probes; 0 without any. */
+  readonly probes: number;
   /** True when each of both versions runs in a process of its own, so that its resident memory is known. */
   readonly hasOwnProcess: boolean;
 }
@@ -66,14 +71,17 @@ export function needGateFits(gate: GateDocument, subject: GateSubject): void {
 }
 
 function faultOf(rule: GateRule, gate: GateDocument, subject: GateSubject): string | undefined {
-  const { measure, data } = rule;
+  const { measure, data, minimumSamples } = rule;
   const { from } = MEASURES[measure];
   const sources = SOURCES[data];
   if (!sources) return `is about ${data}; releases look at ${Object.keys(SOURCES).join(', ')}`;
   if (data === 'shadow' && !subject.isMirrored)
     return 'is about shadow, and nothing is mirrored (mirror_share is 0)';
+  if (data === 'probes' && subject.probes < Math.max(1, minimumSamples))
+    return `is about probes, of which it needs ${Math.max(1, minimumSamples)}; ${subject.probes} are given`;
   if (from === 'approvals') return undefined;
-  if (data === 'shadow' || data === 'canary') return liveFault(rule, gate, MEASURED[data], subject);
+  if (data === 'shadow' || data === 'canary' || data === 'probes')
+    return liveFault(rule, gate, MEASURED[data], subject);
   if (!sources.includes(from)) return `asks for ${measure} of ${data}, which no release measures`;
   return data === 'offline' && !subject.isCompared
     ? 'is about offline, and no prediction files are given (old_digest and new_digest)'

@@ -34,6 +34,8 @@ export interface Standings {
 
 /** Stage that a rule is due in. */
 export function stageOfRule({ data }: Pick<GateRule, 'data'>): RuleStage {
+  // SHADOW is where probes begin, and they are watched to the end.
+  if (data === 'probes') return 'shadow';
   return data === 'shadow' || data === 'canary' ? data : 'first';
 }
 
@@ -53,7 +55,7 @@ export function firstStandings(gate: GateDocument, evidence: GateEvidence): rele
 
 /**
  * How the rules of a release stand now.
- * @param figures what live traffic says by shadow and canary; undefined while it is not known: rules then stand as they were kept
+ * @param figures what live traffic says by shadow, canary and probes; undefined while it is not known: rules then stand as they were kept
  */
 export function standingsOf(
   gate: GateDocument,

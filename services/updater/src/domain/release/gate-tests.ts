@@ -8,8 +8,8 @@ import {
 } from '@thalamus/compatibility';
 import { UsualTime } from './usual-time.js';
 
-/** Evidence that comes from live traffic. */
-export type LiveData = 'shadow' | 'canary';
+/** Evidence that comes while the candidate has traffic. */
+export type LiveData = 'shadow' | 'canary' | 'probes';
 
 /** A test with its reading and its limit. */
 export type NamedTest = readonly [
@@ -27,6 +27,7 @@ const REPLACED: Readonly<Record<string, readonly [LiveData, WatchedMeasure]>> = 
   'canary.errors': ['canary', 'errorRate'],
   'canary.latency': ['canary', 'slower'],
   'canary.failures': ['canary', 'errorRate'],
+  'probe.flips': ['probes', 'flips'],
 };
 
 /** The rules of a gate about live traffic, each with an always-valid test of its own, named as the rule is. Without a gate there are none. */
@@ -36,14 +37,18 @@ export class GateTests {
   private readonly usual = new Map<string, UsualTime>();
 
   constructor(private readonly gate: GateDocument | undefined) {
-    this.watches = gate && { shadow: new GateWatch(gate, 'shadow'), canary: new GateWatch(gate, 'canary') };
+    this.watches = gate && {
+      shadow: new GateWatch(gate, 'shadow'),
+      canary: new GateWatch(gate, 'canary'),
+      probes: new GateWatch(gate, 'probes'),
+    };
     const { figures } = this;
     this.replaced = new Set(
       Object.entries(REPLACED).flatMap(([test, [data, measure]]) => (figures[data]?.[measure] ? [test] : [])),
     );
   }
 
-  /** Whether a request, or a pair that differs, speaks against the candidate; undefined for what says nothing. */
+  /** Whether a request, a probe, or a pair that differs, speaks against the candidate; undefined for what says nothing. */
   see(data: LiveData, measure: WatchedMeasure, isBad: boolean | undefined): void {
     if (isBad !== undefined) this.watches?.[data].see(measure, isBad);
   }
@@ -75,7 +80,13 @@ export class GateTests {
 
   /** For `evaluateGate`. */
   get figures(): NonNullable<GateEvidence['figures']> {
-    return this.watches ? { shadow: this.watches.shadow.figures, canary: this.watches.canary.figures } : {};
+    const { watches } = this;
+    if (!watches) return {};
+    return {
+      shadow: watches.shadow.figures,
+      canary: watches.canary.figures,
+      probes: watches.probes.figures,
+    };
   }
 }
 

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
-import { parseGate } from '@thalamus/compatibility';
-import { eventsV1, type releaseV1 } from '@thalamus/contracts';
+import { parseGate, type GateDocument } from '@thalamus/compatibility';
+import { eventsV1, releaseV1 } from '@thalamus/contracts';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { releaseRecord } from '../../../test/release-record.js';
 import { LiveEvidence } from './live-evidence.js';
@@ -142,6 +142,88 @@ describe('evidence from live traffic', () => {
     }
     // Five of a hundred at the most, and chance.
     expect(alarms).toBeLessThanOrEqual(7);
+  });
+
+  describe('with labelled probes', () => {
+    const probed = (rules?: GateDocument) => {
+      const release = releaseRecord();
+      const probes = create(releaseV1.ReleaseProbesSchema, { items: 500 });
+      return new LiveEvidence({ ...release, details: { ...release.details, probes } }, rules);
+    };
+    const answered = (item: string, stableRight: boolean, candidateRight: boolean, candidateVersion = '2') =>
+      create(eventsV1.ProbeAnsweredSchema, {
+        ...{ releaseId: 'r', stableVersion: '1', candidateVersion, item, stableRight, candidateRight },
+      });
+    beforeEach(() => {
+      evidence = probed();
+      evidence.inStep('shadow', true, 0);
+    });
+
+    it('counts each item once, and a flip only where the stable version was right', () => {
+      for (const [at, [before, after]] of [
+        [true, true],
+        [true, false],
+        [false, true],
+        [false, false],
+      ].entries()) {
+        evidence.probed(answered(`q${at}`, before!, after!));
+        // Two updaters asked it, and the second heard otherwise.
+        evidence.probed(answered(`q${at}`, true, false));
+      }
+      evidence.probed(answered('other', true, false, '3'));
+      expect(test('probe.flips')).toMatchObject({ trials: 4n, events: 1n, limit: 0.01 });
+      expect(evidence.reading).toMatchObject({ probed: 4n, mirrored: 0n, stepSamples: 4n });
+      expect(evidence.probes?.lost).toEqual(['q1']);
+      expect([evidence.probes?.has('q3'), evidence.probes?.has('q4')]).toEqual([true, false]);
+    });
+
+    it('is a sample of SHADOW, and of no step in which callers get the candidate', () => {
+      evidence.probed(answered('q0', true, true));
+      evidence.inStep('canary/1', false, 10);
+      for (let at = 1; at < 50; at++) evidence.probed(answered(`q${at}`, true, true));
+      expect(evidence.reading).toMatchObject({ stepSamples: 0n, probed: 50n });
+      expect(evidence.readings.length).toBeGreaterThan(5);
+    });
+
+    it('takes a candidate back by probes alone, and shares the level among one test more', () => {
+      for (let at = 0; !evidence.isBroken; at++) evidence.probed(answered(`q${at}`, true, at % 5 !== 0));
+      expect(broken()).toEqual(['probe.flips']);
+      expect(test('probe.flips').pValue).toBeLessThanOrEqual(0.05 / 8);
+      expect(test('probe.flips').trials).toBeLessThan(40n);
+    });
+
+    it('raises few false alarms when a candidate flips as much as is allowed', () => {
+      let state = 11;
+      const random = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+      let alarms = 0;
+      for (let run = 0; run < 100; run++) {
+        evidence = probed();
+        for (let at = 0; at < 500; at++) evidence.probed(answered(`q${at}`, true, random() >= 0.01));
+        if (evidence.isBroken) alarms += 1;
+      }
+      // An eighth of five in a hundred: 0.6 of 100 at the most; five come by chance once in two thousand.
+      expect(alarms).toBeLessThanOrEqual(4);
+    });
+
+    it('is watched by a rule about probes in place of the test of the plan', () => {
+      evidence = probed(
+        parseGate(
+          'version: 1\nname: g\nrules:\n  - { name: known, measure: flips, data: probes, threshold: 0.3 }\n',
+          'g',
+        ),
+      );
+      for (let at = 0; at < 40; at++) evidence.probed(answered(`q${at}`, true, at % 5 !== 0));
+      expect(evidence.reading.tests.map((own) => own.test)).not.toContain('probe.flips');
+      expect(test('known')).toMatchObject({ trials: 40n, events: 8n, limit: 0.3, alarm: false });
+      expect(evidence.figures['probes']?.flips).toMatchObject({ value: 0.2, n: 40 });
+    });
+
+    it('says nothing of probes where a release has none', () => {
+      make();
+      evidence.probed(answered('q', true, false));
+      expect(evidence.reading.tests.map((own) => own.test)).not.toContain('probe.flips');
+      expect(evidence.reading.probed).toBe(0n);
+    });
   });
 
   describe('with a gate', () => {

@@ -6,10 +6,11 @@ import { GateTests, type NamedTest } from './gate-tests.js';
 import type { ReleaseRecord } from './release-states.js';
 import { liveReading } from './live-reading.js';
 import { flipOf, isUsed, lossOf } from './judge-feedback.js';
+import { ProbeEvidence } from './probe-evidence.js';
 import { ReadingHistory } from './reading-history.js';
 import { RequestWindow, type SeenRequest } from './request-window.js';
 
-/** Tests share the level of the plan. */
+/** Tests of traffic; they share the level of the plan, with that of probes where there are any. */
 const TESTS = 8;
 /** Requests that feedback may still speak of. */
 const WINDOW = 50_000;
@@ -33,7 +34,7 @@ export interface Disagreement {
 }
 
 /**
- * What live traffic says of a candidate, from the events of its release since it first got any: always-valid tests, so that it may be looked
+ * What live traffic says of a candidate, from the events of its release since it first got any, and of labelled probes: always-valid tests, so that it may be looked
  * at after every event and acted on at once. No clock, no bus: whoever reads the same events again knows the same.
  */
 export class LiveEvidence {
@@ -48,7 +49,7 @@ export class LiveEvidence {
   private readonly rules: GateTests;
   private readonly window = new RequestWindow(WINDOW);
   private readonly early = new RequestWindow(EARLY);
-  private readonly counts = { mirrored: 0, stable: 0, candidate: 0, feedback: 0, step: 0 };
+  private readonly counts = { mirrored: 0, stable: 0, candidate: 0, feedback: 0, probed: 0, step: 0 };
   private readonly warm = { mirror: 0, candidate: 0 };
   private readonly plan: releaseV1.ReleasePlan;
   private readonly history = new ReadingHistory();
@@ -56,6 +57,8 @@ export class LiveEvidence {
   private stepBeganMs = 0;
   private step = '';
   readonly disagreements: Disagreement[] = [];
+  /** Undefined for a release without probes. */
+  readonly probes: ProbeEvidence | undefined;
 
   /** @param gate that of the release, when it has one */
   constructor(
@@ -64,7 +67,9 @@ export class LiveEvidence {
   ) {
     this.rules = new GateTests(gate);
     this.plan = release.details.plan ?? create(releaseV1.ReleasePlanSchema);
-    const level = this.plan.level / TESTS;
+    const isProbed = release.details.probes !== undefined;
+    const level = this.plan.level / (isProbed ? TESTS + 1 : TESTS);
+    this.probes = isProbed ? new ProbeEvidence(this.plan.negativeFlipBudget, level) : undefined;
     this.flips = new RateMonitor({ limit: this.plan.negativeFlipBudget, level });
     this.disagreement = new RateMonitor({ limit: this.plan.disagreementLimit, level });
     this.mirrorErrors = new RateMonitor({ limit: this.plan.errorLimit, level });
@@ -163,9 +168,22 @@ export class LiveEvidence {
     this.note();
   }
 
+  /** A labelled item that both versions were asked. In SHADOW it is a sample, as a mirrored request is; in CANARY only callers are. */
+  probed(event: eventsV1.ProbeAnswered): void {
+    if (event.stableVersion !== this.release.fromVersion || event.candidateVersion !== this.release.toVersion)
+      return;
+    const isFlip = this.probes?.take(event);
+    if (isFlip === undefined) return;
+    this.counts.probed += 1;
+    // None comes before SHADOW: whenever they were answered, they are of it.
+    if (this.isShadow) this.counts.step += 1;
+    this.rules.see('probes', 'flips', isFlip);
+    this.note();
+  }
+
   private note(): void {
-    const { mirrored, stable, candidate, feedback } = this.counts;
-    this.history.note(mirrored + stable + candidate + feedback, () => this.reading);
+    const { mirrored, stable, candidate, feedback, probed } = this.counts;
+    this.history.note(mirrored + stable + candidate + feedback + probed, () => this.reading);
   }
 
   /** True once a limit is broken. Cheap enough for every event. */
@@ -201,6 +219,7 @@ export class LiveEvidence {
       ['canary.errors', this.armErrors.reading, EVEN],
       ['canary.latency', this.armLatency.reading, EVEN],
       ['canary.failures', this.failures.reading, this.failureLimit],
+      ...(this.probes ? [this.probes.test] : []),
     ];
     return [...own.filter(([test]) => !this.rules.replaces(test)), ...this.rules.tests];
   }

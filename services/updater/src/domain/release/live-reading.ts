@@ -10,13 +10,15 @@ export interface LiveCounts {
   readonly candidate: number;
   /** Feedback that could be used. */
   readonly feedback: number;
+  /** Labelled probes that both versions have answered. */
+  readonly probed: number;
   /** Of the present step. */
   readonly step: number;
 }
 
 /** Counts and tests as they are told, each share with its confidence sequence. */
 export function liveReading(
-  { mirrored, stable, candidate, feedback, step }: LiveCounts,
+  { mirrored, stable, candidate, feedback, probed, step }: LiveCounts,
   tests: readonly NamedTest[],
 ): releaseV1.LiveReading {
   return create(releaseV1.LiveReadingSchema, {
@@ -25,6 +27,7 @@ export function liveReading(
     candidateRequests: BigInt(candidate),
     feedback: BigInt(feedback),
     stepSamples: BigInt(step),
+    probed: BigInt(probed),
     tests: tests.map(([test, { events, trials, pValue, alarm }, limit]) => ({
       ...{ test, limit, pValue, alarm },
       trials: BigInt(trials),

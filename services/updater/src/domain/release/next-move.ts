@@ -68,7 +68,9 @@ export function onward(details: releaseV1.Release, reason: string): Move {
   const steps = details.plan?.steps ?? [];
   const go = (state: releaseV1.ReleaseState, step = 0): Move => ({ kind: 'go', state, step, reason });
   if (!hasTraffic(details.state))
-    return (details.plan?.mirrorShare ?? 0) > 0 ? go(ReleaseState.SHADOW) : go(ReleaseState.CANARY, 1);
+    return (details.plan?.mirrorShare ?? 0) > 0 || details.probes
+      ? go(ReleaseState.SHADOW)
+      : go(ReleaseState.CANARY, 1);
   if (details.state === ReleaseState.SHADOW) return go(ReleaseState.CANARY, 1);
   return details.step < steps.length ? go(ReleaseState.CANARY, details.step + 1) : go(ReleaseState.STABLE);
 }

@@ -138,6 +138,13 @@ describe('the next move of a release', () => {
     ]);
   });
 
+  it('has a shadow for its probes, where nothing is mirrored', () => {
+    const release = releaseRecord({ mirrorShare: 0 });
+    const probed = { ...release.details, probes: create(releaseV1.ReleaseProbesSchema, { items: 9 }) };
+    expect(onward(probed, 'on')).toMatchObject({ kind: 'go', state: SHADOW });
+    expect(onward({ ...probed, state: SHADOW }, 'on')).toMatchObject({ kind: 'go', state: CANARY, step: 1 });
+  });
+
   it('mirrors no chat: there would be no end to a shadow without samples', () => {
     const ask = (mirrorShare?: number) =>
       create(releaseV1.StartRequestSchema, mirrorShare === undefined ? {} : { mirrorShare });

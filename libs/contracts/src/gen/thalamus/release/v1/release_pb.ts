@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file thalamus/release/v1/release.proto.
  */
 export const file_thalamus_release_v1_release: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCKtAQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nIp0CCgxSdWxlU3RhbmRpbmcSDAoEcnVsZRgBIAEoCRIPCgdtZWFzdXJlGAIgASgJEgwKBGRhdGEYAyABKAkSDQoFc2xpY2UYBCABKAkSEQoJdGhyZXNob2xkGAUgASgBEi8KBnN0YXR1cxgGIAEoDjIfLnRoYWxhbXVzLnJlbGVhc2UudjEuUnVsZVN0YXR1cxISCgV2YWx1ZRgHIAEoAUgAiAEBEhAKA2xvdxgIIAEoAUgBiAEBEhEKBGhpZ2gYCSABKAFIAogBARIOCgFuGAogASgESAOIAQESEAoIc2VudGVuY2UYCyABKAkSEQoJYXBwcm92YWxzGAwgASgNQggKBl92YWx1ZUIGCgRfbG93QgcKBV9oaWdoQgQKAl9uIoABCghBcHByb3ZhbBIKCgJieRgBIAEoCRIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKBXN0YXRlGAQgASgOMiEudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlU3RhdGUiowEKC1JlbGVhc2VHYXRlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEjAKBXJ1bGVzGAMgAygLMiEudGhhbGFtdXMucmVsZWFzZS52MS5SdWxlU3RhbmRpbmcSMAoJYXBwcm92YWxzGAQgAygLMh0udGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZhbBISCgpvdmVycmlkZGVuGAUgASgIItABCgZSZXBhaXISDgoGam9iX2lkGAEgASgJEisKCnBhcmFtZXRlcnMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgoKAmJ5GAMgASgJEiwKCGFza2VkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChByZXBsYWNlZF92ZXJzaW9uGAUgASgJEg0KBWVuZGVkGAYgASgIEhYKDnN0b3BwZWRfYmVmb3JlGAcgASgJEg4KBnRlbmFudBgIIAEoCSLtBAoHUmVsZWFzZRIKCgJpZBgBIAEoCRIOCgZleHBlcnQYAiABKAkSFAoMZnJvbV92ZXJzaW9uGAMgASgJEhIKCnRvX3ZlcnNpb24YBCABKAkSMAoFc3RhdGUYBSABKA4yIS50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2VTdGF0ZRIOCgZ3ZWlnaHQYBiABKAESMAoHaGlzdG9yeRgHIAMoCzIfLnRoYWxhbXVzLnJlbGVhc2UudjEuVHJhbnNpdGlvbhI4Cgpjb21wYXJpc29uGAggASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVzcG9uc2USLgoEcGxhbhgJIAEoCzIgLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVBsYW4SDAoEc3RlcBgKIAEoDRIxCg1zdGVwX2JlZ2FuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxzdGVwX2hlbGRfbXMYDCABKAQSDwoHc3RvcHBlZBgNIAEoCRITCgt3YWl0aW5nX2ZvchgOIAEoCRIuCgRsaXZlGA8gASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5MaXZlUmVhZGluZxI0ChB0cmFmZmljX2JlZ2FuX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgRnYXRlGBQgASgLMiAudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlR2F0ZRIrCgZyZXBhaXIYFSABKAsyGy50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpciKQAwoMU3RhcnRSZXF1ZXN0Eg4KBmV4cGVydBgBIAEoCRISCgp0b192ZXJzaW9uGAIgASgJEg0KBXN0ZXBzGAMgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAQgASgBEhIKCm9sZF9kaWdlc3QYBSABKAkSEgoKbmV3X2RpZ2VzdBgGIAEoCRIXCg9taW5pbXVtX3NhbXBsZXMYByABKA0SFAoMc3RlcF9zZWNvbmRzGAggASgNEhkKDG1pcnJvcl9zaGFyZRgJIAEoAUgAiAEBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAogASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgLIAEoARITCgtlcnJvcl9saW1pdBgMIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgNIAEoARINCgVsZXZlbBgOIAEoARIXCg9vdmVycmlkZV9yZWFzb24YDyABKAkSDwoHZHJ5X3J1bhgQIAEoCBIMCgRnYXRlGBQgASgMQg8KDV9taXJyb3Jfc2hhcmUiPgoNU3RhcnRSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIh8KEUdldFJlbGVhc2VSZXF1ZXN0EgoKAmlkGAEgASgJIkMKEkdldFJlbGVhc2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIikKE0xpc3RSZWFkaW5nc1JlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCSJKChRMaXN0UmVhZGluZ3NSZXNwb25zZRIyCghyZWFkaW5ncxgBIAMoCzIgLnRoYWxhbXVzLnJlbGVhc2UudjEuTGl2ZVJlYWRpbmciTAoTTGlzdFJlbGVhc2VzUmVxdWVzdBIOCgZleHBlcnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoUTGlzdFJlbGVhc2VzUmVzcG9uc2USLgoIcmVsZWFzZXMYASADKAsyHC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKDkFkdmFuY2VSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkAKD0FkdmFuY2VSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIjQKDkFwcHJvdmVSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkAKD0FwcHJvdmVSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlIosBCg5Qcm9tb3RlUmVxdWVzdBIOCgZleHBlcnQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpyZWxlYXNlX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgFIAEoBEgAiAEBQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJeCg9Qcm9tb3RlUmVzcG9uc2USDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSGAoQcHJldmlvdXNfdmVyc2lvbhgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBCI1Cg9Sb2xsQmFja1JlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiQQoQUm9sbEJhY2tSZXNwb25zZRItCgdyZWxlYXNlGAEgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlImEKDVJlcGFpclJlcXVlc3QSEgoKcmVsZWFzZV9pZBgBIAEoCRIPCgdkYXRhc2V0GAIgASgJEisKCnBhcmFtZXRlcnMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ik8KDlJlcGFpclJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRItCgdyZWxlYXNlGAIgASgLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlKm4KB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhYKElZFUkRJQ1RfQ09NUEFUSUJMRRABEhgKFFZFUkRJQ1RfSU5DT01QQVRJQkxFEAISGAoUVkVSRElDVF9JTkNPTkNMVVNJVkUQAyrrAQoMUmVsZWFzZVN0YXRlEh0KGVJFTEVBU0VfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNSRUxFQVNFX1NUQVRFX0RSQUZUEAESGgoWUkVMRUFTRV9TVEFURV9DT01QQVJFRBACEhoKFlJFTEVBU0VfU1RBVEVfUkVQQUlSRUQQAxIYChRSRUxFQVNFX1NUQVRFX1NIQURPVxAEEhgKFFJFTEVBU0VfU1RBVEVfQ0FOQVJZEAUSGAoUUkVMRUFTRV9TVEFURV9TVEFCTEUQBhIdChlSRUxFQVNFX1NUQVRFX1JPTExFRF9CQUNLEAcqkAEKClJ1bGVTdGF0dXMSGwoXUlVMRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNSVUxFX1NUQVRVU19QRU5ESU5HEAESFgoSUlVMRV9TVEFUVVNfUEFTU0VEEAISFgoSUlVMRV9TVEFUVVNfRkFJTEVEEAMSHAoYUlVMRV9TVEFUVVNfSU5DT05DTFVTSVZFEAQyjQcKDlJlbGVhc2VTZXJ2aWNlElQKB0NvbXBhcmUSIy50aGFsYW11cy5yZWxlYXNlLnYxLkNvbXBhcmVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVzcG9uc2USTgoFU3RhcnQSIS50aGFsYW11cy5yZWxlYXNlLnYxLlN0YXJ0UmVxdWVzdBoiLnRoYWxhbXVzLnJlbGVhc2UudjEuU3RhcnRSZXNwb25zZRJdCgpHZXRSZWxlYXNlEiYudGhhbGFtdXMucmVsZWFzZS52MS5HZXRSZWxlYXNlUmVxdWVzdBonLnRoYWxhbXVzLnJlbGVhc2UudjEuR2V0UmVsZWFzZVJlc3BvbnNlEmMKDExpc3RSZWFkaW5ncxIoLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlYWRpbmdzUmVxdWVzdBopLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlYWRpbmdzUmVzcG9uc2USYwoMTGlzdFJlbGVhc2VzEigudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXF1ZXN0GikudGhhbGFtdXMucmVsZWFzZS52MS5MaXN0UmVsZWFzZXNSZXNwb25zZRJUCgdBZHZhbmNlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BZHZhbmNlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQWR2YW5jZVJlc3BvbnNlElQKB1Byb21vdGUSIy50aGFsYW11cy5yZWxlYXNlLnYxLlByb21vdGVSZXF1ZXN0GiQudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVzcG9uc2USVwoIUm9sbEJhY2sSJC50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVxdWVzdBolLnRoYWxhbXVzLnJlbGVhc2UudjEuUm9sbEJhY2tSZXNwb25zZRJUCgdBcHByb3ZlEiMudGhhbGFtdXMucmVsZWFzZS52MS5BcHByb3ZlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQXBwcm92ZVJlc3BvbnNlElEKBlJlcGFpchIiLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVwYWlyUmVxdWVzdBojLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVwYWlyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiF0aGFsYW11cy9yZWxlYXNlL3YxL3JlbGVhc2UucHJvdG8SE3RoYWxhbXVzLnJlbGVhc2UudjEiPwoEUmF0ZRINCgVjb3VudBgBIAEoBBINCgV2YWx1ZRgCIAEoARILCgNsb3cYAyABKAESDAoEaGlnaBgEIAEoASLVAgoPU2xpY2VDb21wYXJpc29uEg0KBXNsaWNlGAEgASgJEgkKAW4YAiABKAQSLwoMb2xkX2FjY3VyYWN5GAMgASgLMhkudGhhbGFtdXMucmVsZWFzZS52MS5SYXRlEi8KDG5ld19hY2N1cmFjeRgEIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5uZWdhdGl2ZV9mbGlwcxgFIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRIxCg5wb3NpdGl2ZV9mbGlwcxgGIAEoCzIZLnRoYWxhbXVzLnJlbGVhc2UudjEuUmF0ZRI1ChJpbmNvbnNpc3RlbnRfZmxpcHMYByABKAsyGS50aGFsYW11cy5yZWxlYXNlLnYxLlJhdGUSFgoOYmFja3dhcmRfdHJ1c3QYCCABKAESEQoJbWNuZW1hcl9wGAkgASgBImoKC0ZsaXBwZWRJdGVtEgoKAmlkGAEgASgJEhAKCG5lZ2F0aXZlGAIgASgIEg0KBWxhYmVsGAMgASgJEhYKDm9sZF9wcmVkaWN0aW9uGAQgASgJEhYKDm5ld19wcmVkaWN0aW9uGAUgASgJIrEBCg5Db21wYXJlUmVxdWVzdBIUCgpvbGRfZGlnZXN0GAEgASgJSAASGQoPb2xkX3ByZWRpY3Rpb25zGAIgASgMSAASFAoKbmV3X2RpZ2VzdBgDIAEoCUgBEhkKD25ld19wcmVkaWN0aW9ucxgEIAEoDEgBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAUgASgBEhEKCW1heF9pdGVtcxgGIAEoDUIFCgNvbGRCBQoDbmV3IowCCg9Db21wYXJlUmVzcG9uc2USLQoHdmVyZGljdBgBIAEoDjIcLnRoYWxhbXVzLnJlbGVhc2UudjEuVmVyZGljdBI1CgdvdmVyYWxsGAIgASgLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SNAoGc2xpY2VzGAMgAygLMiQudGhhbGFtdXMucmVsZWFzZS52MS5TbGljZUNvbXBhcmlzb24SLwoFaXRlbXMYBCADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkZsaXBwZWRJdGVtEg4KBnJlYXNvbhgFIAEoCRIcChRuZWdhdGl2ZV9mbGlwX2J1ZGdldBgGIAEoASKUAQoKVHJhbnNpdGlvbhIwCgVzdGF0ZRgBIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEAoIZXZpZGVuY2UYBSADKAki9QEKC1JlbGVhc2VQbGFuEg0KBXN0ZXBzGAEgAygBEhwKFG5lZ2F0aXZlX2ZsaXBfYnVkZ2V0GAIgASgBEhcKD21pbmltdW1fc2FtcGxlcxgDIAEoDRIUCgxzdGVwX3NlY29uZHMYBCABKA0SFAoMbWlycm9yX3NoYXJlGAUgASgBEhkKEW1pcnJvcl9wZXJfc2Vjb25kGAYgASgBEhoKEmRpc2FncmVlbWVudF9saW1pdBgHIAEoARITCgtlcnJvcl9saW1pdBgIIAEoARIZChFsYXRlbmN5X3RvbGVyYW5jZRgJIAEoARINCgVsZXZlbBgKIAEoASKTAQoLVGVzdFJlYWRpbmcSDAoEdGVzdBgBIAEoCRIOCgZ0cmlhbHMYAiABKAQSDgoGZXZlbnRzGAMgASgEEgwKBHJhdGUYBCABKAESCwoDbG93GAUgASgBEgwKBGhpZ2gYBiABKAESDQoFbGltaXQYByABKAESDwoHcF92YWx1ZRgIIAEoARINCgVhbGFybRgJIAEoCCK9AQoLTGl2ZVJlYWRpbmcSEAoIbWlycm9yZWQYASABKAQSFwoPc3RhYmxlX3JlcXVlc3RzGAIgASgEEhoKEmNhbmRpZGF0ZV9yZXF1ZXN0cxgDIAEoBBIQCghmZWVkYmFjaxgEIAEoBBIUCgxzdGVwX3NhbXBsZXMYBSABKAQSLwoFdGVzdHMYBiADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlRlc3RSZWFkaW5nEg4KBnByb2JlZBgHIAEoBCIuCg1SZWxlYXNlUHJvYmVzEg4KBmRpZ2VzdBgBIAEoCRINCgVpdGVtcxgCIAEoDSKdAgoMUnVsZVN0YW5kaW5nEgwKBHJ1bGUYASABKAkSDwoHbWVhc3VyZRgCIAEoCRIMCgRkYXRhGAMgASgJEg0KBXNsaWNlGAQgASgJEhEKCXRocmVzaG9sZBgFIAEoARIvCgZzdGF0dXMYBiABKA4yHy50aGFsYW11cy5yZWxlYXNlLnYxLlJ1bGVTdGF0dXMSEgoFdmFsdWUYByABKAFIAIgBARIQCgNsb3cYCCABKAFIAYgBARIRCgRoaWdoGAkgASgBSAKIAQESDgoBbhgKIAEoBEgDiAEBEhAKCHNlbnRlbmNlGAsgASgJEhEKCWFwcHJvdmFscxgMIAEoDUIICgZfdmFsdWVCBgoEX2xvd0IHCgVfaGlnaEIECgJfbiKAAQoIQXBwcm92YWwSCgoCYnkYASABKAkSDgoGcmVhc29uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgVzdGF0ZRgEIAEoDjIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZVN0YXRlIqMBCgtSZWxlYXNlR2F0ZRIMCgRuYW1lGAEgASgJEg4KBmRpZ2VzdBgCIAEoCRIwCgVydWxlcxgDIAMoCzIhLnRoYWxhbXVzLnJlbGVhc2UudjEuUnVsZVN0YW5kaW5nEjAKCWFwcHJvdmFscxgEIAMoCzIdLnRoYWxhbXVzLnJlbGVhc2UudjEuQXBwcm92YWwSEgoKb3ZlcnJpZGRlbhgFIAEoCCLQAQoGUmVwYWlyEg4KBmpvYl9pZBgBIAEoCRIrCgpwYXJhbWV0ZXJzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIKCgJieRgDIAEoCRIsCghhc2tlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQcmVwbGFjZWRfdmVyc2lvbhgFIAEoCRINCgVlbmRlZBgGIAEoCBIWCg5zdG9wcGVkX2JlZm9yZRgHIAEoCRIOCgZ0ZW5hbnQYCCABKAkioQUKB1JlbGVhc2USCgoCaWQYASABKAkSDgoGZXhwZXJ0GAIgASgJEhQKDGZyb21fdmVyc2lvbhgDIAEoCRISCgp0b192ZXJzaW9uGAQgASgJEjAKBXN0YXRlGAUgASgOMiEudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlU3RhdGUSDgoGd2VpZ2h0GAYgASgBEjAKB2hpc3RvcnkYByADKAsyHy50aGFsYW11cy5yZWxlYXNlLnYxLlRyYW5zaXRpb24SOAoKY29tcGFyaXNvbhgIIAEoCzIkLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlc3BvbnNlEi4KBHBsYW4YCSABKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLlJlbGVhc2VQbGFuEgwKBHN0ZXAYCiABKA0SMQoNc3RlcF9iZWdhbl9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RlcF9oZWxkX21zGAwgASgEEg8KB3N0b3BwZWQYDSABKAkSEwoLd2FpdGluZ19mb3IYDiABKAkSLgoEbGl2ZRgPIAEoCzIgLnRoYWxhbXVzLnJlbGVhc2UudjEuTGl2ZVJlYWRpbmcSNAoQdHJhZmZpY19iZWdhbl9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoEZ2F0ZRgUIAEoCzIgLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZUdhdGUSKwoGcmVwYWlyGBUgASgLMhsudGhhbGFtdXMucmVsZWFzZS52MS5SZXBhaXISMgoGcHJvYmVzGBYgASgLMiIudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlUHJvYmVzIqcDCgxTdGFydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhIKCnRvX3ZlcnNpb24YAiABKAkSDQoFc3RlcHMYAyADKAESHAoUbmVnYXRpdmVfZmxpcF9idWRnZXQYBCABKAESEgoKb2xkX2RpZ2VzdBgFIAEoCRISCgpuZXdfZGlnZXN0GAYgASgJEhcKD21pbmltdW1fc2FtcGxlcxgHIAEoDRIUCgxzdGVwX3NlY29uZHMYCCABKA0SGQoMbWlycm9yX3NoYXJlGAkgASgBSACIAQESGQoRbWlycm9yX3Blcl9zZWNvbmQYCiABKAESGgoSZGlzYWdyZWVtZW50X2xpbWl0GAsgASgBEhMKC2Vycm9yX2xpbWl0GAwgASgBEhkKEWxhdGVuY3lfdG9sZXJhbmNlGA0gASgBEg0KBWxldmVsGA4gASgBEhcKD292ZXJyaWRlX3JlYXNvbhgPIAEoCRIPCgdkcnlfcnVuGBAgASgIEgwKBGdhdGUYFCABKAwSFQoNcHJvYmVzX2RpZ2VzdBgVIAEoCUIPCg1fbWlycm9yX3NoYXJlIj4KDVN0YXJ0UmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSIfChFHZXRSZWxlYXNlUmVxdWVzdBIKCgJpZBgBIAEoCSJDChJHZXRSZWxlYXNlUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSIpChNMaXN0UmVhZGluZ3NSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkiSgoUTGlzdFJlYWRpbmdzUmVzcG9uc2USMgoIcmVhZGluZ3MYASADKAsyIC50aGFsYW11cy5yZWxlYXNlLnYxLkxpdmVSZWFkaW5nIkwKE0xpc3RSZWxlYXNlc1JlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIl8KFExpc3RSZWxlYXNlc1Jlc3BvbnNlEi4KCHJlbGVhc2VzGAEgAygLMhwudGhhbGFtdXMucmVsZWFzZS52MS5SZWxlYXNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI0Cg5BZHZhbmNlUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJACg9BZHZhbmNlUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSI0Cg5BcHByb3ZlUmVxdWVzdBISCgpyZWxlYXNlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJACg9BcHByb3ZlUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSKLAQoOUHJvbW90ZVJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKcmVsZWFzZV9pZBgDIAEoCRIOCgZyZWFzb24YBCABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YBSABKARIAIgBAUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXgoPUHJvbW90ZVJlc3BvbnNlEg4KBmV4cGVydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhgKEHByZXZpb3VzX3ZlcnNpb24YAyABKAkSEAoIcmV2aXNpb24YBCABKAQiNQoPUm9sbEJhY2tSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkEKEFJvbGxCYWNrUmVzcG9uc2USLQoHcmVsZWFzZRgBIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSJhCg1SZXBhaXJSZXF1ZXN0EhIKCnJlbGVhc2VfaWQYASABKAkSDwoHZGF0YXNldBgCIAEoCRIrCgpwYXJhbWV0ZXJzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJPCg5SZXBhaXJSZXNwb25zZRIOCgZqb2JfaWQYASABKAkSLQoHcmVsZWFzZRgCIAEoCzIcLnRoYWxhbXVzLnJlbGVhc2UudjEuUmVsZWFzZSpuCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIWChJWRVJESUNUX0NPTVBBVElCTEUQARIYChRWRVJESUNUX0lOQ09NUEFUSUJMRRACEhgKFFZFUkRJQ1RfSU5DT05DTFVTSVZFEAMq6wEKDFJlbGVhc2VTdGF0ZRIdChlSRUxFQVNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUkVMRUFTRV9TVEFURV9EUkFGVBABEhoKFlJFTEVBU0VfU1RBVEVfQ09NUEFSRUQQAhIaChZSRUxFQVNFX1NUQVRFX1JFUEFJUkVEEAMSGAoUUkVMRUFTRV9TVEFURV9TSEFET1cQBBIYChRSRUxFQVNFX1NUQVRFX0NBTkFSWRAFEhgKFFJFTEVBU0VfU1RBVEVfU1RBQkxFEAYSHQoZUkVMRUFTRV9TVEFURV9ST0xMRURfQkFDSxAHKpABCgpSdWxlU3RhdHVzEhsKF1JVTEVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTUlVMRV9TVEFUVVNfUEVORElORxABEhYKElJVTEVfU1RBVFVTX1BBU1NFRBACEhYKElJVTEVfU1RBVFVTX0ZBSUxFRBADEhwKGFJVTEVfU1RBVFVTX0lOQ09OQ0xVU0lWRRAEMo0HCg5SZWxlYXNlU2VydmljZRJUCgdDb21wYXJlEiMudGhhbGFtdXMucmVsZWFzZS52MS5Db21wYXJlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuQ29tcGFyZVJlc3BvbnNlEk4KBVN0YXJ0EiEudGhhbGFtdXMucmVsZWFzZS52MS5TdGFydFJlcXVlc3QaIi50aGFsYW11cy5yZWxlYXNlLnYxLlN0YXJ0UmVzcG9uc2USXQoKR2V0UmVsZWFzZRImLnRoYWxhbXVzLnJlbGVhc2UudjEuR2V0UmVsZWFzZVJlcXVlc3QaJy50aGFsYW11cy5yZWxlYXNlLnYxLkdldFJlbGVhc2VSZXNwb25zZRJjCgxMaXN0UmVhZGluZ3MSKC50aGFsYW11cy5yZWxlYXNlLnYxLkxpc3RSZWFkaW5nc1JlcXVlc3QaKS50aGFsYW11cy5yZWxlYXNlLnYxLkxpc3RSZWFkaW5nc1Jlc3BvbnNlEmMKDExpc3RSZWxlYXNlcxIoLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlbGVhc2VzUmVxdWVzdBopLnRoYWxhbXVzLnJlbGVhc2UudjEuTGlzdFJlbGVhc2VzUmVzcG9uc2USVAoHQWR2YW5jZRIjLnRoYWxhbXVzLnJlbGVhc2UudjEuQWR2YW5jZVJlcXVlc3QaJC50aGFsYW11cy5yZWxlYXNlLnYxLkFkdmFuY2VSZXNwb25zZRJUCgdQcm9tb3RlEiMudGhhbGFtdXMucmVsZWFzZS52MS5Qcm9tb3RlUmVxdWVzdBokLnRoYWxhbXVzLnJlbGVhc2UudjEuUHJvbW90ZVJlc3BvbnNlElcKCFJvbGxCYWNrEiQudGhhbGFtdXMucmVsZWFzZS52MS5Sb2xsQmFja1JlcXVlc3QaJS50aGFsYW11cy5yZWxlYXNlLnYxLlJvbGxCYWNrUmVzcG9uc2USVAoHQXBwcm92ZRIjLnRoYWxhbXVzLnJlbGVhc2UudjEuQXBwcm92ZVJlcXVlc3QaJC50aGFsYW11cy5yZWxlYXNlLnYxLkFwcHJvdmVSZXNwb25zZRJRCgZSZXBhaXISIi50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlcXVlc3QaIy50aGFsYW11cy5yZWxlYXNlLnYxLlJlcGFpclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A share with its interval.
@@ -382,7 +382,7 @@ export type ReleasePlan = Message<"thalamus.release.v1.ReleasePlan"> & {
   negativeFlipBudget: number;
 
   /**
-   * Requests that the candidate must have answered in a step (in SHADOW: mirrored ones compared) before it ends.
+   * Requests that the candidate must have answered in a step (in SHADOW: mirrored ones compared, and probes) before it ends.
    *
    * @generated from field: uint32 minimum_samples = 3;
    */
@@ -396,7 +396,7 @@ export type ReleasePlan = Message<"thalamus.release.v1.ReleasePlan"> & {
   stepSeconds: number;
 
   /**
-   * Share of the requests to the stable version that the candidate answers as well, 0 to 1. 0: there is no SHADOW.
+   * Share of the requests to the stable version that the candidate answers as well, 0 to 1. 0: there is no SHADOW, unless there are probes.
    *
    * @generated from field: double mirror_share = 5;
    */
@@ -453,7 +453,7 @@ export const ReleasePlanSchema: GenMessage<ReleasePlan> = /*@__PURE__*/
 export type TestReading = Message<"thalamus.release.v1.TestReading"> & {
   /**
    * mirror.flips, mirror.disagreement, mirror.errors, mirror.latency, canary.quality, canary.errors, canary.latency,
-   * canary.failures.
+   * canary.failures, probe.flips.
    *
    * @generated from field: string test = 1;
    */
@@ -570,6 +570,13 @@ export type LiveReading = Message<"thalamus.release.v1.LiveReading"> & {
    * @generated from field: repeated thalamus.release.v1.TestReading tests = 6;
    */
   tests: TestReading[];
+
+  /**
+   * Labelled probes that both versions have answered.
+   *
+   * @generated from field: uint64 probed = 7;
+   */
+  probed: bigint;
 };
 
 /**
@@ -578,6 +585,34 @@ export type LiveReading = Message<"thalamus.release.v1.LiveReading"> & {
  */
 export const LiveReadingSchema: GenMessage<LiveReading> = /*@__PURE__*/
   messageDesc(file_thalamus_release_v1_release, 8);
+
+/**
+ * Labelled items that the updater asks both versions of a live release, each once.
+ *
+ * @generated from message thalamus.release.v1.ReleaseProbes
+ */
+export type ReleaseProbes = Message<"thalamus.release.v1.ReleaseProbes"> & {
+  /**
+   * sha256:<hex> of the file among the artifacts: JSONL rows {id, text, label}.
+   *
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * Items in it.
+   *
+   * @generated from field: uint32 items = 2;
+   */
+  items: number;
+};
+
+/**
+ * Describes the message thalamus.release.v1.ReleaseProbes.
+ * Use `create(ReleaseProbesSchema)` to create a new message.
+ */
+export const ReleaseProbesSchema: GenMessage<ReleaseProbes> = /*@__PURE__*/
+  messageDesc(file_thalamus_release_v1_release, 9);
 
 /**
  * What a rule of a gate says.
@@ -600,7 +635,7 @@ export type RuleStanding = Message<"thalamus.release.v1.RuleStanding"> & {
   measure: string;
 
   /**
-   * Which evidence it looks at: contract, offline, shadow, canary or approvals.
+   * Which evidence it looks at: contract, offline, shadow, canary, probes or approvals.
    *
    * @generated from field: string data = 3;
    */
@@ -675,7 +710,7 @@ export type RuleStanding = Message<"thalamus.release.v1.RuleStanding"> & {
  * Use `create(RuleStandingSchema)` to create a new message.
  */
 export const RuleStandingSchema: GenMessage<RuleStanding> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 9);
+  messageDesc(file_thalamus_release_v1_release, 10);
 
 /**
  * That a person lets inconclusive rules pass.
@@ -717,7 +752,7 @@ export type Approval = Message<"thalamus.release.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 10);
+  messageDesc(file_thalamus_release_v1_release, 11);
 
 /**
  * The gate that a release goes by, and what its rules say.
@@ -766,7 +801,7 @@ export type ReleaseGate = Message<"thalamus.release.v1.ReleaseGate"> & {
  * Use `create(ReleaseGateSchema)` to create a new message.
  */
 export const ReleaseGateSchema: GenMessage<ReleaseGate> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 11);
+  messageDesc(file_thalamus_release_v1_release, 12);
 
 /**
  * A repair of the candidate.
@@ -836,7 +871,7 @@ export type Repair = Message<"thalamus.release.v1.Repair"> & {
  * Use `create(RepairSchema)` to create a new message.
  */
 export const RepairSchema: GenMessage<Repair> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 12);
+  messageDesc(file_thalamus_release_v1_release, 13);
 
 /**
  * The path of a candidate version.
@@ -969,6 +1004,13 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
    * @generated from field: thalamus.release.v1.Repair repair = 21;
    */
   repair?: Repair | undefined;
+
+  /**
+   * Its labelled probes; absent without any.
+   *
+   * @generated from field: thalamus.release.v1.ReleaseProbes probes = 22;
+   */
+  probes?: ReleaseProbes | undefined;
 };
 
 /**
@@ -976,7 +1018,7 @@ export type Release = Message<"thalamus.release.v1.Release"> & {
  * Use `create(ReleaseSchema)` to create a new message.
  */
 export const ReleaseSchema: GenMessage<Release> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 13);
+  messageDesc(file_thalamus_release_v1_release, 14);
 
 /**
  * A candidate.
@@ -1041,7 +1083,8 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
   stepSeconds: number;
 
   /**
-   * Share of the stable traffic to be mirrored, 0 to 1. Absent means 0.1, for chat 0: it is not mirrored; 0 means no SHADOW.
+   * Share of the stable traffic to be mirrored, 0 to 1. Absent means 0.1, for chat 0: it is not mirrored; 0 means no SHADOW, unless there
+   * are probes.
    *
    * @generated from field: optional double mirror_share = 9;
    */
@@ -1102,6 +1145,14 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
    * @generated from field: bytes gate = 20;
    */
   gate: Uint8Array;
+
+  /**
+   * sha256:<hex> of stored labelled probes, JSONL rows {id, text, label}, at most 10,000 and 16 MiB; empty: none. Text classifiers that
+   * hosts run alone.
+   *
+   * @generated from field: string probes_digest = 21;
+   */
+  probesDigest: string;
 };
 
 /**
@@ -1109,7 +1160,7 @@ export type StartRequest = Message<"thalamus.release.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 14);
+  messageDesc(file_thalamus_release_v1_release, 15);
 
 /**
  * The release.
@@ -1130,7 +1181,7 @@ export type StartResponse = Message<"thalamus.release.v1.StartResponse"> & {
  * Use `create(StartResponseSchema)` to create a new message.
  */
 export const StartResponseSchema: GenMessage<StartResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 15);
+  messageDesc(file_thalamus_release_v1_release, 16);
 
 /**
  * Which release.
@@ -1151,7 +1202,7 @@ export type GetReleaseRequest = Message<"thalamus.release.v1.GetReleaseRequest">
  * Use `create(GetReleaseRequestSchema)` to create a new message.
  */
 export const GetReleaseRequestSchema: GenMessage<GetReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 16);
+  messageDesc(file_thalamus_release_v1_release, 17);
 
 /**
  * One release.
@@ -1172,7 +1223,7 @@ export type GetReleaseResponse = Message<"thalamus.release.v1.GetReleaseResponse
  * Use `create(GetReleaseResponseSchema)` to create a new message.
  */
 export const GetReleaseResponseSchema: GenMessage<GetReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 17);
+  messageDesc(file_thalamus_release_v1_release, 18);
 
 /**
  * Of which release.
@@ -1193,7 +1244,7 @@ export type ListReadingsRequest = Message<"thalamus.release.v1.ListReadingsReque
  * Use `create(ListReadingsRequestSchema)` to create a new message.
  */
 export const ListReadingsRequestSchema: GenMessage<ListReadingsRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 18);
+  messageDesc(file_thalamus_release_v1_release, 19);
 
 /**
  * Readings of its live tests.
@@ -1214,7 +1265,7 @@ export type ListReadingsResponse = Message<"thalamus.release.v1.ListReadingsResp
  * Use `create(ListReadingsResponseSchema)` to create a new message.
  */
 export const ListReadingsResponseSchema: GenMessage<ListReadingsResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 19);
+  messageDesc(file_thalamus_release_v1_release, 20);
 
 /**
  * Which releases.
@@ -1249,7 +1300,7 @@ export type ListReleasesRequest = Message<"thalamus.release.v1.ListReleasesReque
  * Use `create(ListReleasesRequestSchema)` to create a new message.
  */
 export const ListReleasesRequestSchema: GenMessage<ListReleasesRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 20);
+  messageDesc(file_thalamus_release_v1_release, 21);
 
 /**
  * Some releases.
@@ -1277,7 +1328,7 @@ export type ListReleasesResponse = Message<"thalamus.release.v1.ListReleasesResp
  * Use `create(ListReleasesResponseSchema)` to create a new message.
  */
 export const ListReleasesResponseSchema: GenMessage<ListReleasesResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 21);
+  messageDesc(file_thalamus_release_v1_release, 22);
 
 /**
  * Which release goes on.
@@ -1305,7 +1356,7 @@ export type AdvanceRequest = Message<"thalamus.release.v1.AdvanceRequest"> & {
  * Use `create(AdvanceRequestSchema)` to create a new message.
  */
 export const AdvanceRequestSchema: GenMessage<AdvanceRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 22);
+  messageDesc(file_thalamus_release_v1_release, 23);
 
 /**
  * The release after it.
@@ -1326,7 +1377,7 @@ export type AdvanceResponse = Message<"thalamus.release.v1.AdvanceResponse"> & {
  * Use `create(AdvanceResponseSchema)` to create a new message.
  */
 export const AdvanceResponseSchema: GenMessage<AdvanceResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 23);
+  messageDesc(file_thalamus_release_v1_release, 24);
 
 /**
  * Which release is approved.
@@ -1354,7 +1405,7 @@ export type ApproveRequest = Message<"thalamus.release.v1.ApproveRequest"> & {
  * Use `create(ApproveRequestSchema)` to create a new message.
  */
 export const ApproveRequestSchema: GenMessage<ApproveRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 24);
+  messageDesc(file_thalamus_release_v1_release, 25);
 
 /**
  * The release after it.
@@ -1375,7 +1426,7 @@ export type ApproveResponse = Message<"thalamus.release.v1.ApproveResponse"> & {
  * Use `create(ApproveResponseSchema)` to create a new message.
  */
 export const ApproveResponseSchema: GenMessage<ApproveResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 25);
+  messageDesc(file_thalamus_release_v1_release, 26);
 
 /**
  * Which version.
@@ -1424,7 +1475,7 @@ export type PromoteRequest = Message<"thalamus.release.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 26);
+  messageDesc(file_thalamus_release_v1_release, 27);
 
 /**
  * What is stable now.
@@ -1466,7 +1517,7 @@ export type PromoteResponse = Message<"thalamus.release.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 27);
+  messageDesc(file_thalamus_release_v1_release, 28);
 
 /**
  * Which release.
@@ -1494,7 +1545,7 @@ export type RollBackRequest = Message<"thalamus.release.v1.RollBackRequest"> & {
  * Use `create(RollBackRequestSchema)` to create a new message.
  */
 export const RollBackRequestSchema: GenMessage<RollBackRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 28);
+  messageDesc(file_thalamus_release_v1_release, 29);
 
 /**
  * The release after it.
@@ -1515,7 +1566,7 @@ export type RollBackResponse = Message<"thalamus.release.v1.RollBackResponse"> &
  * Use `create(RollBackResponseSchema)` to create a new message.
  */
 export const RollBackResponseSchema: GenMessage<RollBackResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 29);
+  messageDesc(file_thalamus_release_v1_release, 30);
 
 /**
  * Which release is to be repaired, with what.
@@ -1550,7 +1601,7 @@ export type RepairRequest = Message<"thalamus.release.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 30);
+  messageDesc(file_thalamus_release_v1_release, 31);
 
 /**
  * The job.
@@ -1578,7 +1629,7 @@ export type RepairResponse = Message<"thalamus.release.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_thalamus_release_v1_release, 31);
+  messageDesc(file_thalamus_release_v1_release, 32);
 
 /**
  * How a comparison ended.

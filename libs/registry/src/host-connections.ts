@@ -1,7 +1,6 @@
 import { inference } from '@thalamus/contracts';
 import { createClient, type RpcClient } from '@thalamus/grpc';
-import type { ServiceComponent } from '@thalamus/lifecycle';
-import type { ResidencyView } from '@thalamus/registry';
+import type { ResidencyView } from './residency-view.js';
 
 /** A client of one host. */
 export type HostClient = RpcClient<typeof inference.GRPCInferenceService>;
@@ -11,12 +10,12 @@ const SWEEP_MS = 1_000;
 const DEADLINE_MS = 10_000;
 
 /** One connection to each host that is asked; those to hosts that are gone are closed, for they would be tried for ever. */
-export class HostConnections implements ServiceComponent {
+export class HostConnections {
   readonly name = 'connections to hosts';
   private readonly clients = new Map<string, HostClient>();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly residency: ResidencyView) {}
+  constructor(private readonly residency: Pick<ResidencyView, 'hosts'>) {}
 
   start(): Promise<void> {
     this.timer = setInterval(() => {
