@@ -274,6 +274,7 @@ describe('metrics', { timeout: 60_000 }, () => {
         'mirrored',
         'candidateFailures',
         'releaseWeight',
+        'releaseProbes',
       ] as const),
     ] as const;
     const usual = Object.entries(METRICS)

@@ -7,7 +7,7 @@ open to callers of the mesh, "rest" is the HTTP form of a service behind the gat
 gateway: { folder: gateway, grpc: 8081, http: 8080, ops: 7500, bus: true, upstreams: true, calls: [router, expert-host, composer, updater] }
 router: { folder: router, grpc: 7402, ops: 7502, bus: true, calls: [updater] }
 expertHost: { advertises: true, folder: expert-host, grpc: 7403, rest: 7603, ops: 7503, bus: true, calls: [updater] }
-updater: { advertises: true, folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [] }
+updater: { advertises: true, folder: updater, grpc: 7401, ops: 7501, bus: true, operators: true, claim: true, calls: [expert-host] }
 composer: { folder: composer, grpc: 7404, ops: 7504, operators: true, calls: [updater] }
 worker: { folder: worker, ops: 7505, calls: [updater] }
 {{- end }}

@@ -17,7 +17,7 @@ import { ManageKeys } from './application/manage-keys.js';
 import { RegisterVersion } from './application/register-version.js';
 import { RegistryWriter } from './application/registry-writer.js';
 import { ApproveRelease } from './application/release/approve-release.js';
-import { AskProbes } from './application/release/ask-probes.js';
+import { AskProbes, type ProbeBudget } from './application/release/ask-probes.js';
 import { CheckContract } from './application/release/check-contract.js';
 import { ComparePredictions } from './application/release/compare-predictions.js';
 import { JudgeGate } from './application/release/judge-gate.js';
@@ -72,22 +72,14 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
   const judge = new JudgeGate(gates, evidence, residency);
   const compare = new ComparePredictions(store);
   const contract = new CheckContract(view, store);
-  const probeFiles = new ProbeFiles(store, contract, view);
-  const checks = { compare, contract, gates, probes: probeFiles };
+  const checks = { compare, contract, gates, probes: new ProbeFiles(store, contract, view) };
   const submit = new SubmitJob(jobs, view);
   const take = new TakeRepair(releases, register, checks, store);
   const repairs = new RepairRelease(releases, jobs, submit, take);
   const connections = new HostConnections(residency);
-  const hosts = new HostLabels(residency, connections);
-  const probes = new AskProbes(
-    { releases, writer, evidence, files: probeFiles, hosts, bus },
-    { roundItems: settings.probeRoundItems, everyMs: settings.probeRoundMs, atOnce: settings.probesAtOnce },
-  );
+  const asked = { releases, writer, evidence, files: checks.probes, bus };
+  const probes = new AskProbes({ ...asked, hosts: new HostLabels(residency, connections) }, paceOf(settings));
   const leader = new ReleaseLeader(releases, writer, residency, { live: evidence, judge, probes }, repairs);
-  const starts = new StartRelease(releases, checks);
-  const steer = new SteerRelease(releases, evidence, judge);
-  const approvals = new ApproveRelease(releases, judge);
-  const readings = new ListReadings(releases, evidence, store);
   const server: GrpcServer = new GrpcServer({
     host: settings.host,
     port: settings.grpcPort,
@@ -103,8 +95,11 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
       implementService(
         releaseV1.ReleaseService,
         new ReleaseGrpcService({
-          ...{ view, channels, compare, releases, starts, steer },
-          ...{ approvals, readings, repairs, leader },
+          ...{ view, channels, compare, releases, repairs, leader },
+          starts: new StartRelease(releases, checks),
+          steer: new SteerRelease(releases, evidence, judge),
+          approvals: new ApproveRelease(releases, judge),
+          readings: new ListReadings(releases, evidence, store),
         }),
       ),
     ],
@@ -133,6 +128,10 @@ function components(settings: UpdaterSettings): ServiceComponent[] {
     probes,
     { name: 'gRPC calls', drain: (deadlineMs) => server.drain(deadlineMs) },
   ];
+}
+
+function paceOf({ probeRoundItems, probeRoundMs, probesAtOnce }: UpdaterSettings): ProbeBudget {
+  return { roundItems: probeRoundItems, everyMs: probeRoundMs, atOnce: probesAtOnce };
 }
 
 /** The key of the first administrator, where a file for it is named. */

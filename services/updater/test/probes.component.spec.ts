@@ -56,12 +56,6 @@ describe('labelled probes of a release', { timeout: 180_000 }, () => {
       });
       await register(version);
     }
-    await clients.registry.setChannel({
-      expert: 'intents',
-      channel: 1,
-      version: '1',
-      reason: 'for the test',
-    });
     host = await HostProcess.start(folder.path);
     const labels = await labelsOf('1');
     probesDigest = await stored(TEXTS.map((text, at) => ({ id: `q${at}`, text, label: labels[at] })));
@@ -121,32 +115,35 @@ describe('labelled probes of a release', { timeout: 180_000 }, () => {
   };
 
   it('take a bad version back before any caller gets it, and say so', async () => {
-    const before = await labelsOf('1');
     const release = await start('3');
-    expect(release).toMatchObject({
-      state: ReleaseState.DRAFT,
-      probes: { digest: probesDigest, items: ITEMS },
-    });
+    const probes = { digest: probesDigest, items: ITEMS };
+    expect(release).toMatchObject({ state: ReleaseState.DRAFT, probes });
     expect(release.history[0]?.evidence).toEqual([probesDigest]);
     const back = await reached(clients, release.id, ReleaseState.ROLLED_BACK);
     expect(back.history.map(({ state }) => state)).toEqual([
       ...[ReleaseState.DRAFT, ReleaseState.SHADOW, ReleaseState.ROLLED_BACK],
     ]);
-    const [, events = 0, trials = 0] =
-      /probe\.flips: (\d+) of (\d+) against/.exec(back.history.at(-1)?.reason ?? '')?.map(Number) ?? [];
-    expect(events).toBeGreaterThan(0);
-    expect(trials).toBeLessThan(ITEMS);
-    const { readings } = await clients.release.listReadings({ releaseId: release.id });
-    expect(readings.at(-1)?.tests.find(({ test }) => test === 'probe.flips')).toMatchObject({
-      ...{ trials: BigInt(trials), events: BigInt(events), alarm: true },
-    });
-    const [digest = ''] = back.history.at(-1)?.evidence ?? [];
+    expect(back.history.at(-1)?.reason).toMatch(/probe\.flips: \d+ of \d+ against/);
+    expect(await channelsOf(clients, 'intents')).toEqual({ stable: '1', candidate: '', shadow: '' });
+  });
+
+  it('leave what they said on the way, and the ids of what is lost, as evidence', async () => {
+    let evidence: readonly string[] = [];
+    let id = '';
+    // Evidence that cannot be stored at once does not hold a decision up: on a busy machine it may lack.
+    for (let attempt = 0; evidence.length === 0 && attempt < 5; attempt++) {
+      ({ id } = await start('3'));
+      evidence = (await reached(clients, id, ReleaseState.ROLLED_BACK)).history.at(-1)?.evidence ?? [];
+    }
+    const [digest = ''] = evidence;
+    const { readings } = await clients.release.listReadings({ releaseId: id });
+    const flips = readings.at(-1)?.tests.find(({ test }) => test === 'probe.flips');
+    expect(flips).toMatchObject({ trials: readings.at(-1)?.probed, alarm: true });
     const { lostProbes } = JSON.parse(
       readFileSync(join(folder.path, 'artifacts/sha256', digest.slice(7, 9), digest.slice(7)), 'utf8'),
     ) as { lostProbes: string[] };
-    expect(lostProbes).toHaveLength(events);
-    expect(await channelsOf(clients, 'intents')).toEqual({ stable: '1', candidate: '', shadow: '' });
-    expect(before).toHaveLength(ITEMS);
+    expect(BigInt(lostProbes.length)).toBe(flips?.events);
+    for (const item of lostProbes) expect(item).toMatch(/^q\d+$/);
   });
 
   it('end SHADOW for a good one, once each over a change of updaters, and no step of the canary', async () => {
@@ -158,11 +155,16 @@ describe('labelled probes of a release', { timeout: 180_000 }, () => {
     const canary = await reached(clients, release.id, ReleaseState.CANARY, 1);
     expect(canary.history.at(-1)?.reason).toContain('no limit is broken');
     await waitUntil('all are answered', async () => (await probedBy(release.id)) === ITEMS, PATIENCE);
-    const now = await found(release.id);
-    expect(now.waitingFor).toBe('0 of 40 samples have come.');
+    const now = await waitUntil('it waits for callers', async () => {
+      const last = await found(release.id);
+      return last.waitingFor === '0 of 40 samples have come.' ? last : undefined;
+    });
     expect(now.live?.tests.find(({ test }) => test === 'probe.flips')).toMatchObject({
       ...{ trials: BigInt(ITEMS), events: 0n, alarm: false },
     });
+    const { readings } = await clients.release.listReadings({ releaseId: release.id });
+    expect(readings.length).toBeGreaterThan(5);
+    expect(readings.at(-1)?.probed).toBe(BigInt(ITEMS));
     const items = await answeredItems(release.id);
     expect(items.length).toBeLessThanOrEqual(ITEMS + 6);
     expect(new Set(items).size).toBe(ITEMS);
@@ -208,21 +210,16 @@ describe('labelled probes of a release', { timeout: 180_000 }, () => {
   it('are refused before anything changes, and no text is told', async () => {
     const row = (change: object = {}) => ({ id: 'q', text: MARK, label: 'card', ...change });
     const before = (await clients.registry.getStatus({})).revision;
-    for (const [digest, more, code, part] of [
-      [await stored([]), {}, 'DATASET_INVALID', 'holds no probes'],
-      [await stored([row(), row()]), {}, 'DATASET_INVALID', 'line 2 has the id of line 1'],
-      [await stored([row({ extra: MARK })]), {}, 'DATASET_INVALID', 'line 1 has a field beside'],
-      [
-        await stored([row({ label: MARK })]),
-        {},
-        'REQUEST_INVALID',
-        'item 1 has a label that is none of the 3',
-      ],
-      [await stored([row()]), {}, 'REQUEST_INVALID', 'it would never end'],
-      [`sha256:${'00'.repeat(32)}`, {}, 'ARTIFACT_NOT_FOUND', ''],
-      ['nonsense', {}, 'REQUEST_INVALID', ''],
+    for (const [digest, code, part] of [
+      [await stored([]), 'DATASET_INVALID', 'holds no probes'],
+      [await stored([row(), row()]), 'DATASET_INVALID', 'line 2 has the id of line 1'],
+      [await stored([row({ extra: MARK })]), 'DATASET_INVALID', 'line 1 has a field beside'],
+      [await stored([row({ label: MARK })]), 'REQUEST_INVALID', 'item 1 has a label that is none of the 3'],
+      [await stored([row()]), 'REQUEST_INVALID', 'it would never end'],
+      [`sha256:${'00'.repeat(32)}`, 'ARTIFACT_NOT_FOUND', ''],
+      ['nonsense', 'REQUEST_INVALID', ''],
     ] as const) {
-      const error = await errorOf(start('2', { probesDigest: digest, ...more }));
+      const error = await errorOf(start('2', { probesDigest: digest }));
       expect([error.code, error.message]).toEqual([code, expect.stringContaining(part)]);
       expect(error.message).not.toContain(MARK);
     }

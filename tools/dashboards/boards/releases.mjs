@@ -127,6 +127,14 @@ export const releasesBoard = dashboard({
             { expr: rate(METRIC.releaseEvidence, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' },
           ],
         },
+        {
+          title: 'Probes',
+          stack: true,
+          width: 6,
+          description:
+            'Labelled probes per second, by what both versions said: lost ones speak against the candidate; later and dropped ones could not be asked.',
+          queries: [{ expr: rate(METRIC.releaseProbes, 'thalamus_outcome'), legend: '{{thalamus_outcome}}' }],
+        },
       ],
     },
   ],

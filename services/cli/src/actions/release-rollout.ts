@@ -1,5 +1,5 @@
 import { isDigest, type ArtifactStore } from '@thalamus/bundle';
-import { parseGate } from '@thalamus/compatibility';
+import { parseGate, parseProbes } from '@thalamus/compatibility';
 import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { readFile } from 'node:fs/promises';
@@ -21,6 +21,7 @@ export interface StartOptions extends CommonOptions {
   readonly before?: string;
   readonly after?: string;
   readonly gate?: string;
+  readonly probes?: string;
   readonly steps?: number[];
   readonly budget?: number;
   readonly samples: number;
@@ -47,11 +48,13 @@ export interface ListOptions extends CommonOptions {
 
 /** Begins a release; exit code 4 when it stops at once. @throws RELEASE_CONFLICT, EXPERT_NOT_FOUND, DATASET_INVALID */
 export async function start(expert: string, toVersion: string, options: StartOptions): Promise<void> {
-  const { before, after, steps, budget, samples, override, dryRun } = options;
+  const { before, after, probes, steps, budget, samples, override, dryRun } = options;
   const gate = options.gate === undefined ? undefined : readGate(options.gate);
-  const [oldDigest = '', newDigest = ''] = await digestsOf([before, after], options);
+  if (probes !== undefined && !isDigest(probes)) parseProbes(readText(probes), probes);
+  const digests = await digestsOf([before, after, probes], options);
+  const [oldDigest = '', newDigest = '', probesDigest = ''] = digests;
   const request = {
-    ...{ expert, toVersion, oldDigest, newDigest, dryRun, steps: steps ?? [] },
+    ...{ expert, toVersion, oldDigest, newDigest, probesDigest, dryRun, steps: steps ?? [] },
     ...(gate ? { gate } : {}),
     ...{ negativeFlipBudget: budget ?? 0, minimumSamples: samples, stepSeconds: options.stepSeconds },
     ...(options.mirror === undefined ? {} : { mirrorShare: options.mirror }),
@@ -137,7 +140,7 @@ export function withReleases<T>(
   return withService(options, RELEASES, (client) => whileElecting(ELECTION_MS, () => work(client)));
 }
 
-/** Digests of prediction files; those of this machine are stored first. */
+/** Digests of prediction files and probes; those of this machine are stored first. */
 async function digestsOf(
   files: readonly (string | undefined)[],
   options: Pick<CommonOptions, 'data'>,
@@ -152,7 +155,7 @@ async function stored(file: string | undefined, store: ArtifactStore): Promise<s
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    const text = `The file ${file} cannot be read; name a JSONL file of predictions, or the digest of a stored one.`;
+    const text = `The file ${file} cannot be read; name a JSONL file, or the digest of a stored one.`;
     throw new ThalamusError('DATASET_INVALID', text, { cause });
   }
   return (await store.put(bytes)).digest;

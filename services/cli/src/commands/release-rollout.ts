@@ -53,6 +53,7 @@ function startCommand(): Command {
       'thalamus release start banking77 2 --before old.jsonl --after new.jsonl',
       'thalamus release start banking77 2 --steps 0.1,0.5 --samples 500 --step-seconds 600',
       'thalamus release start banking77 2 --gate gate.yaml --before old.jsonl --after new.jsonl --dry-run',
+      'thalamus release start banking77 2 --probes probes.jsonl',
       'thalamus release start banking77 2 --dry-run --json',
     ],
   )
@@ -60,6 +61,10 @@ function startCommand(): Command {
     .argument('<version>', 'version that should become stable')
     .option('--before <jsonl>', 'predictions of the stable version, or the digest of a stored file')
     .option('--after <jsonl>', 'predictions of the new version for the same items, likewise')
+    .option(
+      '--probes <jsonl>',
+      'labelled items {id, text, label} that both versions are asked while it is live, or the digest of a stored file',
+    )
     .option('--gate <yaml>', 'gate document: rules that it must pass, beside what is said here')
     .option('--steps <shares>', 'shares of the traffic, separated by commas; default 0.05,0.25,1', shares)
     .option('--budget <rate>', 'largest negative flip rate; default 0.01', numberIn(0, 1))

@@ -24,6 +24,7 @@ export function releaseJson(release: releaseV1.Release) {
     ...{ id, expert, fromVersion, toVersion, state: stateOf(release), weight, step, stopped, waitingFor },
     plan: plan && toJson(releaseV1.ReleasePlanSchema, plan, { alwaysEmitImplicit: true }),
     live: live && toJson(releaseV1.LiveReadingSchema, live, { alwaysEmitImplicit: true }),
+    probes: release.probes && { digest: release.probes.digest, items: release.probes.items },
     repair: release.repair && repairJson(release.repair),
     comparison: comparison && {
       verdict: releaseV1.Verdict[comparison.verdict].toLowerCase(),
@@ -75,19 +76,17 @@ export function releaseLines(release: releaseV1.Release): string[] {
       ]),
     ]),
     ...(release.gate ? ['', ...gateLines(release.gate)] : []),
-    ...(live ? ['', ...liveLines(live)] : []),
+    ...(live ? ['', ...liveLines(live, release.probes)] : []),
   ];
 }
 
-function liveLines({
-  tests,
-  mirrored,
-  stableRequests,
-  candidateRequests,
-  feedback,
-}: releaseV1.LiveReading): string[] {
+function liveLines(
+  { tests, mirrored, stableRequests, candidateRequests, feedback, probed }: releaseV1.LiveReading,
+  probes: releaseV1.ReleaseProbes | undefined,
+): string[] {
+  const asked = probes ? `, ${probed} of ${probes.items} probes answered by both` : '';
   return [
-    `${mirrored} mirrored, ${candidateRequests} answered by the candidate, ${stableRequests} by the stable version, ${feedback} with feedback`,
+    `${mirrored} mirrored, ${candidateRequests} answered by the candidate, ${stableRequests} by the stable version, ${feedback} with feedback${asked}`,
     ...table([
       ['test', 'against', 'of', 'share', '95 % at any time', 'limit'],
       ...tests.map(({ test, events, trials, rate, low, high, limit, alarm }) => [

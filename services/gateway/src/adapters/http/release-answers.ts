@@ -22,6 +22,7 @@ export function releaseJson({ release, live }: DescribedRelease) {
     trafficBeganAt: isoTime(release.trafficBeganAt),
     stopped: release.stopped,
     waitingFor: release.waitingFor,
+    probes: release.probes ? { digest: release.probes.digest, items: release.probes.items } : null,
     repair: release.repair ? repairJson(release.repair) : null,
     live: release.live ? readingJson(release.live) : null,
     gateway: live
@@ -99,6 +100,7 @@ function readingJson(reading: releaseV1.LiveReading) {
     candidateRequests: Number(reading.candidateRequests),
     feedback: Number(reading.feedback),
     stepSamples: Number(reading.stepSamples),
+    probed: Number(reading.probed),
     tests: reading.tests.map(testJson),
   };
 }

@@ -52,7 +52,7 @@ const plan = z.object({
 
 const tests = z.array(
   z.object({
-    test: z.string().describe('Such as mirror.flips or canary.errors.'),
+    test: z.string().describe('Such as mirror.flips, canary.errors or probe.flips.'),
     trials: z.int(),
     events: z.int().describe('Those of them that speak against the candidate.'),
     rate: share,
@@ -70,6 +70,7 @@ const reading = z.object({
   candidateRequests: z.int(),
   feedback: z.int(),
   stepSamples: z.int().describe('Of the present step.'),
+  probed: z.int().describe('Labelled probes that both versions have answered.'),
   tests,
 });
 
@@ -80,7 +81,7 @@ const gate = z.object({
     z.object({
       rule: z.string().describe('Its name.'),
       measure: z.string().describe('Such as nfr.'),
-      data: z.string().describe('contract, offline, approvals, shadow or canary.'),
+      data: z.string().describe('contract, offline, approvals, shadow, canary or probes.'),
       slice: z.string(),
       threshold: z.number().describe('Largest or smallest value that is good.'),
       status: z.enum(RULE_STATUSES),
@@ -135,6 +136,13 @@ const release = z.object({
   trafficBeganAt: time.describe('When the candidate first got traffic.'),
   stopped: z.string().describe('Why it does not go on by itself; empty while it does.'),
   waitingFor: z.string().describe('What it waits for; empty where nobody says.'),
+  probes: z
+    .object({
+      digest: z.string().describe('Of the file among the artifacts.'),
+      items: z.int(),
+    })
+    .nullable()
+    .describe('Labelled items that both versions are asked; null without any.'),
   repair: z
     .object({
       job: z.string().describe('Its id.'),

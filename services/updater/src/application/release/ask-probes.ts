@@ -1,13 +1,13 @@
 import type { Probe } from '@thalamus/compatibility';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { ATTRIBUTES, METRICS, TOPICS } from '@thalamus/contracts';
+import { ATTRIBUTES, METRICS } from '@thalamus/contracts';
 import { toThalamusError } from '@thalamus/errors';
-import { encodeEvent, type BusRecord, type EventBus } from '@thalamus/events';
+import type { EventBus } from '@thalamus/events';
 import type { ServiceComponent } from '@thalamus/lifecycle';
 import { counter, createLogger } from '@thalamus/telemetry';
 import { ProbeQueue, type ProbePace } from '../../domain/release/probe-queue.js';
 import { hasTraffic, type ReleaseRecord } from '../../domain/release/release-states.js';
 import type { RegistryWriter } from '../registry-writer.js';
+import { eventOf, OUTCOMES, outcomeOf, type AnsweredProbe, type ProbeOutcome } from './answered-probe.js';
 import type { AskLabel } from './labels.port.js';
 import type { ProbeFiles } from './probe-files.js';
 import type { ReadEvidence } from './read-evidence.js';
@@ -15,8 +15,6 @@ import type { Releases } from './releases.js';
 
 /** How often it is looked whether a round is due, milliseconds. */
 const TICK_MS = 250;
-const SOURCE = '/updater';
-const OUTCOMES = ['kept', 'lost', 'gained', 'wrong', 'later', 'dropped'] as const;
 
 /** What asking probes stands on. */
 export interface ProbeParts {
@@ -31,13 +29,6 @@ export interface ProbeParts {
 /** Pace of each release, and how many items are asked at once. */
 export interface ProbeBudget extends ProbePace {
   readonly atOnce: number;
-}
-
-/** An item that both versions have answered. */
-interface Answered {
-  readonly probe: Probe;
-  readonly stableRight: boolean;
-  readonly candidateRight: boolean;
 }
 
 /** What is known of a release's probes beside the log. */
@@ -87,7 +78,7 @@ export class AskProbes implements ServiceComponent {
     const { queue, obstacle = '' } = this.asking.get(id) ?? {};
     if (obstacle !== '') return obstacle;
     const { dropped = 0 } = queue ?? {};
-    return dropped === 0 ? '' : `${dropped} probes could not be asked, and are not asked again.`;
+    return dropped === 0 ? '' : `Probes that could not be asked, and are not asked again: ${dropped}.`;
   }
 
   /** One round of each release that it is due for. Never throws. */
@@ -146,9 +137,9 @@ export class AskProbes implements ServiceComponent {
   }
 
   /** What both versions say of items, so many at once. Those that one of them could not be asked are left out. */
-  private async answers(release: ReleaseRecord, items: readonly Probe[]): Promise<Answered[]> {
+  private async answers(release: ReleaseRecord, items: readonly Probe[]): Promise<AnsweredProbe[]> {
     const waiting = [...items];
-    const answered: Answered[] = [];
+    const answered: AnsweredProbe[] = [];
     const work = async () => {
       for (let probe = waiting.shift(); probe; probe = waiting.shift()) {
         const own = await this.answer(release, probe);
@@ -162,7 +153,7 @@ export class AskProbes implements ServiceComponent {
   private async answer(
     { id, expert, fromVersion, toVersion }: ReleaseRecord,
     probe: Probe,
-  ): Promise<Answered | undefined> {
+  ): Promise<AnsweredProbe | undefined> {
     const { hosts } = this.parts;
     try {
       const [before, after] = await Promise.all(
@@ -182,7 +173,7 @@ export class AskProbes implements ServiceComponent {
   private async written(
     release: ReleaseRecord,
     queue: ProbeQueue,
-    round: { readonly items: readonly Probe[]; readonly answered: readonly Answered[] },
+    round: { readonly items: readonly Probe[]; readonly answered: readonly AnsweredProbe[] },
   ): Promise<void> {
     const { items, answered } = round;
     const isOver = this.ending.signal.aborted || !this.parts.writer.isLeader;
@@ -211,23 +202,7 @@ export class AskProbes implements ServiceComponent {
     this.logger.warn({ release: release.id, code, reason: message }, 'probes cannot be asked just now');
   }
 
-  private count(expert: string, outcome: (typeof OUTCOMES)[number], n: number): void {
+  private count(expert: string, outcome: ProbeOutcome, n: number): void {
     counter(METRICS.releaseProbes).add(n, { [ATTRIBUTES.expertName]: expert, [ATTRIBUTES.outcome]: outcome });
   }
-}
-
-function outcomeOf(stableRight: boolean, candidateRight: boolean): (typeof OUTCOMES)[number] {
-  if (stableRight) return candidateRight ? 'kept' : 'lost';
-  return candidateRight ? 'gained' : 'wrong';
-}
-
-function eventOf(
-  { id, expert, fromVersion, toVersion }: ReleaseRecord,
-  { probe, stableRight, candidateRight }: Answered,
-): BusRecord {
-  const message = {
-    ...{ releaseId: id, expert, stableVersion: fromVersion, candidateVersion: toVersion },
-    ...{ item: probe.id, stableRight, candidateRight, answeredAt: timestampFromMs(Date.now()) },
-  };
-  return encodeEvent(TOPICS.probeAnswered, message, { source: SOURCE, key: id });
 }

@@ -14,12 +14,12 @@ import {
   type StepReason,
 } from '../../domain/release/release-states.js';
 import type { Actor } from '../registry-writer.js';
-import type { ComparePredictions } from './compare-predictions.js';
+import type { ComparePredictions, KeptComparison } from './compare-predictions.js';
 import type { CheckContract } from './check-contract.js';
 import type { GivenGate, ReleaseGates } from './release-gates.js';
 import { refuseWhileLive, type Releases } from './releases.js';
 import type { ProbeFiles } from './probe-files.js';
-import { beginGate, judgedByGate, needContractRules } from './start-gate.js';
+import { beginGate, judgedByGate, needContractRules, type FirstEvidence } from './start-gate.js';
 
 const { ReleaseState } = releaseV1;
 
@@ -91,20 +91,29 @@ export class StartRelease {
     if (!given?.document.rules.some(({ measure }) => measure === 'breakingDifferences'))
       needContract(request, fromVersion, differences);
     const compared = await this.compared(request, plan);
-    if (!compared && !probes && plan.mirrorShare === 0 && override === '') throw nothingKnown();
+    const isCompared = compared !== undefined || probes !== undefined;
+    if (!isCompared && plan.mirrorShare === 0 && override === '') throw nothingKnown();
     const known = { plan, fromVersion, override, probes, evidence: compared?.evidence ?? [] };
+    if (given)
+      return { ...known, ...(await this.gated(request, given, { differences, override, compared })) };
     const comparison = compared?.comparison;
-    if (!given) {
-      const stopped = stopOf(comparison ? { comparison } : {}, override !== '');
-      return { ...known, comparison, gate: undefined, stopped };
-    }
-    const { gate, stopped } = beginGate(given, { differences, override, compared: compared?.whole });
+    const stopped = stopOf(comparison ? { comparison } : {}, override !== '');
+    return { ...known, comparison, gate: undefined, stopped };
+  }
+
+  /** What the gate says before the release begins. */
+  private async gated(
+    request: releaseV1.StartRequest,
+    given: GivenGate,
+    known: Omit<FirstEvidence, 'compared'> & { readonly compared: KeptComparison | undefined },
+  ): Promise<Pick<Checked, 'comparison' | 'gate' | 'stopped'>> {
+    const { gate, stopped } = beginGate(given, { ...known, compared: known.compared?.whole });
     if (!request.dryRun) {
       needContractRules(gate);
       await this.checks.gates.keep(request.gate);
     }
-    const judged = comparison && judgedByGate(comparison, gate);
-    return { ...known, comparison: judged, gate, stopped: stopped(judged) };
+    const comparison = known.compared && judgedByGate(known.compared.comparison, gate);
+    return { comparison, gate, stopped: stopped(comparison) };
   }
 
   private stableOf({ expert, toVersion }: releaseV1.StartRequest): string {

@@ -12,23 +12,33 @@ export function takeEvent(
   evidence: ReadonlyMap<string, LiveEvidence>,
   record: ReceivedRecord,
 ): 'taken' | 'passed' {
-  if (record.topic === TOPICS.feedbackGiven.name) return takeFeedback(evidence, record);
-  if (record.topic === TOPICS.shadowCompared.name) {
-    const event = decodeEvent(TOPICS.shadowCompared, record);
-    const mine = event && evidence.get(event.releaseId);
-    if (event) mine?.mirrored(event, record.timestampMs);
-    return mine ? 'taken' : 'passed';
+  switch (record.topic) {
+    case TOPICS.feedbackGiven.name:
+      return takeFeedback(evidence, record);
+    case TOPICS.shadowCompared.name:
+      return takeOwn(evidence, decodeEvent(TOPICS.shadowCompared, record), (mine, event) => {
+        mine.mirrored(event, record.timestampMs);
+      });
+    case TOPICS.probeAnswered.name:
+      return takeOwn(evidence, decodeEvent(TOPICS.probeAnswered, record), (mine, event) => {
+        mine.probed(event);
+      });
+    default:
+      return takeOwn(evidence, decodeEvent(TOPICS.requestCompleted, record), (mine, event) => {
+        mine.completed(event, record.timestampMs);
+      });
   }
-  if (record.topic === TOPICS.probeAnswered.name) {
-    const event = decodeEvent(TOPICS.probeAnswered, record);
-    const mine = event && evidence.get(event.releaseId);
-    if (event) mine?.probed(event);
-    return mine ? 'taken' : 'passed';
-  }
-  const event = decodeEvent(TOPICS.requestCompleted, record);
+}
+
+function takeOwn<E extends { readonly releaseId: string }>(
+  evidence: ReadonlyMap<string, LiveEvidence>,
+  event: E | undefined,
+  take: (mine: LiveEvidence, event: E) => void,
+): 'taken' | 'passed' {
   const mine = event && evidence.get(event.releaseId);
-  if (event) mine?.completed(event, record.timestampMs);
-  return mine ? 'taken' : 'passed';
+  if (!event || !mine) return 'passed';
+  take(mine, event);
+  return 'taken';
 }
 
 function takeFeedback(evidence: ReadonlyMap<string, LiveEvidence>, record: ReceivedRecord) {

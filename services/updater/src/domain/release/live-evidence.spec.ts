@@ -188,7 +188,7 @@ describe('evidence from live traffic', () => {
     it('takes a candidate back by probes alone, and shares the level among one test more', () => {
       for (let at = 0; !evidence.isBroken; at++) evidence.probed(answered(`q${at}`, true, at % 5 !== 0));
       expect(broken()).toEqual(['probe.flips']);
-      expect(test('probe.flips').pValue).toBeLessThanOrEqual(0.05 / 8);
+      expect(test('probe.flips').pValue).toBeLessThanOrEqual(0.05 / 9);
       expect(test('probe.flips').trials).toBeLessThan(40n);
     });
 
@@ -201,7 +201,7 @@ describe('evidence from live traffic', () => {
         for (let at = 0; at < 500; at++) evidence.probed(answered(`q${at}`, true, random() >= 0.01));
         if (evidence.isBroken) alarms += 1;
       }
-      // An eighth of five in a hundred: 0.6 of 100 at the most; five come by chance once in two thousand.
+      // A ninth of five in a hundred: 0.6 of 100 at the most; five come by chance once in two thousand.
       expect(alarms).toBeLessThanOrEqual(4);
     });
 

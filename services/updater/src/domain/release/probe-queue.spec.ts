@@ -8,7 +8,7 @@ const probes = (n: number) =>
 const none = () => false;
 const ids = (items: readonly { readonly id: string }[]) => items.map(({ id }) => id);
 /** All that is asked, by a clock that is always late enough. */
-const drained = (queue: ProbeQueue, isAnswered = none) => {
+const drained = (queue: ProbeQueue, isAnswered: (item: string) => boolean = none) => {
   const asked: string[] = [];
   for (let now = 0; queue.left > 0; now += MAX_PAUSE_MS) {
     asked.push(...ids(queue.due(now, isAnswered)));
