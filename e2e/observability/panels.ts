@@ -38,9 +38,11 @@ export function panelQueries(): PlacedQuery[] {
   });
 }
 
-/** What an alert compares, without the comparison: it must have a value while nothing is wrong. */
+/** What an alert compares, without the comparison and what excuses it: it must have a value while nothing is wrong. */
 export function comparedBy(expression: string): string {
-  const [, compared] = /^(.+) [<>]=? [\d.]+$/.exec(expression) ?? [];
+  const [first = ''] = expression.split(' unless ');
+  const bare = first.startsWith('(') && first.endsWith(')') ? first.slice(1, -1) : first;
+  const [, compared] = /^(.+) [<>]=? [\d.]+$/.exec(bare) ?? [];
   if (compared === undefined) throw new Error(`The alert has no comparison with a number: ${expression}`);
   return compared;
 }

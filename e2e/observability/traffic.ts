@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { LaunchedMesh, Mesh } from '../support/mesh.js';
 import { ROOT } from '../support/paths.js';
+import { post, postTo } from './post.js';
+import { makeBadReleases, REMOTE } from './release-traffic.js';
 import { startThalamus, thalamus, type RunningCommand } from '../support/run-command.js';
 
 const PROMPTS = [
@@ -32,6 +34,7 @@ export function startTraffic(mesh: LaunchedMesh): Traffic {
   let stopped = false;
   const isStopped = () => stopped;
   let training: RunningCommand | undefined;
+  let hasRemote = false;
   const ask = async () => {
     while (!isStopped()) {
       for (const input of PROMPTS) {
@@ -42,6 +45,7 @@ export function startTraffic(mesh: LaunchedMesh): Traffic {
       }
       const messages = [{ role: 'user', content: RECORDED }];
       await post(mesh, '/v1/chat/completions', { model: 'auto', messages }, 200);
+      if (hasRemote) await post(mesh, '/v1/chat/completions', { model: REMOTE, messages }, 200);
       await post(mesh, '/v1/classifications', { model: 'no-such-expert', input: 'x' }, 404);
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_ROUNDS_MS));
     }
@@ -61,7 +65,7 @@ export function startTraffic(mesh: LaunchedMesh): Traffic {
   const load = async () => {
     const repository = `http://${mesh.httpOf('expert-host')}/v2/repository/models/${LOADED_ANEW}`;
     while (!isStopped()) {
-      for (const verb of ['unload', 'load']) await send(`${repository}/${verb}`, {}, 200);
+      for (const verb of ['unload', 'load']) await postTo(`${repository}/${verb}`, {}, 200);
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOADS_MS));
     }
   };
@@ -71,7 +75,13 @@ export function startTraffic(mesh: LaunchedMesh): Traffic {
     const model = `compose:${PARENTS.join('+')}`;
     if (!isStopped()) await post(mesh, '/v1/classifications', { model, input: 'play some jazz' }, 200);
   };
-  const running = Promise.all([ask(), work(), load(), compose()]);
+  // Bad updates of an expert and of an upstream, each taken back and tried again.
+  const release = async () => {
+    const bad = await makeBadReleases(mesh);
+    hasRemote = true;
+    await Promise.all(bad.map((own) => own.run(isStopped)));
+  };
+  const running = Promise.all([ask(), work(), load(), compose(), release()]);
   running.catch(() => undefined);
   return {
     stop: async () => {
@@ -119,24 +129,4 @@ async function measure(mesh: Mesh): Promise<void> {
     ...['experts', 'evaluate', EXPERT, '--data', ROWS, '--mesh', mesh.dataFolder, '--json'],
   ]);
   if (exit !== 0) throw new Error(`the evaluation ended with ${exit}: ${stderr}`);
-}
-
-async function post(mesh: Mesh, path: string, body: unknown, wanted: number): Promise<Response> {
-  return send(`${mesh.http}${path}`, body, wanted, { authorization: `Bearer ${mesh.key}` });
-}
-
-async function send(
-  url: string,
-  body: unknown,
-  wanted: number,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Response> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-  const text = await response.text();
-  if (response.status !== wanted) throw new Error(`${url} answered ${response.status}: ${text}`);
-  return response;
 }

@@ -192,6 +192,8 @@ export class ReleaseLeader {
     const { id, details } = release;
     const isBack = to.state === releaseV1.ReleaseState.ROLLED_BACK;
     const evidence = await this.gates.live.evidence(release);
+    // Of a release that is over nothing is known any more.
+    const alarmedAt = this.gates.live.alarmedAt(release);
     const action = isBack ? 'release.RollBack' : 'release.Advance';
     const after = await this.releases.move(id, { ...UPDATER, action, reason }, (now) => {
       // Somebody was faster.
@@ -203,7 +205,6 @@ export class ReleaseLeader {
         { step: to.step },
       );
     });
-    const alarmedAt = this.gates.live.alarmedAt(release);
     if (isBack && alarmedAt !== undefined)
       histogram(METRICS.releaseReactionDuration).record((performance.now() - alarmedAt) / 1_000);
     this.logger.info({ release: id, from: release.state, to: after.state, reason }, 'a release has moved');
