@@ -6,6 +6,12 @@ export { wilson, type Rate } from './intervals.js';
 export { itemsNeeded, mcnemarExact, mcnemarMidP, type WantedPower } from './mcnemar.js';
 export { holm } from './multiplicity.js';
 export { pairedBootstrap, type BootstrapOptions, type MeanInterval } from './paired-bootstrap.js';
+export {
+  pairAnswers,
+  type AnsweredPrompt,
+  type JudgedAnswer,
+  type PredictionText,
+} from './pairs/answered-prompts.js';
 export { DIMENSIONS, parseDimensions, type Dimension } from './pairs/dimensions.js';
 export type { FlippedItem } from './pairs/flip-list.js';
 export { parsePredictions, type Prediction } from './predictions.js';

@@ -274,3 +274,23 @@ export {
 export { repairExpert, type ExpertRepair, type FinishedRepair } from './repair/repair-expert.js';
 export { repairedLicence, requireRepairRows } from './repair/repair-rows.js';
 export type { RepairFacts } from './repair/repaired-bundle.js';
+export {
+  judgeReroute,
+  rerouteFigures,
+  type ReroutedItem,
+  type RerouteCredit,
+  type RerouteFigures,
+  type RerouteJudgement,
+  type RerouteVerdict,
+} from './reroute/judge-reroute.js';
+export { groupFolds, promptGroup } from './reroute/prompt-groups.js';
+export { rerouteTable, type RerouteFacts, type RerouteLoss } from './reroute/reroute-table.js';
+export {
+  crossValidate,
+  fitReroute,
+  rerouteUpdate,
+  sentBack,
+  type FoldMargin,
+  type Rerouted,
+  type RerouteRun,
+} from './reroute/reroute-update.js';

@@ -24,9 +24,10 @@ export const VERDICT_EXIT = { passed: 0, failed: 1, inconclusive: 2, error: 3 } 
 
 /** What each means, for the reference page. */
 export const VERDICT_EXIT_MEANINGS: Readonly<Record<keyof typeof VERDICT_EXIT, string>> = {
-  passed: 'The verdict is good: compatible, no breaking difference, the gate passed.',
-  failed: 'The verdict is bad: incompatible, a breaking difference, the gate failed.',
-  inconclusive: 'Nothing can be said with so few items, or the gate lacks what it asks for.',
+  passed: 'The verdict is good: compatible, repaired, no breaking difference, the gate passed.',
+  failed: 'The verdict is bad: incompatible, worse, a breaking difference, the gate failed.',
+  inconclusive:
+    'Nothing can be said with so few items, nothing is shown, or the gate lacks what it asks for.',
   error: 'There is no verdict: bad input, a wrong command line, no mesh, or a fault.',
 };
 
@@ -35,5 +36,6 @@ export const VERDICT_VERBS: ReadonlySet<string> = new Set([
   'thalamus release compare',
   'thalamus release diff',
   'thalamus release gate check',
+  'thalamus release reroute',
   'thalamus router compare',
 ]);

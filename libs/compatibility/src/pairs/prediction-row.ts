@@ -14,7 +14,7 @@ export interface PredictionRow {
   readonly task?: string;
   readonly tenant?: string;
   readonly language?: string;
-  /** What was asked; only its length is used. */
+  /** What was asked; a comparison uses only its length. */
   readonly text?: string;
   /** Tokens of what was asked. */
   readonly tokens?: number;

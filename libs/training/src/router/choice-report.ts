@@ -1,5 +1,6 @@
 import type { TriedInterval } from './choose-intervals.js';
 import type { LearnerChoice, TriedLearner } from './choose-learner.js';
+import type { MarginChoice, TriedMargin } from './choose-margin.js';
 import type { TriedRecalibration } from './choose-recalibration.js';
 import type { ThresholdChoice } from './choose-threshold.js';
 import type { FittedCalibration } from './fit-calibration.js';
@@ -22,8 +23,21 @@ export interface ChoiceReport {
     readonly behindError: number;
   }[];
   readonly calibration: CalibrationReport;
+  /** Where one model is preferred. */
+  readonly margin?: MarginReport;
   /** Of a cascade: the same of its second stage, and when that one decides. */
   readonly second?: Pick<ChoiceReport, 'why' | 'chosen' | 'tried'> & { readonly stages: StagesReport };
+}
+
+/** By how much another model must be better before a prompt leaves the preferred one. */
+export interface MarginReport {
+  readonly why: string;
+  readonly rule: string;
+  readonly preferred: string;
+  readonly margin: number;
+  /** Share of the rows that leave it. */
+  readonly share: number;
+  readonly tried: readonly TriedMargin[];
 }
 
 /** When the second stage decides. */
@@ -55,9 +69,13 @@ const RULE =
 const STAGES_RULE =
   'A prompt goes to the second stage when a model other than the best may be better by more than the margin, by the intervals of the first stage, and the nearest such model is less than the threshold behind. Thresholds are judged on rows that neither heads nor intervals had seen, by costRegret; the one with the smallest share within one standard error of the least is taken. always: the second stage for every row.';
 
+const MARGIN_RULE =
+  'The largest margin within one standard error of the least loss, on rows that the heads had not seen; none leaves where that is not better by two standard errors. The margin is part of what the heads say of all models but the preferred one; intervals are around that.';
+
 /** The report of a choice. */
 export function choiceReport({
   choice,
+  margin,
   second,
   encoder,
   counts,
@@ -65,7 +83,7 @@ export function choiceReport({
   experts,
 }: Pick<
   TrainedRouter,
-  'choice' | 'second' | 'encoder' | 'counts' | 'calibration' | 'experts'
+  'choice' | 'margin' | 'second' | 'encoder' | 'counts' | 'calibration' | 'experts'
 >): ChoiceReport {
   return {
     ...learnerReport(choice),
@@ -74,6 +92,7 @@ export function choiceReport({
     rows: counts.train + counts.validation,
     lambdas: choice.lambdas.map(short),
     calibration: calibrationReport(calibration, experts),
+    ...(margin ? { margin: marginReport(margin, experts) } : {}),
     ...(second ? { second: { ...learnerReport(second.choice), stages: stagesReport(second) } } : {}),
   };
 }
@@ -90,6 +109,20 @@ function learnerReport(choice: LearnerChoice): Pick<ChoiceReport, 'why' | 'chose
       behind: short(item.behind),
       behindError: short(item.behindError),
     })),
+  };
+}
+
+function marginReport(
+  { why, preferred, chosen, tried }: MarginChoice,
+  experts: readonly string[],
+): MarginReport {
+  return {
+    why,
+    rule: MARGIN_RULE,
+    preferred: experts[preferred] ?? '',
+    margin: chosen.margin,
+    share: short(chosen.share),
+    tried: tried.map(shortened),
   };
 }
 

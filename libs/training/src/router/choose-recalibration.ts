@@ -58,10 +58,14 @@ const NONE: Way = { kind: 'none', scope: 'all' };
  * The least calibration error is taken among those that do not cost anything else: a mean square within a standard error of
  * that without recalibration, choices that lose no more where costs do not count, and no more than a standard error where
  * they do. (A map keeps the order of the predictions of one candidate, not that of two candidates with maps of their own, and
- * it moves predictions against costs.)
+ * it moves predictions against costs.) Where `isMapped` is false none is tried.
  */
-export function chooseRecalibration(rows: OutOfFoldLosses, judge: RegretJudge): ChosenRecalibration {
-  const tried = waysOf(rows).map((way) => {
+export function chooseRecalibration(
+  rows: OutOfFoldLosses,
+  judge: RegretJudge,
+  isMapped = true,
+): ChosenRecalibration {
+  const tried = (isMapped ? waysOf(rows) : [NONE]).map((way) => {
     const crossFitted = way.kind === 'none' ? rows.predicted : crossFit(rows, way);
     return { way, crossFitted, figures: figuresOf(rows, crossFitted, judge) };
   });

@@ -11,6 +11,8 @@ export interface CalibrationFit {
   /** Losses that heads which had not seen the row predict, brought to the mean of each candidate: [rows, candidates]. */
   readonly predicted: Float64Array;
   readonly regions: RowRegions;
+  /** Whether maps from predicted to measured losses are tried; true when absent. */
+  readonly isMapped?: boolean;
   readonly unit: 'nats' | 'error';
   readonly coverage: number;
   readonly seed: number;
@@ -40,11 +42,11 @@ const ROWS_OF_REGION = 100;
 
 /** Calibration of heads from predictions of rows that they had not seen. @throws DATASET_INVALID for too few rows */
 export function fitCalibration(fit: CalibrationFit): FittedCalibration {
-  const { rows, predicted, unit, coverage, seed } = fit;
+  const { rows, predicted, unit, coverage, seed, isMapped = true } = fit;
   const { centroids, regionCount, regions } = fit.regions;
   const { candidates, losses: measured, folds } = rows;
   const outOfFold = { predicted, measured, candidates, folds, unit };
-  const { maps, crossFitted, ...recalibration } = chooseRecalibration(outOfFold, judgeOf(rows));
+  const { maps, crossFitted, ...recalibration } = chooseRecalibration(outOfFold, judgeOf(rows), isMapped);
   const intervals = chooseIntervals(
     { ...outOfFold, predicted: crossFitted, regions, regionCount },
     coverage,

@@ -71,7 +71,7 @@ export function routerBundle(
     version: facts.version,
     task: facts.task,
     lossUnit: table.unit,
-    description: `Predicts what ${names.length} models lose on a prompt; ${trained.encoder} encoder, fitted on ${table.set}.`,
+    description: descriptionOf(trained, table),
     encoder: {
       name: base.manifest.name,
       digest: base.digest,
@@ -123,6 +123,13 @@ export function routerBundle(
       [FILES.choice]: new TextEncoder().encode(`${JSON.stringify(choiceReport(trained), null, 2)}\n`),
     },
   };
+}
+
+function descriptionOf({ encoder, experts, margin }: TrainedRouter, { set }: RoutingTable): string {
+  const what = `Predicts what ${experts.length} models lose on a prompt; ${encoder} encoder, fitted on ${set}.`;
+  if (!margin) return what;
+  const preferred = experts[margin.preferred] ?? '';
+  return `${what} Prompts go to ${preferred} unless another is better by more than ${margin.chosen.margin}, which the predictions of all others hold.`;
 }
 
 const inputsOf = ({ blocks }: FeatureSpec) => blocks.map((block) => ({ ...block }));

@@ -2,6 +2,7 @@ import { ThalamusError } from '@thalamus/errors';
 import type { FeatureSpec, LossHeads, RiskRows, StageGate } from '@thalamus/routing';
 import type { TrainingBase } from '../training-base.port.js';
 import type { LearnerChoice } from './choose-learner.js';
+import { marginOf, withMargin, type MarginChoice } from './choose-margin.js';
 import type { ThresholdChoice } from './choose-threshold.js';
 import { fitCalibration, regionsOf, type FittedCalibration } from './fit-calibration.js';
 import { fitCascade } from './fit-cascade.js';
@@ -35,6 +36,11 @@ export interface RouterTraining {
   readonly tables?: Pick<FeatureSettings, 'tokenWidth' | 'gramRows' | 'gramWidth'>;
   /** What is tried; all when absent. */
   readonly learners?: readonly LearnerFamily[];
+  /**
+   * Model that every prompt goes to unless another is better by a margin, which is chosen and goes into the heads; none when absent. Losses
+   * are errors then, no map is fitted to them, and there is one stage.
+   */
+  readonly preferred?: string;
 }
 
 /** Stages of a training. */
@@ -57,6 +63,8 @@ export interface TrainedRouter {
   /** Rows of each part. */
   readonly counts: Readonly<Record<SplitPart, number>>;
   readonly choice: LearnerChoice;
+  /** Where one model is preferred. */
+  readonly margin: MarginChoice | undefined;
   /** Of a cascade. */
   readonly second: TrainedSecondStage | undefined;
   /** From rows that the heads were not fitted on; of a cascade, of the losses of whichever stage decides. */
@@ -124,7 +132,9 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
     });
   };
   const spec = encoder === 'cascade' ? withoutGraph(whole) : whole;
-  const first = await stage(spec, 0);
+  const fitted = await stage(spec, 0);
+  const margin = marginOf(training, fitted);
+  const first = withMargin(fitted, margin);
   const facts = { unit: table.unit, coverage: COVERAGE, seed };
   const second = encoder === 'cascade' ? await stage(whole, 1) : undefined;
   const cascade = second && fitCascade({ first, second, ...facts });
@@ -134,6 +144,8 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
       rows: first.judged,
       predicted: first.predicted,
       regions: regionsOf(first.judged, seed),
+      // A map would bring what the margin adds back to what was measured.
+      isMapped: margin === undefined,
       ...facts,
     });
   return {
@@ -144,6 +156,7 @@ export async function trainRouter(training: RouterTraining, hooks: RouterHooks =
     split,
     counts: countsOf(parts),
     choice: first.choice,
+    margin,
     second:
       second && cascade ? { spec: whole, heads: second.heads, choice: second.choice, ...cascade } : undefined,
     calibration,

@@ -1,12 +1,13 @@
 import { Command, Option } from 'commander';
 import type { CompareOptions } from '../actions/release-compare.js';
 import { gateCommand } from './release-gate.js';
+import { rerouteCommand } from './release-reroute.js';
 import { rolloutCommands } from './release-rollout.js';
 import type { DiffOptions } from '../actions/release-diff.js';
 import { meshVerb, numberIn, wholeNumber } from '../mesh-command.js';
 import { repairCommand } from './release-repair.js';
 
-/** `thalamus release compare|diff|gate|start|status|list|advance|promote|rollback|repair`. */
+/** `thalamus release compare|diff|gate|start|status|list|advance|promote|rollback|repair|reroute`. */
 export function releaseCommand(): Command {
   const command = new Command('release').description(
     'compare versions, repair them, and roll them out step by step',
@@ -16,6 +17,7 @@ export function releaseCommand(): Command {
   command.addCommand(gateCommand());
   for (const rollout of rolloutCommands()) command.addCommand(rollout);
   command.addCommand(repairCommand());
+  command.addCommand(rerouteCommand());
   return command;
 }
 

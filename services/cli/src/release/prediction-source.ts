@@ -7,6 +7,9 @@ const PIECE = 2 ** 20;
 /** Largest file of predictions that is fetched from a mesh. */
 const MAX_STORED_BYTES = 2 ** 30;
 
+/** Largest file that is read whole. */
+const MAX_WHOLE_BYTES = 2 ** 28;
+
 /** Which prediction files are compared: paths, or digests of what the mesh of a data folder keeps. */
 export interface PredictionSources {
   readonly before: string;
@@ -20,6 +23,27 @@ export async function readInto(comparison: FileComparison, sources: PredictionSo
   await readPieces(sources.before, sources.data, (bytes) => comparison.before(bytes));
   comparison.endBefore();
   await readPieces(sources.after, sources.data, (bytes) => comparison.after(bytes));
+}
+
+/** A whole file of predictions as text. @throws DATASET_INVALID, ARTIFACT_NOT_FOUND, UPSTREAM_UNAVAILABLE as `readInto` does; one that is too large */
+export async function readPredictions(source: string, data: string): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let text = '';
+  let bytes = 0;
+  const refuse = (what: string) => new ThalamusError('DATASET_INVALID', `${source} ${what}`);
+  const decode = (piece?: Uint8Array) => {
+    try {
+      return piece ? decoder.decode(piece, { stream: true }) : decoder.decode();
+    } catch {
+      throw refuse(`is not UTF-8 on line ${text.split('\n').length} or after it.`);
+    }
+  };
+  await readPieces(source, data, (piece) => {
+    bytes += piece.byteLength;
+    if (bytes > MAX_WHOLE_BYTES) throw refuse(`is larger than ${MAX_WHOLE_BYTES} bytes; give fewer prompts.`);
+    text += decode(piece);
+  });
+  return text + decode();
 }
 
 async function readPieces(source: string, data: string, take: (bytes: Uint8Array) => void): Promise<void> {

@@ -4,11 +4,11 @@ import { basename, dirname } from 'node:path';
 import { makeFolder } from '../exclusive-file.js';
 
 /** @throws CONFIG_INVALID when something is there already, or its parent cannot be made */
-export function requireAbsent(out: string): void {
+export function requireAbsent(out: string, flag = '--out'): void {
   if (lstatSync(out, { throwIfNoEntry: false }))
     throw new ThalamusError(
       'CONFIG_INVALID',
-      `${out} is there already; name a new folder with --out, or remove it.`,
+      `${out} is there already; name a new ${flag === '--out' ? 'folder' : 'file'} with ${flag}, or remove it.`,
     );
   try {
     makeFolder(dirname(out));
@@ -16,7 +16,7 @@ export function requireAbsent(out: string): void {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
     throw new ThalamusError(
       'CONFIG_INVALID',
-      `${dirname(out)} cannot be made (${code}); name another folder with --out.`,
+      `${dirname(out)} cannot be made (${code}); name another folder with ${flag}.`,
     );
   }
 }
