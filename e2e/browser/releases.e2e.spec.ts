@@ -191,6 +191,47 @@ describe('the page of releases', () => {
     await context.close();
   });
 
+  it('shows one that is being repaired and one that was, and asks for rows where it can be', async () => {
+    const { page, context, complaints } = await open(browser, path, {
+      key: operator,
+      reducedMotion: 'reduce',
+    });
+    const repair = {
+      ...{ job: 'job-1', by: 'cli', at: '2026-11-29T11:00:00Z', replacedVersion: VERSION, ended: false },
+      parameters: { method: 'mean', dataset: 'unseen@1', seed: 7 },
+    };
+    const note = page.getByTestId('repair');
+    const folder = process.env['RELEASE_PICTURES'];
+    await showAs(page, () => ({ state: 'compared', live: null, repair }));
+    await page.reload();
+    await note.getByText(`Version ${VERSION} is being repaired`).waitFor();
+    expect(await note.innerText()).toMatch(
+      /mean on unseen@1, seed 7, asked for by the command line[^]*watch job-1/,
+    );
+    expect(await button(page, 'Repair').count()).toBe(0);
+    await page.unroute(ONE);
+    await showAs(page, ({ history }) => ({
+      ...{ state: 'repaired', toVersion: '901', live: null, repair: { ...repair, ended: true } },
+      history: [...(history as object[]), { ...(history as object[])[1], state: 'repaired' }],
+    }));
+    await page.reload();
+    await note.getByText(`Version 901 is ${VERSION} repaired, and took its place`).waitFor();
+    expect(await button(page, 'Repair').count()).toBe(0);
+    if (folder) await page.screenshot({ path: `${folder}/release-repaired.png` });
+    await page.unroute(ONE);
+    await showAs(page, () => ({ state: 'compared', stopped: 'Incompatible: too much is lost.', live: null }));
+    await page.reload();
+    await button(page, 'Repair').click();
+    await page.getByRole('dialog').waitFor();
+    expect(await button(page, 'Repair it').isDisabled()).toBe(true);
+    await page.getByRole('textbox', { name: 'Data set' }).fill('unseen@1');
+    expect(await button(page, 'Repair it').isDisabled()).toBe(false);
+    expect(await seriousViolations(page)).toEqual([]);
+    if (folder) await page.screenshot({ path: `${folder}/release-repair.png` });
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   it.each(LOOKS)('is clean with its tables open in $scheme, $width px wide', async (look) => {
     const { page, context, complaints } = await open(browser, path, {
       ...look,

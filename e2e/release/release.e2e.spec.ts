@@ -2,10 +2,12 @@ import { releaseV1 } from '@thalamus/contracts';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { createClient, type RpcClient } from '@thalamus/grpc';
 import { waitUntil } from '@thalamus/testing';
+import { readCsv } from '@thalamus/training';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emptyBroker, kafkaBrokers } from '../support/bus.js';
-import { temporaryFolder } from '../support/paths.js';
+import { ROOT, temporaryFolder } from '../support/paths.js';
 import { startServices, type ServiceMesh } from '../support/service-mesh.js';
 import { makeVersion, surer, swapped, type Update } from './make-version.js';
 import { Traffic } from './traffic.js';
@@ -169,6 +171,29 @@ describe('an updater that is killed in mid-canary', () => {
     const done = await until(id, ReleaseState.STABLE);
     expect(statesOf(done)).toEqual(['DRAFT', 'SHADOW', 'CANARY', 'CANARY', 'STABLE']);
     expect(await stable()).toBe('105');
+    expect(traffic.failed).toEqual([]);
+  });
+});
+
+describe('a bad update that nobody gives feedback on', () => {
+  it('is caught by labelled probes alone, before any caller gets it', async () => {
+    const file = join(ROOT, `zoo/data/sample/${EXPERT}.test.csv`);
+    const probes = join(folder, 'probes.jsonl');
+    const rows = readCsv(readFileSync(file), file).map(({ text, label }, at) => ({
+      id: `q${at}`,
+      text,
+      label,
+    }));
+    writeFileSync(probes, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const version = await register('106', swapped(1, 2));
+    const { id } = await mesh.json<{ id: string }>([
+      ...['release', 'start', EXPERT, version, '--probes', probes, '--mirror', '0'],
+      ...['--budget', '0.05', '--samples', '40', '--step-seconds', '1'],
+    ]);
+    const done = await until(id, ReleaseState.ROLLED_BACK);
+    expect(statesOf(done)).toEqual(['DRAFT', 'SHADOW', 'ROLLED_BACK']);
+    expect(done.history.at(-1)?.reason).toMatch(/probe\.flips: \d+ of \d+ against/);
+    expect(traffic.of(version)).toEqual([]);
     expect(traffic.failed).toEqual([]);
   });
 });

@@ -87,6 +87,8 @@ export interface LiveReading {
   readonly feedback: number;
   /** Of the present step. */
   readonly stepSamples: number;
+  /** Labelled probes that both versions have answered. */
+  readonly probed: number;
   readonly tests: readonly TestReading[];
 }
 
@@ -98,7 +100,7 @@ export interface RuleStanding {
   readonly rule: string;
   /** Such as nfr. */
   readonly measure: string;
-  /** contract, offline, approvals, shadow or canary. */
+  /** contract, offline, approvals, shadow, canary or probes. */
   readonly data: string;
   readonly status: RuleStatus;
   /** So many people let it pass when it is inconclusive; 0: nobody can. */
@@ -115,6 +117,22 @@ export interface ReleaseGate {
   readonly rules: readonly RuleStanding[];
   /** Who let inconclusive rules pass. */
   readonly approvals: readonly { readonly by: string; readonly reason: string; readonly at: string | null }[];
+}
+
+/** The last repair of a candidate that was asked for. */
+export interface Repair {
+  /** Id of its job. */
+  readonly job: string;
+  /** Both versions, data set, method, seed. */
+  readonly parameters: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  /** Id of a key. */
+  readonly by: string;
+  /** ISO time. */
+  readonly at: string | null;
+  /** Candidate before it. */
+  readonly replacedVersion: string;
+  /** What it gave was taken, or was not. */
+  readonly ended: boolean;
 }
 
 /** The path of a candidate version. */
@@ -143,6 +161,10 @@ export interface Release {
   readonly waitingFor: string;
   /** Null where nobody says. */
   readonly live: LiveReading | null;
+  /** Labelled items that both versions are asked; null without any. */
+  readonly probes: { readonly digest: string; readonly items: number } | null;
+  /** Null where none was asked for. */
+  readonly repair: Repair | null;
 }
 
 /** Some of the releases. */

@@ -19,6 +19,8 @@ export const releasesApi = {
   flips: async (id: string) => (await call(`${one(id)}/flips?limit=${MOST_FLIPS}`)) as Flips,
   readings: async (id: string) =>
     ((await call(`${one(id)}/readings`)) as { data: readonly LiveReading[] }).data,
+  repair: async ({ id, dataset }: { id: string; dataset: string }) =>
+    (await call(`${one(id)}/repair`, { method: 'POST', body: { dataset } })) as Release,
   move: async ({ id, move, reason }: { id: string; move: Move; reason: string }) =>
     (await call(`${one(id)}/${move}`, { method: 'POST', body: { reason } })) as Release,
 };

@@ -3,7 +3,7 @@ import type { LiveReading } from '../../api/release-types.js';
 import { seriesOf, withReading } from './readings.js';
 
 const reading = (trials: number, stepSamples = 0): LiveReading => ({
-  ...{ mirrored: trials, stableRequests: 0, candidateRequests: 0, feedback: 0, stepSamples },
+  ...{ mirrored: trials, stableRequests: 0, candidateRequests: 0, feedback: 0, probed: 0, stepSamples },
   tests: [
     {
       ...{ test: 'mirror.errors', trials, events: 0, rate: 0, low: 0, high: 1, limit: 0.01 },

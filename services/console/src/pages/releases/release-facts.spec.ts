@@ -16,6 +16,7 @@ import {
   percentText,
   placeOf,
   rateText,
+  repairState,
   rulesToShow,
   shareTicks,
   slicesToShow,
@@ -24,6 +25,7 @@ import {
   stopsOf,
   testNames,
   testState,
+  trafficText,
   weightText,
   whoText,
 } from './release-facts.js';
@@ -52,7 +54,7 @@ const release = (states: ReleaseState[], more: Partial<Release> = {}): Release =
     comparison: null,
     gate: null,
   },
-  ...{ plan: PLAN, step: 0, stopped: '', waitingFor: '', live: null },
+  ...{ plan: PLAN, step: 0, stopped: '', waitingFor: '', live: null, probes: null, repair: null },
   state: states.at(-1) ?? 'draft',
   history: path(...states),
   ...more,
@@ -104,7 +106,7 @@ describe('the way of a release', () => {
 
   it('counts samples of a step where somebody counts', () => {
     const live = {
-      ...{ mirrored: 0, stableRequests: 0, candidateRequests: 0, feedback: 0, tests: [] },
+      ...{ mirrored: 0, stableRequests: 0, candidateRequests: 0, feedback: 0, probed: 7, tests: [] },
       stepSamples: 25,
     };
     expect(stepShare(release(['shadow'], { live }))).toBe(0.25);
@@ -113,9 +115,42 @@ describe('the way of a release', () => {
     expect(stepShare(release(['stable'], { live }))).toBeUndefined();
   });
 
+  it('says who is asked: callers, mirrored requests, probes', () => {
+    expect(trafficText(release(['shadow']))).toBe('10 % of the requests are mirrored');
+    expect(trafficText(release(['canary'], { weight: 0.25 }))).toBe('25 % of the callers get the candidate');
+    const probes = { digest: 'sha256:a', items: 1_200 };
+    expect(trafficText(release(['shadow'], { probes }))).toContain(
+      'mirrored; 0 of 1,200 probes are answered',
+    );
+  });
+
+  it('has a shadow for its probes, where nothing is mirrored', () => {
+    const plan = { ...PLAN, mirrorShare: 0 };
+    expect(said(release(['draft'], { plan }))).not.toContain('Shadow ahead');
+    expect(said(release(['draft'], { plan, probes: { digest: 'sha256:a', items: 9 } }))).toContain(
+      'Shadow ahead',
+    );
+  });
+
   it('is as old as its first step', () => {
     expect(ageText(release(['draft']), NOW)).toBe('1 h');
     expect(ageText({ history: [] }, NOW)).toBe('–');
+  });
+});
+
+describe('a repair', () => {
+  const repair = { job: 'j', parameters: {}, by: 'k', at: null, replacedVersion: '2', ended: false };
+  const stateOf = (states: ReleaseState[], ended: boolean) =>
+    repairState(release(states, { repair: { ...repair, ended } }));
+
+  it('runs, took the place of the candidate, gave nothing, or was overtaken', () => {
+    expect(repairState(release(['draft', 'compared']))).toBeUndefined();
+    expect(stateOf(['draft', 'compared'], false)).toBe('running');
+    expect(stateOf(['draft', 'compared', 'repaired'], true)).toBe('taken');
+    expect(stateOf(['draft', 'compared', 'repaired', 'shadow', 'rolled_back'], true)).toBe('taken');
+    expect(stateOf(['draft', 'compared'], true)).toBe('left');
+    expect(stateOf(['draft', 'compared', 'shadow'], false)).toBe('overtaken');
+    expect(stateOf(['draft', 'rolled_back'], false)).toBe('overtaken');
   });
 });
 

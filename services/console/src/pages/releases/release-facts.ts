@@ -32,6 +32,7 @@ export const STATES: Readonly<Record<ReleaseState, { name: string; color: string
 };
 
 const TESTS: Readonly<Record<string, { title: string; counts: string }>> = {
+  'probe.flips': { title: 'Lost probes', counts: 'labelled probes that were right before and are wrong now' },
   'mirror.flips': { title: 'Negative flips', counts: 'right before and wrong now, by feedback' },
   'mirror.disagreement': { title: 'Disagreement', counts: 'mirrored requests that got another label' },
   'mirror.errors': { title: 'Errors, mirrored', counts: 'mirrored requests that the candidate failed' },
@@ -92,7 +93,7 @@ export interface Stop {
 }
 
 /** The whole way of a release, past and planned; what lies ahead of one that was taken back is left out. */
-export function stopsOf({ history, plan, state, step }: Release): readonly Stop[] {
+export function stopsOf({ history, plan, probes, state, step }: Release): readonly Stop[] {
   const reached = history.filter((at) => at.state !== 'rolled_back');
   const canaries = reached.filter((at) => at.state === 'canary').length;
   const wasIn = (own: ReleaseState) => reached.some((at) => at.state === own);
@@ -102,7 +103,7 @@ export function stopsOf({ history, plan, state, step }: Release): readonly Stop[
       .filter(wasIn)
       .map((own) => ({ label: STATES[own].name, isReached: true, isNow: state === own })),
   ];
-  if (wasIn('shadow') || (plan?.mirrorShare ?? 0) > 0)
+  if (wasIn('shadow') || (plan?.mirrorShare ?? 0) > 0 || probes !== null)
     way.push({ label: 'Shadow', isReached: wasIn('shadow'), isNow: state === 'shadow' });
   for (const [at, weight] of (plan?.steps ?? []).entries())
     way.push({
@@ -165,8 +166,10 @@ export function rulesToShow(rules: readonly RuleStanding[]): RuleStanding[] {
 /** Whether people can let a rule pass that keeps the release where it is now. */
 export function mayBeApproved({ gate, state }: Pick<Release, 'gate' | 'state'>): boolean {
   if (!gate || !isLive({ state })) return false;
-  const isDue = ({ data }: RuleStanding) =>
-    data === 'shadow' || data === 'canary' ? data === state : state !== 'shadow' && state !== 'canary';
+  const isDue = ({ data }: RuleStanding) => {
+    if (data === 'probes') return state === 'shadow';
+    return data === 'shadow' || data === 'canary' ? data === state : state !== 'shadow' && state !== 'canary';
+  };
   const due = gate.rules.filter(isDue);
   return (
     due.some(
@@ -174,6 +177,30 @@ export function mayBeApproved({ gate, state }: Pick<Release, 'gate' | 'state'>):
         status === 'inconclusive' && (approvals > 0 || measure === 'approvals'),
     ) && !due.some(({ status }) => status === 'failed')
   );
+}
+
+/** How a repair stands: a job makes it, it took the candidate's place, it gave nothing, or the release went another way. */
+export type RepairState = 'running' | 'taken' | 'left' | 'overtaken';
+
+/** How the last repair of a release stands; undefined where none was asked for. */
+export function repairState({ repair, history, state }: Release): RepairState | undefined {
+  if (!repair) return undefined;
+  if (history.some((step) => step.state === 'repaired')) return 'taken';
+  if (repair.ended) return 'left';
+  return mayStillBeRepaired({ state }) ? 'running' : 'overtaken';
+}
+
+/** Whether a candidate is not served yet, and was not repaired already. */
+export const mayStillBeRepaired = ({ state }: Pick<Release, 'state'>) =>
+  state === 'draft' || state === 'compared';
+
+/** Who gets, or is asked for, what in the present step. */
+export function trafficText({ weight, plan, live, probes }: Release): string {
+  const asked = probes
+    ? `; ${(live?.probed ?? 0).toLocaleString('en')} of ${probes.items.toLocaleString('en')} probes are answered`
+    : '';
+  if (weight > 0) return `${weightText(weight)} of the callers get the candidate${asked}`;
+  return `${weightText(plan?.mirrorShare ?? 0)} of the requests are mirrored${asked}`;
 }
 
 /** Place of a share on a scale that gives small shares room: its square root. 0 to 1. */

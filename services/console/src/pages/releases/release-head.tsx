@@ -6,8 +6,10 @@ import type { Release } from '../../api/release-types.js';
 import type { Move } from '../../api/releases.js';
 import { mayActAs, useRole } from '../../api/session.js';
 import { MoveDialog } from './move-dialog.js';
-import { isLive, mayBeApproved, STATES, stepShare, stopsOf, weightText } from './release-facts.js';
+import { isLive, mayBeApproved, STATES, stepShare, stopsOf, trafficText } from './release-facts.js';
 import { StateBadge, Versions } from './release-list.js';
+import { RepairButton } from './repair-button.js';
+import { RepairNote } from './repair-note.js';
 
 /** Which release, how far it is, what it waits for, and the ways out of it. */
 export function ReleaseHead({ release }: { readonly release: Release }) {
@@ -53,6 +55,7 @@ export function ReleaseHead({ release }: { readonly release: Release }) {
         </Alert>
       )}
       <StepProgress release={release} />
+      <RepairNote release={release} />
       {blocked !== '' && (
         <Text size="xs" className="quiet" id="blocked">
           {blocked}
@@ -87,6 +90,7 @@ function Moves(props: {
           Approve
         </Button>
       )}
+      <RepairButton release={release} blocked={blocked !== ''} describedBy={described} />
       {isLive(release) && (
         <Button
           size="compact-md"
@@ -134,7 +138,7 @@ function Stops({ release }: { readonly release: Release }) {
 }
 
 function StepProgress({ release }: { readonly release: Release }) {
-  const { plan, live, weight, stopped } = release;
+  const { plan, live, stopped } = release;
   // Why it stopped is said above.
   const waitingFor = release.waitingFor === stopped ? '' : release.waitingFor;
   const share = stepShare(release);
@@ -153,11 +157,9 @@ function StepProgress({ release }: { readonly release: Release }) {
         <div style={{ width: `${100 * share}%` }} />
       </div>
       <Text size="xs" className="quiet">
-        {weight === 0
-          ? `${weightText(plan.mirrorShare)} of the requests are mirrored`
-          : `${weightText(weight)} of the callers get the candidate`}
-        ; {live.stepSamples.toLocaleString('en')} of {plan.minimumSamples.toLocaleString('en')} samples have
-        come; a step takes {plan.stepSeconds.toLocaleString('en')} s at least.
+        {trafficText(release)}; {live.stepSamples.toLocaleString('en')} of{' '}
+        {plan.minimumSamples.toLocaleString('en')} samples have come; a step takes{' '}
+        {plan.stepSeconds.toLocaleString('en')} s at least.
       </Text>
     </div>
   );
