@@ -46,7 +46,7 @@ describe('thalamus compose', () => {
       ['compose', 'preflight', 'banking77', 'minilm-l6'],
       { exit: 4 },
     );
-    expect(obstacles).toEqual([expect.objectContaining({ kind: 'kind', parent: 'minilm-l6@1' })]);
+    expect(obstacles).toEqual([expect.objectContaining({ kind: 'task', parent: 'minilm-l6@1' })]);
   });
 
   it.each([

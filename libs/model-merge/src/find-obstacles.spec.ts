@@ -54,6 +54,7 @@ describe('findObstacles', () => {
     ['licence b@1', { licence: 'CC-BY-ND-4.0' }],
     ['licence b@1', { licence: '' }],
     ['dataset b@1', { hasTrainingRows: false }],
+    ['base b@1', { baseDigest: '' }],
     ['labels', { labels: Array.from({ length: 4096 }, (_, index) => `label ${index}`) }],
   ])('says %s', (expected, change) => {
     expect(kinds(change)).toEqual([expected]);
@@ -62,16 +63,21 @@ describe('findObstacles', () => {
   it('says everything at once, and what to do', () => {
     const found = findObstacles(
       SWITCH,
-      [facts('a@1', { task: 'fill-mask', hasTrainingRows: false }), facts('b@1')],
+      [facts('a@1', { labels: ['only'], hasTrainingRows: false }), facts('b@1')],
       undefined,
     );
     expect(found.map(({ kind, parent }) => `${kind} ${parent}`)).toEqual([
-      'task a@1',
+      'labels a@1',
       'base a@1',
       'dataset a@1',
       'base b@1',
     ]);
     for (const { description } of found) expect(description).toMatch(/; .*\.$/);
+  });
+
+  it('says of what can be no parent only that', () => {
+    const other = facts('a@1', { task: 'feature-extraction', baseDigest: '', hasTrainingRows: false });
+    expect(findObstacles(SWITCH, [other], undefined)).toMatchObject([{ kind: 'task', parent: 'a@1' }]);
   });
 
   it('composes masked language models over one base, without labels', () => {

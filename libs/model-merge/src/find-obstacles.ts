@@ -79,11 +79,20 @@ function obstaclesOf(
       'kind',
       `is of the kind ${parent.kind}; ${method.name} takes ${method.parentKinds.join(' or ')}. Choose another parent.`,
     );
-    // What stands on no base has none of the rest either.
+    // All else would be said of something that cannot be a parent.
     return found;
   }
-  taskObstacles(method, parent, say);
-  if (base === undefined)
+  if (!method.tasks.includes(parent.task)) {
+    say(
+      'task',
+      `serves ${parent.task}; ${method.name} composes experts for ${method.tasks.join(' or ')}. Choose another parent.`,
+    );
+    return found;
+  }
+  headObstacles(parent, say);
+  if (parent.baseDigest === '')
+    say('base', 'names no base that it stands on; all parents need the same one. Choose another parent.');
+  else if (base === undefined)
     say('base', `stands on ${parent.baseDigest}, which is not registered; register the base.`);
   else if (parent.baseDigest !== base.digest)
     say(
@@ -106,15 +115,9 @@ function obstaclesOf(
   return found;
 }
 
-/** What stands in the way of its task, and of the labels of a classifier. */
-function taskObstacles(
-  method: CompositionMethod,
-  { task, kind, labels, hasExclusiveLabels }: ParentFacts,
-  say: SayObstacle,
-): void {
-  if (!method.tasks.includes(task))
-    say('task', `serves ${task}; ${method.name} composes experts for ${method.tasks.join(' or ')}.`);
-  else if (task === MASKED_LM && kind !== TIED_KIND)
+/** What stands in the way of its head: the words of a masked language model, the labels of a classifier. */
+function headObstacles({ task, kind, labels, hasExclusiveLabels }: ParentFacts, say: SayObstacle): void {
+  if (task === MASKED_LM && kind !== TIED_KIND)
     say(
       'kind',
       `is a masked language model of the kind ${kind}; composed ones are ${TIED_KIND}, whose heads share the word embeddings of the base. Choose another parent.`,
