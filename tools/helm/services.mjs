@@ -42,7 +42,9 @@ export async function callsOf(folder) {
   const callsHosts = readdirSync(sources, { recursive: true })
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))
     .some((file) =>
-      /createClient\(\s*inference\.GRPCInferenceService|new HostConnections\(/.test(readFileSync(join(sources, file), 'utf8')),
+      /createClient\(\s*inference\.GRPCInferenceService|new HostConnections\(/.test(
+        readFileSync(join(sources, file), 'utf8'),
+      ),
     );
   return {
     services: new Set(callsHosts ? [...named, 'expert-host'] : named),
