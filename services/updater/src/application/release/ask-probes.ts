@@ -113,14 +113,23 @@ export class AskProbes implements ServiceComponent {
     if (!queue) return;
     const { expert, fromVersion, toVersion } = release;
     const away = [fromVersion, toVersion].find((version) => !this.parts.hosts.canAsk(expert, version));
-    asking.obstacle =
-      away === undefined || queue.left === 0 ? '' : `Probes wait: no host has ${expert}@${away}.`;
-    if (asking.obstacle !== '') return;
+    if (away !== undefined && queue.left > 0) {
+      asking.obstacle = `Probes wait: no host has ${expert}@${away}.`;
+      return;
+    }
     const items = queue.due(this.monotonic(), isAnswered);
+    if (queue.left === 0 && items.length === 0) asking.obstacle = '';
     if (items.length === 0) return;
     const answered = await this.answers(release, items);
-    await this.written(release, queue, { items, answered });
-    queue.ended(this.monotonic(), answered.length === items.length);
+    let isWhole = false;
+    try {
+      await this.written(release, queue, { items, answered });
+      asking.obstacle = '';
+      isWhole = answered.length === items.length;
+    } finally {
+      // Also where the log is away: hosts are not to be asked at every look.
+      queue.ended(this.monotonic(), isWhole);
+    }
   }
 
   /** The queue of a release; undefined while its file is not to be read yet. */
