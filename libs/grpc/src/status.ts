@@ -96,6 +96,13 @@ const FOREIGN: Partial<Record<Code, ErrorCode>> = {
   [Code.UNIMPLEMENTED]: 'METHOD_UNSUPPORTED',
 };
 
+/**
+ * What grpc-js says with INTERNAL where a connection ended in mid-call, as at the death of a server: by how far it had come, it says so, or
+ * that it is unavailable.
+ */
+const BROKEN_OFF =
+  /^Received RST_STREAM with code \d+ (\(Call ended without gRPC status\)|triggered by internal client error: \w+ E[A-Z]+)$/;
+
 /** What grpc-js says on either side of a message over the limit. */
 const TOO_LARGE = /message .*larger than/i;
 
@@ -116,7 +123,8 @@ export function fromGrpcError(fault: unknown, target: string): ThalamusError {
       cause: fault,
     });
   }
-  const code = FOREIGN[error.code] ?? 'UPSTREAM_ERROR';
+  const isBrokenOff = error.code === Code.INTERNAL && BROKEN_OFF.test(text);
+  const code = isBrokenOff ? 'UPSTREAM_UNAVAILABLE' : (FOREIGN[error.code] ?? 'UPSTREAM_ERROR');
   const told = code === 'UPSTREAM_ERROR' || text === '' ? '' : `: ${text}`;
   return new ThalamusError(code, `${target} answered ${name ?? `status ${error.code}`}${told}.`, {
     cause: fault,
