@@ -1,10 +1,11 @@
-import { Button, CopyButton, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core';
+import { Button, CopyButton, Group, Select, Stack, Text, TextInput } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client.js';
 import type { Role } from '../../api/types.js';
-import { Fault } from '../../states/fault.js';
+import { Dialog } from '../../dialogs/dialog.js';
+import { DialogForm } from '../../dialogs/dialog-form.js';
 
 const ROLES: { value: Role; label: string }[] = [
   { value: 'viewer', label: 'viewer: asks and looks' },
@@ -21,88 +22,70 @@ export function CreateKeyDialog({ onClose }: { readonly onClose: () => void }) {
   });
   const made = create.data;
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <Dialog
       title={made ? 'Your new key' : 'Create a key'}
-      centered
+      onClose={onClose}
       // A secret that is shown once must not vanish by a click beside it.
       closeOnClickOutside={!made}
-      closeButtonProps={{ 'aria-label': 'Close' }}
     >
       {made ? (
         <Secret secret={made.secret} onClose={onClose} />
       ) : (
-        <KeyForm
-          fault={create.error}
-          isPending={create.isPending}
-          onCreate={create.mutate}
-          onCancel={onClose}
-        />
+        <KeyForm run={create} onCreate={create.mutate} onClose={onClose} />
       )}
-    </Modal>
+    </Dialog>
   );
 }
 
 function KeyForm(props: {
-  readonly fault: unknown;
-  readonly isPending: boolean;
+  readonly run: { readonly isPending: boolean; readonly error: unknown };
   readonly onCreate: (wish: { role: Role; description: string; tenant?: string }) => void;
-  readonly onCancel: () => void;
+  readonly onClose: () => void;
 }) {
   const [role, setRole] = useState<Role>('viewer');
   const [description, setDescription] = useState('');
   const [tenant, setTenant] = useState('');
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
+    <DialogForm
+      run={props.run}
+      button="Create"
+      onSubmit={() => {
         props.onCreate({
           role,
           description: description.trim(),
           ...(tenant.trim() === '' ? {} : { tenant: tenant.trim() }),
         });
       }}
+      onClose={props.onClose}
     >
-      <Stack>
-        <TextInput
-          label="What it is for"
-          placeholder="nightly report"
-          maxLength={500}
-          value={description}
-          onChange={(event) => {
-            setDescription(event.currentTarget.value);
-          }}
-          data-autofocus
-        />
-        <Select
-          label="Role"
-          data={ROLES}
-          value={role}
-          allowDeselect={false}
-          onChange={(value) => {
-            if (value) setRole(value);
-          }}
-        />
-        <TextInput
-          label="Tenant"
-          description="Left empty: your own."
-          value={tenant}
-          onChange={(event) => {
-            setTenant(event.currentTarget.value);
-          }}
-        />
-        {props.fault !== null && props.fault !== undefined && <Fault fault={props.fault} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={props.onCancel}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={props.isPending}>
-            Create
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+      <TextInput
+        label="What it is for"
+        placeholder="nightly report"
+        maxLength={500}
+        value={description}
+        onChange={(event) => {
+          setDescription(event.currentTarget.value);
+        }}
+        data-autofocus
+      />
+      <Select
+        label="Role"
+        data={ROLES}
+        value={role}
+        allowDeselect={false}
+        onChange={(value) => {
+          if (value) setRole(value);
+        }}
+      />
+      <TextInput
+        label="Tenant"
+        description="Left empty: your own."
+        value={tenant}
+        onChange={(event) => {
+          setTenant(event.currentTarget.value);
+        }}
+      />
+    </DialogForm>
   );
 }
 

@@ -1,8 +1,9 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Text } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api } from '../../api/client.js';
 import type { KeyRow } from '../../api/types.js';
-import { Fault } from '../../states/fault.js';
+import { Dialog } from '../../dialogs/dialog.js';
+import { DialogForm } from '../../dialogs/dialog-form.js';
 
 /** Asks once more before a key is revoked: that cannot be taken back. */
 export function RevokeKeyDialog({ row, onClose }: { readonly row: KeyRow; readonly onClose: () => void }) {
@@ -13,35 +14,21 @@ export function RevokeKeyDialog({ row, onClose }: { readonly row: KeyRow; readon
     onSuccess: onClose,
   });
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title="Revoke this key?"
-      centered
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
-      <Stack>
+    <Dialog title="Revoke this key?" onClose={onClose}>
+      <DialogForm
+        run={revoke}
+        button="Revoke"
+        color="red"
+        focusOnCancel
+        onSubmit={revoke.mutate}
+        onClose={onClose}
+      >
         <Text size="sm">
           <b>{row.id}</b>
           {row.description === '' ? '' : `, ${row.description},`} stops working at once, wherever it is used.
           This cannot be taken back.
         </Text>
-        {revoke.error && <Fault fault={revoke.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose} data-autofocus>
-            Cancel
-          </Button>
-          <Button
-            color="red"
-            loading={revoke.isPending}
-            onClick={() => {
-              revoke.mutate();
-            }}
-          >
-            Revoke
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
+      </DialogForm>
+    </Dialog>
   );
 }

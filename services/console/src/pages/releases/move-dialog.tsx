@@ -1,9 +1,11 @@
-import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
+import { Text } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Release } from '../../api/release-types.js';
 import { releasesApi, type Move } from '../../api/releases.js';
-import { Fault } from '../../states/fault.js';
+import { Dialog } from '../../dialogs/dialog.js';
+import { DialogForm } from '../../dialogs/dialog-form.js';
+import { ReasonField } from '../../dialogs/reason-field.js';
 import { weightText } from './release-facts.js';
 
 /** What is asked and said of each move. */
@@ -42,19 +44,13 @@ interface DialogProps {
   readonly onClose: () => void;
 }
 
-/** Asks for the reason of a move by hand, and once more whether it is meant. The focus goes back to where it was opened. */
+/** Asks for the reason of a move by hand, and once more whether it is meant. */
 export function MoveDialog({ isOpen, ...props }: DialogProps & { readonly isOpen: boolean }) {
   const { release, move, onClose } = props;
   return (
-    <Modal
-      opened={isOpen}
-      onClose={onClose}
-      title={TEXTS[move].title(release)}
-      centered
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
+    <Dialog title={TEXTS[move].title(release)} isOpen={isOpen} onClose={onClose}>
       <ReasonForm {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -74,38 +70,21 @@ function ReasonForm({ release, move, onClose }: DialogProps) {
   });
   const { text, button, color } = TEXTS[move];
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (reason.trim() !== '' && !run.isPending) run.mutate();
-      }}
+    <DialogForm
+      run={run}
+      button={button}
+      color={color}
+      isReady={reason.trim() !== ''}
+      onSubmit={run.mutate}
+      onClose={onClose}
     >
-      <Stack>
-        <Text size="sm">{text(release)}</Text>
-        <Textarea
-          label="Reason"
-          description="It is kept with the release and in the audit, with your key."
-          required
-          autosize
-          minRows={2}
-          maxLength={500}
-          value={reason}
-          onChange={(event) => {
-            setReason(event.currentTarget.value);
-          }}
-          data-autofocus
-        />
-        {run.error && <Fault fault={run.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" color={color} disabled={reason.trim() === ''} loading={run.isPending}>
-            {button}
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+      <Text size="sm">{text(release)}</Text>
+      <ReasonField
+        keptIn="with the release and in the audit, with your key"
+        value={reason}
+        onChange={setReason}
+      />
+    </DialogForm>
   );
 }
 

@@ -1,11 +1,12 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconTool } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Release } from '../../api/release-types.js';
 import { releasesApi } from '../../api/releases.js';
-import { Fault } from '../../states/fault.js';
+import { Dialog } from '../../dialogs/dialog.js';
+import { DialogForm } from '../../dialogs/dialog-form.js';
 import { mayStillBeRepaired, repairState } from './release-facts.js';
 
 const REGISTERED = /^[a-z0-9][a-z0-9-]{0,62}@[1-9]\d*$/;
@@ -34,15 +35,9 @@ export function RepairButton({ release, blocked, describedBy }: ButtonProps) {
       >
         Repair
       </Button>
-      <Modal
-        opened={isAsking}
-        onClose={close}
-        title={`Repair ${expert}@${toVersion}`}
-        centered
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
+      <Dialog title={`Repair ${expert}@${toVersion}`} isOpen={isAsking} onClose={close}>
         <RepairForm release={release} onClose={close} />
-      </Modal>
+      </Dialog>
     </>
   );
 }
@@ -61,38 +56,22 @@ function RepairForm({ release, onClose }: { readonly release: Release; readonly 
     onSuccess: onClose,
   });
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (isNamed && !run.isPending) run.mutate();
-      }}
-    >
-      <Stack>
-        <Text size="sm">
-          A job trains version {release.toVersion} towards what {release.fromVersion} had right. What it makes
-          takes the place of the candidate if it is no worse; no caller is served meanwhile.
-        </Text>
-        <TextInput
-          label="Data set"
-          description="Registered rows, name@version, that neither version was trained on."
-          placeholder="unseen@1"
-          required
-          value={dataset}
-          onChange={(event) => {
-            setDataset(event.currentTarget.value);
-          }}
-          data-autofocus
-        />
-        {run.error && <Fault fault={run.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" disabled={!isNamed} loading={run.isPending}>
-            Repair it
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+    <DialogForm run={run} button="Repair it" isReady={isNamed} onSubmit={run.mutate} onClose={onClose}>
+      <Text size="sm">
+        A job trains version {release.toVersion} towards what {release.fromVersion} had right. What it makes
+        takes the place of the candidate if it is no worse; no caller is served meanwhile.
+      </Text>
+      <TextInput
+        label="Data set"
+        description="Registered rows, name@version, that neither version was trained on."
+        placeholder="unseen@1"
+        required
+        value={dataset}
+        onChange={(event) => {
+          setDataset(event.currentTarget.value);
+        }}
+        data-autofocus
+      />
+    </DialogForm>
   );
 }
