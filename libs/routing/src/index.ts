@@ -56,7 +56,8 @@ export {
   type HeldRisk,
   type RiskPlan,
 } from './risk/risk-plan.js';
-export { riskRowsFromTensors, riskTensors } from './risk/risk-tensors.js';
+export { riskTensors } from './risk/risk-tensors.js';
+export { readFurtherParts, type FurtherParts, type OpenTensors } from './router-parts.js';
 export { FairCache } from './fair-cache.js';
 export { limitsOf } from './limits.js';
 export { explore, type ExploredDecision } from './pickers/explore.js';
@@ -149,5 +150,5 @@ export {
   type StageGate,
   type StageVerdict,
 } from './stages/stages.js';
-export { secondStageFromTensors, type SecondStageModel } from './stages/second-stage-tensors.js';
+export type { SecondStageModel } from './stages/second-stage-tensors.js';
 export { runCascade, type CascadeOutcome, type CascadeRule } from './cascade/run-cascade.js';

@@ -10,10 +10,9 @@ import {
   encoderFromTensors,
   headsFromTensors,
   predictLosses,
+  readFurtherParts,
   regionIds,
   regionOfStage,
-  riskRowsFromTensors,
-  secondStageFromTensors,
   rowsForSecond,
   withSecondLosses,
   type FeatureSpec,
@@ -99,31 +98,9 @@ export async function openedRouter(bundle: OpenedBundle<RouterManifest>): Promis
   const centroids = headFile.tensors.has(REGIONS)
     ? requireFloat32(headFile, REGIONS, [-1, dimension])
     : undefined;
-  const second = await readSecondStage(bundle, spec);
-  return { manifest, digest, heads, spec, second, centroids, riskRows: await readRiskRows(bundle) };
-}
-
-/** The second stage of a cascade, which shares the tables of the first; undefined for one stage. @throws BUNDLE_INVALID */
-async function readSecondStage(
-  bundle: OpenedBundle<RouterManifest>,
-  first: FeatureSpec,
-): Promise<SecondStageModel | undefined> {
-  const { secondStage, candidates, regionCount = 0 } = bundle.manifest;
-  if (!secondStage) return undefined;
-  const file = readSafetensors(await bundle.readFile(secondStage.heads.file));
-  return secondStageFromTensors(
-    secondStage,
-    { spec: first, candidates: candidates.length, regionCount },
-    (name, shape) => requireFloat32(file, name, shape),
-  );
-}
-
-/** Rows for bounds on the risk; undefined for a router model without any. @throws BUNDLE_INVALID */
-async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
-  const { risk, candidates } = bundle.manifest;
-  if (!risk) return undefined;
-  const file = readSafetensors(await bundle.readFile(risk.file));
-  return riskRowsFromTensors({ ...risk, candidates: candidates.length }, (name, shape) =>
-    requireFloat32(file, name, shape),
-  );
+  const further = await readFurtherParts(manifest, spec, async (name) => {
+    const tensors = readSafetensors(await bundle.readFile(name));
+    return (tensor, shape) => requireFloat32(tensors, tensor, shape);
+  });
+  return { manifest, digest, heads, spec, centroids, ...further };
 }

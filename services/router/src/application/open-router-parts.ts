@@ -4,8 +4,7 @@ import { PromptEncoder, Tokenizer, type PromptVectors } from '@thalamus/inferenc
 import {
   encoderFromTensors,
   headsFromTensors,
-  riskRowsFromTensors,
-  secondStageFromTensors,
+  readFurtherParts,
   type FeatureBlock,
   type FeatureSpec,
   type LossHeads,
@@ -42,40 +41,19 @@ export async function openRouterParts(
     file.tensors.has(name) ? requireFloat32(file, name, [-1, dimension]) : undefined;
   const candidates = manifest.candidates.length;
   const spec = inputs && (await readSpec(bundle, inputs, encoderFile));
-  const second = spec && (await readSecondStage(bundle, spec));
+  const { second, riskRows } = await readFurtherParts(manifest, spec, async (name) => {
+    const tensors = readSafetensors(await bundle.readFile(name));
+    return (tensor, shape) => requireFloat32(tensors, tensor, shape);
+  });
   const tensors = {
     heads: headsFromTensors(manifest.heads, { dimension, candidates }, (name, shape) =>
       requireFloat32(file, name, shape),
     ),
     prototypes: optional('abstention.prototypes'),
     centroids: optional('regions.centroids'),
-    riskRows: await readRiskRows(bundle),
+    riskRows,
   };
   return { manifest, ...tensors, ...(await openVectors(bundle, { spec, second }, encoders)) };
-}
-
-/** Heads, parts and gate of the second stage, which shares the tables of the first. */
-async function readSecondStage(
-  bundle: OpenedBundle<RouterManifest>,
-  first: FeatureSpec,
-): Promise<SecondStageModel | undefined> {
-  const { secondStage, candidates, regionCount = 0 } = bundle.manifest;
-  if (!secondStage) return undefined;
-  const file = readSafetensors(await bundle.readFile(secondStage.heads.file));
-  return secondStageFromTensors(
-    secondStage,
-    { spec: first, candidates: candidates.length, regionCount },
-    (name, shape) => requireFloat32(file, name, shape),
-  );
-}
-
-async function readRiskRows(bundle: OpenedBundle<RouterManifest>): Promise<RiskRows | undefined> {
-  const { risk, candidates } = bundle.manifest;
-  if (!risk) return undefined;
-  const file = readSafetensors(await bundle.readFile(risk.file));
-  return riskRowsFromTensors({ ...risk, candidates: candidates.length }, (name, shape) =>
-    requireFloat32(file, name, shape),
-  );
 }
 
 /** Parts of the vector, with the tables that they are made from. */
