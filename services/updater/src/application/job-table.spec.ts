@@ -7,7 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { JobTable, MAX_WAITING_DECISIONS, type JobTableOptions, type JobWriter } from './job-table.js';
+import { MAX_WAITING_DECISIONS } from './decision-queue.js';
+import { JobTable, type JobTableOptions, type JobWriter } from './job-table.js';
 
 const { JobState } = jobV1;
 const KINDS = ['train'];

@@ -2,7 +2,8 @@ import type { CampaignOptions, EventBus, FencedWriter } from '@thalamus/events';
 import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MAX_WAITING_CHANGES, RegistryWriter, type Actor, type Change } from './registry-writer.js';
+import { MAX_WAITING_DECISIONS } from './decision-queue.js';
+import { RegistryWriter, type Actor, type Change } from './registry-writer.js';
 
 const ACTOR: Actor = { id: 'test', tenant: 'default', action: 'test' };
 const change = (name: string): Change[] => [
@@ -38,7 +39,7 @@ beforeEach(async () => {
 
 describe('changes that wait for a slow bus', () => {
   it('are bounded: one more is refused at once, and taken again when there is room', async () => {
-    const waiting = Array.from({ length: MAX_WAITING_CHANGES }, (_unused, index) =>
+    const waiting = Array.from({ length: MAX_WAITING_DECISIONS }, (_unused, index) =>
       writer.write(ACTOR, () => change(`p${index}`)),
     );
     await expect(writer.write(ACTOR, () => change('more'))).rejects.toMatchObject({

@@ -12,6 +12,7 @@ import {
 } from '@thalamus/events';
 import { REGISTRY_HEAD_KEY, type RegistryView } from '@thalamus/registry';
 import { counter, createLogger } from '@thalamus/telemetry';
+import { DecisionQueue } from './decision-queue.js';
 
 /** Value of a resource to be written. */
 export type ResourceValue = Exclude<MessageInitShape<typeof registryV1.ResourceSchema>['value'], undefined>;
@@ -40,8 +41,6 @@ export interface Actor {
 
 const ROLE = 'registry-writer';
 const SOURCE = '/updater';
-/** Changes that may wait for those before them; more are refused. */
-export const MAX_WAITING_CHANGES = 1_000;
 
 /**
  * The elected writer of the registry. Changes are decided one after the other against a view that has read everything;
@@ -51,8 +50,7 @@ export class RegistryWriter {
   readonly name = 'registry writer';
   private campaign: Campaign | undefined;
   private writer: FencedWriter | undefined;
-  private queue: Promise<unknown> = Promise.resolve();
-  private waiting = 0;
+  private readonly queue = new DecisionQueue('changes', 'EXPERT_OVERLOADED');
   private readonly electedListeners: (() => Promise<void>)[] = [];
   private readonly logger = createLogger('registry-writer');
 
@@ -81,7 +79,7 @@ export class RegistryWriter {
   }
 
   async drain(): Promise<void> {
-    await this.queue.catch(() => undefined);
+    await this.queue.ended();
     await this.campaign?.resign();
   }
 
@@ -112,7 +110,7 @@ export class RegistryWriter {
    * @throws NOT_LEADER, REVISION_CONFLICT, EXPERT_OVERLOADED, the reason of the actor's signal, and what `decide` throws.
    */
   write(actor: Actor, decide: () => readonly Change[]): Promise<registryV1.Resource[]> {
-    return this.inTurn(() => {
+    return this.queue.decide(() => {
       actor.signal?.throwIfAborted();
       // A follower's view may lag: it says who leads before it decides anything.
       this.requireLeader();
@@ -122,7 +120,7 @@ export class RegistryWriter {
 
   /** Appends records of other topics that only the leader may write. */
   append(records: readonly BusRecord[]): Promise<void> {
-    return this.inTurn(async () => {
+    return this.queue.decide(async () => {
       await this.leader().append(records);
     });
   }
@@ -133,24 +131,6 @@ export class RegistryWriter {
    */
   requireLeader(): void {
     this.leader();
-  }
-
-  /** One after the other; while the bus is away what comes in does not pile up without end. */
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.waiting >= MAX_WAITING_CHANGES)
-      return Promise.reject(
-        new ThalamusError(
-          'EXPERT_OVERLOADED',
-          `${this.waiting} changes wait already; try again in a moment.`,
-          { retryAfterMs: 1_000 },
-        ),
-      );
-    this.waiting += 1;
-    const result = this.queue.then(work).finally(() => {
-      this.waiting -= 1;
-    });
-    this.queue = result.catch(() => undefined);
-    return result;
   }
 
   private leader(): FencedWriter {
