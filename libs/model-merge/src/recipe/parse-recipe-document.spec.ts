@@ -190,10 +190,18 @@ describe('faults of recipes', () => {
       { field: 'models[1].parameters.weight[1]', description: '(line 9) must be a finite number' },
       { field: 'models[2].paramters', description: '(line 10) is unknown; known are model, parameters' },
       { field: 'models[2]', description: '(line 10) has no model' },
-      { field: 'models', description: '(line 3) gives law no weight; ties has no default for it' },
+      { field: 'models', description: '(line 3) gives "law" no weight; ties has no default for it' },
       { field: 'dtype', description: '(line 13) must be float32, float16, int8' },
     ]);
     expect(error.message).toContain('parameters.lambda (line 12) must be a finite number; ');
+  });
+
+  it('say once what a model lacks that is named twice', () => {
+    const { violations } = caught('merge_method: ties\nbase_model: c\nmodels: [{model: a}, {model: a}]');
+    expect(violations).toEqual([
+      { field: 'models[1].model', description: '(line 3) names a again' },
+      { field: 'models', description: '(line 3) gives "a" no weight; ties has no default for it' },
+    ]);
   });
 
   it.each<[string, string, string, string]>([

@@ -169,13 +169,12 @@ function requireParameters(
   for (const [parameter] of Object.entries(shared).filter(isRequired))
     if (!(parameter in settings))
       reader.say(fields.get('parameters') ?? reader.root, `lacks ${parameter}, which ${name} needs`);
-  for (const [parameter] of Object.entries(perModel).filter(isRequired))
-    for (const model of models)
-      if (!(parameter in model.settings) && !(parameter in settings))
-        reader.say(
-          fields.get('models')!,
-          `gives ${shown(model)} no ${parameter}; ${name} has no default for it`,
-        );
+  for (const [parameter] of Object.entries(perModel).filter(isRequired)) {
+    const without = models.filter((model) => !(parameter in model.settings) && !(parameter in settings));
+    // One that is named twice lacks it once: that it is named twice is said already.
+    for (const model of new Set(without.map(shown)))
+      reader.say(fields.get('models')!, `gives "${model}" no ${parameter}; ${name} has no default for it`);
+  }
 }
 
 function readDataTypes(
