@@ -120,11 +120,12 @@ function evaluation(date: string, quality: CompositionQuality): EvaluationRow[] 
     figure({ dataset: WHOLE, metric, split }, value, rows, date);
   const [first] = judged;
   const names = FIGURES_OF[first ? taskFigures(first).unit : 'accuracy'];
+  const normalized = normalizedOf(judged);
   return [
     ...(n === 0
       ? []
       : [
-          whole(FIGURES.normalized, normalizedOf(judged), n),
+          ...(normalized === undefined ? [] : [whole(FIGURES.normalized, normalized, n)]),
           whole(
             names.composed,
             mean(({ composed }) => composed),

@@ -92,9 +92,10 @@ export function normalizedLoss(alone: number, composed: number): number {
 
 /**
  * Normalised score: the mean over the parents of the composition's score divided by the parent's own (Twin-Merging, arXiv
- * 2406.15479, section 4), 1 for a composition that does as well. A parent that is never right is left out.
+ * 2406.15479, section 4), 1 for a composition that does as well. A parent that is never right is left out; undefined where all are.
  */
-export function normalizedOf(parents: readonly ParentQuality[]): number {
+export function normalizedOf(parents: readonly ParentQuality[]): number | undefined {
   const scores = parents.flatMap((parent) => taskFigures(parent).normalized ?? []);
+  if (scores.length === 0) return undefined;
   return scores.reduce((sum, score) => sum + score, 0) / scores.length;
 }

@@ -19,7 +19,6 @@ export function reportComposition(
   files: BundleFiles,
 ): CompositionReport {
   const judged = quality.parents.filter(({ n }) => n > 0);
-  const able = judged.filter((parent) => taskFigures(parent).normalized !== undefined);
   const bytesOf = (file: BundleFiles[string]) => Buffer.byteLength(file);
   return {
     schemaVersion: 1,
@@ -30,7 +29,7 @@ export function reportComposition(
       const { version, digest } = parents.find((own) => own.name === name)!;
       return { name, version, digest, n, ...judgedFigures(parent) };
     }),
-    normalized: able.length === 0 ? null : normalizedOf(able),
+    normalized: normalizedOf(judged) ?? null,
     routerAccuracy:
       judged.length === 0
         ? null

@@ -85,7 +85,12 @@ export async function probeQuality(
       }));
       return outcomes.length === 0 ? [] : [taskEstimate(name, splits[parent]!, outcomes)];
     });
-    if (tasks.some(({ alone: share }) => share > 0)) tell(qualityEstimate(tasks, how));
+    if (tasks.every(({ alone: share }) => share === 0))
+      throw new ThalamusError(
+        'DATASET_INVALID',
+        'No parent is right on any of the rows that were looked at, so that nothing says what a composition would keep; see that their labels are those of the parents.',
+      );
+    tell(qualityEstimate(tasks, how));
   };
   const { chooses } = compositionMethod(document.method);
   if (chooses !== 'static') {
