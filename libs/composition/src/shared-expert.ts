@@ -1,3 +1,4 @@
+import { ThalamusError } from '@thalamus/errors';
 import {
   requireSameTensors,
   startStaticMerge,
@@ -34,7 +35,7 @@ export interface MergeHooks {
 
 /**
  * Merges parents tensor by tensor. Equal input, equal bits.
- * @throws COMPOSITION_REFUSED for parents whose tensors do not fit, REQUEST_INVALID for parameters
+ * @throws COMPOSITION_REFUSED for parents whose tensors do not fit and for what outgrows float32, REQUEST_INVALID for parameters
  */
 export function mergeWeights(
   recipe: StaticRecipe,
@@ -64,8 +65,19 @@ export function mergeWeights(
   }
   const merged = new Map([...over].filter(([name]) => name === TOKEN_TYPES));
   names.forEach((name, at) => {
-    merged.set(name, tensor('float32', base.get(name)!.shape, merge.merge(groupOf(name))));
+    const values = merge.merge(groupOf(name));
+    requireFinite(name, values, recipe.method);
+    merged.set(name, tensor('float32', base.get(name)!.shape, values));
     hooks.onTensor?.(at + 1, names.length);
   });
   return merged;
+}
+
+/** Parents are finite: what is not any more was multiplied by too much. */
+function requireFinite(name: string, values: Float32Array, method: string): void {
+  if (values.every(Number.isFinite)) return;
+  throw new ThalamusError(
+    'COMPOSITION_REFUSED',
+    `${method} makes numbers of ${name} that float32 cannot hold: the weights or the lambda of the recipe are too large. Write smaller ones.`,
+  );
 }

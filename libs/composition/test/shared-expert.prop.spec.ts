@@ -201,6 +201,14 @@ describe('mergeWeights', () => {
     expect(between(0, 0.3).get(TOKEN_TYPES)).toBe(base.get(TOKEN_TYPES));
   });
 
+  it('refuses a merge that outgrows float32, and names the tensor', () => {
+    const base = baseOf(1);
+    const merging = () =>
+      mergeWeights(recipeOf('task_arithmetic', 2, { weight: 1e300 }), base, parentsOf(base, 2, 3));
+    expect(merging).toThrow(/^task_arithmetic makes numbers of \S+\.weight that float32 cannot hold/);
+    expect(merging).toThrow(expect.objectContaining({ code: 'COMPOSITION_REFUSED' }) as Error);
+  });
+
   it('takes parents in any order, and refuses one that does not fit by its name', () => {
     const base = baseOf(1);
     const [first, second] = parentsOf(base, 2, 3);

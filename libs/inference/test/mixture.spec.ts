@@ -155,5 +155,10 @@ describe('addMixture', () => {
     expect(of(query, change(1, 17))).toThrow('17 and 17 numbers');
     expect(of(query, change(17, 16))).toThrow('rank 17');
     expect(of(query, change(1, 16).slice(1))).toThrow('2 changes for 3 parents');
+    const far = change(1, 16);
+    far[1]!.right[3] = -70_000;
+    expect(of(query, far)).toThrow(
+      `Parent 1 is too far from the shared expert: the factors of ${query} hold -70000`,
+    );
   });
 });

@@ -1,5 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { encodeFloat16, tensor, type TensorOf } from '@thalamus/tensor';
+import { beyondHalf } from './half-range.js';
 import { GraphBuilder, type NodeOptions, type ValueName } from './graph-builder.js';
 import type { OnnxModel } from './onnx-model.js';
 import { quantiseBlocks } from './quantise.js';
@@ -166,10 +167,14 @@ class EncoderWriter {
     const transposed = transpose(this.weight(name));
     if (this.storage.kind === 'float32') return this.builder.constant(name, transposed);
     if (this.storage.kind === 'float16' || (this.storage.float16?.(name) ?? false))
-      return this.builder.node('Cast', [this.builder.constant(`${name}.float16`, halves(transposed))], {
-        name,
-        attributes: { to: 1 },
-      });
+      return this.builder.node(
+        'Cast',
+        [this.builder.constant(`${name}.float16`, storedHalves(name, transposed))],
+        {
+          name,
+          attributes: { to: 1 },
+        },
+      );
     const { blockSize } = this.storage;
     const size = name === WORD_PROJECTION ? wordBlockSize(this.storage) : blockSize;
     return matrixOfBlocks(this.builder, name, transposed, size);
@@ -181,10 +186,14 @@ class EncoderWriter {
     const table = this.weight(name);
     if (this.storage.kind === 'float32') return b.node('Gather', [b.constant(name, table), ids]);
     if (this.storage.kind === 'float16')
-      return b.node('Cast', [b.node('Gather', [b.constant(`${name}.float16`, halves(table)), ids])], {
-        name,
-        attributes: { to: 1 },
-      });
+      return b.node(
+        'Cast',
+        [b.node('Gather', [b.constant(`${name}.float16`, storedHalves(name, table)), ids])],
+        {
+          name,
+          attributes: { to: 1 },
+        },
+      );
     const size = wordBlockSize(this.storage);
     const { values, scales } = blocksOfRows(table, size);
     const rows = b.node('Cast', [b.node('Gather', [b.constant(`${name}.int8`, values), ids])], {
@@ -282,6 +291,16 @@ function blocksOfRows(table: TensorOf<'float32'>, blockSize: number) {
     values: tensor('int8', [rows, width], transposeInt8(values, width, rows)),
     scales: transpose(tensor('float32', [width / blockSize, rows], scales)),
   };
+}
+
+/** A weight as float16. @throws TENSOR_INVALID that names it, when float16 has no place for one of its numbers */
+function storedHalves(name: string, weight: TensorOf<'float32'>): TensorOf<'float16'> {
+  const far = beyondHalf(weight.data);
+  if (far === undefined) return halves(weight);
+  throw new ThalamusError(
+    'TENSOR_INVALID',
+    `${name} holds ${far}, which float16 cannot: it ends at 65504. Store the weights as float32, or make them smaller.`,
+  );
 }
 
 /** The values as float16. */

@@ -111,4 +111,16 @@ describe('readBertWeights', () => {
       /word_embeddings.*convert-base/,
     );
   });
+
+  it('are not stored as float16 that has no place for them, and the tensor is named', () => {
+    const name = 'encoder.layer.0.output.dense.weight';
+    const store = (value: number) => {
+      const weights = weightsOf(CONFIG);
+      weights.get(name)!.data[5] = value;
+      return buildBertEncoder(CONFIG, weights, { kind: 'float16' });
+    };
+    expect(readBertWeights(store(65_504)).weights.get(name)!.data[5]).toBe(65_504);
+    for (const value of [65_520, -1e9, Infinity, NaN])
+      expect(() => store(value)).toThrow(`${name} holds ${value}, which float16 cannot`);
+  });
 });

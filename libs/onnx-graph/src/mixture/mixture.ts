@@ -1,4 +1,5 @@
 import { ThalamusError } from '@thalamus/errors';
+import { beyondHalf } from '../half-range.js';
 
 /** A change of a matrix [rows, columns] in factors: left · right. Rank 0: no change. */
 export interface MatrixChange {
@@ -72,7 +73,10 @@ export function stackedRight(changes: readonly MatrixChange[], columns: number):
   return stacked;
 }
 
-/** @throws COMPOSITION_REFUSED when a change has other sizes than its matrix, or there is not one for each parent */
+/**
+ * @throws COMPOSITION_REFUSED when a change has other sizes than its matrix, there is not one for each parent, or float16, which
+ * factors are stored as, has no place for a number of it
+ */
 export function checkMatrixChanges(
   name: string,
   shape: readonly number[],
@@ -89,6 +93,12 @@ export function checkMatrixChanges(
     if (left.length !== rows * rank || right.length !== rank * columns)
       refuse(
         `parent ${parent} changes ${name} [${rows}, ${columns}] with ${left.length} and ${right.length} numbers`,
+      );
+    const far = beyondHalf(left) ?? beyondHalf(right);
+    if (far !== undefined)
+      throw new ThalamusError(
+        'COMPOSITION_REFUSED',
+        `Parent ${parent} is too far from the shared expert: the factors of ${name} hold ${far}, and float16, which they are stored as, ends at 65504. Give the merge smaller weights, or leave the parent out.`,
       );
   });
 }
