@@ -26,7 +26,8 @@ export class ProcessCompositionMaker {
   }
 
   /**
-   * Makes a composition; the signal ends the process at once.
+   * Makes a composition; the signal ends the process at once, and is told of when the process has gone: nothing writes into a folder
+   * any more that is then removed.
    * @throws as `makeComposition`, EXPERT_CRASHED, the reason of the signal
    */
   async make(task: CompositionTask, onProgress: OnProgress, signal: AbortSignal): Promise<MadeComposition> {
@@ -73,6 +74,7 @@ export class ProcessCompositionMaker {
     this.running.add(child);
     return new Promise<MakingReply>((resolve, reject) => {
       let reason = 'it ended without an answer';
+      let isAborted = false;
       let stall: NodeJS.Timeout | undefined;
       const watch = () => {
         clearTimeout(stall);
@@ -82,24 +84,25 @@ export class ProcessCompositionMaker {
         }, this.options.stallMs);
       };
       const onAbort = () => {
-        reject(signal.reason as Error);
+        isAborted = true;
         child.kill('SIGKILL');
       };
       const end = (how: string) => {
         clearTimeout(stall);
         signal.removeEventListener('abort', onAbort);
         this.running.delete(child);
-        reject(crashed(reason, how));
+        reject(isAborted ? (signal.reason as Error) : crashed(reason, how));
       };
       signal.addEventListener('abort', onAbort, { once: true });
       child.once('exit', (code, name) => {
         end(name ?? `exit code ${code ?? 'unknown'}`);
       });
       // A process that could not be started has no exit.
-      child.once('error', (error) => {
+      child.on('error', (error) => {
         if (child.pid === undefined) end(error.message);
       });
       child.on('message', (reply: MakingReply) => {
+        if (isAborted) return;
         watch();
         if (reply.kind === 'failed')
           reject(new ThalamusError(reply.code, reply.message, { violations: reply.violations }));
