@@ -58,6 +58,8 @@ export class RegisterComposition {
     const { plan, version, folder, timeToLiveS, made } = registration;
     await this.requireParents(plan);
     const { digest: manifestDigest } = await importBundle(folder, this.store);
+    // Once more: storing takes a while, and the registry knows nothing of parents of what is not registered yet.
+    await this.requireParents(plan);
     const isNew = (await this.registry.expert(plan.expert)) === undefined;
     await this.registry.registerVersion(
       {
