@@ -133,8 +133,19 @@ describe('the composer', () => {
       (left: number) => left > 3_000_000 && left <= 3_600_000,
     );
 
-    const again = await compose({ recipe: recipe(['bank-desk', 'court']) });
+    const expert = async () => {
+      const { resource } = await mesh.registry.getResource({ key: `expert/${made.expert}` });
+      return resource?.value.value as registryV1.Expert;
+    };
+    const again = await compose({ recipe: recipe(['bank-desk', 'court']), timeToLiveS: 60n });
     expect(again.made).toEqual({ ...made, existed: true });
+    expect((await expert()).expiresAt).toEqual(expires);
+    // Who gives no time wants it for ever, though it was made for a while.
+    await compose({ recipe: recipe(['bank-desk', 'court']), dryRun: true });
+    expect((await expert()).expiresAt).toEqual(expires);
+    expect((await compose({ recipe: recipe(['bank-desk', 'court']) })).made).toEqual(again.made);
+    expect(await expert()).not.toHaveProperty('expiresAt');
+    expect((await expert()).timeToLiveS).toBe(0n);
     expect(await mesh.composer.getComposition({ recipeDigest: made.recipeDigest })).toMatchObject({
       composition: { ...made, existed: true },
     });

@@ -31,6 +31,20 @@ describe('an expert that ends unless it is used', () => {
     return expert;
   };
 
+  it('has no end any more when it is registered again without one, and else the end that it had', async () => {
+    const manifestDigest = await updater.store({ name: 'kept' });
+    const ends = (atMs: number) => ({ version: { manifestDigest }, expiresAt: timestampFromMs(atMs) });
+    const [soon, later] = [Date.now() + 60_000, Date.now() + 600_000];
+    const first = await registry.registerVersion(ends(soon));
+    const again = await registry.registerVersion(ends(later));
+    expect(again.existed).toBe(true);
+    expect(again.expert?.value).toEqual(first.expert?.value);
+    const kept = await registry.registerVersion({ version: { manifestDigest } });
+    expect(kept).toMatchObject({ existed: true, expert: { value: { value: { timeToLiveS: 0n } } } });
+    expect(kept.expert?.value.value).not.toHaveProperty('expiresAt');
+    await registry.removeExpert({ expert: 'kept' });
+  });
+
   it('stays while it is used, with one write a quarter of its time, and ends when it is not', async () => {
     const made = await register('used');
     expect(made?.value).toMatchObject({ case: 'expert', value: { timeToLiveS: 2n } });

@@ -37,7 +37,7 @@ export interface ComposeParts {
 export interface ComposeWish {
   /** Makes and checks, but registers nothing. */
   readonly isDryRun: boolean;
-  /** Seconds that a new expert lives unless used; 0 means for ever. */
+  /** Seconds that a new expert lives unless used; 0 means for ever, for what is found as well. */
   readonly timeToLiveS: number;
 }
 
@@ -62,6 +62,7 @@ export class ComposeExperts {
   ): Promise<FoundComposition> {
     try {
       const found = await this.compose(recipe, wish, onProgress, signal);
+      if (wish.timeToLiveS === 0 && !wish.isDryRun) await this.parts.registrar.keep(found, signal);
       this.meter.ended(found.existed ? 'found' : wish.isDryRun ? 'tried' : 'made');
       return found;
     } catch (fault) {

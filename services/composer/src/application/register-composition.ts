@@ -85,6 +85,15 @@ export class RegisterComposition {
     }
   }
 
+  /** Takes away the end of a composition that was to live for a while only: whoever composes it now wants it for ever. */
+  async keep(
+    { expert, version, manifestDigest }: Pick<FoundComposition, 'expert' | 'version' | 'manifestDigest'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if ((await this.registry.expert(expert))?.expiresAt === undefined) return;
+    await this.registry.registerVersion({ version: { expert, version, manifestDigest } }, signal);
+  }
+
   /** Records that a recipe has run. */
   async record(
     plan: CompositionPlan,

@@ -9,7 +9,7 @@ export interface Registry {
   /** A data set by name@version, or the latest version of a name. */
   dataset(reference: string): Promise<registryV1.Dataset | undefined>;
   composition(recipeDigest: string): Promise<registryV1.Composition | undefined>;
-  /** Idempotent. @throws REVISION_CONFLICT when the version is registered with other content */
+  /** Idempotent; given no end, an expert that has one stays for ever. @throws REVISION_CONFLICT when the version is registered with other content */
   registerVersion(
     request: MessageInitShape<typeof registryV1.RegisterVersionRequestSchema>,
     signal: AbortSignal,

@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { timestampFromDate, timestampMs } from '@bufbuild/protobuf/wkt';
 import {
   MAX_MANIFEST_BYTES,
@@ -32,7 +32,10 @@ export class RegisterVersion {
     private readonly signatures: SignaturePolicy,
   ) {}
 
-  /** The first version of an expert becomes stable; the same version with the same digest changes nothing. */
+  /**
+   * The first version of an expert becomes stable; the same version with the same digest changes nothing, but that an expert with an
+   * end has none any more where the request gives none.
+   */
   async expert(
     request: registryV1.RegisterVersionRequest,
     actor: Actor,
@@ -148,7 +151,9 @@ export class RegisterVersion {
         `${version.expert} serves ${expert.task}; a version of it cannot serve ${version.task}.`,
       );
     const description = request.description || expert.description;
-    return description === expert.description ? undefined : { ...expert, description };
+    const isKept = expert.expiresAt !== undefined && !request.expiresAt && this.isRegistered(version);
+    if (description === expert.description && !isKept) return undefined;
+    return { ...(isKept ? withoutEnd(expert) : expert), description };
   }
 
   private async readExpert(digestText: string): Promise<ExpertManifest> {
@@ -239,4 +244,12 @@ function endOf({ expiresAt }: registryV1.RegisterVersionRequest) {
   if (!expiresAt) return {};
   const liveS = Math.max(1, Math.ceil((timestampMs(expiresAt) - Date.now()) / 1000));
   return { expiresAt, timeToLiveS: BigInt(liveS) };
+}
+
+/** The expert as one that stays whether it is used or not. */
+function withoutEnd(expert: registryV1.Expert): registryV1.Expert {
+  const lasting = clone(registryV1.ExpertSchema, expert);
+  delete lasting.expiresAt;
+  lasting.timeToLiveS = 0n;
+  return lasting;
 }

@@ -1077,7 +1077,7 @@ export type RegisterVersionRequest = Message<"thalamus.registry.v1.RegisterVersi
   tenants: string[];
 
   /**
-   * When a new expert ends unless used again; absent means never.
+   * When a new expert ends unless used again; absent means never, also of an expert whose version is registered already.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 5;
    */
