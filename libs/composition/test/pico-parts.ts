@@ -121,7 +121,10 @@ export class PicoParts {
     return {
       document: recipe.document,
       seed: recipe.seed,
-      recipe: canonicalRecipe(recipe, parents),
+      recipe: canonicalRecipe(
+        recipe,
+        parents.map((parent) => ({ ...parent, rows: { train: [], test: [] } })),
+      ),
       parents,
       prompts: recipe.prompts,
       base: { digest: this.digest, folder: this.at('base') },

@@ -190,7 +190,8 @@ export class ComposerMesh {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async addData(
+  /** Registers labelled rows as a data set. */
+  async addData(
     name: string,
     split: string,
     texts: readonly string[],

@@ -268,6 +268,21 @@ describe('the composer', () => {
     expect((await fault(mesh.composer.getComposition({ recipeDigest: 'abc' }))).code).toBe('REQUEST_INVALID');
   });
 
+  it('makes another composition when a parent has other rows, as the router may learn more of them', async () => {
+    const request = { recipe: recipe(['court', 'bank-desk'], { seed: 9n }) };
+    const { made } = await compose(request);
+    expect((await mesh.composer.preflight(request)).existing).toBe(`${made.expert}@1`);
+    await mesh.addData('court-router', 'train', texts([...LAW, 'please'], 60), LAW_LABELS);
+    const after = await mesh.composer.preflight(request);
+    expect(after).toMatchObject({ existing: '', obstacles: [] });
+    expect(after.recipeDigest).not.toBe(made.recipeDigest);
+    expect((await compose(request)).made.existed).toBe(false);
+    expect((await mesh.composer.getComposition({ recipeDigest: made.recipeDigest })).composition).toEqual({
+      ...made,
+      existed: true,
+    });
+  });
+
   it('stops when the caller goes or its time is up, leaves nothing behind, and goes on with the next', async () => {
     const request = { recipe: recipe(['court', 'bank-desk'], { name: 'given-up' }) };
     const caller = new AbortController();

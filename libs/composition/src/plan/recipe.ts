@@ -36,6 +36,8 @@ export interface PinnedParent {
   readonly version: string;
   /** Of its manifest. */
   readonly digest: string;
+  /** Digests of the files of its rows, in their order. */
+  readonly rows: { readonly train: readonly string[]; readonly test: readonly string[] };
 }
 
 /** Notes a fault. */
@@ -142,8 +144,8 @@ function turned(settings: Settings): Settings {
 }
 
 /**
- * The one text of everything that decides what a recipe makes, parents by the digests of their manifests. Equal recipes
- * have equal texts, whatever the order of parents and parameters.
+ * The one text of everything that decides what a recipe makes, parents by the digests of their manifests and of their rows. Equal
+ * recipes have equal texts, whatever the order of parents and parameters. Rows of tasks that prompts stand for are not in it.
  */
 export function canonicalRecipe(
   { document, name, prompts, seed }: Recipe,
@@ -161,6 +163,7 @@ export function canonicalRecipe(
         digest: parent.digest,
         name: parent.name,
         parameters: sorted(document.models.find((model) => model.name === parent.name)?.settings ?? {}),
+        rows: { test: parent.rows.test, train: prompts.length > 0 ? [] : parent.rows.train },
         version: parent.version,
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),

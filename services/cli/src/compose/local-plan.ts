@@ -1,4 +1,4 @@
-import { openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
+import { digestOf, openBundle, type ExpertManifest, type OpenedBundle } from '@thalamus/bundle';
 import {
   baseFacts,
   canonicalRecipe,
@@ -9,6 +9,7 @@ import {
   requireParametersFor,
   type CompositionEstimate,
   type CompositionTask,
+  type DataFile,
   type Recipe,
   type TaskParent,
 } from '@thalamus/composition';
@@ -17,6 +18,7 @@ import { findObstacles, type Obstacle } from '@thalamus/model-merge';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zooFolder } from '../mesh/zoo-index.js';
+import { readData } from '../training/read-rows.js';
 import { listBundles, openParentBundle, parentFolders } from './parent-bundles.js';
 import { checkTaskFiles, dataFiles, dataSets, fileOf, filesByParent, type TaskOwner } from './task-files.js';
 
@@ -47,7 +49,7 @@ export function baseFolder(given: string | undefined): string {
 }
 
 /**
- * Finds parents, base and rows of a recipe on this machine. Digests of bundles are checked, and every file of rows is read once.
+ * Finds parents, base and rows of a recipe on this machine. Digests of bundles are checked, and every file of rows is read.
  * @throws EXPERT_NOT_FOUND, BUNDLE_INVALID, DATASET_INVALID, REQUEST_INVALID for a base that is not the recipe's, CONFIG_INVALID
  */
 export async function planLocally(recipe: Recipe, options: PartsOptions): Promise<LocalPlan> {
@@ -72,7 +74,8 @@ export async function planLocally(recipe: Recipe, options: PartsOptions): Promis
     const files = { train: dataFiles(owner, 'train', data), test: dataFiles(owner, 'test', test) };
     checkTaskFiles(files.train, owner, 'train');
     checkTaskFiles(files.test, owner, 'test');
-    return { name, version: manifest.version, digest, folder, manifest, ...files };
+    const rows = { train: digestsOf(files.train), test: digestsOf(files.test) };
+    return { name, version: manifest.version, digest, rows, folder, manifest, ...files };
   });
   const canonical = canonicalRecipe(recipe, parents);
   const digest = recipeDigest(canonical);
@@ -91,6 +94,8 @@ export async function planLocally(recipe: Recipe, options: PartsOptions): Promis
     ),
   };
 }
+
+const digestsOf = (files: readonly DataFile[]) => files.map(({ path }) => digestOf(readData(path)));
 
 /** What makes the plan into a bundle. */
 export function taskOf(

@@ -120,12 +120,17 @@ export class PlanComposition {
     const manifest = isDigest(known.manifestDigest)
       ? await this.readManifest(known.manifestDigest)
       : undefined;
+    const cited = manifest?.trainingData.map((row) => row.name) ?? [];
+    const { train, test } = await citedDatasets(this.registry, cited);
+    const digests = (datasets: typeof train) => datasets.map((dataset) => dataset.digest);
     return {
       name,
       version: number,
       digest: known.manifestDigest,
+      rows: { train: digests(train), test: digests(test) },
       manifest,
-      ...(await citedDatasets(this.registry, manifest?.trainingData.map((row) => row.name) ?? [])),
+      train,
+      test,
     };
   }
 

@@ -14,10 +14,11 @@ const wish = (parents: readonly { expert: string; version: string; weight: numbe
   ...more,
 });
 const PARENTS = ['a', 'b', 'c', 'd-1'].map((expert) => ({ expert, version: '1', weight: 0 }));
-const pinned = (digest = 'sha256:0') =>
-  PARENTS.map(({ expert, version }) => ({ name: expert, version, digest: `${digest}-${expert}` }));
-const digestOf = (more = {}, digest?: string) =>
-  recipeDigest(canonicalRecipe(parseRecipe(wish(PARENTS, more)), pinned(digest)));
+const ROWS = { train: ['sha256:2', 'sha256:3'], test: ['sha256:4'] };
+const pinned = (digest = 'sha256:0', rows = ROWS) =>
+  PARENTS.map(({ expert, version }) => ({ name: expert, version, digest: `${digest}-${expert}`, rows }));
+const digestOf = (more = {}, digest?: string, rows?: Partial<typeof ROWS>) =>
+  recipeDigest(canonicalRecipe(parseRecipe(wish(PARENTS, more)), pinned(digest, { ...ROWS, ...rows })));
 
 describe('recipes', () => {
   it('have one identity whatever the order of parents and parameters', () => {
@@ -32,6 +33,7 @@ describe('recipes', () => {
           name: expert,
           version,
           digest: `sha256:0-${expert}`,
+          rows: ROWS,
         }));
         expect(recipeDigest(canonicalRecipe(recipe, found))).toBe(expected);
       }),
@@ -46,12 +48,18 @@ describe('recipes', () => {
       digestOf({ name: 'x' }),
       digestOf({ parameters: { router_l2: 0.5 } }),
       digestOf({}, 'sha256:1'),
+      digestOf({}, 'sha256:0', { train: ['sha256:2'] }),
+      digestOf({}, 'sha256:0', { test: [] }),
       digestOf({ method: 'twin' }),
       digestOf({ method: 'twin', prompts: ['a', 'b'] }),
       digestOf({ method: 'twin', prompts: ['a', 'c'] }),
     ];
     expect(new Set(identities).size).toBe(identities.length);
     expect(digestOf({ parameters: { router_l2: 0 } })).toBe(digestOf());
+    // Rows that the router is not fitted to, since prompts are given, decide nothing.
+    const prompted = { method: 'twin', prompts: ['a', 'b'] };
+    expect(digestOf(prompted, 'sha256:0', { train: [] })).toBe(digestOf(prompted));
+    expect(digestOf(prompted, 'sha256:0', { test: [] })).not.toBe(digestOf(prompted));
     expect(digestOf({ method: 'twin', prompts: ['b', 'a'] })).toBe(
       digestOf({ method: 'twin', prompts: ['a', 'b'] }),
     );

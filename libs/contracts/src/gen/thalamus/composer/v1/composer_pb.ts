@@ -329,7 +329,7 @@ export type PreflightResponse = Message<"thalamus.composer.v1.PreflightResponse"
   obstacles: Obstacle[];
 
   /**
-   * sha256:<hex> of the canonical recipe with the parents' digests.
+   * sha256:<hex> of the canonical recipe with the digests of the parents and of their rows.
    *
    * @generated from field: string recipe_digest = 2;
    */
@@ -441,7 +441,7 @@ export type Composition = Message<"thalamus.composer.v1.Composition"> & {
   manifestDigest: string;
 
   /**
-   * sha256:<hex> of the canonical recipe with the parents' digests.
+   * sha256:<hex> of the canonical recipe with the digests of the parents and of their rows.
    *
    * @generated from field: string recipe_digest = 4;
    */
