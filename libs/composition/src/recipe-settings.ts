@@ -1,12 +1,12 @@
 import { ThalamusError } from '@thalamus/errors';
 import {
   compositionMethod,
-  givenRankRules,
   INFORMATION_DEFAULTS,
   informationParameters,
   recipeParameters,
   staticMethod,
   switchParameters,
+  twinFaults,
   twinParameters,
   type ParametersOfTensor,
   type RecipeDocument,
@@ -33,27 +33,11 @@ export function switchSettings(document: RecipeDocument): z.output<typeof switch
 /** Parameters of a recipe of `twin`. @throws REQUEST_INVALID */
 export function twinSettings(document: RecipeDocument): TwinParameters {
   const parameters = parsed(twinParameters, document);
-  const rules = givenRankRules(parameters);
-  if (rules.length > 1)
-    throw invalid([
-      {
-        field: `parameters.${rules[1]!}`,
-        description: `cannot be given beside ${rules[0]!}; choose one rule`,
-      },
-    ]);
-  const method = staticMethod(parameters.shared);
-  for (const name of ['density', 'lambda'] as const)
-    if (
-      parameters[`shared_${name}`] !== undefined &&
-      !(name in method.shared.shape) &&
-      !(name in method.perParent.shape)
-    )
-      throw invalid([{ field: `parameters.shared_${name}`, description: `is not taken by ${method.name}` }]);
-  for (const name of ['information_rows', 'information_labels'] as const)
-    if (parameters[name] !== undefined && !method.needsInformation)
-      throw invalid([
-        { field: `parameters.${name}`, description: `is not taken by ${method.name}, which measures none` },
-      ]);
+  const faults = twinFaults(parameters);
+  if (faults.length > 0)
+    throw invalid(
+      faults.map(({ parameter, description }) => ({ field: `parameters.${parameter}`, description })),
+    );
   return parameters;
 }
 

@@ -39,6 +39,14 @@ export interface CompositionMethod {
   readonly shared: ParameterSchemas;
   /** Parameters of each model. */
   readonly perModel: ParameterSchemas;
+  /** What is wrong with parameters of all models that are each well formed; absent where any go together. */
+  readonly faultsOf?: (values: Readonly<Record<string, unknown>>) => readonly ParameterFault[];
+}
+
+/** A parameter that does not go with another. */
+export interface ParameterFault {
+  readonly parameter: string;
+  readonly description: string;
 }
 
 /** A parameter as people and clients see it. */

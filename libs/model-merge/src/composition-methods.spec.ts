@@ -4,7 +4,7 @@ import { parameterFacts } from './composition-method.js';
 import { COMPOSITION_METHODS, compositionMethod } from './composition-methods.js';
 import { STATIC_METHODS } from './static/static-methods.js';
 import { SWITCH, switchParameters } from './switch/switch-method.js';
-import { givenRankRules, rankRuleOf, TWIN, twinParameters } from './twin/twin-method.js';
+import { rankRuleOf, TWIN, twinFaults, twinParameters } from './twin/twin-method.js';
 
 const caught = (work: () => unknown): ThalamusError => {
   try {
@@ -49,7 +49,10 @@ describe('composition methods', () => {
     expect(rankRuleOf(parse({ rank: 4 }))).toEqual({ kind: 'rank', rank: 4 });
     expect(rankRuleOf(parse({ rank_energy: 0.9 }))).toEqual({ kind: 'energy', share: 0.9 });
     expect(rankRuleOf(parse({ rank_bytes: 4096 }))).toEqual({ kind: 'bytes', bytes: 4096 });
-    expect(givenRankRules(parse({ rank: 4, rank_energy: 0.9 }))).toEqual(['rank', 'rank_energy']);
+    expect(twinFaults(twinParameters.parse({ rank: 4, rank_energy: 0.9, rank_bytes: 4096 }))).toEqual([
+      { parameter: 'rank_energy', description: 'cannot be given beside rank; choose one rule' },
+      { parameter: 'rank_bytes', description: 'cannot be given beside rank; choose one rule' },
+    ]);
     for (const wrong of [
       { rank: 0 },
       { rank_fraction: 0 },

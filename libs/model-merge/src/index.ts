@@ -9,7 +9,7 @@ export type {
 export { parameterFacts, type CompositionMethod, type ParameterFacts } from './composition-method.js';
 export { COMPOSITION_METHODS, compositionMethod, WEIGHTED_KINDS } from './composition-methods.js';
 export { switchParameters } from './switch/switch-method.js';
-export { givenRankRules, rankRuleOf, TWIN, twinParameters, type TwinParameters } from './twin/twin-method.js';
+export { rankRuleOf, TWIN, twinFaults, twinParameters, type TwinParameters } from './twin/twin-method.js';
 export { buildSwitchGraph } from './switch/switch-graph.js';
 export { buildTwinGraph, type TwinGraphInput } from './twin/twin-graph.js';
 export { buildMaskedTwinGraph, type MaskedParent, type MaskedTwinInput } from './twin/masked-twin-graph.js';

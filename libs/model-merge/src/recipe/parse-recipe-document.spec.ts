@@ -196,6 +196,37 @@ describe('faults of recipes', () => {
     expect(error.message).toContain('parameters.lambda (line 12) must be a finite number; ');
   });
 
+  it('of parameters that do not go together have their lines too', () => {
+    const { violations } = caught(
+      lines(
+        'merge_method: twin',
+        'models: [{model: a}, {model: b}]',
+        'parameters:',
+        '  rank: 2',
+        '  rank_energy: 0.9',
+        '  top: [1, 2]',
+        '  shared: linear',
+        '  shared_lambda: 2',
+        '  information_rows: 5',
+      ),
+    );
+    expect(violations).toEqual([
+      {
+        field: 'parameters.top',
+        description: '(line 6) must be one value: twin is the same for all tensors',
+      },
+      {
+        field: 'parameters.rank_energy',
+        description: '(line 5) cannot be given beside rank; choose one rule',
+      },
+      { field: 'parameters.shared_lambda', description: '(line 8) is not taken by linear' },
+      {
+        field: 'parameters.information_rows',
+        description: '(line 9) is not taken by linear, which measures none',
+      },
+    ]);
+  });
+
   it('say once what a model lacks that is named twice', () => {
     const { violations } = caught('merge_method: ties\nbase_model: c\nmodels: [{model: a}, {model: a}]');
     expect(violations).toEqual([

@@ -92,6 +92,7 @@ function readRest(
     );
   }
   requireParameters(reader, fields, method, { models, settings });
+  requireTogether(reader, fields.get('parameters'), method, settings);
   readTokenizerSource(reader, fields.get('tokenizer_source'));
   return {
     method: method.name,
@@ -175,6 +176,25 @@ function requireParameters(
     for (const model of new Set(without.map(shown)))
       reader.say(fields.get('models')!, `gives "${model}" no ${parameter}; ${name} has no default for it`);
   }
+}
+
+/** Parameters of what is the same for all tensors have one value each, and go together. */
+function requireTogether(
+  reader: RecipeReader,
+  field: Field | undefined,
+  { name, chooses, faultsOf }: CompositionMethod,
+  settings: Settings,
+): void {
+  if (!field || chooses === 'static') return;
+  const places = reader.fields(field, undefined);
+  const values: Record<string, unknown> = {};
+  for (const [parameter, [rule, ...more]] of Object.entries(settings)) {
+    if (more.length > 0 || (rule && (rule.filter !== undefined || rule.values.length > 1)))
+      reader.say(places?.get(parameter) ?? field, `must be one value: ${name} is the same for all tensors`);
+    else if (rule && rule.values.length > 0) values[parameter] = rule.values[0];
+  }
+  for (const { parameter, description } of faultsOf?.(values) ?? [])
+    reader.say(places?.get(parameter) ?? field, description);
 }
 
 function readDataTypes(

@@ -1,7 +1,13 @@
 import { z } from 'zod';
-import { CLASSIFICATION, MASKED_LM, type CompositionMethod } from '../composition-method.js';
+import {
+  CLASSIFICATION,
+  MASKED_LM,
+  type CompositionMethod,
+  type ParameterFault,
+} from '../composition-method.js';
 import { INFORMATION_DEFAULTS, informationParameters } from '../static/information-parameters.js';
 import { PARAMETER_DESCRIPTIONS } from '../static/parameter-descriptions.js';
+import { staticMethod } from '../static/static-methods.js';
 import type { RankRule } from './choose-ranks.js';
 
 const whole = (least: number, most: number) => {
@@ -98,9 +104,26 @@ const RANK_RULES = ['rank_fraction', 'rank', 'rank_energy', 'rank_bytes'] as con
 /** The paper's: 90 % of the rank is dropped. */
 const DEFAULT_FRACTION = 0.1;
 
-/** Names of the rules of rank that are given; at most one may be. */
-export function givenRankRules(parameters: Partial<TwinParameters>): readonly string[] {
-  return RANK_RULES.filter((name) => parameters[name] !== undefined);
+/** Parameters that do not go together: two rules of rank, or what the shared expert's merge does not take. */
+export function twinFaults(parameters: TwinParameters): readonly ParameterFault[] {
+  const [rule, ...more] = RANK_RULES.filter((name) => parameters[name] !== undefined);
+  const method = staticMethod(parameters.shared);
+  const isTaken = (name: string) => name in method.shared.shape || name in method.perParent.shape;
+  return [
+    ...more.map((name) => ({
+      parameter: name,
+      description: `cannot be given beside ${rule ?? ''}; choose one rule`,
+    })),
+    ...(['density', 'lambda'] as const)
+      .filter((name) => parameters[`shared_${name}`] !== undefined && !isTaken(name))
+      .map((name) => ({ parameter: `shared_${name}`, description: `is not taken by ${method.name}` })),
+    ...(['information_rows', 'information_labels'] as const)
+      .filter((name) => parameters[name] !== undefined && !method.needsInformation)
+      .map((name) => ({
+        parameter: name,
+        description: `is not taken by ${method.name}, which measures none`,
+      })),
+  ];
 }
 
 /** How much of exclusive vectors is kept. */
@@ -125,4 +148,8 @@ export const TWIN: CompositionMethod = {
   dataTypes: ['float32', 'float16', 'int8'],
   shared: twinParameters.shape,
   perModel: {},
+  faultsOf: (values) => {
+    const parsed = twinParameters.safeParse(values);
+    return parsed.success ? twinFaults(parsed.data) : [];
+  },
 };
