@@ -7,6 +7,7 @@ import type {
   RecipeDataType,
   RecipeDocument,
   RecipeModel,
+  Setting,
   Settings,
 } from './recipe-document.js';
 import { RecipeReader, type Field } from './recipe-reader.js';
@@ -187,14 +188,23 @@ function requireTogether(
 ): void {
   if (!field || chooses === 'static') return;
   const places = reader.fields(field, undefined);
-  const values: Record<string, unknown> = {};
-  for (const [parameter, [rule, ...more]] of Object.entries(settings)) {
-    if (more.length > 0 || (rule && (rule.filter !== undefined || rule.values.length > 1)))
-      reader.say(places?.get(parameter) ?? field, `must be one value: ${name} is the same for all tensors`);
-    else if (rule && rule.values.length > 0) values[parameter] = rule.values[0];
-  }
-  for (const { parameter, description } of faultsOf?.(values) ?? [])
+  const say = (parameter: string, description: string) =>
     reader.say(places?.get(parameter) ?? field, description);
+  for (const [parameter, setting] of Object.entries(settings))
+    if (isVaried(setting)) say(parameter, `must be one value: ${name} is the same for all tensors`);
+  const values = Object.entries(settings).flatMap(([parameter, setting]) => {
+    const value = setting[0]?.values[0];
+    return isVaried(setting) || value === undefined ? [] : [[parameter, value] as const];
+  });
+  for (const { parameter, description } of faultsOf?.(Object.fromEntries(values)) ?? [])
+    say(parameter, description);
+}
+
+/** Whether a setting may differ from tensor to tensor. */
+function isVaried(setting: Setting): boolean {
+  return (
+    setting.length > 1 || setting.some(({ filter, values }) => filter !== undefined || values.length > 1)
+  );
 }
 
 function readDataTypes(
