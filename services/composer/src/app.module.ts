@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComposerGrpcService } from './adapters/grpc/composer.service.js';
 import { RegistryClient } from './adapters/grpc/registry-client.js';
+import { BundleCache } from './application/bundle-cache.js';
 import { ComposeExperts } from './application/compose-experts.js';
 import { FetchParts } from './application/fetch-parts.js';
 import { PlanComposition } from './application/plan-composition.js';
@@ -31,7 +32,7 @@ function components(settings: ComposerSettings): ServiceComponent[] {
   const maker = new ProcessCompositionMaker(settings);
   const plans = new PlanComposition(registry, store);
   const registrar = new RegisterComposition(registry, store, Date.now);
-  const fetch = new FetchParts(store, join(settings.dataFolder, 'bundles'));
+  const fetch = new FetchParts(store, new BundleCache(store, join(settings.dataFolder, 'bundles')));
   const workFolder = join(settings.dataFolder, 'work');
   const probes = new ProbeComposition(fetch, maker, { ...settings, workFolder });
   const compose = new ComposeExperts(

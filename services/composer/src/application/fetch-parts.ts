@@ -1,9 +1,10 @@
-import { materialiseBundle, parseDigest, readArtifact, type ArtifactStore } from '@thalamus/bundle';
+import { parseDigest, readArtifact, type ArtifactStore } from '@thalamus/bundle';
 import type { registryV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CompositionTask, DataFile, TaskParent } from '@thalamus/composition';
+import type { BundleCache } from './bundle-cache.js';
 import type { CompositionPlan } from './plan-composition.js';
 
 /** Largest file of labelled rows, bytes. */
@@ -13,7 +14,7 @@ const MAX_DATA_BYTES = 256 * 2 ** 20;
 export class FetchParts {
   constructor(
     private readonly store: ArtifactStore,
-    private readonly cacheFolder: string,
+    private readonly bundles: BundleCache,
   ) {}
 
   /** `onStep` is told how many files and bundles are here; what it throws ends the fetching. */
@@ -27,13 +28,13 @@ export class FetchParts {
     const total = 1 + plan.parents.reduce((sum, { train, test }) => sum + 1 + train.length + test.length, 0);
     let done = 0;
     onStep(done, total);
+    await this.bundles.prune();
     const step = async <T>(work: Promise<T>): Promise<T> => {
       const result = await work;
       onStep(++done, total);
       return result;
     };
-    const bundle = (digest: string) =>
-      step(materialiseBundle(parseDigest(digest), this.store, this.cacheFolder));
+    const bundle = (digest: string) => step(this.bundles.open(digest));
     const files = async (datasets: readonly registryV1.Dataset[]) => {
       const fetched: DataFile[] = [];
       for (const dataset of datasets) fetched.push(await step(this.rows(dataset, folder)));
