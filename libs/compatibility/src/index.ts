@@ -15,7 +15,7 @@ export {
 export { DIMENSIONS, parseDimensions, type Dimension } from './pairs/dimensions.js';
 export type { FlippedItem } from './pairs/flip-list.js';
 export { parsePredictions, type Prediction } from './predictions.js';
-export { MAX_PROBES, parseProbes, type Probe } from './probes/parse-probes.js';
+export { MAX_PROBE_BYTES, MAX_PROBES, parseProbes, probesIn, type Probe } from './probes/parse-probes.js';
 export type { Power } from './power.js';
 export { relativeCut, type RelativeCut } from './relative-cut.js';
 export { scoreChanges, type ScoreChanges } from './score-changes.js';

@@ -1,7 +1,7 @@
 import { ThalamusError } from '@thalamus/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_PROBES, parseProbes } from './parse-probes.js';
+import { MAX_PROBE_BYTES, MAX_PROBES, parseProbes, probesIn } from './parse-probes.js';
 
 const row = (change: Record<string, unknown> = {}) =>
   JSON.stringify({ id: 'q1', text: 'where is my card', label: 'card', ...change });
@@ -50,5 +50,24 @@ describe('parseProbes', () => {
     const rows = (n: number) => Array.from({ length: n }, (_, at) => row({ id: String(at) })).join('\n');
     expect(parseProbes(rows(MAX_PROBES), 'p.jsonl')).toHaveLength(MAX_PROBES);
     expect(messageOf(rows(MAX_PROBES + 1))).toContain(`line ${MAX_PROBES + 1} is one too many`);
+  });
+});
+
+describe('probesIn', () => {
+  const bytes = (content: string) => new TextEncoder().encode(content);
+
+  it('reads bytes, with or without a byte order mark', () => {
+    for (const mark of ['', '\uFEFF'])
+      expect(probesIn(bytes(`${mark}${row()}`), 'p.jsonl')).toEqual([
+        { id: 'q1', text: 'where is my card', label: 'card' },
+      ]);
+  });
+
+  it('refuses what is not UTF-8 and what is too large, by the name of the file', () => {
+    const latin = Uint8Array.from([...bytes('{"id":"caf'), 0xe9, ...bytes('"}')]);
+    expect(() => probesIn(latin, 'p.jsonl')).toThrow(/^p\.jsonl is not UTF-8/);
+    expect(() => probesIn(new Uint8Array(MAX_PROBE_BYTES + 1), 'p.jsonl')).toThrow(
+      /^p\.jsonl is larger than 16 MiB/,
+    );
   });
 });

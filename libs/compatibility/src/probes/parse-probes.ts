@@ -12,12 +12,33 @@ export interface Probe {
 
 /** Most items of a file. */
 export const MAX_PROBES = 10_000;
+/** Largest file of probes, bytes. */
+export const MAX_PROBE_BYTES = 16 * 2 ** 20;
 /** Longest id and label, UTF-16 units. */
 const MAX_NAME = 256;
 /** Longest text, UTF-16 units. */
 const MAX_TEXT = 65_536;
 const FIELDS = ['id', 'text', 'label'] as const;
 const KNOWN: ReadonlySet<string> = new Set(FIELDS);
+
+/**
+ * Reads a file of labelled probes, as `parseProbes` does its text.
+ * @throws REQUEST_TOO_LARGE, DATASET_INVALID that names the file
+ */
+export function probesIn(bytes: Uint8Array, file: string): Probe[] {
+  if (bytes.byteLength > MAX_PROBE_BYTES)
+    throw new ThalamusError(
+      'REQUEST_TOO_LARGE',
+      `${file} is larger than ${MAX_PROBE_BYTES / 2 ** 20} MiB; give fewer probes, or shorter ones.`,
+    );
+  let content: string;
+  try {
+    content = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ThalamusError('DATASET_INVALID', `${file} is not UTF-8; save it as UTF-8.`);
+  }
+  return parseProbes(content, file);
+}
 
 /**
  * Reads labelled probes: JSONL rows {id, text, label}, all of them texts, split on `\n` only. What is wrong is told by line, never by what

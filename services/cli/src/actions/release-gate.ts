@@ -14,7 +14,8 @@ import {
 import { ThalamusError } from '@thalamus/errors';
 import { VERDICT_EXIT } from '../exit-codes.js';
 import { createOutput, table } from '../output.js';
-import { readFigures, readText } from '../release/figures-file.js';
+import { readFigures } from '../release/figures-file.js';
+import { readText } from '../release/text-file.js';
 import { readInto } from '../release/prediction-source.js';
 
 /** Options of `release gate check`. */

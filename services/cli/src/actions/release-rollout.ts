@@ -1,5 +1,5 @@
 import { isDigest, type ArtifactStore } from '@thalamus/bundle';
-import { parseGate, parseProbes } from '@thalamus/compatibility';
+import { parseGate } from '@thalamus/compatibility';
 import { releaseV1 } from '@thalamus/contracts';
 import { ThalamusError } from '@thalamus/errors';
 import { readFile } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { EXIT } from '../exit-codes.js';
 import { outputOf, type CommonOptions } from '../mesh-command.js';
 import { table } from '../output.js';
 import { AS_CLI, withArtifacts, withService } from '../registry-client.js';
-import { readText } from '../release/figures-file.js';
+import { readProbes, readText } from '../release/text-file.js';
 import { present, releaseJson, releaseLines, stateOf } from '../release/release-lines.js';
 import { whileElecting } from '../retry.js';
 
@@ -15,6 +15,9 @@ const RELEASES = { name: 'updater', service: releaseV1.ReleaseService, deadlineM
 const ELECTION_MS = 10_000;
 
 type Client = Parameters<Parameters<typeof withService<typeof releaseV1.ReleaseService, unknown>>[2]>[0];
+
+/** A file: its path, its bytes where they were read already, or the digest of a stored one. */
+type Given = string | Uint8Array | undefined;
 
 /** Options of `release start`. */
 export interface StartOptions extends CommonOptions {
@@ -48,9 +51,10 @@ export interface ListOptions extends CommonOptions {
 
 /** Begins a release; exit code 4 when it stops at once. @throws RELEASE_CONFLICT, EXPERT_NOT_FOUND, DATASET_INVALID */
 export async function start(expert: string, toVersion: string, options: StartOptions): Promise<void> {
-  const { before, after, probes, steps, budget, samples, override, dryRun } = options;
+  const { before, after, steps, budget, samples, override, dryRun } = options;
   const gate = options.gate === undefined ? undefined : readGate(options.gate);
-  if (probes !== undefined && !isDigest(probes)) parseProbes(readText(probes), probes);
+  const probes =
+    options.probes === undefined || isDigest(options.probes) ? options.probes : readProbes(options.probes);
   const digests = await digestsOf([before, after, probes], options);
   const [oldDigest = '', newDigest = '', probesDigest = ''] = digests;
   const request = {
@@ -141,16 +145,19 @@ export function withReleases<T>(
 }
 
 /** Digests of prediction files and probes; those of this machine are stored first. */
-async function digestsOf(
-  files: readonly (string | undefined)[],
-  options: Pick<CommonOptions, 'data'>,
-): Promise<string[]> {
-  if (files.every((file) => file === undefined || isDigest(file))) return files.map((file) => file ?? '');
+async function digestsOf(files: readonly Given[], options: Pick<CommonOptions, 'data'>): Promise<string[]> {
+  if (files.every(isStored)) return files.map((file) => (typeof file === 'string' ? file : ''));
   return withArtifacts(options, (store) => Promise.all(files.map((file) => stored(file, store))));
 }
 
-async function stored(file: string | undefined, store: ArtifactStore): Promise<string> {
-  if (file === undefined || isDigest(file)) return file ?? '';
+function isStored(file: Given): boolean {
+  return file === undefined || (typeof file === 'string' && isDigest(file));
+}
+
+async function stored(file: Given, store: ArtifactStore): Promise<string> {
+  if (file === undefined) return '';
+  if (typeof file !== 'string') return (await store.put(file)).digest;
+  if (isDigest(file)) return file;
   let bytes: Uint8Array;
   try {
     bytes = await readFile(file);

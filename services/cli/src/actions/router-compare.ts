@@ -19,7 +19,7 @@ import {
 } from '@thalamus/training';
 import { VERDICT_EXIT } from '../exit-codes.js';
 import { createOutput } from '../output.js';
-import { readText } from '../release/figures-file.js';
+import { readText } from '../release/text-file.js';
 import { embedOnce } from '../router/embed-once.js';
 import { keptVectors } from '../router/kept-vectors.js';
 import { reportLines, reportMarkdown } from '../router/report-views.js';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { outputOf, type CommonOptions } from '../mesh-command.js';
 import { table } from '../output.js';
 import { AS_CLI, withArtifacts, withRegistry } from '../registry-client.js';
-import { readText } from '../release/figures-file.js';
+import { readText } from '../release/text-file.js';
 
 const VERSION_NAME = /^([a-z0-9][a-z0-9-]*)@(\d+)$/;
 

@@ -1,7 +1,7 @@
 import { MEASURES, type FigureName, type GateEvidence } from '@thalamus/compatibility';
 import { ThalamusError } from '@thalamus/errors';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readText } from './text-file.js';
 
 const NAMES = Object.entries(MEASURES).flatMap(([name, { from }]) =>
   from === 'figure' ? [name as FigureName] : [],
@@ -37,14 +37,4 @@ export function readFigures(path: string): NonNullable<GateEvidence['figures']> 
     ({ path: field, message }) => `${field.join('.') || 'it'}: ${message}`,
   );
   throw new ThalamusError('CONFIG_INVALID', `${path} holds no figures of a gate: ${faults.join('; ')}.`);
-}
-
-/** A text file. @throws CONFIG_INVALID that names it */
-export function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
-    throw new ThalamusError('CONFIG_INVALID', `${path} cannot be read (${code}).`, { cause });
-  }
 }

@@ -1,14 +1,11 @@
 import { parseDigest, readArtifact, type ArtifactStore } from '@thalamus/bundle';
-import { parseProbes, type Probe } from '@thalamus/compatibility';
+import { MAX_PROBE_BYTES, probesIn, type Probe } from '@thalamus/compatibility';
 import { registryV1, type releaseV1 } from '@thalamus/contracts';
-import { ThalamusError } from '@thalamus/errors';
 import type { RegistryView } from '@thalamus/registry';
 import { needAskable, needEnough, needKnownLabels } from '../../domain/release/probe-fit.js';
 import type { CheckContract } from './check-contract.js';
 import { within } from './within.js';
 
-/** Largest file of probes. */
-export const MAX_PROBE_BYTES = 16 * 2 ** 20;
 /** How long reading one may take, milliseconds. */
 const READ_MS = 10_000;
 
@@ -55,13 +52,6 @@ export class ProbeFiles {
   /** The items of a file. @throws ARTIFACT_NOT_FOUND, ARTIFACT_CORRUPT, REQUEST_TOO_LARGE, DATASET_INVALID, DEADLINE_EXCEEDED */
   async read(digest: string): Promise<Probe[]> {
     const bytes = await within(readArtifact(this.artifacts, parseDigest(digest), MAX_PROBE_BYTES), READ_MS);
-    const file = `The file of probes ${digest.slice(0, 19)}…`;
-    let content: string;
-    try {
-      content = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    } catch {
-      throw new ThalamusError('DATASET_INVALID', `${file} is not UTF-8.`);
-    }
-    return parseProbes(content, file);
+    return probesIn(bytes, `The file of probes ${digest.slice(0, 19)}…`);
   }
 }
