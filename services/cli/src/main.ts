@@ -1,17 +1,19 @@
 import { EXIT } from './exit-codes.js';
 import { endOnInterrupt } from './interruption.js';
 import { createProgram, verbOf } from './program.js';
-import { describeFault } from './report-fault.js';
+import { describeFault, endOfOutput } from './report-fault.js';
 
-// A reader that has read enough, such as head, is no fault.
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (fault: NodeJS.ErrnoException) => {
-    process.exit(fault.code === 'EPIPE' ? EXIT.ok : EXIT.failed);
-  });
 endOnInterrupt();
 
 const args = process.argv.slice(2);
 const program = await createProgram(args);
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (fault: NodeJS.ErrnoException) => {
+    const exitCode = Number(process.exitCode ?? EXIT.ok);
+    const { message, exit } = endOfOutput(fault, verbOf(program, args), exitCode);
+    if (message !== '' && stream === process.stdout) process.stderr.write(`thalamus: ${message}\n`);
+    process.exit(exit);
+  });
 try {
   await program.parseAsync();
 } catch (fault) {

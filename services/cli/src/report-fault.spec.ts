@@ -2,7 +2,7 @@ import { ThalamusError } from '@thalamus/errors';
 import { describe, expect, it } from 'vitest';
 import { EXIT, VERDICT_EXIT, VERDICT_VERBS } from './exit-codes.js';
 import { createProgram, verbOf } from './program.js';
-import { describeFault } from './report-fault.js';
+import { describeFault, endOfOutput } from './report-fault.js';
 
 async function faultOf(...args: string[]) {
   const program = await createProgram();
@@ -76,5 +76,17 @@ describe('describeFault', () => {
       message: 'odd',
       exit: EXIT.failed,
     });
+  });
+});
+
+describe('endOfOutput', () => {
+  it.each([
+    ['a reader that has read enough leaves the verdict', 'EPIPE', 'thalamus release compare', 1, 1],
+    ['a full disk is no verdict', 'ENOSPC', 'thalamus release compare', 0, VERDICT_EXIT.error],
+    ['a full disk is a failure of other verbs', 'ENOSPC', 'thalamus experts list', 0, EXIT.failed],
+  ])('%s', (_, code, verb, soFar, exit) => {
+    const end = endOfOutput({ code }, verb, soFar);
+    expect(end.exit).toBe(exit);
+    expect(end.message).toBe(code === 'EPIPE' ? '' : `The output cannot be written (${code}).`);
   });
 });

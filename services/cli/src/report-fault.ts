@@ -17,6 +17,20 @@ export function describeFault(fault: unknown, verb: string): FaultReport | undef
   return report && VERDICT_VERBS.has(verb) ? { ...report, exit: VERDICT_EXIT.error } : report;
 }
 
+/**
+ * How a command ends whose output cannot be written. A reader that has read enough, such as head, is no fault: the verdict stands.
+ * @param exitCode - what the verb has answered so far
+ */
+export function endOfOutput(
+  fault: Pick<NodeJS.ErrnoException, 'code'>,
+  verb: string,
+  exitCode: number,
+): Pick<FaultReport, 'message' | 'exit'> {
+  if (fault.code === 'EPIPE') return { message: '', exit: exitCode };
+  const exit = VERDICT_VERBS.has(verb) ? VERDICT_EXIT.error : EXIT.failed;
+  return { message: `The output cannot be written (${fault.code ?? 'unknown fault'}).`, exit };
+}
+
 function describe(fault: unknown, verb: string): FaultReport | undefined {
   if (fault instanceof CommanderError) {
     if (fault.exitCode === 0) return undefined;
