@@ -71,7 +71,7 @@ function requireChoice(prompts: readonly AnsweredPrompt[], different: number, fa
   const refuse = (what: string) => new ThalamusError('DATASET_INVALID', what);
   if (different < MIN_REROUTE_PROMPTS)
     throw refuse(
-      `There are ${different} prompts that differ by more than signs and spaces; ${MIN_REROUTE_PROMPTS} or more are needed. Ask both versions more of them.`,
+      `Prompts that differ by more than signs and spaces: ${different}; ${MIN_REROUTE_PROMPTS} or more are needed. Ask both versions more of them.`,
     );
   if (prompts.every(({ after }) => after.isRight))
     throw refuse(`${facts.new} has every prompt right: there is nothing to repair, release it.`);

@@ -17,7 +17,7 @@ import { createOutput } from '../output.js';
 import { progressBar } from '../progress-bar.js';
 import { readPredictions } from '../release/prediction-source.js';
 import { rerouteAnswer, rerouteLines, rerouteReport } from '../release/reroute-views.js';
-import { nameOf, requireAbsent } from '../router/new-folder.js';
+import { nameOf, requireAbsent, requireApart } from '../router/new-folder.js';
 import { localTools, openLocalBase } from '../training/local-tools.js';
 
 /** Options of `release reroute`. */
@@ -61,7 +61,10 @@ export async function rerouteRelease(options: RerouteOptions): Promise<void> {
   requireExperts(options);
   requireAbsent(out);
   const table = options.table === undefined ? undefined : resolve(options.table);
-  if (table !== undefined) requireAbsent(table, '--table');
+  if (table !== undefined) {
+    requireApart(out, table, '--table');
+    requireAbsent(table, '--table');
+  }
   const prompts = pairAnswers(
     { file: options.before, text: await readPredictions(options.before, options.data) },
     { file: options.after, text: await readPredictions(options.after, options.data) },
@@ -79,7 +82,7 @@ export async function rerouteRelease(options: RerouteOptions): Promise<void> {
     restore();
     bar.end();
     const digest = made.sendsBack ? await write({ out, name, task: options.task }, made, base) : null;
-    if (table !== undefined) writeFileSync(table, made.text, { flag: 'wx' });
+    if (table !== undefined) writeTable(table, made.text);
     const answer = rerouteAnswer(made, {
       ...options,
       router: name,
@@ -94,6 +97,20 @@ export async function rerouteRelease(options: RerouteOptions): Promise<void> {
   } finally {
     bar.end();
     await tools.runtime.close();
+  }
+}
+
+/** @throws CONFIG_INVALID */
+function writeTable(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { flag: 'wx' });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown fault';
+    throw new ThalamusError(
+      'CONFIG_INVALID',
+      `--table ${path} cannot be written (${code}); name another file. A router model that was made is kept.`,
+      { cause },
+    );
   }
 }
 

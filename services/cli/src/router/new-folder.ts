@@ -1,6 +1,6 @@
 import { ThalamusError } from '@thalamus/errors';
 import { lstatSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, sep } from 'node:path';
 import { makeFolder } from '../exclusive-file.js';
 
 /** @throws CONFIG_INVALID when something is there already, or its parent cannot be made */
@@ -19,6 +19,16 @@ export function requireAbsent(out: string, flag = '--out'): void {
       `${dirname(out)} cannot be made (${code}); name another folder with ${flag}.`,
     );
   }
+}
+
+/** @throws CONFIG_INVALID where a file that is written beside a new folder is that folder, lies in it, or would hold it */
+export function requireApart(out: string, file: string, flag: string): void {
+  const isWithin = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}${sep}`);
+  if (!isWithin(file, out) && !isWithin(out, file)) return;
+  throw new ThalamusError(
+    'CONFIG_INVALID',
+    `${flag} ${file} and --out ${out} lie in each other; name a file beside the folder.`,
+  );
 }
 
 /** Name of a router model: as given, else that of its folder. @throws CONFIG_INVALID for what is no name */
