@@ -90,7 +90,8 @@ describe('parseGate', () => {
     [`${HEAD}${rule('measure: nfr, threshold: 0.1, level: 1')}`, 'rules.0.level (line 4)'],
     ['version: 2\nname: a\nrules: []\n', 'version (line 1)'],
     ['a: [', '(line 1) is no YAML'],
-    ['', 'gate (line 1)'],
+    ['', 'gate is empty; "thalamus release gate show" prints one'],
+    ['# rules', 'gate is empty'],
   ])('refuses %j with line and field', (text, message) => {
     expect(faultOf(text)).toContain(message);
   });

@@ -30,6 +30,10 @@ export function parseGate(text: string, file: string): GateDocument {
   } catch (cause) {
     throw refused(file, [{ field: 'gate', description: 'has too many aliases' }], cause);
   }
+  if (value === null || value === undefined)
+    throw refused(file, [
+      { field: 'gate', description: 'is empty; "thalamus release gate show" prints one' },
+    ]);
   const result = gateSchema.safeParse(value);
   if (result.success) return result.data;
   throw refused(
