@@ -125,10 +125,16 @@ export function fromGrpcError(fault: unknown, target: string): ThalamusError {
   }
   const isBrokenOff = error.code === Code.INTERNAL && BROKEN_OFF.test(text);
   const code = isBrokenOff ? 'UPSTREAM_UNAVAILABLE' : (FOREIGN[error.code] ?? 'UPSTREAM_ERROR');
-  const told = code === 'UPSTREAM_ERROR' || text === '' ? '' : `: ${text}`;
-  return new ThalamusError(code, `${target} answered ${name ?? `status ${error.code}`}${told}.`, {
+  const told = code === 'UPSTREAM_ERROR' || text === '' ? '' : `: ${tidy(text)}`;
+  const cure = code === 'UPSTREAM_UNAVAILABLE' ? '; see that its service runs, and try again' : '';
+  return new ThalamusError(code, `${target} answered ${name ?? `status ${error.code}`}${told}${cure}.`, {
     cause: fault,
   });
+}
+
+/** What grpc-js says of a connection without how it balances, and without notes that are empty. */
+function tidy(text: string): string {
+  return text.replace(/^(round_robin|pick_first): /, '').replace(/\.?\s*Resolution note:\s*$/, '');
 }
 
 function readDetails(metadata: Metadata | undefined, message: string): ThalamusError | undefined {

@@ -184,6 +184,10 @@ describe('errors that are not ours', () => {
     const error = (await failure(artifacts.stat({}))) as ThalamusError;
     expect(error.code).toBe('UPSTREAM_UNAVAILABLE');
     expect(error.message).toContain(address);
+    expect(error.message).toMatch(
+      /answered UNAVAILABLE: No connection established.*; see that its service runs, and try again\.$/,
+    );
+    expect(error.message).not.toContain('round_robin');
   });
 });
 

@@ -69,7 +69,7 @@ export async function start(expert: string, toVersion: string, options: StartOpt
   const release = present((await withReleases(options, (client) => client.start(request, AS_CLI))).release);
   outputOf(options).answer(releaseJson(release), () => [
     ...releaseLines(release),
-    ...(dryRun ? ['', 'Nothing was written: this was a dry run.'] : []),
+    ...(dryRun ? ['', 'No release has begun: this was a dry run.'] : []),
   ]);
   if (release.stopped !== '') process.exitCode = EXIT.negative;
 }
