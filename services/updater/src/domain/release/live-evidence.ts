@@ -1,17 +1,14 @@
-import { create } from '@bufbuild/protobuf';
-import { PairMonitor, RateMonitor, type GateDocument, type GateEvidence } from '@thalamus/compatibility';
-import { releaseV1, type eventsV1 } from '@thalamus/contracts';
-import { ArmPairs } from './arm-pairs.js';
+import type { GateDocument, GateEvidence } from '@thalamus/compatibility';
+import type { eventsV1, releaseV1 } from '@thalamus/contracts';
 import { GateTests, type NamedTest } from './gate-tests.js';
 import type { ReleaseRecord } from './release-states.js';
 import { liveReading } from './live-reading.js';
+import { LiveTests } from './live-tests.js';
 import { flipOf, isUsed, lossOf } from './judge-feedback.js';
-import { ProbeEvidence } from './probe-evidence.js';
+import type { ProbeEvidence } from './probe-evidence.js';
 import { ReadingHistory } from './reading-history.js';
 import { RequestWindow, type SeenRequest } from './request-window.js';
 
-/** Tests of traffic; they share the level of the plan, with that of probes where there are any. */
-const TESTS = 8;
 /** Requests that feedback may still speak of. */
 const WINDOW = 50_000;
 /** Feedback about requests that are not known (yet): most of it is of other experts. */
@@ -21,9 +18,6 @@ const WARM_UP = 20;
 const MAX_DISAGREEMENTS = 1_000;
 /** Errors that say nothing of a version. */
 const NOT_OF_VERSION: ReadonlySet<string> = new Set(['CANCELLED', 'RATE_LIMITED', 'EXPERT_OVERLOADED']);
-const EVEN = 0.5;
-/** Requests that a candidate may fail and the stable version answer, where `--errors` allows no more: upstreams fail now and then. */
-const FAILED_ALONE = 0.1;
 
 /** A mirrored request that got different answers. No text. */
 export interface Disagreement {
@@ -34,31 +28,22 @@ export interface Disagreement {
 }
 
 /**
- * What live traffic says of a candidate, from the events of its release since it first got any, and of labelled probes: always-valid tests, so that it may be looked
- * at after every event and acted on at once. No clock, no bus: whoever reads the same events again knows the same.
+ * What live traffic and labelled probes say of a candidate, from the events of its release since it first got any: always-valid
+ * tests, so that it may be looked at after every event and acted on at once. No clock, no bus: whoever reads the same events again
+ * knows the same.
  */
 export class LiveEvidence {
-  private readonly flips: RateMonitor;
-  private readonly disagreement: RateMonitor;
-  private readonly mirrorErrors: RateMonitor;
-  private readonly mirrorLatency: PairMonitor;
-  private readonly quality: ArmPairs;
-  private readonly armErrors: ArmPairs;
-  private readonly armLatency: ArmPairs;
-  private readonly failures: RateMonitor;
+  private readonly own: LiveTests;
   private readonly rules: GateTests;
   private readonly window = new RequestWindow(WINDOW);
   private readonly early = new RequestWindow(EARLY);
   private readonly counts = { mirrored: 0, stable: 0, candidate: 0, feedback: 0, probed: 0, step: 0 };
   private readonly warm = { mirror: 0, candidate: 0 };
-  private readonly plan: releaseV1.ReleasePlan;
   private readonly history = new ReadingHistory();
   private isShadow = false;
   private stepBeganMs = 0;
   private step = '';
   readonly disagreements: Disagreement[] = [];
-  /** Undefined for a release without probes. */
-  readonly probes: ProbeEvidence | undefined;
 
   /** @param gate that of the release, when it has one */
   constructor(
@@ -66,18 +51,7 @@ export class LiveEvidence {
     gate?: GateDocument,
   ) {
     this.rules = new GateTests(gate);
-    this.plan = release.details.plan ?? create(releaseV1.ReleasePlanSchema);
-    const isProbed = release.details.probes !== undefined;
-    const level = this.plan.level / (isProbed ? TESTS + 1 : TESTS);
-    this.probes = isProbed ? new ProbeEvidence(this.plan.negativeFlipBudget, level) : undefined;
-    this.flips = new RateMonitor({ limit: this.plan.negativeFlipBudget, level });
-    this.disagreement = new RateMonitor({ limit: this.plan.disagreementLimit, level });
-    this.mirrorErrors = new RateMonitor({ limit: this.plan.errorLimit, level });
-    this.mirrorLatency = new PairMonitor(level);
-    this.quality = new ArmPairs(level);
-    this.armErrors = new ArmPairs(level);
-    this.armLatency = new ArmPairs(level);
-    this.failures = new RateMonitor({ limit: this.failureLimit, level });
+    this.own = new LiveTests(release);
   }
 
   /** Samples that come from a moment on, Unix milliseconds, count for a state or step. */
@@ -101,12 +75,12 @@ export class LiveEvidence {
       this.disagreements.push({ requestId: event.requestId, stable, candidate, errorCode });
       if (this.disagreements.length > MAX_DISAGREEMENTS) this.disagreements.shift();
     }
-    this.mirrorErrors.add(errorCode !== '');
+    this.own.mirrorErrors.add(errorCode !== '');
     this.rules.see('shadow', 'errorRate', errorCode !== '');
     if (errorCode !== '') return;
     // Texts that are made differ by a word without being wrong: only labels are held against each other.
     if (stable !== '' && candidate !== '') {
-      this.disagreement.add(!agree);
+      this.own.disagreement.add(!agree);
       this.rules.see('shadow', 'disagreement', !agree);
     }
     if (++this.warm.mirror > WARM_UP && event.stableMs > 0 && event.candidateMs > 0) this.timed(event);
@@ -117,8 +91,8 @@ export class LiveEvidence {
   }
 
   private timed({ stableMs, candidateMs }: eventsV1.ShadowCompared): void {
-    const allowed = stableMs * (1 + this.plan.latencyTolerance);
-    this.mirrorLatency.add(allowed, candidateMs);
+    const allowed = stableMs * (1 + this.own.plan.latencyTolerance);
+    this.own.mirrorLatency.add(allowed, candidateMs);
     this.rules.see('shadow', 'slower', allowed === candidateMs ? undefined : candidateMs > allowed);
     this.rules.took('shadow', '', 'candidate', candidateMs);
     this.rules.took('shadow', '', 'stable', stableMs);
@@ -134,10 +108,10 @@ export class LiveEvidence {
     if (!arm || NOT_OF_VERSION.has(errorCode)) return;
     this.counts[arm] += 1;
     if (!this.isShadow && arm === 'candidate' && atMs >= this.stepBeganMs) this.counts.step += 1;
-    this.armErrors.add(arm, event.operation, errorCode === '' ? 0 : 1);
+    this.own.armErrors.add(arm, event.operation, errorCode === '' ? 0 : 1);
     if (arm === 'candidate') {
       // Where every caller gets the candidate there is none to pair it with.
-      this.failures.add(failed !== '' && event.errorCode === '');
+      this.own.failures.add(failed !== '' && event.errorCode === '');
       this.rules.see('canary', 'errorRate', errorCode !== '');
     }
     if (errorCode === '') this.answered(arm, event);
@@ -148,8 +122,8 @@ export class LiveEvidence {
     const ms = event.timingsMs['infer'] ?? event.timingsMs['total'];
     const isWarm = arm === 'stable' || ++this.warm.candidate > WARM_UP;
     if (ms !== undefined && isWarm) {
-      const held = arm === 'stable' ? ms * (1 + this.plan.latencyTolerance) : ms;
-      this.rules.see('canary', 'slower', this.armLatency.add(arm, event.operation, held));
+      const held = arm === 'stable' ? ms * (1 + this.own.plan.latencyTolerance) : ms;
+      this.rules.see('canary', 'slower', this.own.armLatency.add(arm, event.operation, held));
       this.rules.took('canary', event.operation, arm, ms);
     }
     const request = this.requestOf(event);
@@ -186,6 +160,11 @@ export class LiveEvidence {
     this.history.note(mirrored + stable + candidate + feedback + probed, () => this.reading);
   }
 
+  /** Undefined for a release without probes. */
+  get probes(): ProbeEvidence | undefined {
+    return this.own.probes;
+  }
+
   /** True once a limit is broken. Cheap enough for every event. */
   get isBroken(): boolean {
     return this.tests().some(([, { alarm }]) => alarm);
@@ -205,22 +184,8 @@ export class LiveEvidence {
     return this.rules.figures;
   }
 
-  private get failureLimit(): number {
-    return Math.max(this.plan.errorLimit, FAILED_ALONE);
-  }
-
   private tests(): readonly NamedTest[] {
-    const own: NamedTest[] = [
-      ['mirror.flips', this.flips.reading, this.plan.negativeFlipBudget],
-      ['mirror.disagreement', this.disagreement.reading, this.plan.disagreementLimit],
-      ['mirror.errors', this.mirrorErrors.reading, this.plan.errorLimit],
-      ['mirror.latency', this.mirrorLatency.reading, EVEN],
-      ['canary.quality', this.quality.reading, EVEN],
-      ['canary.errors', this.armErrors.reading, EVEN],
-      ['canary.latency', this.armLatency.reading, EVEN],
-      ['canary.failures', this.failures.reading, this.failureLimit],
-      ...(this.probes ? [this.probes.test] : []),
-    ];
+    const own = this.own.readings();
     return [...own.filter(([test]) => !this.rules.replaces(test)), ...this.rules.tests];
   }
 
@@ -245,12 +210,12 @@ export class LiveEvidence {
     const wasUsed = isUsed(request);
     const isFlip = mirror && !request.isFlipJudged ? flipOf(feedback, mirror) : undefined;
     if (isFlip !== undefined) {
-      this.flips.add(isFlip);
+      this.own.flips.add(isFlip);
       request.isFlipJudged = true;
     }
     const loss = arm && !request.isQualityJudged ? lossOf(feedback, label) : undefined;
     if (arm && loss !== undefined) {
-      this.rules.see('canary', 'worse', this.quality.add(arm, operation, loss));
+      this.rules.see('canary', 'worse', this.own.quality.add(arm, operation, loss));
       request.isQualityJudged = true;
     }
     if (!wasUsed && isUsed(request)) this.counts.feedback += 1;
