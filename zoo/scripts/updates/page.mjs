@@ -25,7 +25,13 @@ export async function writePage(kept) {
   const pairs = Object.keys(PAIRS).filter((pair) => pooled(kept, pair, ['v1', 'v2']).runs.length > 0);
   const filled = readFileSync('zoo/scripts/updates/page.md', 'utf8')
     .replace('{{updates}}', updates(kept, pairs))
-    .replace('{{arms}}', pairs.map((pair) => armsOf(kept, pair)).join('\n\n'))
+    .replace(
+      '{{arms}}',
+      pairs
+        .map((pair) => armsOf(kept, pair))
+        .filter(Boolean)
+        .join('\n\n'),
+    )
     .replace('{{says}}', readFileSync('zoo/scripts/updates/says.md', 'utf8'))
     .replace('{{versions}}', settings(VERSION_SETTINGS))
     .replace('{{repairs}}', settings(REPAIR_SETTINGS));
@@ -78,11 +84,12 @@ function updates(kept, pairs) {
   );
 }
 
-/** The arms of a pair, each over the tasks and seeds that it was measured on. */
+/** The arms of a pair, each over the tasks and seeds that it was measured on; empty where there is none. */
 function armsOf(kept, pair) {
   const names = ['ensemble', ...REPAIR_ARM_NAMES].filter(
     (arm) => pooled(kept, pair, ['v1', 'v2', arm]).runs.length > 0,
   );
+  if (names.length === 0) return '';
   const body = names.map((arm) => {
     const { rows, runs } = pooled(kept, pair, ['v1', 'v2', arm]);
     const beside = arm === 'continued' ? [] : pooled(kept, pair, ['v1', 'v2', arm, 'continued']).rows;
