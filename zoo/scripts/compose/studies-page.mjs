@@ -3,6 +3,7 @@ import { mean } from './scores.mjs';
 import { createRandom } from '@thalamus/tensor';
 
 const RESAMPLES = 500;
+const HARD = 'one compressed expert by the router';
 const share = (bits) => [...bits].filter((bit) => bit === '1').length / bits.length;
 const percent = (value) => (100 * value).toFixed(1);
 
@@ -35,7 +36,7 @@ export function studyTables(studied, { table, normalised, interval }) {
   const left = of('left out');
   const leftTasks = unique(left, 'left');
   const leftOut = table(
-    ['weights', ...leftTasks, 'mean', 'seeds'],
+    ['weights', ...leftTasks, 'mean', 'against one compressed expert', 'seeds'],
     [
       ['its own expert', (line) => line.alone, unique(left, 'merge')[0]],
       ...unique(left, 'merge').map((merge) => [merge, (line) => line.trueHead, merge]),
@@ -45,7 +46,9 @@ export function studyTables(studied, { table, normalised, interval }) {
           left.filter((line) => line.left === task && line.merge === merge).map((line) => share(bits(line))),
         ),
       );
-      return [name, ...by.map(percent), percent(mean(by)), seedsOf(left)];
+      const isOther = name === merge && merge !== HARD;
+      const against = isOther ? differenceOf(gainsWhereLeft(left, merge)) : '';
+      return [name, ...by.map(percent), percent(mean(by)), against, seedsOf(left)];
     }),
   );
 
@@ -54,14 +57,14 @@ export function studyTables(studied, { table, normalised, interval }) {
     ['weights', 'both halves, mean', 'first', 'second', 'against one compressed expert', 'seeds'],
     unique(mixed, 'merge').map((merge) => {
       const own = mixed.filter((line) => line.merge === merge);
-      const hard = mixed.filter((line) => line.merge === 'one compressed expert by the router');
+      const hard = mixed.filter((line) => line.merge === HARD);
       const [first, second] = ['first', 'second'].map((half) => mean(own.map((line) => share(line[half]))));
       return [
         merge,
         percent((first + second) / 2),
         percent(first),
         percent(second),
-        merge === hard[0]?.merge ? '' : differenceOf(own, hard),
+        merge === HARD ? '' : differenceOf(gainsOfHalves(own, hard)),
         seedsOf(own),
       ];
     }),
@@ -96,9 +99,9 @@ export function studyTables(studied, { table, normalised, interval }) {
   );
 }
 
-/** Points by which the halves are oftener right, with a 95 % interval of texts drawn anew. */
-function differenceOf(own, other) {
-  const gains = own.flatMap((line) => {
+/** Halves of each text that are right, less those of the other's: 1, 0.5, 0, -0.5 or -1. */
+function gainsOfHalves(own, other) {
+  return own.flatMap((line) => {
     const against = other.find(({ seed }) => seed === line.seed);
     return [...line.first].map(
       (_, at) =>
@@ -108,6 +111,22 @@ function differenceOf(own, other) {
         ) / 2,
     );
   });
+}
+
+/** The same of texts whose task was left out, which have as many rows each. */
+function gainsWhereLeft(lines, merge) {
+  return lines
+    .filter((line) => line.merge === merge)
+    .flatMap(({ seed, left, trueHead }) => {
+      const against = lines.find(
+        (line) => line.merge === HARD && line.seed === seed && line.left === left,
+      ).trueHead;
+      return [...trueHead].map((bit, at) => Number(bit) - Number(against[at]));
+    });
+}
+
+/** Points of their mean, with a 95 % interval of texts drawn anew. */
+function differenceOf(gains) {
   const random = createRandom(11);
   const drawn = Array.from({ length: RESAMPLES }, () =>
     mean(gains.map(() => gains[random.below(gains.length)])),
