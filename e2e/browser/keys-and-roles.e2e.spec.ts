@@ -125,7 +125,10 @@ describe('the experts page', () => {
     await page.getByRole('link', { name: 'clinc150' }).focus();
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog', { name: 'clinc150' });
-    await dialog.getByText(/^Version \d+$/).first().waitFor();
+    await dialog
+      .getByText(/^Version \d+$/)
+      .first()
+      .waitFor();
     expect(page.url()).toContain('/console/experts/clinc150');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });

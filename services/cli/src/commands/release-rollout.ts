@@ -97,7 +97,11 @@ function startCommand(): Command {
       '--override <reason>',
       'go on in spite of an incompatible verdict, breaking differences, or what the gate says of both',
     )
-    .option('--dry-run', 'check and compare, and begin no release; files are sent to the mesh all the same', false)
+    .option(
+      '--dry-run',
+      'check and compare, and begin no release; files are sent to the mesh all the same',
+      false,
+    )
     .action(async (...given: Parameters<typeof actions.start>) => (await load()).start(...given));
 }
 
