@@ -150,7 +150,12 @@ describe('what is refused, before anything is written', () => {
     ],
     ['other items', [{}], [{ id: 'p1' }], /b\.jsonl, line 1: the item "p1" is not in a\.jsonl/],
     ['an id twice', [{}, {}], [{}], /a\.jsonl, line 2: the id "p0" stands on line 1 already/],
-    ['too few prompts', [{}], [{}], /Prompts that differ by more than signs and spaces: 1; 100 or more are needed/],
+    [
+      'too few prompts',
+      [{}],
+      [{}],
+      /Prompts that differ by more than signs and spaces: 1; 100 or more are needed/,
+    ],
   ])('%s', async (_, before, after, message) => {
     await folder.write('a.jsonl', before.map(row).join('\n'));
     await folder.write('b.jsonl', after.map(row).join('\n'));
