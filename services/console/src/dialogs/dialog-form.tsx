@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { Fault } from '../states/fault.js';
 
 /** The part of a mutation that a form shows. */
-interface Run {
+export interface Run {
   readonly isPending: boolean;
   readonly error: unknown;
 }

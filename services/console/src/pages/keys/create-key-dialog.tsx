@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { api } from '../../api/client.js';
 import type { Role } from '../../api/types.js';
 import { Dialog } from '../../dialogs/dialog.js';
-import { DialogForm } from '../../dialogs/dialog-form.js';
+import { DialogForm, type Run } from '../../dialogs/dialog-form.js';
 
 const ROLES: { value: Role; label: string }[] = [
   { value: 'viewer', label: 'viewer: asks and looks' },
@@ -38,7 +38,7 @@ export function CreateKeyDialog({ onClose }: { readonly onClose: () => void }) {
 }
 
 function KeyForm(props: {
-  readonly run: { readonly isPending: boolean; readonly error: unknown };
+  readonly run: Run;
   readonly onCreate: (wish: { role: Role; description: string; tenant?: string }) => void;
   readonly onClose: () => void;
 }) {
